@@ -1,0 +1,50 @@
+"""Errors by who must act. Each is one sentence that says what is wrong, where, and what to do."""
+
+from __future__ import annotations
+
+
+class MurphyError(Exception):
+    """Any error that reaches a person: ``message`` says what and where, ``hint`` what to do."""
+
+    exit_code = 5
+
+    def __init__(self, message: str, *, where: str = "", hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.where = where
+        self.hint = hint
+
+    def __str__(self) -> str:
+        where = f"{self.where}: " if self.where else ""
+        hint = f" {self.hint}" if self.hint else ""
+        return f"{where}{self.message}{hint}"
+
+
+class InputError(MurphyError):
+    """The author of a plan, system or limits file must act. Nothing was done."""
+
+    exit_code = 2
+
+
+class UnavailableError(MurphyError):
+    """The environment lacks something: a process is gone, a server does not answer, a privilege is missing."""
+
+    exit_code = 2
+
+
+class SafetyRefusalError(MurphyError):
+    """A safety rule says no: which rule, what was measured, the limit, what would pass. Nothing was injected."""
+
+    exit_code = 3
+
+    def __init__(self, rule: str, *, measured: str, limit: str, hint: str = "") -> None:
+        super().__init__(f"refused by {rule}: {measured}, and the limit is {limit}.", hint=hint)
+        self.rule = rule
+        self.measured = measured
+        self.limit = limit
+
+
+class OwedRevertError(MurphyError):
+    """A fault could not be undone and is still owed; the message names what is left behind."""
+
+    exit_code = 4

@@ -1,0 +1,90 @@
+"""The one small protocol behind every fault.
+
+A behaviour holds no state: ``prepare`` writes down, as JSON, all that ``inject``, ``active`` and ``revert`` need, so
+that another process can undo the fault from the record alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
+
+if TYPE_CHECKING:  # the watchdog loads behaviours and must stay small: no pydantic at run time here
+    from executor.model.faults import FaultSpec
+    from executor.model.system import Dependency, Service, System
+
+Record = Mapping[str, Any]
+"""All that is needed to make, observe and undo one fault, as plain JSON; holds references to secrets, never secrets."""
+
+LeaseKind = Literal["kernel", "parent_death", "server", "watchdog"]
+"""What ends the fault when nobody renews it."""
+
+
+@dataclass(frozen=True)
+class ProcessTarget:
+    """One process, resolved now. ``start_ticks`` tells it from a later process with the same pid."""
+
+    service: Service
+    instance: str
+    pid: int
+    start_ticks: int
+    port: int | None
+
+
+@dataclass(frozen=True)
+class EdgeTargets:
+    """The edges a fault strikes, with the processes of each caller."""
+
+    edges: tuple[Dependency, ...]
+    callers: Mapping[str, tuple[ProcessTarget, ...]]
+    """Processes of each calling service, by service name."""
+
+
+Resolved = ProcessTarget | EdgeTargets
+
+
+@dataclass(frozen=True)
+class Context:
+    """What ``prepare`` may know beside its target."""
+
+    system: System
+    mark: str
+    """Unique to this injection; everything that is made on the host carries it in its name."""
+    scratch: str
+    """Directory for sockets and files of this run, 0700."""
+
+
+class Behaviour(Protocol):
+    """How one fault is made and undone. Methods may block for seconds; they run in worker threads."""
+
+    kind: str
+    """The spec's ``kind``."""
+    lease: LeaseKind
+
+    def unsupported(self, fault: FaultSpec, target: Resolved) -> str | None:
+        """Why this cannot be done here, in one sentence with what to do about it; ``None`` if it can."""
+
+    def prepare(self, fault: FaultSpec, target: Resolved, context: Context) -> dict[str, Any]:
+        """Read the target, touch nothing, and return the record. Raises ``UnavailableError`` if the target is gone."""
+
+    def inject(self, record: Record, lease_s: float) -> dict[str, Any]:
+        """Make the fault, to end by itself after ``lease_s`` seconds where its lease kind can.
+
+        Returns what was learned by doing it (a child's pid, say), which is merged into the durable record.
+        If it raises, ``revert`` is owed and must work.
+        """
+
+    def active(self, record: Record) -> bool | None:
+        """Whether the fault is there now, asked of the target. ``None``: cannot tell, which counts as still there."""
+
+    def revert(self, record: Record) -> None:
+        """Undo. Idempotent; works after any partial inject, in another process, and when the target is gone."""
+
+
+@runtime_checkable
+class Renewable(Protocol):
+    """A fault whose own lease (kernel timeout, server time-out, child deadline) must be pushed on from time to time."""
+
+    def renew(self, record: Record, lease_s: float) -> None:
+        """Let the fault live ``lease_s`` seconds from now. Does nothing if it is already gone."""

@@ -1,0 +1,65 @@
+"""What must be true under a fault for a hypothesis to hold. Pure data; judged in ``executor/measure/criteria``."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from executor.model.base import Contract, Milliseconds, Name, Seconds
+from executor.model.vocabulary import Phase
+
+
+class SteadyState(Contract):
+    """The named checks keep at least this availability (and latency) through a phase."""
+
+    kind: Literal["steady_state"] = "steady_state"
+    checks: Annotated[tuple[Name, ...], Field(min_length=1)]
+    phase: Phase = Phase.FAULT
+    after_s: Seconds = 0
+    """The first seconds of the phase that do not count: time allowed for detection and fail-over."""
+    availability_min: Annotated[float, Field(gt=0, le=1)] = 0.9
+    """Least share of good answers, 0–1."""
+    latency_ms_max: Milliseconds | None = None
+    """Bound on the 95th percentile, if latency is meant too."""
+
+
+class BoundedLatency(Contract):
+    """Answers of the named checks, good or bad, come within a limit during the fault: nobody waits without end."""
+
+    kind: Literal["bounded_latency"] = "bounded_latency"
+    checks: Annotated[tuple[Name, ...], Field(min_length=1)]
+    limit_ms: Annotated[Milliseconds, Field(gt=0)]
+    """At least 90 % of answers come within this."""
+
+
+class CallsWithin(Contract):
+    """While the edge is at fault, the caller sends it at most so many calls for each call it sent when all was well."""
+
+    kind: Literal["calls_within"] = "calls_within"
+    caller: Name
+    callee: Name
+    factor_max: Annotated[float, Field(gt=0, le=1000)]
+    """Calls arriving per second under fault ÷ in the baseline. Above 1 bounds retries; below 1 asks for a breaker."""
+
+
+class RecoversWithin(Contract):
+    """Once the fault is gone (or, for a crash, from its start), the named checks are back in steady state in time."""
+
+    kind: Literal["recovers_within"] = "recovers_within"
+    checks: Annotated[tuple[Name, ...], Field(min_length=1)]
+    within_s: Annotated[Seconds, Field(gt=0)]
+    since: Literal["reverted", "injected"] = "reverted"
+
+
+class DetectedWithin(Contract):
+    """The system's own signal reports the failure in time."""
+
+    kind: Literal["detected_within"] = "detected_within"
+    signal: Name
+    within_s: Annotated[Seconds, Field(gt=0)]
+
+
+Criterion = Annotated[
+    SteadyState | BoundedLatency | CallsWithin | RecoversWithin | DetectedWithin, Field(discriminator="kind")
+]

@@ -1,0 +1,43 @@
+"""Data layer: databases and caches refuse, lock or forget."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import StringConstraints
+
+from executor.model.base import Line
+from executor.model.faults.base import FaultSpec, TargetKind
+
+SqlName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,62}(\.[A-Za-z_][A-Za-z0-9_]{0,62})?$")]
+"""A table, optionally with its schema; never quoted text, so nothing can be smuggled in."""
+
+
+class CacheFlush(FaultSpec):
+    """Keys vanish from the cache at once; they are put back at revert unless the application wrote them anew."""
+
+    target_kind: ClassVar[TargetKind] = "instances"
+    differs: ClassVar[str] = "A lost cache node also drops connections; here only the keys go."
+    kind: Literal["data.cache_flush"] = "data.cache_flush"
+    pattern: Line = "*"
+    """Redis glob of the keys meant."""
+
+
+class Lock(FaultSpec):
+    """A transaction holds a lock on a table."""
+
+    target_kind: ClassVar[TargetKind] = "instances"
+    differs: ClassVar[str] = "The lock is taken by a session of ours; the real holder would also do work."
+    kind: Literal["data.lock"] = "data.lock"
+    table: SqlName
+    mode: Literal["ACCESS EXCLUSIVE", "EXCLUSIVE", "SHARE ROW EXCLUSIVE"] = "ACCESS EXCLUSIVE"
+    """``ACCESS EXCLUSIVE`` makes readers wait too, the others only writers."""
+
+
+class ConnectionFailure(FaultSpec):
+    """The database ends its clients' sessions, refuses new ones, or both."""
+
+    target_kind: ClassVar[TargetKind] = "instances"
+    differs: ClassVar[str] = "The server itself stays up, so clients are told at once; a dead host leaves them waiting."
+    kind: Literal["data.connection_failure"] = "data.connection_failure"
+    how: Literal["terminate", "refuse_new", "both"] = "both"

@@ -1,0 +1,46 @@
+"""Network layer: what happens to bytes and connections between services."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from executor.model.base import Milliseconds, Probability
+from executor.model.faults.base import FaultSpec, TargetKind
+
+
+class Latency(FaultSpec):
+    """Each request (or, on an edge that is not HTTP, each burst of bytes) arrives late."""
+
+    target_kind: ClassVar[TargetKind] = "edge"
+    differs: ClassVar[str] = (
+        "Delay is added per request by a proxy, not per packet: handshakes and slow start are not slower."
+    )
+    kind: Literal["network.latency"] = "network.latency"
+    delay_ms: Annotated[Milliseconds, Field(gt=0)]
+    jitter_ms: Milliseconds = 0
+    """Half-width of the uniform spread around ``delay_ms``."""
+
+
+class Reset(FaultSpec):
+    """Connections on the edge are cut with a TCP reset."""
+
+    target_kind: ClassVar[TargetKind] = "edge"
+    differs: ClassVar[str] = "Both sides see the reset at once; a real network may tell only one of them."
+    kind: Literal["network.reset"] = "network.reset"
+    probability: Probability = 1.0
+    """Chance for each request (HTTP) or connection (other protocols)."""
+    after_bytes: Annotated[int, Field(ge=0, le=1_000_000_000)] = 0
+    """Bytes of the answer let through first."""
+
+
+class Partition(FaultSpec):
+    """Two groups of services cannot reach each other, or only one way."""
+
+    target_kind: ClassVar[TargetKind] = "groups"
+    differs: ClassVar[str] = "Only edges known to the system are cut; unknown traffic between the groups still flows."
+    kind: Literal["network.partition"] = "network.partition"
+    direction: Literal["both", "a_to_b"] = "both"
+    how: Literal["drop", "reject"] = "drop"
+    """``drop``: nothing comes back; ``reject``: refused at once."""

@@ -1,0 +1,176 @@
+"""A plan: everything a person reviews and signs, and all that the executor needs to carry it out."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from executor.model.base import Contract, Digest, Line, Name, PlaceName, Probability, Seconds, Text
+from executor.model.criteria import Criterion
+from executor.model.faults import Fault
+from executor.model.probe import Check, DetectionSignal
+from executor.model.vocabulary import Environment, Weakness
+
+
+class InstanceTarget(Contract):
+    """Some instances of one service. ``ids`` names them; else ``count`` are taken in the order of their ids."""
+
+    kind: Literal["instances"] = "instances"
+    service: Name
+    count: Annotated[int, Field(ge=1)] = 1
+    ids: tuple[Name, ...] = ()
+
+
+class EdgeTarget(Contract):
+    """The calls of one service to another."""
+
+    kind: Literal["edge"] = "edge"
+    caller: Name
+    callee: Name
+
+
+class GroupsTarget(Contract):
+    """All known edges between two groups of services."""
+
+    kind: Literal["groups"] = "groups"
+    a: Annotated[tuple[Name, ...], Field(min_length=1)]
+    b: Annotated[tuple[Name, ...], Field(min_length=1)]
+
+
+Target = Annotated[InstanceTarget | EdgeTarget | GroupsTarget, Field(discriminator="kind")]
+
+
+class Action(Contract):
+    """One fault on one target for a bounded time."""
+
+    id: Name
+    fault: Fault
+    target: Target
+    start_s: Seconds = 0
+    """After the fault phase begins."""
+    duration_s: Annotated[Seconds, Field(gt=0, le=3600)]
+
+    @model_validator(mode="after")
+    def _fault_fits_target(self) -> Self:
+        if self.fault.target_kind != self.target.kind:
+            raise ValueError(
+                f"{self.fault.kind} takes a target of kind {self.fault.target_kind}, not {self.target.kind}"
+            )
+        return self
+
+
+class Prediction(Contract):
+    """What was expected before the run: scored against what came out."""
+
+    probability_breaks: Probability
+    by: tuple[tuple[Name, Probability], ...] = ()
+    """Each expert's own probability, by name."""
+
+
+class Hypothesis(Contract):
+    """What should hold at one place under this experiment's faults. It breaks if any criterion is violated."""
+
+    id: Name
+    weakness: Weakness
+    """The weakness that is shown if it breaks."""
+    place: PlaceName
+    statement: Line
+    """One plain sentence, stated as what holds: "storefront keeps serving while recommendations is dead"."""
+    criteria: Annotated[tuple[Criterion, ...], Field(min_length=1)]
+    exercised_by: tuple[tuple[Name, Name], ...] = ()
+    """Edges ``(caller, callee)`` that must carry calls for the experiment to prove anything; else "not exercised"."""
+    prediction: Prediction
+    remedy: Text = ""
+    """What to do if it breaks."""
+
+
+class AbortCondition(Contract):
+    """Stop everything in the run when a check falls below this, for k of the last n answers."""
+
+    check: Name
+    availability_below: Annotated[float, Field(gt=0, le=1)]
+    """Share of good answers over the last ``of`` answers, 0–1."""
+    of: Annotated[int, Field(ge=1, le=1000)] = 10
+
+
+class Experiment(Contract):
+    """One thing done to the system, and the hypotheses it bears on."""
+
+    id: Name
+    title: Line
+    rationale: Text = ""
+    """Why this, why now; cites past runs where they moved it."""
+    proposed_by: tuple[Name, ...] = ()
+    hypotheses: Annotated[tuple[Hypothesis, ...], Field(min_length=1)]
+    checks: Annotated[tuple[Check, ...], Field(min_length=1)]
+    signals: tuple[DetectionSignal, ...] = ()
+    actions: Annotated[tuple[Action, ...], Field(min_length=1)]
+    abort_conditions: Annotated[tuple[AbortCondition, ...], Field(min_length=1)] | Literal["none"]
+    """Mandatory; the absence of any is written ``none``."""
+    baseline_s: Annotated[Seconds, Field(ge=0.5, le=600)] = 2
+    recovery_deadline_s: Annotated[Seconds, Field(gt=0, le=3600)] = 5
+    """Recovery is watched for this long at most, after the last revert."""
+    trials: Annotated[int, Field(ge=1, le=100)] = 1
+
+    @property
+    def fault_s(self) -> float:
+        """Length of the fault phase, seconds: until the last action ends."""
+        return max(action.start_s + action.duration_s for action in self.actions)
+
+    @model_validator(mode="after")
+    def _names_known(self) -> Self:
+        checks = {check.id for check in self.checks}
+        signals = {signal.id for signal in self.signals}
+        for hypothesis in self.hypotheses:
+            for criterion in hypothesis.criteria:
+                for check in getattr(criterion, "checks", ()):
+                    if check not in checks:
+                        raise ValueError(f"hypothesis {hypothesis.id} names check {check}, which the experiment lacks")
+                signal = getattr(criterion, "signal", None)
+                if signal is not None and signal not in signals:
+                    raise ValueError(f"hypothesis {hypothesis.id} names signal {signal}, which the experiment lacks")
+        if self.abort_conditions != "none":
+            for condition in self.abort_conditions:
+                if condition.check not in checks:
+                    raise ValueError(f"an abort condition names check {condition.check}, which the experiment lacks")
+        return self
+
+
+class Stage(Contract):
+    """Experiments that run side by side; stages run one after another."""
+
+    experiments: Annotated[tuple[Experiment, ...], Field(min_length=1)]
+
+
+class Plan(Contract):
+    """Experiments in stages against one system. Its digest is what is approved."""
+
+    format: Literal["murphy.plan/1"] = "murphy.plan/1"
+    id: Name
+    system_name: Name
+    system_digest: Digest
+    """Of the system as planned for; a system that has drifted since is refused."""
+    environment: Environment
+    goal: Text = ""
+    rationale: Text = ""
+    proposer: Line
+    """Who asked for it; in production never the one who approves."""
+    seed: Annotated[int, Field(ge=0, le=2**53 - 1)] = 0
+    stages: Annotated[tuple[Stage, ...], Field(min_length=1)]
+
+    @property
+    def experiments(self) -> tuple[Experiment, ...]:
+        """All experiments, in the order in which they begin."""
+        return tuple(experiment for stage in self.stages for experiment in stage.experiments)
+
+    @model_validator(mode="after")
+    def _ids_once(self) -> Self:
+        for what, ids in (
+            ("experiment", [e.id for e in self.experiments]),
+            ("action", [a.id for e in self.experiments for a in e.actions]),
+            ("hypothesis", [h.id for e in self.experiments for h in e.hypotheses]),
+        ):
+            if len(ids) != len(set(ids)):
+                raise ValueError(f"{what} ids must differ within a plan")
+        return self

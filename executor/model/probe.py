@@ -1,0 +1,76 @@
+"""How a thing is asked whether it works: parameters only; the asking is in ``executor/probes``."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from executor.model.base import Contract, Line, Milliseconds, Name, Port
+
+
+class HttpProbe(Contract):
+    """One HTTP request and what its answer must be to count as good."""
+
+    kind: Literal["http"] = "http"
+    url: Annotated[str, Field(pattern=r"^https?://[^\s]+$", max_length=2000)]
+    """Absolute address; its host must be one the system names."""
+    method: Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"] = "GET"
+    json_body: str | None = None
+    """Body sent as ``application/json``, already serialised."""
+    expect_status: tuple[Annotated[int, Field(ge=100, le=599)], ...] = (200,)
+    """Statuses that count as good."""
+    expect_text: Line | None = None
+    """Text that a good answer's body contains; ``None``: any body."""
+    timeout_ms: Annotated[Milliseconds, Field(gt=0)] = 10_000
+    """After this the answer counts as failed; generous, so that slow is seen as slow and not as dead."""
+
+
+class TcpProbe(Contract):
+    """A connection that must be accepted."""
+
+    kind: Literal["tcp"] = "tcp"
+    host: Line = "127.0.0.1"
+    port: Port
+    timeout_ms: Annotated[Milliseconds, Field(gt=0)] = 2_000
+
+
+Probe = Annotated[HttpProbe | TcpProbe, Field(discriminator="kind")]
+
+
+class Slo(Contract):
+    """What users were promised of one operation."""
+
+    availability_min: Annotated[float, Field(gt=0, le=1)] = 0.95
+    """Least share of good answers, 0–1."""
+    latency_ms_max: Milliseconds | None = None
+    """Bound on the 95th percentile of the time to answer; ``None``: none promised."""
+
+
+class Check(Contract):
+    """A probe repeated at a fixed rate, with the steady state it must show. Open loop: slow answers delay none."""
+
+    id: Name
+    service: Name
+    """The service whose users this check stands for."""
+    probe: Probe
+    slo: Slo = Slo()
+    rate_hz: Annotated[float, Field(gt=0, le=200)] = 10
+    critical: bool = False
+    """Whether users lose what they came for when this fails."""
+    needs: tuple[Name, ...] | None = None
+    """Services without which it cannot work, by design; others it reaches should be soft. ``None``: not said."""
+    exercises: tuple[Line, ...] | None = None
+    """Edges (``caller->callee``) seen to carry calls when this is asked. ``None``: not looked at."""
+    tables: tuple[Line, ...] = ()
+    """Database tables that it touches, as far as its owner says; keeps a lock on another table from being blamed."""
+
+
+class DetectionSignal(Contract):
+    """How the system itself says that a service is unwell. Murphy's own checks never count as detection."""
+
+    id: Name
+    service: Name
+    """The service whose failure this signal should report."""
+    probe: Probe
+    """Good means the system reports the service well; not good means it has detected a failure."""

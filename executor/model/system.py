@@ -1,0 +1,155 @@
+"""A distributed system as Murphy knows it: services, their instances, who calls whom."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from executor.model.base import Contract, Line, Milliseconds, Name, Port, SecretRef
+from executor.model.probe import Check, DetectionSignal, Probe
+from executor.model.vocabulary import Environment, ServiceKind
+
+
+class ProcessInstance(Contract):
+    """A local process, found again each time by its port and command line, or pinned by pid and start time."""
+
+    driver: Literal["process"] = "process"
+    id: Name
+    command: Line = ""
+    """Text that the command line (arguments joined by spaces) contains; empty: any."""
+    port: Port | None = None
+    """TCP port it listens on."""
+    pid: Annotated[int, Field(gt=1)] | None = None
+    """Pins one very process; needs ``start_ticks``. A pinned process that is gone is refused, never replaced."""
+    start_ticks: Annotated[int, Field(ge=0)] | None = None
+    """Field 22 of ``/proc/PID/stat``: clock ticks after boot at which it started; tells a reused pid apart."""
+
+    @model_validator(mode="after")
+    def _can_be_found(self) -> Self:
+        if (self.pid is None) != (self.start_ticks is None):
+            raise ValueError("pid and start_ticks go together")
+        if self.pid is None and self.port is None and not self.command:
+            raise ValueError("give command, port, or pid with start_ticks, or the process cannot be found")
+        return self
+
+
+Instance = ProcessInstance
+"""Every kind of instance, told apart by ``driver``."""
+
+
+class Service(Contract):
+    """A named part of the system with one purpose and one or more instances."""
+
+    name: Name
+    kind: ServiceKind = ServiceKind.GENERIC
+    technology: Name | None = None
+    """What it is made with, as far as known: ``postgresql``, ``redis``, ``flask``…"""
+    instances: tuple[Instance, ...] = ()
+    criticality: Annotated[int, Field(ge=0, le=3)] = 1
+    """0 nobody notices … 3 the business stops."""
+    protected: bool = False
+    """Never a target, and its predicted indirect impact is limited too."""
+    health: Probe | None = None
+    """Its own health check, as its supervisor or load balancer would ask it."""
+    operations: tuple[Check, ...] = ()
+    """What users (or callers) do with it, each with its promise. These become the checks of experiments."""
+    signals: tuple[DetectionSignal, ...] = ()
+    """How the system reports that this service is unwell."""
+    dsn: SecretRef | None = None
+    """Where the connection string for data faults is found; only the reference is ever stored."""
+    tables: tuple[Line, ...] = ()
+    """Tables of a database, busiest first, as seen at discovery."""
+    disposable: bool = False
+    """Whether its data may be damaged: it can be thrown away and made anew."""
+    restarts: Literal["supervised", "by_hand", "unknown"] = "unknown"
+    """Who starts an instance again after it died."""
+    restart_command: tuple[str, ...] = ()
+    """Command line that starts one instance again by hand, if known."""
+
+
+class ManagedProxy(Contract):
+    """The edge already runs through Murphy's fault proxy, which passes everything unchanged until told otherwise."""
+
+    kind: Literal["managed_proxy"] = "managed_proxy"
+    control: Line
+    """Path of the proxy's control socket (Unix domain)."""
+    edge: Line
+    """The edge's name in that proxy, ``caller->callee``."""
+
+
+class KernelRedirect(Contract):
+    """The caller's new connections to the port can be led through a fault proxy by nftables; needs root on the host."""
+
+    kind: Literal["kernel_redirect"] = "kernel_redirect"
+
+
+Interception = Annotated[ManagedProxy | KernelRedirect, Field(discriminator="kind")]
+
+
+class Dependency(Contract):
+    """An edge: caller calls callee. ``None`` means not known, never "no"."""
+
+    caller: Name
+    callee: Name
+    protocol: Literal["http", "grpc", "postgresql", "redis", "amqp", "tcp"] = "tcp"
+    host: Line = "127.0.0.1"
+    port: Port | None = None
+    """Where the callee answers."""
+    timeout_ms: Milliseconds | None = None
+    retries: Annotated[int, Field(ge=0, le=1000)] | None = None
+    breaker: bool | None = None
+    fallback: bool | None = None
+    interception: Interception | None = None
+    """How traffic on this edge can be reached; ``None``: not at all, as far as is known."""
+    source: tuple[Line, ...] = ()
+    """Each fact's origin, for instance ``socket storefront:41230 -> 127.0.0.1:8001`` or ``environment CATALOG_URL``."""
+
+    @property
+    def place(self) -> str:
+        """The edge's name as a place: ``caller->callee``."""
+        return f"{self.caller}->{self.callee}"
+
+
+class System(Contract):
+    """Services and the edges between them. Names are unique and every edge joins two services of the system."""
+
+    name: Name
+    environment: Environment = Environment.DEVELOPMENT
+    services: Annotated[tuple[Service, ...], Field(min_length=1)]
+    dependencies: tuple[Dependency, ...] = ()
+
+    @model_validator(mode="after")
+    def _hangs_together(self) -> Self:
+        names = [service.name for service in self.services]
+        _refuse_twice("service", names)
+        _refuse_twice("instance", [i.id for s in self.services for i in s.instances])
+        _refuse_twice("operation", [c.id for s in self.services for c in s.operations])
+        _refuse_twice("dependency", [d.place for d in self.dependencies])
+        for dependency in self.dependencies:
+            for end in (dependency.caller, dependency.callee):
+                if end not in names:
+                    raise ValueError(f"dependency {dependency.place}: no service is named {end}")
+        return self
+
+    def service(self, name: str) -> Service:
+        """The service of that name. Raises ``KeyError`` if the system has none."""
+        for service in self.services:
+            if service.name == name:
+                return service
+        raise KeyError(name)
+
+    def dependency(self, caller: str, callee: str) -> Dependency:
+        """The edge from caller to callee. Raises ``KeyError`` if the system has none."""
+        for dependency in self.dependencies:
+            if dependency.caller == caller and dependency.callee == callee:
+                return dependency
+        raise KeyError(f"{caller}->{callee}")
+
+
+def _refuse_twice(what: str, names: list[str]) -> None:
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            raise ValueError(f"{what} {name} is there twice")
+        seen.add(name)

@@ -1,0 +1,79 @@
+"""The closed vocabularies that experts, beliefs, validators and reports share."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Environment(StrEnum):
+    """Where a system runs; decides which limits and which approvals apply."""
+
+    DEVELOPMENT = "development"
+    STAGING = "staging"
+    PRODUCTION = "production"
+
+
+class ServiceKind(StrEnum):
+    """What a service is to its callers."""
+
+    HTTP = "http"
+    GRPC = "grpc"
+    DATABASE = "database"
+    CACHE = "cache"
+    QUEUE = "queue"
+    LOAD_BALANCER = "load_balancer"
+    WORKER = "worker"
+    EXTERNAL = "external"
+    GENERIC = "generic"
+
+
+class Weakness(StrEnum):
+    """What can be wrong with a service or an edge. One meaning each; see docs/glossary.md."""
+
+    SINGLE_POINT_OF_FAILURE = "single_point_of_failure"
+    HARD_DEPENDENCY = "hard_dependency"
+    MISSING_TIMEOUT = "missing_timeout"
+    TIMEOUT_INVERSION = "timeout_inversion"
+    MISSING_RETRY = "missing_retry"
+    RETRY_STORM = "retry_storm"
+    MISSING_CIRCUIT_BREAKER = "missing_circuit_breaker"
+    MISSING_BULKHEAD = "missing_bulkhead"
+    POOL_EXHAUSTION = "pool_exhaustion"
+    COLD_CACHE_OVERLOAD = "cold_cache_overload"
+    SLOW_OR_MISSING_RECOVERY = "slow_or_missing_recovery"
+    DOES_NOT_RECONNECT = "does_not_reconnect"
+    DETECTION_BLIND_SPOT = "detection_blind_spot"
+    LOAD_BALANCER_KEEPS_DEAD_MEMBER = "load_balancer_keeps_dead_member"
+    INCONSISTENT_AFTER_CRASH = "inconsistent_after_crash"
+    UNUSABLE_BACKUP = "unusable_backup"
+    STALE_CREDENTIALS = "stale_credentials"
+    STALE_NAME_RESOLUTION = "stale_name_resolution"
+    RESOURCE_LEAK_UNDER_FAILURE = "resource_leak_under_failure"
+    CAPACITY_CLIFF = "capacity_cliff"
+    NO_GRACEFUL_DEGRADATION = "no_graceful_degradation"
+
+
+class Verdict(StrEnum):
+    """What an experiment says of a hypothesis. ``breaks`` means the weakness was seen."""
+
+    HOLDS = "holds"
+    BREAKS = "breaks"
+    INCONCLUSIVE = "inconclusive"
+    ABORTED = "aborted"
+
+
+class Severity(StrEnum):
+    """How much a finding matters: from the criticality of what was hurt and how badly."""
+
+    LOW = "low"
+    MEDIUM = "medium"
+    HIGH = "high"
+    CRITICAL = "critical"
+
+
+class Phase(StrEnum):
+    """The parts of one trial, in order."""
+
+    BASELINE = "baseline"
+    FAULT = "fault"
+    RECOVERY = "recovery"

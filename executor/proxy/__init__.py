@@ -1,0 +1,1 @@
+"""The fault proxy: passes everything on an edge unchanged until told otherwise."""

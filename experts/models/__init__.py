@@ -1,0 +1,1 @@
+"""Who answers for an expert: playbooks alone, or a language model."""

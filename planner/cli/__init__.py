@@ -1,0 +1,1 @@
+"""The murphy command, one file a command family."""

@@ -1,0 +1,1 @@
+"""The steps of the planning graph, one file each."""
