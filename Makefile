@@ -1,0 +1,51 @@
+# Two commands do everything on a fresh machine: `make demo` and `make test`. Each sets up what it needs.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: demo test check format lint types imports schemas lock clean
+
+demo: .venv/ready
+	$(BIN)/murphy demo $(DEMO)
+
+test: .venv/ready
+	$(BIN)/pytest $(PYTEST)
+
+# All that .ci/run runs.
+check: lint types imports test
+	$(MAKE) demo DEMO="--smoke"
+
+format: .venv/ready
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+lint: .venv/ready
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+types: .venv/ready
+	$(BIN)/mypy
+
+imports: .venv/ready
+	$(BIN)/lint-imports
+
+# Writes the golden JSON Schemas anew after a wanted change of the contract.
+schemas: .venv/ready
+	$(BIN)/python -m executor.model.schemas docs/schemas
+
+# Pins every dependency with hashes and names no index host. Needs uv.
+lock:
+	uv lock --upgrade
+	uv export --frozen --no-emit-project --no-header --all-extras --all-groups -o requirements.lock
+
+.venv/ready: requirements.lock
+	$(PYTHON) -m venv .venv
+	if command -v uv >/dev/null; \
+	then uv pip sync --quiet --compile-bytecode --python $(BIN)/python --require-hashes requirements.lock; \
+	else $(BIN)/pip install --quiet --require-hashes -r requirements.lock; fi
+	if command -v uv >/dev/null; \
+	then uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .; \
+	else $(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .; fi
+	touch $@
+
+clean:
+	rm -rf .venv .murphy .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
