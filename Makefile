@@ -12,7 +12,6 @@ test: .venv/ready
 
 # All that .ci/run runs.
 check: lint types imports test
-	$(MAKE) demo DEMO="--smoke"
 
 format: .venv/ready
 	$(BIN)/ruff format .

@@ -1,0 +1,61 @@
+"""The ``murphy`` command. Heavy libraries load only inside the commands that need them."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import click
+import typer
+
+from executor.errors import MurphyError
+from planner.cli import approve, demo, discover, doctor, faults, halt, plan, proxy, results, run
+
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # chromadb brings onnxruntime, which calls home unless told first
+
+INTERRUPTED = 130
+INTERNAL = 5
+
+app = typer.Typer(
+    name="murphy",
+    help="Plans what could go wrong in a distributed system, and finds out safely.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    epilog="Exit codes: 0 held, 1 a weakness was found, 2 wrong use or input, 3 refused by safety, 4 revert owed, "
+    "5 internal error, 130 interrupted (and everything reverted).",
+)
+for family in (demo, doctor, discover, plan, approve, run, halt, results, faults, proxy):
+    family.register(app)
+
+
+def main() -> None:
+    """Run the command line, and turn every error a person can act on into one sentence and an exit code."""
+    try:
+        code = app(standalone_mode=False)
+    except MurphyError as error:
+        code = _complain(str(error), error.exit_code)
+    except click.ClickException as error:
+        error.show()
+        code = 2
+    except (KeyboardInterrupt, click.Abort):
+        code = _complain("interrupted.", INTERRUPTED)
+    except BrokenPipeError:
+        # whoever read our output has gone; writing the rest to them again at exit would only raise once more
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
+    except Exception as error:
+        if os.environ.get("MURPHY_TRACE"):
+            raise
+        name = type(error).__name__
+        code = _complain(f"internal error: {name}: {error}. Set MURPHY_TRACE=1 to see where.", INTERNAL)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _complain(sentence: str, code: int) -> int:
+    print(f"murphy: {sentence}", file=sys.stderr)  # noqa: T201
+    return code
+
+
+if __name__ == "__main__":
+    main()

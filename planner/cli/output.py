@@ -1,0 +1,42 @@
+"""How every command speaks: one console for people, JSON for programs, errors on standard error."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from rich.console import Console
+from rich.theme import Theme
+
+THEME = Theme(
+    {
+        "holds": "green",
+        "breaks": "bold red",
+        "inconclusive": "yellow",
+        "aborted": "magenta",
+        "quiet": "dim",
+        "head": "bold",
+    }
+)
+
+out = Console(theme=THEME, highlight=False)
+err = Console(theme=THEME, highlight=False, stderr=True)
+
+
+def emit(value: Any) -> None:
+    """Print ``value`` as JSON for a program; pydantic models and tuples of them are fine."""
+
+    def plain(item: Any) -> Any:
+        return item.model_dump(mode="json") if hasattr(item, "model_dump") else str(item)
+
+    print(json.dumps(value, indent=2, default=plain))  # noqa: T201
+
+
+def say(text: str = "") -> None:
+    """A line for people."""
+    out.print(text, soft_wrap=True)
+
+
+def heading(text: str) -> None:
+    """A line that begins a part."""
+    out.print(f"\n[head]{text}[/head]")

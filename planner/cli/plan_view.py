@@ -1,0 +1,94 @@
+"""A plan on the terminal: exactly what will happen, in plain words, with a picture of when."""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.markup import escape
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from executor.model.digest import digest
+from executor.model.plan import Experiment, Plan
+from planner import words
+from planner.cli.output import out as terminal
+
+WIDTH = 36
+"""Characters of the time line picture."""
+
+
+def show(plan: Plan, out: Console = terminal) -> None:
+    """Print the whole plan: head line, then one panel an experiment."""
+    total = sum(max(words.length(e) for e in stage.experiments) for stage in plan.stages)
+    out.print(
+        f"[head]Plan {plan.id}[/head] for {plan.system_name} ({plan.environment.value}): "
+        f"{len(plan.experiments)} experiments, at most {words.duration(total)}"
+    )
+    if plan.goal:
+        out.print(f"Goal: {escape(plan.goal)}")
+    if plan.rationale:
+        out.print(escape(plan.rationale), style="quiet")
+    for number, stage in enumerate(plan.stages, start=1):
+        for experiment in stage.experiments:
+            out.print(_panel(number, len(plan.stages), experiment))
+    out.print(f"Digest {digest(plan)}", style="quiet")
+
+
+def overview(plan: Plan) -> Table:
+    """One row an experiment, for a plan with many."""
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="head")
+    for column in ("#", "what is done", "bears on", "expected to break"):
+        table.add_column(column, overflow="fold")
+    for number, experiment in enumerate(plan.experiments, start=1):
+        weaknesses = dict.fromkeys(words.named(h.weakness.value) for h in experiment.hypotheses)
+        likely = max(h.prediction.probability_breaks for h in experiment.hypotheses)
+        table.add_row(str(number), escape(experiment.title), ", ".join(weaknesses), f"{likely:.0%}")
+    return table
+
+
+def _panel(number: int, of: int, experiment: Experiment) -> Panel:
+    body = Table.grid(padding=(0, 1))
+    body.add_column(style="quiet", no_wrap=True)
+    body.add_column(overflow="fold")
+    for action in experiment.actions:
+        body.add_row("does", escape(words.action(action)))
+    body.add_row("when", _picture(experiment))
+    for hypothesis in experiment.hypotheses:
+        body.add_row(
+            "expects",
+            f"{escape(hypothesis.statement)} [quiet](P(breaks) {hypothesis.prediction.probability_breaks:.0%})",
+        )
+        for criterion in hypothesis.criteria:
+            body.add_row("", f"[quiet]· {escape(words.criterion(criterion))}[/quiet]")
+    body.add_row("watches", ", ".join(check.id for check in experiment.checks))
+    body.add_row("stops if", _stops(experiment))
+    if experiment.rationale:
+        body.add_row("why", escape(experiment.rationale))
+    return Panel(body, title=f"{number}/{of} {escape(experiment.title)}", title_align="left", border_style="quiet")
+
+
+def _stops(experiment: Experiment) -> str:
+    if experiment.abort_conditions == "none":
+        return "no condition of its own; the guard's and the operator's limits hold"
+    return "; ".join(
+        f"{c.check} answers well less than {c.availability_below:.0%} of the last {c.of} times"
+        for c in experiment.abort_conditions
+    )
+
+
+def _picture(experiment: Experiment) -> Text:
+    """Baseline, fault and recovery as a bar, in proportion."""
+    phases = (
+        ("baseline", experiment.baseline_s, "on green"),
+        ("fault", experiment.fault_s, "on red"),
+        ("recovery", experiment.recovery_deadline_s, "on yellow"),
+    )
+    whole = sum(seconds for _, seconds, _ in phases)
+    picture = Text()
+    for name, seconds, style in phases:
+        width = max(4, round(WIDTH * seconds / whole))
+        picture.append(f" {name}"[:width].ljust(width), style=f"black {style}")
+    picture.append(f" {words.duration(whole)}")
+    if experiment.trials > 1:
+        picture.append(f", {experiment.trials} times")
+    return picture

