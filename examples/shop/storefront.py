@@ -1,0 +1,115 @@
+"""The shop's face: the home page, product pages, and a page about the shop."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from typing import Any
+
+import urllib3
+from flask import Flask
+from web import client, serve
+
+CATALOG_URL = os.environ["CATALOG_URL"]
+RECOMMENDATIONS_URL = os.environ["RECOMMENDATIONS_URL"]
+INVENTORY_URL = os.environ["INVENTORY_URL"]
+
+app = Flask(__name__)
+http = client()
+
+
+class Breaker:
+    """Opens for ``open_s`` after ``failures`` failures in a row; then lets one call at a time try again."""
+
+    def __init__(self, failures: int = 3, open_s: float = 2.0) -> None:
+        self._limit = failures
+        self._open_s = open_s
+        self._failures = 0
+        self._closed_again_at = 0.0
+        self._lock = threading.Lock()
+
+    def allows(self) -> bool:
+        with self._lock:
+            now = time.monotonic()
+            if self._failures < self._limit:
+                return True
+            if now < self._closed_again_at:
+                return False
+            self._closed_again_at = now + self._open_s
+            return True
+
+    def report(self, *, good: bool) -> None:
+        with self._lock:
+            self._failures = 0 if good else self._failures + 1
+            if self._failures == self._limit:
+                self._closed_again_at = time.monotonic() + self._open_s
+
+
+breaker = Breaker()
+
+
+def from_catalog(path: str) -> Any:
+    answer = http.request("GET", CATALOG_URL + path, timeout=0.8)
+    if answer.status != 200:
+        raise urllib3.exceptions.HTTPError(f"catalog answered {answer.status}")
+    return answer.json()
+
+
+def recommended(customer: str) -> list[int]:
+    """What to show beside the products; nobody misses it when it is not there."""
+    if not breaker.allows():
+        return []
+    try:
+        answer = http.request("GET", f"{RECOMMENDATIONS_URL}/for/{customer}", timeout=0.3)
+        found = [int(item) for item in answer.json()["products"]]
+    except (urllib3.exceptions.HTTPError, ValueError, KeyError, TypeError):
+        breaker.report(good=False)
+        return []
+    breaker.report(good=True)
+    return found
+
+
+def stock_badge(product: int) -> str:
+    """How many are left. A stock service that is down, failing or late only costs the badge."""
+    try:
+        answer = http.request("GET", f"{INVENTORY_URL}/stock/{product}", timeout=0.5)
+    except urllib3.exceptions.HTTPError:
+        return "ask us"
+    if answer.status >= 500:
+        return "ask us"
+    level = answer.json()["available"]
+    return "in stock" if level > 0 else "sold out"
+
+
+@app.get("/")
+def home() -> dict[str, Any]:
+    return {
+        "categories": from_catalog("/categories"),
+        "products": from_catalog("/products"),
+        "recommended": recommended("bob"),
+    }
+
+
+@app.get("/products/<int:product>")
+def product_page(product: int) -> dict[str, Any]:
+    return {"product": from_catalog(f"/products/{product}"), "stock": stock_badge(product)}
+
+
+@app.get("/about")
+def about() -> dict[str, str]:
+    return {"shop": "a small shop", "since": "2026"}
+
+
+@app.get("/health")
+def health() -> dict[str, str]:
+    return {"status": "ok"}
+
+
+@app.errorhandler(urllib3.exceptions.HTTPError)
+def unavailable(error: Exception) -> tuple[dict[str, str], int]:
+    return {"error": str(error)}, 503
+
+
+if __name__ == "__main__":
+    serve(app, threads=24)
