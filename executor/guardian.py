@@ -1,0 +1,121 @@
+"""The executor's side of the watchdog: start it, make sure that it is well, replace it, see it off."""
+
+from __future__ import annotations
+
+import os
+import select
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import executor
+from executor.errors import UnavailableError
+from executor.home import Home
+from executor.watchdog import READY
+
+_START_S = 15.0
+_ANSWER_S = 3.0
+
+
+class Guardian:
+    """One run's watchdog process. Its methods block for a moment; call them from a worker thread."""
+
+    def __init__(self, home: Home, run: str) -> None:
+        self._home, self._run = home, run
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def pid(self) -> int | None:
+        """The watchdog's pid, if one was started."""
+        return self._process.pid if self._process else None
+
+    def start(self) -> None:
+        """Start a watchdog and wait until it says that it is ready. Raises ``UnavailableError`` if it does not."""
+        self.leave()
+        pidfd = os.pidfd_open(os.getpid())
+        root = str(Path(executor.__file__).parents[1])
+        path = os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))
+        try:
+            self._process = subprocess.Popen(
+                [sys.executable, "-P", "-m", "executor.watchdog", "--home", str(self._home.path)]
+                + ["--run", self._run, "--pidfd", str(pidfd)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
+                pass_fds=(pidfd,),
+                env={**os.environ, "PYTHONPATH": path},
+                bufsize=0,
+            )
+        finally:
+            os.close(pidfd)
+        if not self._hear(_START_S):
+            self._end()
+            raise UnavailableError("the watchdog did not start, so nothing is injected.", hint="murphy doctor says why.")
+
+    def exited(self) -> bool:
+        """Whether the watchdog is gone. Does not block."""
+        return self._process is None or self._process.poll() is not None
+
+    def ensure(self) -> bool:
+        """Make sure that a watchdog answers, replacing one that is dead or hangs; returns whether it was replaced.
+
+        Raises ``UnavailableError`` if there is none to be had; then nothing may be injected.
+        """
+        if not self.exited() and self._ask():
+            return False
+        self.start()
+        return True
+
+    def leave(self, *, within_s: float = 2.0) -> None:
+        """Wait for the watchdog of a run that has ended; one that does not go is ended. Idempotent.
+
+        Call it only when nothing is owed: a watchdog with something to undo needs longer and is to be left alone.
+        """
+        if self._process is None:
+            return
+        try:
+            self._process.wait(within_s)
+        except subprocess.TimeoutExpired:
+            self._end()
+        self._close()
+
+    def abandon(self) -> None:
+        """Let go of a watchdog that still has something to undo."""
+        if self._process is not None:
+            self._process.returncode = 0  # it outlives us by design; without this Popen warns that it still runs
+            self._close()
+
+    def _ask(self) -> bool:
+        assert self._process is not None
+        assert self._process.stdin is not None
+        try:
+            self._process.stdin.write(b"?")
+        except OSError:
+            return False
+        return self._hear(_ANSWER_S)
+
+    def _hear(self, within_s: float) -> bool:
+        assert self._process is not None
+        assert self._process.stdout is not None
+        poll = select.poll()  # select() would refuse a descriptor beyond 1023
+        poll.register(self._process.stdout, select.POLLIN)
+        deadline = time.monotonic() + within_s
+        while (left := deadline - time.monotonic()) > 0:
+            if poll.poll(left * 1000):
+                return self._process.stdout.read(len(READY)) == READY
+        return False
+
+    def _end(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._close()
+
+    def _close(self) -> None:
+        if self._process is not None:
+            for pipe in (self._process.stdin, self._process.stdout):
+                if pipe is not None:
+                    pipe.close()
+            self._process = None

@@ -1,0 +1,85 @@
+"""Where Murphy keeps its state. Standard library only: the watchdog and ``murphy halt`` use it."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from executor.errors import InputError, UnavailableError
+
+_RUN_ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
+
+
+@dataclass(frozen=True)
+class Home:
+    """The state directory, mode 0700; by default ``MURPHY_HOME`` or ``~/.local/share/murphy``."""
+
+    path: Path
+
+    @classmethod
+    def open(cls, path: Path | str | None = None) -> Home:
+        """The home at ``path``, made if it is not there. Raises ``UnavailableError`` if that cannot be."""
+        chosen = Path(path or os.environ.get("MURPHY_HOME") or Path.home() / ".local" / "share" / "murphy").resolve()
+        home = cls(chosen)
+        try:
+            for directory in (chosen, home.keys, home.runs, home.memory):
+                directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            chosen.chmod(0o700)
+        except OSError as error:
+            raise UnavailableError(
+                f"the state directory cannot be used: {error.strerror}.",
+                where=str(chosen),
+                hint="Set MURPHY_HOME to a directory that you may write.",
+            ) from error
+        return home
+
+    @property
+    def journal(self) -> Path:
+        """Write-ahead record of injections, leases and approvals, and the audit trail."""
+        return self.path / "journal.db"
+
+    @property
+    def ledger(self) -> Path:
+        """System of record of runs and findings."""
+        return self.path / "ledger.db"
+
+    @property
+    def memory(self) -> Path:
+        """Vector index, rebuildable from the ledger."""
+        return self.path / "memory"
+
+    @property
+    def sessions(self) -> Path:
+        """Checkpoints of planning sessions."""
+        return self.path / "sessions.db"
+
+    @property
+    def keys(self) -> Path:
+        """Signing keys, the list of trusted ones, and signed policies."""
+        return self.path / "keys"
+
+    @property
+    def runs(self) -> Path:
+        """One directory a run."""
+        return self.path / "runs"
+
+    @property
+    def halt_file(self) -> Path:
+        """There while everything is halted."""
+        return self.path / "HALTED"
+
+    def run_dir(self, run: str) -> Path:
+        """Directory of one run's files, made if it is not there. Raises ``InputError`` for what is no run's name."""
+        if not _RUN_ID.fullmatch(run):
+            raise InputError(f"{run!r} is not the name of a run.", hint="murphy findings lists the runs.")
+        path = self.runs / run
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return path
+
+    def scratch(self, run: str) -> Path:
+        """Directory for a run's sockets and temporary files; removed once nothing of the run is owed."""
+        path = self.run_dir(run) / "scratch"
+        path.mkdir(mode=0o700, exist_ok=True)
+        return path

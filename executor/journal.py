@@ -1,0 +1,268 @@
+"""The write-ahead journal: what a fault's revert needs is on disk before the fault begins. Standard library only.
+
+An injection is *armed* (its record is durable, the fault may begin), *injected*, and then *reverted*, or *owed* where
+the revert failed. It holds a lease on ``CLOCK_BOOTTIME``; once that has lapsed, or this boot has ended, anybody reverts.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from executor import audit
+from executor.clock import boot_id, boottime, own_ticks, start_ticks, wall
+from executor.errors import SafetyRefusalError
+from executor.store import Store
+
+
+@dataclass(frozen=True)
+class Reach:
+    """The most that a run touches at one moment, and all that it touches at any."""
+
+    instances: int
+    services: int
+    faults: int
+    targets: tuple[str, ...]
+    """Instance ids and edges, over all stages."""
+
+
+@dataclass(frozen=True)
+class RunRow:
+    """A run that has begun and, as far as the journal knows, not ended."""
+
+    run: str
+    pid: int
+    start_ticks: int
+    boot_id: str
+    reach: Reach
+
+    @property
+    def alive(self) -> bool:
+        """Whether its executor still runs."""
+        return self.boot_id == boot_id() and start_ticks(self.pid) == self.start_ticks
+
+
+@dataclass(frozen=True)
+class Injection:
+    """One fault on one target, as recorded."""
+
+    id: int
+    run: str
+    experiment: str
+    trial: int
+    action: str
+    kind: str
+    subject: str
+    """What it strikes: an instance id, or edges."""
+    mark: str
+    record: dict[str, Any]
+    state: str
+    expires: float
+    boot_id: str
+    error: str
+    by: str
+    """Who reverted it."""
+
+    @property
+    def lapsed(self) -> bool:
+        """Whether its lease has ended."""
+        return self.boot_id != boot_id() or boottime() >= self.expires
+
+    def __str__(self) -> str:
+        return f"{self.kind} on {self.subject} (run {self.run}, mark {self.mark})"
+
+
+class Journal:
+    """The journal in one file, for any number of threads and processes.
+
+    Every method raises ``UnavailableError`` if the file cannot be read or made durable; nothing was changed then.
+    """
+
+    def __init__(self, path: Path, *, busy_s: float = 5.0) -> None:
+        self.store = Store(path, busy_s=busy_s)
+        self._boot = boot_id()
+
+    def close(self) -> None:
+        """Close the file. Idempotent."""
+        self.store.close()
+
+    def note(self, who: str, what: str, **detail: object) -> None:
+        """Add a row to the audit trail; durable on return."""
+        with self.store.write() as db:
+            audit.append(db, who, what, **detail)
+
+    def consumed(self, nonce: str) -> str | None:
+        """The run that used the approval up, if any."""
+        rows = self.store.read("SELECT run FROM approvals WHERE nonce = ?", (nonce,))
+        return str(rows[0]["run"]) if rows else None
+
+    def admit(
+        self,
+        run: str,
+        *,
+        nonce: str,
+        plan_digest: str,
+        environment: str,
+        reach: Reach,
+        check: Callable[[list[RunRow]], None],
+        detail: Mapping[str, object],
+    ) -> None:
+        """Begin a run of this process and consume its approval, in one step that no other process overlaps.
+
+        ``check`` sees the other runs and raises to refuse. Raises ``SafetyRefusalError`` if the approval is used up.
+        After any error nothing has begun and the approval is as it was.
+        """
+        with self.store.write() as db:
+            check(self._running(db))
+            self._consume(db, nonce, run)
+            db.execute(
+                "INSERT INTO runs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL, NULL)",
+                (run, plan_digest, environment, nonce, os.getpid(), own_ticks(), self._boot)
+                + (reach.instances, reach.services, reach.faults, json.dumps(reach.targets), wall()),
+            )
+            audit.append(db, "executor", "run_started", run=run, plan=plan_digest, nonce=nonce, **detail)
+
+    @staticmethod
+    def _consume(db: sqlite3.Connection, nonce: str, run: str) -> None:
+        done = db.execute("INSERT INTO approvals VALUES (?, ?, ?) ON CONFLICT DO NOTHING", (nonce, run, wall()))
+        if done.rowcount != 1:
+            (used,) = db.execute("SELECT run FROM approvals WHERE nonce = ?", (nonce,)).fetchone()
+            raise SafetyRefusalError(
+                "single use",
+                measured=f"the approval was used by {used}",
+                limit="one run",
+                hint="Approve the plan again.",
+            )
+
+    def finish(self, run: str, outcome: str, *, who: str = "executor") -> bool:
+        """End a run, unless it has ended; returns whether it was this call that did. Its injections are not touched."""
+        with self.store.write() as db:
+            done = db.execute(
+                "UPDATE runs SET outcome = ?, ended = ? WHERE run = ? AND outcome IS NULL", (outcome, wall(), run)
+            )
+            if done.rowcount:
+                audit.append(db, who, "run_finished", run=run, outcome=outcome)
+            return done.rowcount == 1
+
+    def running(self) -> list[RunRow]:
+        """Runs that have not ended, oldest first; those whose executor has died are among them."""
+        with self.store.write() as db:
+            return self._running(db)
+
+    def ended(self, run: str) -> bool:
+        """Whether the run has ended."""
+        return not self.store.read("SELECT 1 FROM runs WHERE run = ? AND outcome IS NULL", (run,))
+
+    @staticmethod
+    def _running(db: sqlite3.Connection) -> list[RunRow]:
+        rows = db.execute("SELECT * FROM runs WHERE outcome IS NULL ORDER BY rowid").fetchall()
+        return [
+            RunRow(
+                row["run"],
+                row["pid"],
+                row["start_ticks"],
+                row["boot_id"],
+                Reach(row["instances"], row["services"], row["faults"], tuple(json.loads(row["targets"]))),
+            )
+            for row in rows
+        ]
+
+    def arm(
+        self,
+        run: str,
+        *,
+        experiment: str,
+        trial: int,
+        action: str,
+        kind: str,
+        subject: str,
+        mark: str,
+        record: Mapping[str, Any],
+        lease_s: float,
+    ) -> Injection:
+        """Write down a fault that is about to begin; durable on return, with a lease of ``lease_s`` seconds from now."""
+        text = json.dumps(record, allow_nan=False)
+        with self.store.write() as db:
+            cursor = db.execute(
+                "INSERT INTO injections (run, experiment, trial, action, kind, subject, mark, record, state, expires,"
+                " boot_id, armed) VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'armed', ?, ?, ?)",
+                (run, experiment, trial, action, kind, subject, mark, text, boottime() + lease_s, self._boot, wall()),
+            )
+            audit.append(db, "executor", "armed", run=run, action=action, kind=kind, subject=subject, mark=mark)
+            row = db.execute("SELECT * FROM injections WHERE id = ?", (cursor.lastrowid,)).fetchone()
+        return _injection(row)
+
+    def injected(self, number: int, record: Mapping[str, Any]) -> bool:
+        """Note that the fault is there, with what was learned. ``False``: its lease lapsed meanwhile; revert at once."""
+        text = json.dumps(record, allow_nan=False)
+        with self.store.write() as db:
+            done = db.execute(
+                "UPDATE injections SET record = ?, state = 'injected'"
+                " WHERE id = ? AND state = 'armed' AND expires > ? AND boot_id = ?",
+                (text, number, boottime(), self._boot),
+            )
+            if not done.rowcount:  # what was learned is still needed to undo it
+                db.execute("UPDATE injections SET record = ?, state = 'armed' WHERE id = ?", (text, number))
+            audit.append(db, "executor", "injected", injection=number, fenced=not done.rowcount)
+            return done.rowcount == 1
+
+    def renew(self, run: str, lease_s: float) -> int:
+        """Push all live leases of a run to ``lease_s`` seconds from now, in one step; returns how many.
+
+        A lease that has lapsed is not revived.
+        """
+        now = boottime()
+        with self.store.write() as db:
+            return db.execute(
+                "UPDATE injections SET expires = ? WHERE run = ? AND state IN ('armed', 'injected')"
+                " AND expires > ? AND boot_id = ?",
+                (now + lease_s, run, now, self._boot),
+            ).rowcount
+
+    def reverted(self, number: int, *, by: str, verified: bool) -> None:
+        """Note that the fault is gone."""
+        with self.store.write() as db:
+            done = db.execute(
+                "UPDATE injections SET state = 'reverted', error = '', by = ?, reverted = ?"
+                " WHERE id = ? AND state <> 'reverted'",
+                (by, wall(), number),
+            )
+            if done.rowcount:
+                audit.append(db, by, "reverted", injection=number, verified=verified)
+
+    def owe(self, number: int, error: str, *, by: str) -> None:
+        """Note that reverting failed, and why; it stays owed until somebody succeeds."""
+        with self.store.write() as db:
+            done = db.execute("UPDATE injections SET state = 'owed', error = ? WHERE id = ?", (error, number))
+            if done.rowcount:
+                audit.append(db, by, "revert_owed", injection=number, error=error)
+
+    def injection(self, number: int) -> Injection:
+        """One injection as it is recorded now. Raises ``KeyError`` if there is none of that number."""
+        rows = self.store.read("SELECT * FROM injections WHERE id = ?", (number,))
+        if not rows:
+            raise KeyError(number)
+        return _injection(rows[0])
+
+    def pending(self, run: str | None = None) -> list[Injection]:
+        """Injections not reverted yet, of one run or of all, oldest first."""
+        where, values = ("AND run = ?", (run,)) if run else ("", ())
+        rows = self.store.read(f"SELECT * FROM injections WHERE state <> 'reverted' {where} ORDER BY id", values)  # noqa: S608 - constant text
+        return [_injection(row) for row in rows]
+
+    def reverted_by(self, run: str, who: str) -> list[Injection]:
+        """Injections of a run that ``who`` has reverted, oldest first."""
+        rows = self.store.read(
+            "SELECT * FROM injections WHERE run = ? AND state = 'reverted' AND by = ? ORDER BY id", (run, who)
+        )
+        return [_injection(row) for row in rows]
+
+
+def _injection(row: sqlite3.Row) -> Injection:
+    fields = {name: row[name] for name in row.keys() if name not in ("armed", "reverted")}  # noqa: SIM118 - sqlite3.Row
+    return Injection(**{**fields, "record": json.loads(row["record"])})
