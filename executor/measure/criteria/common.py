@@ -1,0 +1,88 @@
+"""What the judges of criteria share: their one signature, the rule of three values, and words for results."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from executor.measure.intervals import Share
+from executor.measure.samples import Samples
+from executor.model.evidence import CriterionResult
+from executor.model.plan import Experiment
+from executor.model.probe import Check
+from executor.model.vocabulary import Phase, Verdict
+
+ANSWERS_MIN = 8
+"""Fewer answers than this decide nothing."""
+BASELINE_MIN = 4
+"""Fewer answers than this do not show that a check was well before the fault."""
+
+Judge = Callable[[Any, Experiment, Sequence[Samples]], CriterionResult]
+"""Takes a criterion, its experiment and that experiment's trials."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """How one check (or one trial) came out under a criterion."""
+
+    verdict: Verdict
+    measured: str
+
+
+def of_share(share: Share, least: float) -> Verdict:
+    """``breaks`` only if the whole interval lies below the limit, ``holds`` only if the share itself meets it."""
+    if share.n < ANSWERS_MIN:
+        return Verdict.INCONCLUSIVE
+    if share.high < least:
+        return Verdict.BREAKS
+    return Verdict.HOLDS if share.value >= least else Verdict.INCONCLUSIVE
+
+
+def combine(verdicts: Iterable[Verdict]) -> Verdict:
+    """One that breaks breaks all; all that hold hold; anything else is inconclusive, and so is nothing at all."""
+    seen = set(verdicts)
+    if Verdict.BREAKS in seen:
+        return Verdict.BREAKS
+    return Verdict.HOLDS if seen == {Verdict.HOLDS} else Verdict.INCONCLUSIVE
+
+
+def result(kind: str, parts: Sequence[Part], limit: str) -> CriterionResult:
+    """The criterion's result from its parts, those that decided it named first."""
+    verdict = combine(part.verdict for part in parts)
+    decisive = sorted(parts, key=lambda part: part.verdict is not verdict)
+    measured = "; ".join(part.measured for part in decisive) or "nothing was measured"
+    return CriterionResult(kind=kind, verdict=verdict, measured=line(measured), limit=line(limit))
+
+
+def line(text: str) -> str:
+    """Text that fits a contract's ``Line``."""
+    return text if len(text) <= 400 else text[:399] + "…"
+
+
+def check(experiment: Experiment, name: str) -> Check:
+    """The experiment's check of that name; the contract guarantees that it is there."""
+    return next(each for each in experiment.checks if each.id == name)
+
+
+def not_well_before(
+    name: str, trials: Sequence[Samples], availability_min: float, latency_ms_max: float | None
+) -> str | None:
+    """Why a check's baseline shows no steady state, in words; ``None`` if it does, in every trial."""
+    for samples in trials:
+        baseline = samples.within(name, Phase.BASELINE)
+        if len(baseline) < BASELINE_MIN:
+            return f"{name}: only {len(baseline)} answers before the fault"
+        good = Share(sum(o.ok for o in baseline), len(baseline))
+        if good.value < availability_min:
+            return f"{name} was not well before the fault: {words(good)} good"
+        quick = Share(sum(latency_ms_max is None or o.latency_ms <= latency_ms_max for o in baseline), len(baseline))
+        if quick.value < 0.9:
+            return f"{name} was not well before the fault: {words(quick)} within {latency_ms_max:g} ms"
+    return None
+
+
+def words(share: Share) -> str:
+    """For instance ``12 of 30 (40 %, 95 % interval 25–58 %)``."""
+    percent = f"{share.value:.0%}".replace("%", " %")
+    return f"{share.good} of {share.n} ({percent}, 95 % interval {share.low * 100:.0f}–{share.high * 100:.0f} %)"

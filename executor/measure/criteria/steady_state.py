@@ -1,0 +1,39 @@
+"""``steady_state``: the checks keep their availability, and their latency if it is meant, through a phase."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from executor.measure.criteria.common import Part, combine, not_well_before, of_share, result, words
+from executor.measure.criteria.served import served
+from executor.measure.intervals import Share
+from executor.measure.samples import Samples
+from executor.model.criteria import SteadyState
+from executor.model.evidence import CriterionResult
+from executor.model.plan import Experiment
+
+QUICK_MIN = 0.95
+"""The 95th percentile is within a bound when this share of answers is."""
+
+
+def judge(criterion: SteadyState, _experiment: Experiment, trials: Sequence[Samples]) -> CriterionResult:
+    """Every check must keep it; answers of all trials count together."""
+    limit = f"at least {criterion.availability_min:.0%} good answers in the {criterion.phase} phase"
+    if criterion.after_s:
+        limit += f" after its first {criterion.after_s:g} s"
+    if criterion.latency_ms_max is not None:
+        limit += f", 95 % of good ones within {criterion.latency_ms_max:g} ms"
+    return result(criterion.kind, [_check(criterion, name, trials) for name in criterion.checks], limit)
+
+
+def _check(criterion: SteadyState, name: str, trials: Sequence[Samples]) -> Part:
+    unwell = not_well_before(name, trials, criterion.availability_min, criterion.latency_ms_max)
+    told = [each for samples in trials for each in served(samples, name, criterion.phase, criterion.after_s)]
+    good = Share(sum(ok for ok, _ in told), len(told))
+    verdict = of_share(good, criterion.availability_min)
+    measured = f"{name}: {words(good)} good"
+    if criterion.latency_ms_max is not None and good.good:
+        quick = Share(sum(ok and latency <= criterion.latency_ms_max for ok, latency in told), good.good)
+        verdict = combine((verdict, of_share(quick, QUICK_MIN)))
+        measured += f", {words(quick)} of these within {criterion.latency_ms_max:g} ms"
+    return Part(combine(()), unwell) if unwell else Part(verdict, measured)

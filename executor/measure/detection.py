@@ -1,0 +1,43 @@
+"""When the system itself noticed: a signal that said well before the fault, and no longer says it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from executor.measure.samples import Samples
+from executor.model.vocabulary import Phase
+
+SAID_WELL_MIN = 3
+"""Answers before the fault that must all say well, or a later flip shows nothing."""
+CUT_SHORT = ("unanswered", "overflow", "no answer within")
+"""Errors of askings that were given up: silence, which is neither "well" nor "unwell"."""
+
+
+@dataclass(frozen=True)
+class Detection:
+    """What one signal said in one trial. Times are seconds since the run started."""
+
+    well_before: bool
+    detected_s: float | None
+    """When the first answer that said unwell had come; ``None``: none did."""
+    last_well_s: float | None
+    """When the last asking before it that was answered well began: detection lies between the two."""
+    silent_s: float | None
+    """Intended start of the first asking under fault that was given up before one said unwell; ``None``: no such."""
+
+
+def detection(signal: str, samples: Samples) -> Detection:
+    """Read one signal's answers from the baseline to the end of the fault phase."""
+    before = samples.within(signal, Phase.BASELINE)[-SAID_WELL_MIN:]
+    begin_s, end_s = samples.trial.fault_begins_s, samples.trial.help_begins_s
+    under_fault = [o for o in samples.of(signal) if begin_s <= o.at_s < end_s]
+    said = [o for o in under_fault if not o.error.startswith(CUT_SHORT)]
+    unwell = next((o for o in said if not o.ok and o.at_s + o.latency_ms / 1000 <= end_s), None)
+    horizon_s = end_s if unwell is None else unwell.at_s
+    well = [o.at_s for o in (*before, *said) if o.ok and o.at_s < horizon_s]
+    return Detection(
+        well_before=len(before) == SAID_WELL_MIN and all(o.ok for o in before),
+        detected_s=None if unwell is None else unwell.at_s + unwell.latency_ms / 1000,
+        last_well_s=well[-1] if well else None,
+        silent_s=next((o.at_s for o in under_fault if o.at_s < horizon_s and o.error.startswith(CUT_SHORT)), None),
+    )

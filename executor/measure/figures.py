@@ -1,0 +1,88 @@
+"""The measured numbers of one experiment, each with its sample size and uncertainty."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+
+from executor.measure.calls import amplification
+from executor.measure.containment import spread
+from executor.measure.impact import goodness
+from executor.measure.intervals import Share, quantile, quantile_interval
+from executor.measure.samples import Samples
+from executor.measure.times import times
+from executor.model.evidence import Figure
+from executor.model.plan import Experiment
+from executor.model.probe import Check
+from executor.model.vocabulary import Phase
+
+
+def figures(experiment: Experiment, trials: Sequence[Samples]) -> tuple[Figure, ...]:
+    """All figures that the records support; what they do not support is left out, not guessed."""
+    found: list[Figure] = []
+    for check in experiment.checks:
+        for phase in Phase:
+            found += _served(check, phase, trials)
+        found += _residual(check, trials)
+    found += times(experiment, trials)
+    found += _amplification(trials)
+    found += _containment(experiment, trials)
+    return tuple(found)
+
+
+def _served(check: Check, phase: Phase, trials: Sequence[Samples]) -> Iterator[Figure]:
+    answers = [o for samples in trials for o in samples.within(check.id, phase)]
+    if not answers:
+        return
+    latencies = sorted(o.latency_ms for o in answers if o.ok)
+    yield _share("availability", check.id, phase, Share(len(latencies), len(answers)))
+    for name, q in (("latency_p50", 0.5), ("latency_p95", 0.95)):
+        if latencies:
+            low, high = quantile_interval(latencies, q)
+            value = quantile(latencies, q)
+            yield Figure(
+                name=name, of=check.id, phase=phase, value=value, unit="ms", low=low, high=high, n=len(latencies)
+            )
+
+
+def _residual(check: Check, trials: Sequence[Samples]) -> Iterator[Figure]:
+    bad = total = 0
+    for samples in trials:
+        good = goodness(check, samples, samples.within(check.id, Phase.RECOVERY))
+        bad, total = bad + len(good) - sum(good), total + len(good)
+    if total:
+        yield _share("residual", check.id, Phase.RECOVERY, Share(bad, total))
+
+
+def _share(name: str, of: str, phase: Phase, share: Share) -> Figure:
+    return Figure(
+        name=name, of=of, phase=phase, value=share.value, unit="ratio", low=share.low, high=share.high, n=share.n
+    )
+
+
+def _amplification(trials: Sequence[Samples]) -> Iterator[Figure]:
+    counted = {o.source for samples in trials for o in samples.trial.observations if o.source.startswith("calls:")}
+    for source in sorted(counted):
+        caller, callee = source.removeprefix("calls:").split("->")
+        seen = amplification(trials, caller, callee)
+        if seen is not None:
+            ratio, n = seen
+            high = ratio.high if math.isfinite(ratio.high) else None
+            yield Figure(
+                name="amplification",
+                of=f"{caller}->{callee}",
+                phase=Phase.FAULT,
+                value=ratio.value,
+                unit="ratio",
+                low=ratio.low,
+                high=high,
+                n=n,
+            )
+
+
+def _containment(experiment: Experiment, trials: Sequence[Samples]) -> Iterator[Figure]:
+    hurt, at_risk = spread(experiment, trials)
+    injected = any(samples.trial.injected_s is not None for samples in trials)
+    if at_risk and injected:
+        value = 1 - len(hurt) / len(at_risk)
+        yield Figure(name="containment", of=experiment.id, value=value, unit="ratio", n=len(at_risk))

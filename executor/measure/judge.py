@@ -1,0 +1,94 @@
+"""From recorded trials to verdicts, figures and moments. Pure: the same records always give the same judgement."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from executor.measure.calls import total
+from executor.measure.criteria.common import combine, line
+from executor.measure.criteria.table import JUDGES
+from executor.measure.figures import figures
+from executor.measure.moments import moments
+from executor.measure.records import TrialRecord
+from executor.measure.samples import Samples
+from executor.model.evidence import Event, ExperimentResult, Figure, HypothesisResult, RevertCheck
+from executor.model.plan import Experiment, Hypothesis
+from executor.model.vocabulary import Phase, Verdict
+
+EXERCISED_MIN = 3
+"""Calls on an edge during the fault that show that it was used at all."""
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What the records of one experiment say."""
+
+    hypotheses: tuple[HypothesisResult, ...]
+    figures: tuple[Figure, ...]
+    events: tuple[Event, ...]
+    """Impact, detected, mitigated and recovered, which nobody reported live."""
+    aborted: str
+
+    def result(self, experiment: Experiment, trials: int, reverts: Sequence[RevertCheck]) -> ExperimentResult:
+        """The experiment's part of the evidence."""
+        return ExperimentResult(
+            experiment=experiment.id,
+            trials=trials,
+            hypotheses=self.hypotheses,
+            figures=self.figures,
+            reverts=tuple(reverts),
+            aborted=self.aborted,
+        )
+
+
+def judge(experiment: Experiment, trials: Sequence[TrialRecord], *, started: datetime) -> Judgement:
+    """Judge one experiment from its trials. ``started`` is the run's wall time, for the events' ``wall``."""
+    ordered = sorted(trials, key=lambda trial: trial.trial)
+    samples = [Samples(trial) for trial in ordered]
+    aborted = next((trial.aborted for trial in ordered if trial.aborted), "")
+    return Judgement(
+        hypotheses=tuple(_hypothesis(h, experiment, samples, aborted) for h in experiment.hypotheses),
+        figures=figures(experiment, samples),
+        events=moments(experiment, samples, started),
+        aborted=line(aborted),
+    )
+
+
+def _hypothesis(
+    hypothesis: Hypothesis, experiment: Experiment, trials: Sequence[Samples], aborted: str
+) -> HypothesisResult:
+    criteria = tuple(JUDGES[criterion.kind](criterion, experiment, trials) for criterion in hypothesis.criteria)
+    verdict = combine(result.verdict for result in criteria)
+    decisive = [result.measured for result in criteria if result.verdict is verdict]
+    reason = "; ".join(decisive) or "nothing was measured"
+    idle, unknown = _not_exercised(hypothesis, trials)
+    if idle:
+        verdict, reason = Verdict.INCONCLUSIVE, f"not exercised: hardly any calls on {', '.join(idle)} during the fault"
+    elif unknown:
+        reason += f" (calls on {', '.join(unknown)} could not be counted)"
+    if aborted and verdict is not Verdict.BREAKS:
+        verdict, reason = Verdict.ABORTED, f"aborted before it was decided: {aborted}"
+    return HypothesisResult(
+        hypothesis=hypothesis.id,
+        weakness=hypothesis.weakness,
+        place=hypothesis.place,
+        verdict=verdict,
+        reason=line(reason),
+        criteria=criteria,
+        predicted=hypothesis.prediction.probability_breaks,
+    )
+
+
+def _not_exercised(hypothesis: Hypothesis, trials: Sequence[Samples]) -> tuple[list[str], list[str]]:
+    """The edges that carried fewer than ``EXERCISED_MIN`` calls during the fault, and those nobody could count."""
+    idle: list[str] = []
+    unknown: list[str] = []
+    for caller, callee in hypothesis.exercised_by:
+        seen = total(trials, caller, callee, Phase.FAULT)
+        if seen is None:
+            unknown.append(f"{caller}->{callee}")
+        elif seen.count < EXERCISED_MIN:
+            idle.append(f"{caller}->{callee}")
+    return idle, unknown

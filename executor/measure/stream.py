@@ -1,0 +1,62 @@
+"""One source asked at a fixed rate, open loop."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import anyio
+import anyio.abc
+
+from executor.measure.rolling import Rolling
+from executor.model.probe import Probe
+from executor.probes.ask import Client, ask
+
+OUTSTANDING_MAX = 128
+"""Askings of one source under way at once; one more is recorded as failed, never left out."""
+
+
+class Stream:
+    """Asks one probe ``rate_hz`` times a second. Every asking that was due is recorded exactly once."""
+
+    def __init__(self, source: str, probe: Probe, rate_hz: float, clock0: float, record: Callable[..., None]) -> None:
+        """``record`` takes the fields of each observation; ``clock0`` is the run's start, monotonic seconds."""
+        self.source = source
+        self.rate_hz = rate_hz
+        self._probe = probe
+        self._clock0 = clock0
+        self._record = record
+        self.rolling = Rolling(self.now_s())
+
+    def now_s(self) -> float:
+        """Seconds since the run started."""
+        return time.monotonic() - self._clock0
+
+    async def run(self, client: Client, askings: anyio.abc.TaskGroup, offset_s: float) -> None:
+        """Start an asking whenever one is due, until cancelled. The askings live in ``askings``, not here."""
+        begin_s = self.now_s() + offset_s
+        slot = 0
+        while True:
+            due_s = begin_s + slot / self.rate_hz
+            await anyio.sleep(max(0.0, due_s - self.now_s()))
+            self.rolling.expect(slot, due_s)
+            if len(self.rolling.awaited) > OUTSTANDING_MAX:
+                self._settle(slot, ok=False, error=f"overflow: {OUTSTANDING_MAX} askings under way")
+            else:
+                askings.start_soon(self._ask, client, slot)
+            slot += 1
+
+    def give_up(self) -> None:
+        """Record whatever is still awaited as failed."""
+        for slot in list(self.rolling.awaited):
+            self._settle(slot, ok=False, error="unanswered")
+
+    async def _ask(self, client: Client, slot: int) -> None:
+        answer = await ask(self._probe, client)
+        self._settle(slot, ok=answer.ok, status=answer.status, error=answer.error)
+
+    def _settle(self, slot: int, *, ok: bool, status: int | None = None, error: str = "") -> None:
+        at_s, now_s = self.rolling.awaited[slot], self.now_s()
+        self.rolling.settle(slot, ok, now_s)
+        latency_ms = max(0.0, now_s - at_s) * 1000
+        self._record(source=self.source, at_s=at_s, ok=ok, latency_ms=latency_ms, status=status, error=error)

@@ -1,0 +1,69 @@
+"""One entry for every kind of probe: ``async with open_client(hosts) as client: await ask(probe, client)``."""
+
+from __future__ import annotations
+
+import ssl
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING
+
+import anyio
+
+from executor.model.probe import HttpProbe, Probe
+from executor.probes import http, tcp
+from executor.probes.answer import Answer
+from executor.probes.hosts import refuse_foreign
+
+if TYPE_CHECKING:
+    import httpx
+
+LONGEST_S = 600.0
+"""No probe may wait longer; each has its own, shorter, time-out."""
+
+
+@dataclass(frozen=True)
+class Client:
+    """What probes are asked through: one shared HTTP client, and the hosts it may reach."""
+
+    http: httpx.AsyncClient
+    hosts: frozenset[str]
+
+
+@asynccontextmanager
+async def open_client(hosts: frozenset[str] = frozenset()) -> AsyncIterator[Client]:
+    """A client for loopback and ``hosts``; see ``executor.probes.hosts.allowed_hosts``.
+
+    Every asking opens a fresh connection. A kept connection may have been closed by the server a moment ago, and that
+    error looks like a failure of the system; repeating the request would hide resets that are real. A fresh one is
+    also what a new user has. Proxies of the environment are not used and redirects are not followed: both lead away
+    from the host that was checked.
+    """
+    import httpx
+
+    limits = httpx.Limits(max_connections=None, max_keepalive_connections=0)
+    async with httpx.AsyncClient(
+        limits=limits, timeout=LONGEST_S, trust_env=False, follow_redirects=False, verify=_tls()
+    ) as client:
+        yield Client(http=client, hosts=hosts)
+
+
+async def ask(probe: Probe, client: Client) -> Answer:
+    """Ask once, for at most the probe's ``timeout_ms``. A failure of any kind is an answer that is not ok.
+
+    Raises ``SafetyRefusalError`` for a host that is neither loopback nor among the client's.
+    """
+    refuse_foreign(probe, client.hosts)
+    start = time.monotonic()
+    outcome: tuple[bool, int | None, str] = (False, None, f"no answer within {probe.timeout_ms:g} ms")
+    with anyio.move_on_after(probe.timeout_ms / 1000):
+        outcome = await (http.ask(probe, client.http) if isinstance(probe, HttpProbe) else tcp.ask(probe))
+    ok, status, error = outcome
+    return Answer(ok=ok, latency_ms=(time.monotonic() - start) * 1000, status=status, error=error)
+
+
+@cache
+def _tls() -> ssl.SSLContext:
+    return ssl.create_default_context()  # tens of milliseconds: once, not at every trial
