@@ -63,7 +63,6 @@ def _dependency_failure(fault: Any) -> str:
 _RESTART: Final = {
     "supervisor": "its supervisor should start it again",
     "murphy": "Murphy starts it again afterwards",
-    "nobody": "nobody starts it again",
 }
 
 _FAULTS: Final[dict[str, Callable[[Any], str]]] = {

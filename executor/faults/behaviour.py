@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 if TYPE_CHECKING:  # the watchdog loads behaviours and must stay small: no pydantic at run time here
-    from executor.model.faults import FaultSpec
     from executor.model.system import Dependency, Service, System
 
 Record = Mapping[str, Any]
@@ -62,10 +61,11 @@ class Behaviour(Protocol):
     """The spec's ``kind``."""
     lease: LeaseKind
 
-    def unsupported(self, fault: FaultSpec, target: Resolved) -> str | None:
+    # ``fault`` is the behaviour's own spec class, a narrower type than a protocol could demand of all of them.
+    def unsupported(self, fault: Any, target: Resolved) -> str | None:
         """Why this cannot be done here, in one sentence with what to do about it; ``None`` if it can."""
 
-    def prepare(self, fault: FaultSpec, target: Resolved, context: Context) -> dict[str, Any]:
+    def prepare(self, fault: Any, target: Resolved, context: Context) -> dict[str, Any]:
         """Read the target, touch nothing, and return the record. Raises ``UnavailableError`` if the target is gone."""
 
     def inject(self, record: Record, lease_s: float) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from executor.model.base import Line, Milliseconds, Percent, Probability, Second
 from executor.model.faults.base import FaultSpec, TargetKind
 
 Method = Literal["*", "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
-RestartBy = Literal["supervisor", "murphy", "nobody"]
+RestartBy = Literal["supervisor", "murphy"]
 
 
 class Crash(FaultSpec):
@@ -23,8 +23,7 @@ class Crash(FaultSpec):
     kind: Literal["service.crash"] = "service.crash"
     signal: Literal["KILL", "ABRT", "SEGV"] = "KILL"
     restart: RestartBy = "supervisor"
-    """Who starts it again; ``murphy`` starts the recorded command line at revert, and so does ``supervisor`` if its
-    supervisor has not by then; ``nobody`` leaves it down."""
+    """Who should start it again. When the fault ends and nobody has, Murphy starts the recorded command line."""
 
 
 class Stop(FaultSpec):

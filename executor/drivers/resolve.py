@@ -1,0 +1,77 @@
+"""From a plan's selectors to what they mean right now."""
+
+from __future__ import annotations
+
+from executor.drivers import process
+from executor.errors import InputError, UnavailableError
+from executor.faults.behaviour import EdgeTargets, ProcessTarget, Resolved
+from executor.model.plan import EdgeTarget, GroupsTarget, InstanceTarget, Target
+from executor.model.system import Dependency, Service, System
+
+
+def resolve(target: Target, system: System) -> tuple[Resolved, ...]:
+    """One ``ProcessTarget`` for each chosen instance, or one ``EdgeTargets`` for the edges meant.
+
+    Raises ``InputError`` if the system has no such service or edge, ``UnavailableError`` if a process is not there.
+    """
+    if isinstance(target, InstanceTarget):
+        service = _service(system, target.service)
+        return tuple(_process(service, instance_id) for instance_id in _chosen(target, service))
+    edges = tuple(edges_of(target, system))
+    if not edges:
+        raise InputError("the system knows no edge between the groups.", where=_name(target))
+    callers = {edge.caller: _callers(system, edge.caller) for edge in edges}
+    return (EdgeTargets(edges, callers),)
+
+
+def edges_of(target: EdgeTarget | GroupsTarget, system: System) -> list[Dependency]:
+    """The edges a selector means. Raises ``InputError`` for a service or a single edge that the system has not."""
+    if isinstance(target, EdgeTarget):
+        try:
+            return [system.dependency(target.caller, target.callee)]
+        except KeyError:
+            raise InputError("the system has no such edge.", where=_name(target)) from None
+    a, b = ({_service(system, name).name for name in group} for group in (target.a, target.b))
+    return [d for d in system.dependencies if (d.caller in a and d.callee in b) or (d.caller in b and d.callee in a)]
+
+
+def _name(target: EdgeTarget | GroupsTarget) -> str:
+    if isinstance(target, EdgeTarget):
+        return f"{target.caller}->{target.callee}"
+    return f"{','.join(target.a)} | {','.join(target.b)}"
+
+
+def _service(system: System, name: str) -> Service:
+    try:
+        return system.service(name)
+    except KeyError:
+        raise InputError("the system has no such service.", where=name) from None
+
+
+def _chosen(target: InstanceTarget, service: Service) -> list[str]:
+    known = sorted(instance.id for instance in service.instances)
+    if target.ids:
+        if unknown := sorted(set(target.ids) - set(known)):
+            raise InputError(f"has no instance {', '.join(unknown)}; it has {', '.join(known)}.", where=service.name)
+        return sorted(set(target.ids))
+    if target.count > len(known):
+        raise InputError(f"has {len(known)} instances, and {target.count} are asked for.", where=service.name)
+    return known[: target.count]
+
+
+def _process(service: Service, instance_id: str) -> ProcessTarget:
+    instance = next(i for i in service.instances if i.id == instance_id)
+    found = process.find(instance)
+    return ProcessTarget(service, instance.id, found.pid, found.start_ticks, instance.port)
+
+
+def _callers(system: System, name: str) -> tuple[ProcessTarget, ...]:
+    """The caller's processes that are there; a caller that is down has none, and its edge can still be struck."""
+    service = _service(system, name)
+    found: list[ProcessTarget] = []
+    for instance in service.instances:
+        try:
+            found.append(_process(service, instance.id))
+        except UnavailableError:
+            continue
+    return tuple(found)

@@ -1,0 +1,78 @@
+"""resource.cpu: helpers burn processor time on the cores that the process may use."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from executor.drivers import child
+from executor.faults import held
+from executor.faults.behaviour import Context, LeaseKind, ProcessTarget, Record, Resolved
+
+if TYPE_CHECKING:
+    from executor.model.faults.resource import Cpu as Spec
+
+PERIOD_S = 0.1
+
+
+class Cpu:
+    """One helper a core; each works for its share of every period and sleeps for the rest."""
+
+    kind = "resource.cpu"
+    lease: LeaseKind = "parent_death"
+
+    def unsupported(self, fault: Spec, target: Resolved) -> str | None:
+        """More cores than the process may use cannot be burnt beside it."""
+        assert isinstance(target, ProcessTarget)
+        allowed = len(os.sched_getaffinity(target.pid))
+        if fault.cores > allowed:
+            return f"{target.instance} may use {allowed} cores, and {fault.cores} are to be burnt; ask for fewer."
+        return None
+
+    def prepare(self, fault: Spec, target: Resolved, context: Context) -> dict[str, Any]:
+        """Record which cores, and how much of each."""
+        assert isinstance(target, ProcessTarget)
+        cores = sorted(os.sched_getaffinity(target.pid))[: fault.cores]
+        return {"cores": cores, "share": fault.load_percent / 100, **held.record(context)}
+
+    def inject(self, record: Record, lease_s: float) -> dict[str, Any]:
+        """Start the helpers."""
+        helpers: list[list[int]] = []
+        for core in record["cores"]:
+            learned = held.start("executor.faults.resource.cpu", [str(core), str(record["share"])], record, lease_s)
+            helpers += learned["helpers"]
+        return {"helpers": helpers}
+
+    def renew(self, record: Record, lease_s: float) -> None:
+        """Push the helpers' deadline on."""
+        held.renew(record, lease_s)
+
+    def active(self, record: Record) -> bool:
+        """Whether a helper is at work."""
+        return held.alive(record)
+
+    def revert(self, record: Record) -> None:
+        """End the helpers."""
+        held.end(record)
+
+
+def main() -> None:
+    """The helper: burn a share of one core."""
+    lease, (core, share) = child.lease(sys.argv[1:])
+    with suppress(OSError):  # the core may have been taken away since; then any other is burnt
+        os.sched_setaffinity(0, {int(core)})
+    busy_s = PERIOD_S * float(share)
+    child.ready()
+    while True:
+        until = time.monotonic() + busy_s
+        while time.monotonic() < until:
+            pass
+        if not lease.wait(max(0.001, PERIOD_S - busy_s)):
+            return
+
+
+if __name__ == "__main__":
+    main()

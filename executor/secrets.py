@@ -1,0 +1,22 @@
+"""Secrets at the moment of use. Only references are ever written down. Standard library only."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from executor.errors import UnavailableError
+
+
+def reveal(reference: str) -> str:
+    """The secret behind ``env:NAME`` or ``file:/path``. Raises ``UnavailableError`` that names the reference."""
+    kind, _, place = reference.partition(":")
+    try:
+        value = os.environ[place] if kind == "env" else Path(place).read_text(encoding="utf-8").strip()
+    except KeyError:
+        raise UnavailableError(
+            f"the environment variable {place} is not set.", where=reference, hint="Set it where murphy runs."
+        ) from None
+    except OSError as error:
+        raise UnavailableError(f"the file cannot be read: {error.strerror}.", where=reference) from None
+    return value
