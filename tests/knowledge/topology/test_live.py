@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import threading
 import urllib.request
@@ -134,8 +135,14 @@ def test_a_managed_proxy_is_a_way_through_and_no_service(server, start, free_por
     control = tmp_path / "c.sock"
     config = tmp_path / "edges.json"
     config.write_text(
-        '{"control": "%s", "edges": [{"edge": "front->stock", "listen": %d, "upstream": "127.0.0.1:%d",'
-        ' "protocol": "http"}]}' % (control, proxy, back),
+        json.dumps(
+            {
+                "control": str(control),
+                "edges": [
+                    {"edge": "front->stock", "listen": proxy, "upstream": f"127.0.0.1:{back}", "protocol": "http"}
+                ],
+            }
+        ),
         encoding="utf-8",
     )
     start([sys.executable, "-m", "executor.proxy", "--config", str(config)], {"PYTHONPATH": str(Path.cwd())})
