@@ -1,0 +1,148 @@
+"""What the operator allows: ``limits.toml``. A plan may ask for less, never for more; every key has a safe default."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, Field, ValidationError
+
+from executor.errors import InputError
+from executor.home import Home
+from executor.model.base import Contract, Line, Name, Percent, Seconds
+from executor.model.vocabulary import Environment
+
+FILE = "limits.toml"
+
+
+class BlastRadius(Contract):
+    """The most that all runs together may touch at one moment. One instance, or one edge, is always allowed."""
+
+    instances_percent: Annotated[Percent, Field(gt=0)] = 10
+    """Share of the system's instances."""
+    services_percent: Annotated[Percent, Field(gt=0)] = 10
+    """Share of the system's services."""
+
+
+class Guard(Contract):
+    """When the guard ends a run by itself, beside a plan's own abort conditions."""
+
+    check_silent_s: Annotated[Seconds, Field(gt=0)] = 15
+    """A check that brought no answer at all for so long cannot be read any more, which counts as a violation."""
+    unplanned_services_max: Annotated[int, Field(ge=0)] = 2
+    """Services that may leave steady state although no hypothesis of the experiment expects them to."""
+    cpu_percent_max: Annotated[Percent, Field(gt=0)] = 98
+    """Host processor use, averaged over five seconds, above which a run is ended; 100 switches this off."""
+    memory_free_percent_min: Percent = 4
+    """Free memory of the host below which a run is ended."""
+
+
+class Limits(Contract):
+    """Everything the operator can set. Its digest is part of every approval."""
+
+    format: Literal["murphy.limits/1"] = "murphy.limits/1"
+    """Version of this file's format."""
+    protected_services: tuple[Name, ...] = ()
+    """Never a target, in addition to those that the system itself calls protected."""
+    allowed_faults: tuple[Line, ...] = ("*",)
+    """Globs over fault kinds, for instance network.* or service.hang."""
+    environments: tuple[Environment, ...] = (Environment.DEVELOPMENT, Environment.STAGING)
+    """Where runs are allowed at all: development, staging, production."""
+    fault_s_max: Annotated[Seconds, Field(gt=0)] = 60
+    """Longest that one fault may last, seconds."""
+    run_s_max: Annotated[Seconds, Field(gt=0)] = 3600
+    """Longest that one run may take, seconds."""
+    concurrent_runs_max: Annotated[int, Field(ge=1, le=100)] = 1
+    """Runs that may be under way at one moment."""
+    concurrent_faults_max: Annotated[int, Field(ge=1, le=1000)] = 3
+    """Faults that may be there at one moment, over all runs; a fault on two instances counts twice."""
+    lease_s: Annotated[Seconds, Field(ge=1, le=120)] = 5
+    """How long a fault outlives an executor that no longer renews it, seconds."""
+    approval_s_max: Annotated[Seconds, Field(gt=0)] = 86_400
+    """Longest validity of an approval, seconds."""
+    approvers: tuple[Name, ...] = ()
+    """Keys that may approve plans and sign policies; empty: any trusted key."""
+    blast_radius: BlastRadius = BlastRadius()
+    guard: Guard = Guard()
+
+
+def load_limits(path: Path | None = None, *, home: Home | None = None) -> Limits:
+    """The operator's limits: ``path``, else ``limits.toml`` in the working directory, else the home's, else defaults.
+
+    Raises ``InputError`` naming the file, its line and key, and what is allowed there.
+    """
+    if path is None:
+        candidates = (Path(FILE), (home or Home.open()).path / FILE)
+        path = next((file for file in candidates if file.exists()), None)
+        if path is None:
+            return Limits()
+    text = _read(path)
+    try:
+        return Limits.model_validate(tomllib.loads(text))
+    except tomllib.TOMLDecodeError as error:
+        raise InputError(f"not TOML: {error}.", where=str(path)) from error
+    except ValidationError as error:
+        raise _explained(error, text, path) from error
+
+
+def default_toml() -> str:
+    """A ``limits.toml`` with every key, its meaning and its default; reads back as ``Limits()``."""
+    lines = ["# What Murphy may do here. A plan may ask for less, never for more."]
+    tables: list[str] = []
+    for name, field in Limits.model_fields.items():
+        if isinstance(field.default, BaseModel):
+            tables += ["", f"# {type(field.default).__doc__}", f"[{name}]", *_keys(field.default)]
+    return "\n".join([*lines, *_keys(Limits()), *tables]) + "\n"
+
+
+def _keys(values: BaseModel) -> list[str]:
+    lines: list[str] = []
+    for name, field in type(values).model_fields.items():
+        value = values.model_dump(mode="json")[name]
+        if not isinstance(value, dict):  # a table; those come last in TOML
+            lines += ["", f"# {field.description}", f"{name} = {_toml(value)}"]
+    return lines
+
+
+def _toml(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else json.dumps(value)  # strings and lists are spelt as in JSON
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise InputError("there is no such file.", where=str(path)) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"cannot be read: {error}.", where=str(path)) from error
+
+
+def _explained(error: ValidationError, text: str, path: Path) -> InputError:
+    """The first thing that is wrong, an unknown key before anything else: it often explains the rest."""
+    first = min(error.errors(), key=lambda each: each["type"] != "extra_forbidden")
+    keys = [str(part) for part in first["loc"] if isinstance(part, str)]
+    key = ".".join(keys)
+    where = f"{path}{_line(text, keys)}"
+    if first["type"] != "extra_forbidden":
+        rule = first["msg"].removeprefix("Input ")
+        return InputError(f"{key} is {json.dumps(first['input'], default=str)}; it {rule}.", where=where)
+    table = Limits.model_fields[keys[0]].default if len(keys) > 1 else Limits()
+    known = [name for name in type(table).model_fields if name != "format"]
+    near = difflib.get_close_matches(keys[-1], known, n=1)
+    hint = f"Did you mean {near[0]}?" if near else f"Known are {', '.join(known)}."
+    return InputError(f"{key} is not a limit.", where=where, hint=hint)
+
+
+def _line(text: str, keys: list[str]) -> str:
+    """``, line N`` of a key as it is usually written; empty if it stands in some other way."""
+    table, wanted = "", re.compile(rf"\s*(\[\s*)?{re.escape(keys[-1])}\s*[\].=]")
+    for number, line in enumerate(text.splitlines(), start=1):
+        if wanted.match(line) and table == ".".join(keys[:-1]):
+            return f", line {number}"
+        if header := re.match(r"\s*\[\s*([\w.-]+)\s*\]", line):
+            table = header[1]
+    return ""
