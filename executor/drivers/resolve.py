@@ -16,7 +16,7 @@ def resolve(target: Target, system: System) -> tuple[Resolved, ...]:
     """
     if isinstance(target, InstanceTarget):
         service = _service(system, target.service)
-        return tuple(_process(service, instance_id) for instance_id in _chosen(target, service))
+        return tuple(_process(service, instance_id) for instance_id in chosen(target, service))
     edges = tuple(edges_of(target, system))
     if not edges:
         raise InputError("the system knows no edge between the groups.", where=_name(target))
@@ -48,7 +48,8 @@ def _service(system: System, name: str) -> Service:
         raise InputError("the system has no such service.", where=name) from None
 
 
-def _chosen(target: InstanceTarget, service: Service) -> list[str]:
+def chosen(target: InstanceTarget, service: Service) -> list[str]:
+    """Ids of the instances a selector means. Raises ``InputError`` if the service has no such, or not so many."""
     known = sorted(instance.id for instance in service.instances)
     if target.ids:
         if unknown := sorted(set(target.ids) - set(known)):

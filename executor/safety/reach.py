@@ -1,0 +1,120 @@
+"""How much of a system a plan touches at one moment: the measure that the blast radius limits.
+
+What counts as touched. A fault on instances touches those instances and their service. A fault on an edge touches its
+*caller*: every instance of it loses the dependency, while the callee keeps serving its other callers. A partition
+touches the caller of every edge that it cuts.
+
+Where time does not settle whether two faults are there together, they are taken to be: actions that follow each other
+without a gap overlap (reverting takes a moment), and so do all experiments of one stage, each at its worst moment.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from executor.drivers.resolve import chosen, edges_of
+from executor.errors import InputError
+from executor.journal import Reach
+from executor.model.plan import Action, Experiment, InstanceTarget, Plan, Stage, Target
+from executor.model.system import System
+
+
+@dataclass(frozen=True)
+class Touched:
+    """What one action touches."""
+
+    instances: frozenset[str]
+    services: frozenset[str]
+    edges: frozenset[str]
+    faults: int
+    """One for each instance struck, or one for all the edges together."""
+
+
+@dataclass(frozen=True)
+class Peak:
+    """The most that a stage touches at one moment. Each number is the worst by itself."""
+
+    instances: int
+    services: int
+    edges: int
+    faults: int
+
+    @property
+    def single(self) -> bool:
+        """Whether it is one fault on one instance or one edge: always allowed, or small systems could not be tested.
+
+        An edge is one thing to take away, however many instances its caller has.
+        """
+        return self.faults <= 1 and self.services <= 1 and self.edges <= 1
+
+
+def touched(target: Target, system: System) -> Touched:
+    """What a fault on the target touches. Raises ``InputError`` if the system has no such service, instance or edge."""
+    if isinstance(target, InstanceTarget):
+        try:
+            service = system.service(target.service)
+        except KeyError:
+            raise InputError("the system has no such service.", where=target.service) from None
+        ids = frozenset(chosen(target, service))
+        return Touched(ids, frozenset((service.name,)), frozenset(), len(ids))
+    edges = edges_of(target, system)
+    if not edges:
+        raise InputError("the system knows no edge between the groups.", where=target.kind)
+    callers = {edge.caller for edge in edges}
+    ids = frozenset(instance.id for name in callers for instance in system.service(name).instances)
+    return Touched(ids, frozenset(callers), frozenset(edge.place for edge in edges), 1)
+
+
+def reach_of(plan: Plan, system: System) -> Reach:
+    """The most that the plan touches at one moment, and all it touches at any: instances, and edges as places.
+
+    An edge's targets include its caller's instances, so that two runs cannot work on one service from two sides.
+    Raises ``InputError`` for a target that the system does not have.
+    """
+    peaks = [peak(stage, system) for stage in plan.stages]
+    every = [touched(action.target, system) for experiment in plan.experiments for action in experiment.actions]
+    return Reach(
+        instances=max(peak.instances for peak in peaks),
+        services=max(peak.services for peak in peaks),
+        faults=max(peak.faults for peak in peaks),
+        targets=tuple(sorted(frozenset().union(*(each.instances | each.edges for each in every)))),
+    )
+
+
+def peak(stage: Stage, system: System) -> Peak:
+    """The worst moment of a stage. Raises ``InputError`` for a target that the system does not have."""
+    worst = [_worst(experiment, system) for experiment in stage.experiments]
+    return Peak(
+        instances=sum(each.instances for each in worst),
+        services=sum(each.services for each in worst),
+        edges=sum(each.edges for each in worst),
+        faults=sum(each.faults for each in worst),
+    )
+
+
+def together(experiment: Experiment) -> Iterator[tuple[Action, ...]]:
+    """The sets of actions that are there together, at each moment at which one begins."""
+    for begun in experiment.actions:
+        now = begun.start_s
+        yield tuple(a for a in experiment.actions if a.start_s <= now <= a.start_s + a.duration_s)
+
+
+def run_s(plan: Plan) -> float:
+    """The longest that a run of the plan takes, seconds: every trial with its whole recovery deadline."""
+    return sum(max(_length_s(experiment) for experiment in stage.experiments) for stage in plan.stages)
+
+
+def _length_s(experiment: Experiment) -> float:
+    return experiment.trials * (experiment.baseline_s + experiment.fault_s + experiment.recovery_deadline_s)
+
+
+def _worst(experiment: Experiment, system: System) -> Peak:
+    moments = [[touched(action.target, system) for action in actions] for actions in together(experiment)]
+    # Ids are joined within an experiment: two faults on one instance touch one instance, and count as two faults.
+    return Peak(
+        instances=max(len(frozenset().union(*(each.instances for each in moment))) for moment in moments),
+        services=max(len(frozenset().union(*(each.services for each in moment))) for moment in moments),
+        edges=max(len(frozenset().union(*(each.edges for each in moment))) for moment in moments),
+        faults=max(sum(each.faults for each in moment) for moment in moments),
+    )
