@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 Json = Annotated[bool, typer.Option("--json", help="For programs.")]
+OWED = 4
 
 
 def register(app: typer.Typer) -> None:
@@ -14,3 +15,58 @@ def register(app: typer.Typer) -> None:
     app.command()(halt)
     app.command()(resume)
     app.command()(recover)
+
+
+def halt(
+    reason: Annotated[str, typer.Argument(help="Why; it is kept in the audit trail.")] = "by hand",
+    as_json: Json = False,
+) -> int:
+    """Revert everything of every run, now, and let no run begin until ``murphy resume``."""
+    from executor.home import Home
+    from executor.safety.halt import halt as raise_flag
+    from executor.safety.halt import settled
+
+    home = Home.open()
+    flag = raise_flag(home, reason)
+    left = settled(home)
+    return _tell(
+        {"halted": True, "since": flag.since, "by": flag.by, "reason": flag.reason, "owed": left},
+        f"Halted ({flag.reason}). Every fault is undone; no run begins until murphy resume.",
+        left,
+        as_json=as_json,
+    )
+
+
+def resume(as_json: Json = False) -> int:
+    """Let runs begin again."""
+    from executor.home import Home
+    from executor.safety.halt import resume as lower_flag
+
+    was_up = lower_flag(Home.open())
+    return _tell({"resumed": was_up}, "Runs may begin again." if was_up else "Nothing was halted.", [], as_json=as_json)
+
+
+def recover(as_json: Json = False) -> int:
+    """Undo what a run that died has left, and show what is still owed."""
+    from executor.recover import recover as undo_left
+
+    from executor.home import Home
+
+    undone = undo_left(Home.open())
+    owed = [result.error for result in undone if not result.reverted]
+    done = [str(result.injection) for result in undone if result.reverted]
+    said = "\n".join([*(f"Undone: {text}." for text in done), "" if done else "Nothing is owed."]).strip()
+    return _tell({"undone": done, "owed": owed}, said, owed, as_json=as_json)
+
+
+def _tell(value: dict[str, object], said: str, owed: list[str], *, as_json: bool) -> int:
+    # plain print: these commands answer at once, and rich takes a while to load
+    if as_json:
+        import json
+
+        print(json.dumps(value, indent=2))  # noqa: T201
+    elif owed:
+        print("Still owed:", *owed, "Run murphy recover until nothing is.", sep="\n  ")  # noqa: T201
+    else:
+        print(said)  # noqa: T201
+    return OWED if owed else 0

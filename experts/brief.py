@@ -1,0 +1,69 @@
+"""What an expert is told: the system, the goal, what may be done, and what is known already."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from executor.model.base import Contract, Line, Name, PlaceName, Probability, Text
+from executor.model.system import System
+from executor.model.vocabulary import Verdict, Weakness
+
+
+class Constraints(Contract):
+    """What the person asked for, as understood; editable before planning goes on."""
+
+    services: tuple[Name, ...] = ()
+    """Only these services and the edges that touch them; empty: all."""
+    excluded_services: tuple[Name, ...] = ()
+    """Never these, as target or as either end of a struck edge."""
+    allowed_faults: tuple[Line, ...] = ("*",)
+    """Globs over fault kinds."""
+    excluded_faults: tuple[Line, ...] = ()
+    weaknesses: tuple[Weakness, ...] = ()
+    """Only these classes; empty: all."""
+    experiments_max: Annotated[int, Field(ge=1, le=200)] = 12
+    seconds_max: Annotated[float, Field(gt=0, le=86_400)] = 150
+    """Expected length of the whole run, seconds."""
+
+
+class KnownHypothesis(Contract):
+    """What is believed of one weakness at one place, and from where."""
+
+    weakness: Weakness
+    place: PlaceName
+    probability: Probability
+    """P(present)."""
+    runs: int = 0
+    """How many experiments have borne on it."""
+    grounds: tuple[Line, ...] = ()
+    """Why, in words: base rates, neighbours, runs."""
+
+
+class PastResult(Contract):
+    """One verdict of an earlier run, on this system or a similar one."""
+
+    run: Name
+    system: Name
+    experiment: Name
+    weakness: Weakness
+    place: PlaceName
+    fault: Line
+    """The fault in short, for instance ``network.latency delay_ms=3000``."""
+    verdict: Verdict
+    reason: Line
+    similarity: Probability = 1.0
+    """1 for this very place."""
+
+
+class Brief(Contract):
+    """Everything an expert may use. Holds no secret: the system carries references only."""
+
+    system: System
+    goal: Text = ""
+    constraints: Constraints = Constraints()
+    beliefs: tuple[KnownHypothesis, ...] = ()
+    past: tuple[PastResult, ...] = ()
+    unsupported: tuple[tuple[Line, Line], ...] = ()
+    """(fault kind at place, why it cannot be done here); experts need not propose these."""

@@ -1,0 +1,89 @@
+"""``murphy faults``: the catalogue, and what of it can be done to a target here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from executor.model.faults import FaultSpec
+
+
+def register(app: typer.Typer) -> None:
+    """Add this family's commands."""
+    app.command()(faults)
+
+
+def faults(
+    target: Annotated[
+        str | None, typer.Option(help="A service or an edge, caller->callee: what is possible there.")
+    ] = None,
+    system: Annotated[Path, typer.Option("--system", help="The system that has the target.")] = Path("system.yaml"),
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """List every fault with its parameters; with --target, whether it can be done there, and if not, why."""
+    from executor.faults.registry import behaviour
+    from executor.model.faults import SPECS
+    from planner.cli.output import emit, out
+    from planner.possible import possible
+
+    rows = [_row(spec, behaviour(kind_of(spec)).lease) for spec in SPECS]
+    if target is not None:
+        from knowledge.topology.annotations import load_system
+
+        reasons = possible(load_system(system), target)
+        rows = [
+            {**row, "possible": not reasons[row["kind"]], "why_not": reasons[row["kind"]]}
+            for row in rows
+            if row["kind"] in reasons
+        ]
+    if as_json:
+        emit(rows)
+        return
+    for row in rows:
+        mark = (
+            ""
+            if target is None
+            else "[holds]yes[/holds]  "
+            if row["possible"]
+            else "[inconclusive]no[/inconclusive]   "
+        )
+        out.print(f"{mark}[head]{row['kind']}[/head]  {row['what']}", soft_wrap=True)
+        for name, text in row["parameters"].items():
+            out.print(f"      {name}: {text}", style="quiet", soft_wrap=True, markup=False)
+        if row.get("why_not"):
+            out.print(f"      {row['why_not']}", style="inconclusive", soft_wrap=True, markup=False)
+        elif target is None:
+            out.print(f"      not like the real thing: {row['differs']}", style="quiet", soft_wrap=True, markup=False)
+
+
+def kind_of(spec: type[FaultSpec]) -> str:
+    """The ``kind`` that a fault's class stands for."""
+    return str(spec.model_fields["kind"].default)
+
+
+def _row(spec: type[FaultSpec], lease: str) -> dict[str, Any]:
+    schema = spec.model_json_schema()
+    parameters = {name: _parameter(field) for name, field in schema["properties"].items() if name != "kind"}
+    what = " ".join((spec.__doc__ or "").split())
+    return {
+        "kind": kind_of(spec),
+        "what": what,
+        "takes": spec.target_kind,
+        "lease": lease,
+        "parameters": parameters,
+        "differs": spec.differs,
+    }
+
+
+def _parameter(field: dict[str, Any]) -> str:
+    bounds = [f"{word} {field[key]}" for key, word in _BOUNDS.items() if key in field]
+    choices = " | ".join(map(str, field.get("enum", ())))
+    default = f"default {field['default']}" if "default" in field else "must be given"
+    about = " ".join(field.get("description", "").split())
+    return "; ".join(part for part in (choices, ", ".join(bounds), default, about) if part)
+
+
+_BOUNDS = {"minimum": "from", "exclusiveMinimum": "more than", "maximum": "to", "exclusiveMaximum": "less than"}

@@ -1,0 +1,120 @@
+"""``murphy plan`` and ``murphy show``: from a goal to a plan that can be read, and nothing done yet."""
+
+from __future__ import annotations
+
+import getpass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from executor.errors import InputError
+
+if TYPE_CHECKING:
+    from executor.model.system import System
+    from planner.session import Session
+
+SystemFile = Annotated[Path, typer.Option("--system", help="The system; murphy discover writes it.")]
+Experts = Annotated[str | None, typer.Option(help="Who answers for the experts: offline, openai or anthropic.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add this family's commands."""
+    app.command()(plan)
+    app.command()(show)
+
+
+def plan(
+    goal: Annotated[str, typer.Option(help="What you want to know, in plain words.")] = "",
+    system: SystemFile = Path("system.yaml"),
+    experiments: Annotated[int, typer.Option(min=1, max=200, help="At most so many.")] = 12,
+    seconds: Annotated[float, typer.Option(min=1, help="The whole run should take at most about so long.")] = 300,
+    service: Annotated[list[str] | None, typer.Option(help="Only this service and its edges; repeatable.")] = None,
+    exclude: Annotated[list[str] | None, typer.Option(help="Never this service; repeatable.")] = None,
+    fault: Annotated[list[str] | None, typer.Option(help="Only faults like this, for instance 'network.*'.")] = None,
+    experts: Experts = None,
+    limits: Annotated[Path | None, typer.Option(help="The operator's limits; default: limits.toml.")] = None,
+    again: Annotated[str | None, typer.Option(help="RUN/EXPERIMENT: the same once more, to see it again.")] = None,
+    output: Annotated[Path, typer.Option("-o", "--output", help="File to write.")] = Path("plan.json"),
+    as_json: Annotated[bool, typer.Option("--json", help="Print the plan for programs as well.")] = False,
+) -> None:
+    """Ask the experts what could go wrong, and write the plan that teaches most within the limits. Nothing is run."""
+    from experts.roster import from_environment
+
+    from executor.home import Home
+    from executor.safety.limits import load_limits
+    from experts.brief import Constraints
+    from knowledge.topology.annotations import load_system
+    from planner import files
+    from planner import goal as goals
+    from planner.cli.output import emit, err, out
+    from planner.session import Session
+
+    found = load_system(system)
+    allowed = load_limits(limits)
+    wanted = Constraints(
+        services=_known(service, found),
+        excluded_services=_known(exclude, found),
+        allowed_faults=tuple(fault or ("*",)),
+        experiments_max=experiments,
+        seconds_max=seconds,
+    )
+    wanted, understood = goals.understand(goal, found, wanted)
+    if understood:
+        err.print(f"Understood: {'; '.join(understood)}.")
+    home = Home.open()
+    if again:
+        session = Session.repeat(home, found, again=again, limits=allowed, proposer=getpass.getuser())
+    else:
+        with err.status("planning…") as status:
+            session = Session.begin(
+                home,
+                found,
+                goal=goal,
+                constraints=wanted,
+                limits=allowed,
+                experts=from_environment(experts),
+                proposer=getpass.getuser(),
+                on_progress=lambda stage, text: status.update(f"{stage}: {text}"),
+            )
+    files.save(session.plan, output)
+    if as_json:
+        emit(session.plan)
+        return
+    _tell(session, output, err_only=False)
+    out.print(f"\nWritten to {output}. Next: [head]murphy show {output}[/head], [head]murphy approve {output}[/head]")
+
+
+def show(
+    path: Annotated[Path, typer.Argument(metavar="PLAN", help="A plan's file.")] = Path("plan.json"),
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """Say exactly what a plan will do, in plain words, with a picture of when."""
+    from planner import files
+    from planner.cli import plan_view
+    from planner.cli.output import emit
+
+    loaded = files.load_plan(path)
+    if as_json:
+        emit(loaded)
+    else:
+        plan_view.show(loaded)
+
+
+def _known(names: list[str] | None, system: System) -> tuple[str, ...]:
+    known = {service.name for service in system.services}
+    for name in names or ():
+        if name not in known:
+            raise InputError(f"the system has no service {name}.", hint=f"It has {', '.join(sorted(known))}.")
+    return tuple(names or ())
+
+
+def _tell(session: Session, output: Path, *, err_only: bool) -> None:
+    from planner.cli import plan_view
+    from planner.cli.output import err, out
+
+    where = err if err_only else out
+    where.print(f"[head]Plan {session.plan.id}[/head] ({output})")
+    where.print(plan_view.overview(session.plan))
+    for note in session.notes:
+        err.print(f"· {note}", style="quiet", markup=False)

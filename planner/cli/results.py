@@ -1,0 +1,185 @@
+"""What was learned: findings, reports, evidence, beliefs, the experts' track record, and the audit trail."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from executor.errors import InputError
+
+if TYPE_CHECKING:
+    from executor.home import Home
+
+Json = Annotated[bool, typer.Option("--json", help="For programs.")]
+RunName = Annotated[str | None, typer.Argument(metavar="RUN", help="A run's name; default: the latest.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add this family's commands."""
+    app.command()(findings)
+    app.command()(report)
+    app.command()(evidence)
+    app.command()(why)
+    app.command()(experts)
+    audit = typer.Typer(help="The trail of who did what.", no_args_is_help=True)
+    audit.command()(verify)
+    audit.command("show")(trail)
+    app.add_typer(audit, name="audit")
+
+
+def findings(run: Annotated[str | None, typer.Option(help="Only of this run.")] = None, as_json: Json = False) -> None:
+    """List the weaknesses that experiments have shown, newest first."""
+    from knowledge.ledger import Ledger
+
+    from executor.home import Home
+    from planner.cli import results_view
+    from planner.cli.output import emit
+
+    with Ledger.open(Home.open()) as ledger:
+        found = [f for f in ledger.findings() if run in (None, f.run)]
+    if as_json:
+        emit(found)
+    else:
+        results_view.findings(found)
+
+
+def report(
+    run: RunName = None,
+    output: Annotated[Path, typer.Option("-o", "--output", help="File to write: .html, or .md.")] = Path("report.html"),
+) -> None:
+    """Write one run as a self-contained page, or as Markdown: verdicts first, evidence as pictures."""
+    from executor.home import Home
+    from planner.cli.output import say
+    from planner.report.write import write
+
+    home = Home.open()
+    name = run or _latest(home)
+    write(home, name, output)
+    say(f"Run {name}: {output}")
+
+
+def evidence(
+    run: RunName = None,
+    recompute: Annotated[bool, typer.Option("--recompute", help="Judge the recorded observations anew.")] = False,
+    as_json: Json = False,
+) -> int:
+    """Show the evidence of a run; with --recompute, judge its observations again and compare."""
+    from executor.engine import load_evidence
+
+    from executor.home import Home
+    from planner.cli import results_view
+    from planner.cli.output import emit, say
+
+    home = Home.open()
+    name = run or _latest(home)
+    found = load_evidence(home, name)
+    if found is None:
+        raise InputError(f"there is no finished run named {name}.", hint="murphy findings lists the runs.")
+    if as_json:
+        emit(found)
+    else:
+        results_view.verdicts(found)
+        results_view.outcome(found)
+    if recompute:
+        from executor.rejudge import differences
+
+        changed = differences(home, found)
+        say("Judged anew from the observations: everything comes out the same." if not changed else "\n".join(changed))
+        return 1 if changed else 0
+    return 0
+
+
+def why(
+    place: Annotated[str, typer.Argument(help="A service or an edge, caller->callee.")],
+    weakness: Annotated[str | None, typer.Argument(help="Only this weakness.")] = None,
+    system: Annotated[Path, typer.Option("--system", help="The system that has the place.")] = Path("system.yaml"),
+    as_json: Json = False,
+) -> None:
+    """Say what is believed of a place, and which priors, neighbours and runs made it so."""
+    from executor.home import Home
+    from knowledge.topology.annotations import load_system
+    from planner.beliefs import believed
+    from planner.cli.output import emit, out
+    from planner.words import named
+
+    held = [b for b in believed(Home.open(), load_system(system)) if b.place == place]
+    wanted = [b for b in held if weakness is None or b.weakness.value == weakness.replace(" ", "_")]
+    if not wanted:
+        raise InputError(
+            f"nothing is believed of {weakness or 'any weakness'} at {place}.",
+            hint="Places are services and caller->callee.",
+        )
+    if as_json:
+        emit(wanted)
+        return
+    for belief in sorted(wanted, key=lambda b: -b.probability):
+        out.print(
+            f"[head]{named(belief.weakness.value)}[/head]: P(present) {belief.probability:.0%}, {belief.runs} runs"
+        )
+        for ground in belief.grounds:
+            out.print(f"  · {ground}", markup=False, soft_wrap=True)
+
+
+def experts(as_json: Json = False) -> None:
+    """Show how well each expert's predictions came true."""
+    from experts.track_record import track_record
+    from knowledge.ledger import Ledger
+
+    from executor.home import Home
+    from planner.cli import experts_view
+    from planner.cli.output import emit
+
+    with Ledger.open(Home.open()) as ledger:
+        record = track_record(ledger.predictions())
+    if as_json:
+        emit([vars(row) for row in record])
+    else:
+        experts_view.show(record)
+
+
+def verify(
+    head: Annotated[str | None, typer.Option(help="Hash of a row seen earlier, which must still be there.")] = None,
+    as_json: Json = False,
+) -> int:
+    """Check that no row of the audit trail was edited, removed, inserted or moved."""
+    from executor import audit
+    from executor.home import Home
+    from planner.cli.output import emit, say
+
+    found = audit.verify(Home.open(), head=head)
+    if as_json:
+        emit({"intact": found.intact, "entries": found.entries, "head": found.head, "faults": found.faults})
+    elif found.intact:
+        say(f"Intact: {found.entries} rows, the last with hash {found.head}.")
+    else:
+        say("Not intact: " + "; ".join(found.faults) + ".")
+    return 0 if found.intact else 1
+
+
+def trail(
+    last: Annotated[int, typer.Option(min=1, help="So many of the latest rows.")] = 40, as_json: Json = False
+) -> None:
+    """Show the latest rows of the audit trail."""
+    from executor import audit
+    from executor.home import Home
+    from planner.cli.output import emit, out
+
+    rows = audit.entries(Home.open())[-last:]
+    if as_json:
+        emit([vars(row) for row in rows])
+        return
+    for row in rows:
+        detail = ", ".join(f"{key} {value}" for key, value in row.detail.items())
+        out.print(f"{row.seq:>6}  {row.at[:19]}  {row.who:<10} {row.what:<14} {detail}", markup=False, soft_wrap=True)
+
+
+def _latest(home: Home) -> str:
+    from knowledge.ledger import Ledger
+
+    with Ledger.open(home) as ledger:
+        runs = ledger.runs()
+    if not runs:
+        raise InputError("there is no run yet.", hint="murphy plan, murphy approve and murphy run make one.")
+    return max(runs, key=lambda r: r.started).run

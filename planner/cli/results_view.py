@@ -1,0 +1,59 @@
+"""What a run gave, on the terminal: verdicts, findings, and how the experts did."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from executor.model.evidence import Evidence, Finding
+from planner import words
+from planner.cli.output import out as terminal
+
+
+def verdicts(evidence: Evidence, out: Console = terminal) -> None:
+    """One row a hypothesis: what was seen, and what was expected."""
+    rows = table("verdict", "weakness", "where", "expected", "why")
+    for result in evidence.results:
+        for h in result.hypotheses:
+            verdict = f"[{h.verdict.value}]{h.verdict.value}[/{h.verdict.value}]"
+            rows.add_row(
+                verdict, words.named(h.weakness.value), escape(h.place), f"{h.predicted:.0%}", escape(h.reason)
+            )
+    out.print(rows)
+
+
+def findings(found: Sequence[Finding], out: Console = terminal) -> None:
+    """One row a finding: weakness, where, evidence, remedy."""
+    if not found:
+        out.print("No weakness was found.")
+        return
+    rows = table("severity", "weakness", "where", "evidence", "remedy")
+    for finding in found:
+        rows.add_row(
+            finding.severity.value,
+            words.named(finding.weakness.value),
+            escape(finding.place),
+            escape(finding.evidence),
+            escape(finding.remedy),
+        )
+    out.print(rows)
+
+
+def outcome(evidence: Evidence, out: Console = terminal) -> None:
+    """How the run ended, and whether anything is owed."""
+    undone = sum(len(result.reverts) for result in evidence.results)
+    if evidence.owed:
+        out.print(f"[breaks]Still owed: {escape('; '.join(evidence.owed))}. Run murphy recover.[/breaks]")
+    else:
+        out.print(f"Run {evidence.run} {evidence.outcome}; {undone} faults undone, each asked for and found gone.")
+
+
+def table(*columns: str) -> Table:
+    """An empty table in the house's style; long text folds."""
+    made = Table(box=None, padding=(0, 2, 1, 0), header_style="head")
+    for column in columns:
+        made.add_column(column, overflow="fold", no_wrap=column in ("verdict", "severity", "expected"))
+    return made

@@ -1,0 +1,1 @@
+"""The whole loop on the bundled shop, on its own state, under its own policy."""

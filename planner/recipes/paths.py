@@ -1,0 +1,103 @@
+"""Which checks feel what: from what they were seen to exercise, or else from who can reach whom."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from executor.model.plan import EdgeTarget, GroupsTarget, InstanceTarget, Target
+from executor.model.probe import Check
+from executor.model.system import System
+
+Edge = tuple[str, str]
+"""(caller, callee)."""
+
+
+def checks_of(system: System) -> tuple[Check, ...]:
+    """Every operation of the system, in its order."""
+    return tuple(check for service in system.services for check in service.operations)
+
+
+def upstream(system: System, service: str) -> frozenset[str]:
+    """The service and everything that reaches it through calls."""
+    found, fresh = {service}, [service]
+    while fresh:
+        callee = fresh.pop()
+        for edge in system.dependencies:
+            if edge.callee == callee and edge.caller not in found:
+                found.add(edge.caller)
+                fresh.append(edge.caller)
+    return frozenset(found)
+
+
+def exercises(check: Check, edge: Edge, system: System) -> bool:
+    """Whether asking the check sends calls over the edge, as seen; where nobody looked, whether it could."""
+    if check.exercises is None:
+        return check.service in upstream(system, edge[0])
+    return f"{edge[0]}->{edge[1]}" in check.exercises
+
+
+def struck_edges(target: Target, system: System) -> tuple[Edge, ...]:
+    """The edges whose calls a fault on the target fails or delays: those into a struck service, or the named ones."""
+    pairs = [(edge.caller, edge.callee) for edge in system.dependencies]
+    if isinstance(target, InstanceTarget):
+        return tuple(pair for pair in pairs if pair[1] == target.service)
+    if isinstance(target, EdgeTarget):
+        return tuple(pair for pair in pairs if pair == (target.caller, target.callee))
+    return tuple(pair for pair in pairs if _between(target, pair))
+
+
+def struck_whole(target: Target, system: System) -> bool:
+    """Whether nothing of what is struck goes on answering: no instance of the service is left alone."""
+    if not isinstance(target, InstanceTarget):
+        return True
+    struck = len(set(target.ids)) or target.count
+    return struck >= len(system.service(target.service).instances)
+
+
+def feels(check: Check, target: Target, system: System) -> bool:
+    """Whether a fault on the target can reach the check's users."""
+    if isinstance(target, InstanceTarget) and check.service == target.service:
+        return True
+    return any(exercises(check, edge, system) for edge in struck_edges(target, system))
+
+
+def witnesses(edge: Edge, target: Target, system: System) -> tuple[Check, ...]:
+    """Checks whose failing speaks of this edge and of no other struck one. Empty if the target leaves the edge alone.
+
+    A database that dies is lost to all its callers: what a page that needs two of them does says nothing of either.
+    """
+    struck = struck_edges(target, system)
+    if edge not in struck:
+        return ()
+    others = [each for each in struck if each != edge]
+    return tuple(
+        check
+        for check in checks_of(system)
+        if exercises(check, edge, system) and not _blurred(check, edge, others, system)
+    )
+
+
+def soft(checks: Iterable[Check], callee: str) -> tuple[Check, ...]:
+    """Those that by their owner's word should work without the callee."""
+    return tuple(check for check in checks if check.needs is not None and callee not in check.needs)
+
+
+def best(checks: Iterable[Check], service: str, most: int = 4) -> tuple[Check, ...]:
+    """The few that tell most: the service's own first, then critical ones, then the fastest asked."""
+    ranked = sorted(checks, key=lambda c: (c.service != service, not c.critical, -c.rate_hz, c.id))
+    return tuple(ranked[:most])
+
+
+def names(checks: Iterable[Check]) -> tuple[str, ...]:
+    """Their ids."""
+    return tuple(check.id for check in checks)
+
+
+def _blurred(check: Check, edge: Edge, others: list[Edge], system: System) -> bool:
+    if check.exercises is None:
+        return bool(others) and check.service != edge[0]
+    return any(exercises(check, other, system) for other in others)
+
+
+def _between(target: GroupsTarget, pair: Edge) -> bool:
+    return (pair[0] in target.a and pair[1] in target.b) or (pair[0] in target.b and pair[1] in target.a)

@@ -1,0 +1,29 @@
+"""A run's report as a file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from knowledge.ledger import Ledger
+
+from executor.errors import InputError
+from executor.home import Home
+from planner.report import render
+from planner.report.run import load
+
+
+def write(home: Home, run: str, path: Path) -> None:
+    """Write the report of ``run``: Markdown if ``path`` ends in ``.md``, else one HTML page.
+
+    Raises ``InputError`` if there is no such run or the file cannot be written; no half file is left.
+    """
+    with Ledger.open(home) as ledger:
+        found = load(home, run, tuple(f for f in ledger.findings() if f.run == run))
+    text = render.markdown(found) if path.suffix == ".md" else render.html(found)
+    temporary = path.with_name(f".{path.name}.new")
+    try:
+        temporary.write_text(text, encoding="utf-8")
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise InputError(f"cannot be written: {error.strerror}.", where=str(path)) from None
