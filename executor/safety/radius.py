@@ -1,0 +1,118 @@
+"""How much may be touched at one moment, by one plan and by all runs together."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from itertools import combinations
+
+from executor.journal import Reach, RunRow
+from executor.model.plan import Action, Experiment
+from executor.model.system import System
+from executor.safety.case import Case, Refusals, no
+from executor.safety.limits import Limits
+from executor.safety.reach import peak, together, touched
+
+
+def most(percent: float, total: int) -> int:
+    """How many of ``total`` a share allows: rounded down, and always one, or a small system could not be tested."""
+    return max(1, math.floor(total * percent / 100 + 1e-9))
+
+
+def joint(reach: Reach, running: Sequence[RunRow], system: System, limits: Limits) -> None:
+    """Refuse to begin a run of that reach beside those under way; for ``Journal.admit``, within its transaction.
+
+    The sum over all runs is what is limited; one run alone is measured by ``refusals``. A run whose executor has died
+    counts until it is recovered. Raises ``SafetyRefusalError``.
+    """
+    if not running:
+        return
+    names = ", ".join(row.run for row in running)
+    hint = "Wait for its end."
+    if not all(row.alive for row in running):
+        hint = "Its executor has died: murphy recover ends it."
+    if len(running) >= limits.concurrent_runs_max:
+        raise no("concurrent runs", f"there is {names} under way", f"{limits.concurrent_runs_max} at a time", hint)
+    for row in running:
+        if shared := sorted(set(reach.targets) & set(row.reach.targets)):
+            raise no("overlapping targets", f"{row.run} works on {', '.join(shared)}", "one run on a target", hint)
+    others = [row.reach for row in running]
+    for rule, total, limit in (
+        ("blast radius", reach.instances + sum(o.instances for o in others), _instances(system, limits)),
+        ("blast radius", reach.services + sum(o.services for o in others), _services(system, limits)),
+        ("concurrent faults", reach.faults + sum(o.faults for o in others), _faults(limits)),
+    ):
+        if total > limit[0]:
+            raise no(rule, f"together with {names} it would be {total} at once", limit[1], hint)
+
+
+def _instances(system: System, limits: Limits) -> tuple[int, str]:
+    total = sum(len(service.instances) for service in system.services)
+    percent = limits.blast_radius.instances_percent
+    return (allowed := most(percent, total)), f"{allowed} of {total} instances ({percent:g} %, at least one)"
+
+
+def _services(system: System, limits: Limits) -> tuple[int, str]:
+    total = len(system.services)
+    percent = limits.blast_radius.services_percent
+    return (allowed := most(percent, total)), f"{allowed} of {total} services ({percent:g} %, at least one)"
+
+
+def _faults(limits: Limits) -> tuple[int, str]:
+    return limits.concurrent_faults_max, f"{limits.concurrent_faults_max} faults at once"
+
+
+def blast_radius(case: Case) -> Refusals:
+    """A stage that touches too many instances or services at one moment."""
+    for number, stage in enumerate(case.plan.stages, start=1):
+        worst = peak(stage, case.system)
+        if worst.single:
+            continue
+        for touches, what, (allowed, limit) in (
+            (worst.instances, "instances", _instances(case.system, case.limits)),
+            (worst.services, "services", _services(case.system, case.limits)),
+        ):
+            if touches > allowed:
+                measured = f"stage {number} touches {touches} {what} at once"
+                hint = "Strike fewer, one after another, or in stages of their own."
+                yield no("blast radius", measured, limit, hint)
+
+
+def concurrent_faults(case: Case) -> Refusals:
+    """A stage with too many faults at one moment."""
+    allowed, limit = _faults(case.limits)
+    for number, stage in enumerate(case.plan.stages, start=1):
+        if (faults := peak(stage, case.system).faults) > allowed:
+            hint = "Put experiments in stages of their own, or actions one after another."
+            yield no("concurrent faults", f"stage {number} has {faults} faults at once", limit, hint)
+
+
+def overlapping_targets(case: Case) -> Refusals:
+    """Two faults at once on one thing could not be told apart, nor safely undone in any order."""
+    hint = "Let one end well before the other begins."
+    for experiment in case.plan.experiments:
+        clashes = {
+            (one.id, two.id): shared
+            for moment in together(experiment)
+            for one, two in combinations(moment, 2)
+            if (shared := _struck(one, case.system) & _struck(two, case.system))
+        }
+        for (one_id, two_id), shared in clashes.items():
+            measured = f"actions {one_id} and {two_id} strike {', '.join(sorted(shared))} at once"
+            yield no("overlapping targets", measured, "one fault on a target", hint)
+    for stage in case.plan.stages:
+        for first, second in combinations(stage.experiments, 2):
+            if shared := _reached(first, case.system) & _reached(second, case.system):
+                measured = f"{first.id} and {second.id} work on {', '.join(sorted(shared))} side by side"
+                hint = "Put them in stages of their own."
+                yield no("overlapping targets", measured, "one experiment on a target", hint)
+
+
+def _struck(action: Action, system: System) -> frozenset[str]:
+    each = touched(action.target, system)
+    return each.edges or each.instances
+
+
+def _reached(experiment: Experiment, system: System) -> frozenset[str]:
+    every = [touched(action.target, system) for action in experiment.actions]
+    return frozenset().union(*(each.instances | each.edges for each in every))
