@@ -1,0 +1,154 @@
+"""Making what is to be signed, and refusing every approval that does not cover exactly this plan, here and now."""
+
+from __future__ import annotations
+
+import secrets
+from datetime import UTC, datetime, timedelta
+from typing import Literal
+
+from executor.errors import SafetyRefusalError
+from executor.home import Home
+from executor.model.approval import Approval, Grant
+from executor.model.digest import digest
+from executor.model.plan import Plan
+from executor.model.system import System
+from executor.model.vocabulary import Environment
+from executor.safety.limits import Limits
+from executor.safety.mandate import refuse_outside, signed_policy
+from executor.safety.trust import signed_by, trusted_keys
+
+_AGAIN = "Approve the plan again."
+
+
+def make_grant(
+    plan: Plan,
+    limits: Limits,
+    *,
+    approver: str,
+    basis: Literal["person", "policy"],
+    valid_s: float,
+    now: datetime,
+    policy_digest: str | None = None,
+) -> Grant:
+    """What is to be signed: this plan under these limits, once, for ``valid_s`` seconds from ``now`` (with time zone).
+
+    ``approver`` is the name of the key that answers for it. Raises ``SafetyRefusalError`` if it would be valid for
+    longer than the limits allow.
+    """
+    grant = Grant(
+        nonce=secrets.token_hex(16),
+        plan_digest=digest(plan),
+        limits_digest=digest(limits),
+        environment=plan.environment,
+        proposer=plan.proposer,
+        approver=approver,
+        basis=basis,
+        policy_digest=policy_digest,
+        valid_from=now.astimezone(UTC),
+        valid_until=now.astimezone(UTC) + timedelta(seconds=valid_s),
+    )
+    _refuse_length(grant, limits)
+    return grant
+
+
+def verify(
+    approval: Approval, plan: Plan, limits: Limits, home: Home, now: datetime, *, system: System | None = None
+) -> None:
+    """Raise ``SafetyRefusalError`` unless the approval covers this plan under these limits, ``now`` (with time zone).
+
+    One that was made under a policy needs the ``system``, without which the policy's blast radius cannot be measured.
+    Whether the approval is used up is the journal's to say.
+    """
+    grant = approval.grant
+    _refuse_other(grant, plan, limits)
+    _refuse_time(grant, limits, now)
+    if grant.basis == "person":
+        _refuse_signature(approval, limits, home)
+        signer = approval.key
+    else:
+        signer = _refuse_policy(approval, plan, limits, home, now, system)
+    if grant.approver != signer:
+        raise _no("approver", f"the grant names {grant.approver}", f"{signer}, whose key answers for it", _AGAIN)
+    if plan.environment is Environment.PRODUCTION and _same_person(signer, plan.proposer):
+        hint = "Let somebody else approve it."
+        raise _no("four eyes", f"{signer} proposed and approved it", "two persons in production", hint)
+
+
+def _refuse_other(grant: Grant, plan: Plan, limits: Limits) -> None:
+    for rule, approved, actual, what in (
+        ("approved plan", grant.plan_digest, digest(plan), "plan"),
+        ("approved limits", grant.limits_digest, digest(limits), "limits"),
+        ("approved environment", grant.environment, plan.environment, "environment"),
+        ("approved proposer", grant.proposer, plan.proposer, "proposer"),
+    ):
+        if approved != actual:
+            hint = f"The {what} changed since it was approved, or the approval is another's. {_AGAIN}"
+            raise _no(rule, f"the {what} is {_short(actual)}", f"what was approved, {_short(approved)}", hint)
+
+
+def _refuse_time(grant: Grant, limits: Limits, now: datetime) -> None:
+    if grant.valid_from.tzinfo is None or grant.valid_until.tzinfo is None:
+        raise _no("approval validity", "it names no time zone", "an exact time", _AGAIN)
+    _refuse_length(grant, limits)
+    if now < grant.valid_from:
+        raise _no("approval validity", f"it is {_time(now)}", f"{_time(grant.valid_from)} at the earliest", "Wait.")
+    if now >= grant.valid_until:
+        raise _no("approval validity", f"it is {_time(now)}", f"{_time(grant.valid_until)}, when it lapsed", _AGAIN)
+
+
+def _refuse_length(grant: Grant, limits: Limits) -> None:
+    length_s = (grant.valid_until - grant.valid_from).total_seconds()
+    if not 0 < length_s <= limits.approval_s_max:
+        limit = f"{limits.approval_s_max:g} s (approval_s_max in limits.toml)"
+        raise _no("approval validity", f"it would be valid for {length_s:g} s", limit, "Approve for a shorter time.")
+
+
+def _refuse_signature(approval: Approval, limits: Limits, home: Home) -> None:
+    if approval.grant.policy_digest is not None:
+        raise _no("approval basis", "a person's approval names a policy", "one or the other", _AGAIN)
+    public = trusted_keys(home).get(approval.key)
+    if public is None:
+        hint = "murphy keys list shows the trusted ones."
+        raise _no("trusted keys", f"nobody here trusts the key {approval.key}", "a trusted key", hint)
+    if limits.approvers and approval.key not in limits.approvers:
+        allowed = " or ".join(limits.approvers)
+        raise _no("approvers", f"{approval.key} signed it", allowed, "Ask one of them; only the operator can add more.")
+    if not signed_by(public, approval.grant, approval.signature):
+        raise _no("signature", f"it is not {approval.key}'s over this approval", "an untouched approval", _AGAIN)
+
+
+def _refuse_policy(
+    approval: Approval, plan: Plan, limits: Limits, home: Home, now: datetime, system: System | None
+) -> str:
+    """The name of the key that stands behind the policy the approval was made under."""
+    signed = signed_policy(home, approval.key, limits)
+    policy = signed.mandate.policy
+    rule = f"policy {policy.name}"
+    if approval.grant.policy_digest != digest(signed.mandate):
+        raise _no(rule, "the approval was made under another version", "the policy as it is signed now", _AGAIN)
+    if not signed_by(signed.mandate.delegate, approval.grant, approval.signature):
+        raise _no("signature", f"it is not policy {policy.name}'s over this approval", "an untouched approval", _AGAIN)
+    if system is None:
+        raise _no(
+            rule, "without the system its blast radius is not known", "a measured blast radius", "Name the system."
+        )
+    refuse_outside(policy, plan, system, limits, now)
+    if approval.grant.valid_until > policy.valid_until:
+        raise _no(rule, "the approval outlives it", _time(policy.valid_until), _AGAIN)
+    return signed.key
+
+
+def _same_person(one: str, other: str) -> bool:
+    return one.strip().casefold() == other.strip().casefold()
+
+
+def _short(value: str) -> str:
+    return value[:19] if value.startswith("sha256:") else value
+
+
+def _time(moment: datetime) -> str:
+    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S UTC}"
+
+
+def _no(rule: str, measured: str, limit: str, hint: str) -> SafetyRefusalError:
+    return SafetyRefusalError(rule, measured=measured, limit=limit, hint=hint)
