@@ -5,14 +5,15 @@ from __future__ import annotations
 import os
 import sys
 
-import click
 import typer
+from typer.exceptions import TyperException
 
 from executor.errors import MurphyError
 from planner.cli import approve, demo, discover, doctor, faults, halt, keys, plan, proxy, results, run
 
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # chromadb brings onnxruntime, which calls home unless told first
 
+USAGE = 2
 INTERRUPTED = 130
 INTERNAL = 5
 
@@ -35,10 +36,9 @@ def main() -> None:
         code = app(standalone_mode=False)
     except MurphyError as error:
         code = _complain(str(error), error.exit_code)
-    except click.ClickException as error:
-        error.show()
-        code = 2
-    except (KeyboardInterrupt, click.Abort):
+    except TyperException as error:
+        code = _misused(error.format_message())
+    except (KeyboardInterrupt, typer.Abort):
         code = _complain("interrupted.", INTERRUPTED)
     except BrokenPipeError:
         # whoever read our output has gone; writing the rest to them again at exit would only raise once more
@@ -50,6 +50,13 @@ def main() -> None:
         name = type(error).__name__
         code = _complain(f"internal error: {name}: {error}. Set MURPHY_TRACE=1 to see where.", INTERNAL)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _misused(message: str) -> int:
+    if message.startswith("Usage:"):  # no command was given, and this is the help
+        print(message)  # noqa: T201
+        return USAGE
+    return _complain(f"{message.rstrip('.')}. murphy --help lists the commands, and each has its own --help.", USAGE)
 
 
 def _complain(sentence: str, code: int) -> int:

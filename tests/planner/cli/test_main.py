@@ -1,0 +1,102 @@
+"""The command line itself: light where it must be, and errors that are one sentence with an exit code."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+HEAVY = {"openai", "anthropic", "langgraph", "chromadb", "fastapi", "sqlalchemy", "onnxruntime", "rich.table"}
+Murphy = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture
+def murphy(tmp_path: Path) -> Murphy:
+    """Runs ``murphy ARGUMENTS`` in an empty directory with its own state."""
+    environment = {**os.environ, "MURPHY_HOME": str(tmp_path / "home"), "NO_COLOR": "1", "COLUMNS": "200"}
+    root = str(Path(__file__).parents[3])
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "planner.cli.main", *arguments],
+            capture_output=True,
+            text=True,
+            cwd=tmp_path,
+            env={**environment, "PYTHONPATH": root},
+            stdin=subprocess.DEVNULL,
+            timeout=60,
+            check=False,
+        )
+
+    return run
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["halt"], ["resume"], ["recover"]], ids=lambda a: a[0])
+def test_what_must_answer_at_once_loads_nothing_heavy(arguments: list[str], tmp_path: Path) -> None:
+    code = (
+        "import sys\n"
+        "from planner.cli.main import app\n"
+        "try:\n"
+        f"    app({arguments!r}, standalone_mode=False)\n"
+        "except SystemExit:\n"
+        "    pass\n"
+        f"print('LOADED', sorted({HEAVY!r} & set(sys.modules)))\n"
+    )
+    environment = {**os.environ, "MURPHY_HOME": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=environment, timeout=60, check=True
+    )
+    assert done.stdout.splitlines()[-1] == "LOADED []"
+
+
+def test_halt_is_kept_until_resumed_and_both_are_in_the_audit_trail(murphy: Murphy) -> None:
+    assert murphy("halt", "fire drill").returncode == 0
+    assert json.loads(murphy("halt", "--json").stdout)["reason"] == "fire drill"
+    assert murphy("resume").stdout.strip() == "Runs may begin again."
+    assert murphy("resume").stdout.strip() == "Nothing was halted."
+    acts = [row["what"] for row in json.loads(murphy("audit", "show", "--json").stdout)]
+    assert acts == ["halted", "resumed"]
+    assert murphy("audit", "verify").returncode == 0
+
+
+def test_recover_with_nothing_owed_says_so(murphy: Murphy) -> None:
+    done = murphy("recover")
+    assert (done.returncode, done.stdout.strip()) == (0, "Nothing is owed.")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["discover"], 2, "nothing says where to look. Give --live."),
+        (["show", "none.json"], 2, "none.json: is not there. murphy plan writes one."),
+        (["approve", "none.json", "--yes"], 3, "there is no terminal to ask a person on"),
+        (["run", "none.json"], 2, "none.json: is not there."),
+        (["plan", "--system", "none.yaml"], 2, "none.yaml: cannot be read"),
+        (["report"], 2, "there is no run yet."),
+        (["nonsense"], 2, "No such command 'nonsense'"),
+    ],
+    ids=lambda value: "-".join(value) if isinstance(value, list) else None,
+)
+def test_mistakes_are_one_sentence_without_a_trace(murphy: Murphy, arguments: list[str], code: int, said: str) -> None:
+    done = murphy(*arguments)
+    assert done.returncode == code
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_every_fault_is_in_the_catalogue_with_its_parameters(murphy: Murphy) -> None:
+    rows = {row["kind"]: row for row in json.loads(murphy("faults", "--json").stdout)}
+    assert rows["network.latency"]["takes"] == "edge"
+    assert "delay_ms" in rows["network.latency"]["parameters"]
+    assert all(row["what"] and row["differs"] and row["lease"] for row in rows.values())
+
+
+def test_doctor_says_what_works_and_what_to_do_about_the_rest(murphy: Murphy) -> None:
+    found = json.loads(murphy("doctor", "--json").stdout)
+    assert all(look["works"] or look["detail"] for look in found)
+    assert {look["what"] for look in found} >= {"safe signals (pidfd)", "durable state", "OpenAI experts"}
