@@ -1,0 +1,214 @@
+"""System of record of runs, results, predictions and findings, in SQL. The memory is rebuilt from it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from sqlalchemy import Engine, create_engine, event, inspect, select
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
+
+from executor.errors import UnavailableError
+from executor.home import Home
+from executor.model.evidence import Evidence, Finding
+from executor.model.plan import Plan
+from executor.model.system import System
+from executor.model.vocabulary import Environment, Verdict, Weakness
+from knowledge.features import Features
+from knowledge.recording import rows_of
+from knowledge.rows import PastPrediction, PastRow, PastRun
+from knowledge.schema import VERSION, Base, FindingRow, PredictionRow, ResultRow, Run, SchemaVersion
+
+BUSY_S = 10.0
+"""A second writer waits so long for the first."""
+
+
+class Ledger:
+    """One open ledger, a context manager. Answers are ordered: oldest run first unless said otherwise.
+
+    Raises ``UnavailableError`` where the file cannot be used, or was written by a newer Murphy; it is left as it is.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        with _explained(path):
+            os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
+            self._engine = _engine(path)
+            self._prepare()
+
+    @classmethod
+    def open(cls, home: Home) -> Ledger:
+        """The ledger of a home, made if it is not there, mode 0600."""
+        return cls(home.ledger)
+
+    def record(self, plan: Plan, evidence: Evidence, findings: Sequence[Finding], system: System) -> bool:
+        """Keep a whole run, all or nothing; durable on return. ``False``: recorded before, nothing changed."""
+        with self._transaction() as session:
+            if session.get(Run, evidence.run) is not None:
+                return False
+            for layer in rows_of(plan, evidence, findings, system):
+                session.add_all(layer)
+                session.flush()
+            return True
+
+    def runs(self) -> tuple[PastRun, ...]:
+        """Every run."""
+        with self._transaction() as session:
+            return tuple(_run(row) for row in session.scalars(select(Run).order_by(Run.started, Run.run)))
+
+    def past(self, system_name: str | None = None) -> tuple[PastRow, ...]:
+        """Every result, of one system or of all."""
+        query = select(ResultRow, Run).join(Run, Run.run == ResultRow.run)
+        if system_name is not None:
+            query = query.where(Run.system == system_name)
+        query = query.order_by(Run.started, Run.run, ResultRow.position)
+        with self._transaction() as session:
+            return tuple(_past(result, run) for result, run in session.execute(query))
+
+    def past_of(self, run: str) -> tuple[PastRow, ...]:
+        """The results of one run; empty if there is no such run."""
+        query = select(ResultRow, Run).join(Run, Run.run == ResultRow.run).where(ResultRow.run == run)
+        with self._transaction() as session:
+            return tuple(_past(result, of) for result, of in session.execute(query.order_by(ResultRow.position)))
+
+    def predictions(self) -> tuple[PastPrediction, ...]:
+        """Every expert's every prediction with its outcome."""
+        query = (
+            select(PredictionRow, ResultRow, Run)
+            .join(
+                ResultRow,
+                (ResultRow.run == PredictionRow.run) & (ResultRow.hypothesis == PredictionRow.hypothesis),
+            )
+            .join(Run, Run.run == ResultRow.run)
+            .order_by(Run.started, Run.run, ResultRow.position, PredictionRow.expert)
+        )
+        with self._transaction() as session:
+            return tuple(_prediction(said, result, run) for said, result, run in session.execute(query))
+
+    def findings(self) -> tuple[Finding, ...]:
+        """Every finding, newest run first, within a run in the order of its report."""
+        query = select(FindingRow).join(Run, Run.run == FindingRow.run)
+        query = query.order_by(Run.started.desc(), Run.run, FindingRow.position)
+        with self._transaction() as session:
+            return tuple(Finding.model_validate(row.finding, strict=False) for row in session.scalars(query))
+
+    def close(self) -> None:
+        """Give the connections back. Idempotent."""
+        self._engine.dispose()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @contextmanager
+    def _transaction(self) -> Iterator[Session]:
+        with _explained(self.path), Session(self._engine) as session, session.begin():
+            yield session
+
+    def _prepare(self) -> None:
+        with Session(self._engine) as session, session.begin():
+            tables = set(inspect(session.connection()).get_table_names())
+            if SchemaVersion.__tablename__ in tables:
+                version = session.scalar(select(SchemaVersion.version))
+                if version == VERSION:
+                    return
+                found = f"has schema version {version}, and this Murphy knows {VERSION}"
+            elif tables:
+                found = "is some other program's database"
+            else:
+                Base.metadata.create_all(session.connection())
+                session.add(SchemaVersion(version=VERSION))
+                return
+        raise UnavailableError(
+            f"the ledger {found}.", where=str(self.path), hint="Use the Murphy that wrote it, or another MURPHY_HOME."
+        )
+
+
+def _engine(path: Path) -> Engine:
+    engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": BUSY_S})
+
+    @event.listens_for(engine, "connect")
+    def _settings(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None  # the driver would begin transactions late, after the reads they depend on
+        for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
+            connection.execute(f"PRAGMA {pragma}")
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Any) -> None:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    return engine
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (SQLAlchemyError, OSError) as error:
+        reason = getattr(error, "orig", None) or error
+        raise UnavailableError(
+            f"the ledger cannot be used: {reason}.",
+            where=str(path),
+            hint="Is the disk full or read-only, or the file ours?",
+        ) from error
+
+
+def _moment(text: str) -> datetime:
+    return datetime.fromisoformat(text).astimezone(UTC)
+
+
+def _run(row: Run) -> PastRun:
+    return PastRun(
+        run=row.run,
+        plan_id=row.plan_id,
+        plan_digest=row.plan_digest,
+        system=row.system,
+        system_digest=row.system_digest,
+        environment=Environment(row.environment),
+        goal=row.goal,
+        approver=row.approver,
+        started=_moment(row.started),
+        duration_s=row.duration_s,
+        outcome=row.outcome,
+    )
+
+
+def _past(result: ResultRow, run: Run) -> PastRow:
+    told = {**result.features, "weakness": Weakness(result.weakness)}
+    return PastRow(
+        run=result.run,
+        system=run.system,
+        experiment=result.experiment,
+        hypothesis=result.hypothesis,
+        weakness=Weakness(result.weakness),
+        place=result.place,
+        statement=result.statement,
+        fault=result.fault,
+        verdict=Verdict(result.verdict),
+        reason=result.reason,
+        predicted=result.predicted,
+        at=_moment(run.started),
+        features=Features(**{**told, "fault_types": tuple(told["fault_types"])}),
+    )
+
+
+def _prediction(said: PredictionRow, result: ResultRow, run: Run) -> PastPrediction:
+    return PastPrediction(
+        expert=said.expert,
+        weakness=Weakness(result.weakness),
+        place=result.place,
+        probability=said.probability,
+        verdict=Verdict(result.verdict),
+        run=run.run,
+        at=_moment(run.started),
+    )

@@ -1,0 +1,77 @@
+"""What the ledger answers with: plain values, so that nothing above needs its database library."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from executor.model.vocabulary import Environment, Verdict, Weakness
+from knowledge.features import Features
+
+
+@dataclass(frozen=True)
+class PastRun:
+    """One run that left evidence."""
+
+    run: str
+    plan_id: str
+    plan_digest: str
+    system: str
+    system_digest: str
+    environment: Environment
+    goal: str
+    approver: str
+    started: datetime
+    duration_s: float
+    outcome: str
+
+
+@dataclass(frozen=True)
+class PastRow:
+    """The verdict of one run on one hypothesis."""
+
+    run: str
+    system: str
+    experiment: str
+    hypothesis: str
+    weakness: Weakness
+    place: str
+    statement: str
+    fault: str
+    """In short, with parameters: ``network.latency delay_ms=3000``; several are joined by `` + ``."""
+    verdict: Verdict
+    reason: str
+    predicted: float
+    """P(breaks) that was expected, 0–1."""
+    at: datetime
+    """When the run started."""
+    features: Features
+
+    @property
+    def key(self) -> str:
+        """Names this result among all of the ledger."""
+        return f"{self.run}/{self.hypothesis}"
+
+    @property
+    def fault_types(self) -> tuple[str, ...]:
+        """The types of the faults used, as in ``knowledge.fault_types``."""
+        return self.features.fault_types
+
+    @property
+    def decided(self) -> bool:
+        """Whether the verdict says anything about the weakness."""
+        return self.verdict in (Verdict.HOLDS, Verdict.BREAKS)
+
+
+@dataclass(frozen=True)
+class PastPrediction:
+    """What one expert expected, and what came out."""
+
+    expert: str
+    weakness: Weakness
+    place: str
+    probability: float
+    """P(breaks), 0–1."""
+    verdict: Verdict
+    run: str
+    at: datetime
