@@ -1,0 +1,145 @@
+"""All that must be true right before a run, asked now: of the journal, the approval, the system and the machine."""
+
+from __future__ import annotations
+
+import os
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from executor.drivers import process
+from executor.drivers.resolve import resolve
+from executor.errors import SafetyRefusalError, UnavailableError
+from executor.faults import registry
+from executor.faults.behaviour import Behaviour, ProcessTarget, Resolved
+from executor.home import Home
+from executor.journal import Journal, Reach
+from executor.model.approval import Approval
+from executor.model.plan import Action, Plan
+from executor.model.system import System
+from executor.probes.hosts import allowed_hosts
+from executor.safety.approval import verify
+from executor.safety.drift import refuse_drift
+from executor.safety.halt import halted
+from executor.safety.health import healthy as healthy  # the asynchronous part of a preflight
+from executor.safety.limits import Limits
+from executor.safety.radius import joint
+from executor.safety.reach import reach_of
+from executor.safety.rules import refusals
+
+
+@dataclass(frozen=True)
+class Ready:
+    """A plan that may begin now, as far as could be told without touching anything."""
+
+    reach: Reach
+    targets: Mapping[str, tuple[Resolved, ...]]
+    """What each action's selector means right now, by action id. Before a later trial it may mean another process."""
+    hosts: frozenset[str]
+    """Hosts that probes may ask, beside loopback."""
+
+
+def preflight(
+    plan: Plan,
+    approval: Approval,
+    *,
+    system: System,
+    limits: Limits,
+    home: Home,
+    journal: Journal,
+    now: datetime,
+    planned: System | None = None,
+    behaviour: Callable[[str], Behaviour] = registry.behaviour,
+) -> Ready:
+    """Refuse the run, or say what it will strike. Blocks for as long as looking at processes takes; touches nothing.
+
+    ``planned`` is the system as it was planned for, if it is still known: it lets a refusal say what changed. The
+    system's health is asked by ``healthy``, and the approval is consumed by ``Journal.admit``; both belong to it.
+    Raises ``SafetyRefusalError``, ``InputError`` or ``UnavailableError``.
+    """
+    refuse_halted(home)
+    _refuse_used(journal, approval)
+    refuse_drift(plan, system, planned)
+    verify(approval, plan, limits, home, now, system=system)
+    for refusal in refusals(plan, system, limits):
+        raise refusal
+    reach = reach_of(plan, system)
+    joint(reach, journal.running(), system, limits)
+    journal.note(
+        "preflight", "asked", plan=approval.grant.plan_digest, nonce=approval.grant.nonce
+    )  # written and synced
+    targets = {action.id: resolve(action.target, system) for action in _actions(plan)}
+    _refuse_ourselves(targets)
+    _refuse_same_process(targets)
+    _refuse_unsupported(plan, targets, behaviour)
+    return Ready(reach=reach, targets=targets, hosts=allowed_hosts(system))
+
+
+def refuse_halted(home: Home) -> None:
+    """Raise ``SafetyRefusalError`` while everything is halted."""
+    if flag := halted(home):
+        raise SafetyRefusalError(
+            "halt",
+            measured=f"{flag.by} halted everything ({flag.reason}, {flag.since})",
+            limit="no run until it is resumed",
+            hint="murphy resume lowers the flag.",
+        )
+
+
+def _refuse_used(journal: Journal, approval: Approval) -> None:
+    if run := journal.consumed(approval.grant.nonce):
+        measured = f"the approval was used by {run}"
+        raise SafetyRefusalError("single use", measured=measured, limit="one run", hint="Approve the plan again.")
+
+
+def _refuse_ourselves(targets: Mapping[str, tuple[Resolved, ...]]) -> None:
+    """Whoever strikes its own process, or one that it lives under, cannot undo it any more."""
+    own = set(_ancestors(os.getpid()))
+    for action, target in _processes(targets):
+        if target.pid in own:
+            raise SafetyRefusalError(
+                "own processes",
+                measured=f"action {action} strikes {target.instance}, process {target.pid}, under which Murphy runs",
+                limit="only processes that Murphy does not depend on",
+                hint="Make the instance's command or port more exact.",
+            )
+
+
+def _refuse_same_process(targets: Mapping[str, tuple[Resolved, ...]]) -> None:
+    names: dict[int, set[str]] = defaultdict(set)
+    for _, target in _processes(targets):
+        names[target.pid].add(target.instance)
+    for pid, instances in names.items():
+        if len(instances) > 1:
+            raise SafetyRefusalError(
+                "distinct targets",
+                measured=f"{' and '.join(sorted(instances))} are one process, {pid}",
+                limit="a process of its own for each instance",
+                hint="Make the instances' commands or ports more exact, or discover the system again.",
+            )
+
+
+def _refuse_unsupported(
+    plan: Plan, targets: Mapping[str, tuple[Resolved, ...]], behaviour: Callable[[str], Behaviour]
+) -> None:
+    for action in _actions(plan):
+        for target in targets[action.id]:
+            if why := behaviour(action.fault.kind).unsupported(action.fault, target):
+                raise UnavailableError(why, where=f"action {action.id}, {action.fault.kind}")
+
+
+def _actions(plan: Plan) -> list[Action]:
+    return [action for experiment in plan.experiments for action in experiment.actions]
+
+
+def _processes(targets: Mapping[str, tuple[Resolved, ...]]) -> Iterator[tuple[str, ProcessTarget]]:
+    for action, resolved in targets.items():
+        yield from ((action, target) for target in resolved if isinstance(target, ProcessTarget))
+
+
+def _ancestors(pid: int) -> Iterator[int]:
+    above: int | None = pid
+    while above:
+        yield above
+        above = process.parent(above)
