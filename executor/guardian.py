@@ -6,10 +6,12 @@ import os
 import select
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
 import executor
+from executor.clock import own_ticks
 from executor.errors import UnavailableError
 from executor.home import Home
 from executor.watchdog import READY
@@ -34,15 +36,15 @@ class Guardian:
         """Start a watchdog and wait until it says that it is ready. Raises ``UnavailableError`` if it does not."""
         self.leave()
         pidfd = os.pidfd_open(os.getpid())
+        words = os.open(self._home.path / "watchdog.log", os.O_CREAT | os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC, 0o600)
         root = str(Path(executor.__file__).parents[1])
         path = os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))
         try:
             self._process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "executor.watchdog", "--home", str(self._home.path)]
-                + ["--run", self._run, "--pidfd", str(pidfd)],
+                [sys.executable, "-P", "-m", "executor.watchdog", *self._arguments(pidfd)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
+                stderr=words,
                 start_new_session=True,
                 pass_fds=(pidfd,),
                 env={**os.environ, "PYTHONPATH": path},
@@ -50,9 +52,12 @@ class Guardian:
             )
         finally:
             os.close(pidfd)
+            os.close(words)
         if not self._hear(_START_S):
             self._end()
-            raise UnavailableError("the watchdog did not start, so nothing is injected.", hint="murphy doctor says why.")
+            raise UnavailableError(
+                "the watchdog did not start, so nothing is injected.", hint="murphy doctor says why."
+            )
 
     def exited(self) -> bool:
         """Whether the watchdog is gone. Does not block."""
@@ -75,6 +80,8 @@ class Guardian:
         """
         if self._process is None:
             return
+        if self._process.stdin is not None:
+            self._process.stdin.close()
         try:
             self._process.wait(within_s)
         except subprocess.TimeoutExpired:
@@ -84,8 +91,13 @@ class Guardian:
     def abandon(self) -> None:
         """Let go of a watchdog that still has something to undo."""
         if self._process is not None:
-            self._process.returncode = 0  # it outlives us by design; without this Popen warns that it still runs
+            threading.Thread(target=self._process.wait, daemon=True).start()  # no zombie stays while we live on
             self._close()
+
+    def _arguments(self, pidfd: int) -> list[str]:
+        numbers = {"--pidfd": pidfd, "--pid": os.getpid(), "--ticks": own_ticks()}
+        given = {"--home": str(self._home.path), "--run": self._run, **{k: str(v) for k, v in numbers.items()}}
+        return [word for pair in given.items() for word in pair]
 
     def _ask(self) -> bool:
         assert self._process is not None

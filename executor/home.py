@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -70,12 +71,13 @@ class Home:
         """There while everything is halted."""
         return self.path / "HALTED"
 
-    def run_dir(self, run: str) -> Path:
-        """Directory of one run's files, made if it is not there. Raises ``InputError`` for what is no run's name."""
+    def run_dir(self, run: str, *, make: bool = True) -> Path:
+        """Directory of one run's files, made if ``make``. Raises ``InputError`` for what is no run's name."""
         if not _RUN_ID.fullmatch(run):
             raise InputError(f"{run!r} is not the name of a run.", hint="murphy findings lists the runs.")
         path = self.runs / run
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if make:
+            path.mkdir(mode=0o700, parents=True, exist_ok=True)
         return path
 
     def scratch(self, run: str) -> Path:
@@ -83,3 +85,7 @@ class Home:
         path = self.run_dir(run) / "scratch"
         path.mkdir(mode=0o700, exist_ok=True)
         return path
+
+    def clear_scratch(self, run: str) -> None:
+        """Remove a run's scratch directory. Only when nothing of the run is owed: reverts keep what they need there."""
+        shutil.rmtree(self.run_dir(run, make=False) / "scratch", ignore_errors=True)

@@ -1,7 +1,7 @@
 """The write-ahead journal: what a fault's revert needs is on disk before the fault begins. Standard library only.
 
 An injection is *armed* (its record is durable, the fault may begin), *injected*, and then *reverted*, or *owed* where
-the revert failed. It holds a lease on ``CLOCK_BOOTTIME``; once that has lapsed, or this boot has ended, anybody reverts.
+the revert failed. It holds a lease on ``CLOCK_BOOTTIME``; once it has lapsed, or this boot has ended, anybody reverts.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import sqlite3
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from executor import audit
 from executor.clock import boot_id, boottime, own_ticks, start_ticks, wall
@@ -122,8 +122,10 @@ class Journal:
             self._consume(db, nonce, run)
             db.execute(
                 "INSERT INTO runs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL, NULL)",
-                (run, plan_digest, environment, nonce, os.getpid(), own_ticks(), self._boot)
-                + (reach.instances, reach.services, reach.faults, json.dumps(reach.targets), wall()),
+                (
+                    *(run, plan_digest, environment, nonce, os.getpid(), own_ticks(), self._boot),
+                    *(reach.instances, reach.services, reach.faults, json.dumps(reach.targets), wall()),
+                ),
             )
             audit.append(db, "executor", "run_started", run=run, plan=plan_digest, nonce=nonce, **detail)
 
@@ -154,9 +156,14 @@ class Journal:
         with self.store.write() as db:
             return self._running(db)
 
-    def ended(self, run: str) -> bool:
-        """Whether the run has ended."""
-        return not self.store.read("SELECT 1 FROM runs WHERE run = ? AND outcome IS NULL", (run,))
+    def state_of(self, run: str, pid: int, ticks: int) -> Literal["awaited", "running", "ended", "foreign"]:
+        """How the run stands for that process: not begun, under way in it, ended in it, or another process's."""
+        rows = self.store.read("SELECT pid, start_ticks, boot_id, outcome FROM runs WHERE run = ?", (run,))
+        if not rows:
+            return "awaited"
+        if (rows[0]["pid"], rows[0]["start_ticks"], rows[0]["boot_id"]) != (pid, ticks, self._boot):
+            return "foreign"
+        return "running" if rows[0]["outcome"] is None else "ended"
 
     @staticmethod
     def _running(db: sqlite3.Connection) -> list[RunRow]:
@@ -185,7 +192,7 @@ class Journal:
         record: Mapping[str, Any],
         lease_s: float,
     ) -> Injection:
-        """Write down a fault that is about to begin; durable on return, with a lease of ``lease_s`` seconds from now."""
+        """Write down a fault that is about to begin; durable on return, with a lease of ``lease_s`` seconds."""
         text = json.dumps(record, allow_nan=False)
         with self.store.write() as db:
             cursor = db.execute(
@@ -198,7 +205,7 @@ class Journal:
         return _injection(row)
 
     def injected(self, number: int, record: Mapping[str, Any]) -> bool:
-        """Note that the fault is there, with what was learned. ``False``: its lease lapsed meanwhile; revert at once."""
+        """Note that the fault is there, with what was learned. ``False``: its lease has lapsed; revert at once."""
         text = json.dumps(record, allow_nan=False)
         with self.store.write() as db:
             done = db.execute(

@@ -15,6 +15,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from executor.errors import UnavailableError
 from executor.faults.behaviour import Behaviour
 from executor.faults.registry import behaviour
 from executor.home import Home
@@ -52,16 +53,18 @@ def undo(journal: Journal, home: Home, injection: Injection, *, by: str, again: 
     """
     error = ""
     with _claim(home, injection):
-        current = journal.injection(injection.id)
+        current = _current(journal, injection)
         if current.state == "reverted" and not again:
             return Undone(current, verified=True)
         for wait in BACKOFF_S:
             time.sleep(wait)
             error = _attempt(current)
             if not error:
-                journal.reverted(current.id, by=by, verified=True)
+                with suppress(UnavailableError):  # what is undone is undone; whoever can write it down does it again
+                    journal.reverted(current.id, by=by, verified=True)
                 return Undone(current, verified=True)
-        journal.owe(current.id, error, by=by)
+        with suppress(UnavailableError):
+            journal.owe(current.id, error, by=by)
     return Undone(current, verified=False, error=f"{current}: {error}")
 
 
@@ -70,8 +73,8 @@ def undo_all(
 ) -> list[Undone]:
     """Revert all, each target's faults in reverse order and different targets side by side.
 
-    One that raises or hangs stops no other: what takes longer than ``each_s`` seconds a fault is reported as owed, while
-    its thread may still finish. Returns one result for each injection.
+    One that raises or hangs stops no other: what takes longer than ``each_s`` seconds a fault is reported as owed,
+    while its thread may still finish. Returns one result for each injection.
     """
     results: dict[int, Undone] = {}
     subjects: defaultdict[str, list[Injection]] = defaultdict(list)
@@ -93,6 +96,14 @@ def undo_all(
         thread.join(max(0.0, deadline - time.monotonic()))
     late = "reverting takes too long"
     return [results.get(i.id) or Undone(i, verified=False, error=f"{i}: {late}") for i in injections]
+
+
+def _current(journal: Journal, injection: Injection) -> Injection:
+    """As it is recorded now; as it was read before, where the journal cannot be read: undoing does not wait for it."""
+    try:
+        return journal.injection(injection.id)
+    except UnavailableError:
+        return injection
 
 
 def _attempt(injection: Injection) -> str:
@@ -117,8 +128,12 @@ def _gone(how: Behaviour, injection: Injection) -> bool:
 @contextmanager
 def _claim(home: Home, injection: Injection) -> Iterator[None]:
     """Keep two processes from reverting one fault at a time (a crash would be restarted twice)."""
-    path: Path = home.scratch(injection.run) / f"{injection.mark}.lock"
-    handle = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    try:
+        path: Path = home.scratch(injection.run) / f"{injection.mark}.lock"
+        handle = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    except OSError:  # on a full disk undoing twice is better than not at all
+        yield
+        return
     try:
         deadline = time.monotonic() + _CLAIM_S
         while time.monotonic() < deadline:

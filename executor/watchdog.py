@@ -1,7 +1,8 @@
 """The process that undoes a run's faults when its executor dies or hangs: ``python -m executor.watchdog``.
 
 One per run, in its own session. It holds the executor's pidfd, so it learns of a death at once; a hang it learns from
-the lapsed lease. Standard library and behaviours only: it must start fast, stay small and survive what it guards against.
+the lapsed lease. Standard library and behaviours only: it must start fast, stay small and survive what it guards
+against.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+from executor.clock import wall
+from executor.errors import UnavailableError
 from executor.faults import registry
 from executor.home import Home
 from executor.journal import Injection, Journal
@@ -31,47 +34,71 @@ _GIVE_UP_S = 120.0
 
 
 class Watchdog:
-    """Watches one run of one executor."""
+    """Watches one run of one executor, told apart by its pid and start time: two may try to begin the same run."""
 
-    def __init__(self, home: Home, run: str, pidfd: int) -> None:
+    def __init__(self, home: Home, run: str, pidfd: int, pid: int, ticks: int) -> None:
         self.home, self.run, self.pidfd = home, run, pidfd
+        self.executor = (pid, ticks)
         self.journal = Journal(home.journal)
         self.dead = False
+        self.left_alone = False
         self.halted_at: float | None = None
+        self.known: list[Injection] = []
+        """As last read: what there is to undo if the journal cannot be read any more."""
 
     def watch(self) -> int:
-        """Stay until the run has ended or its executor is gone; then settle. Returns the exit code: 4 if some is owed."""
+        """Stay until the run has ended or its executor is gone, then settle. Returns 4 if something is still owed."""
         poll = select.poll()
         poll.register(self.pidfd, select.POLLIN)
         poll.register(0, select.POLLIN)
-        while not self.dead and not self.journal.ended(self.run):
+        while not self.dead:
+            state = self._state()
+            if state == "ended":
+                break
+            if state == "foreign" or (state == "awaited" and self.left_alone):
+                return 0  # this executor was refused: there is nothing of its own to undo
             for handle, _ in poll.poll(_TICK_S * 1000):
                 if handle == self.pidfd:
                     self.dead = True
                 elif not _answer():
+                    self.left_alone = True
                     poll.unregister(0)
             if not self.dead:
                 self._look()
-        return self._settle()
+        return 0 if self._state() in ("awaited", "foreign") else self._settle()
+
+    def _state(self) -> str:
+        try:
+            return self.journal.state_of(self.run, *self.executor)
+        except UnavailableError:
+            return "running"  # nothing is known to have ended, so it is watched on
+
+    def _pending(self) -> list[Injection]:
+        try:
+            self.known = self.journal.pending(self.run)
+        except UnavailableError as error:
+            _say(f"goes by what it read last: {error}")
+        return self.known
 
     def _look(self) -> None:
-        pending = self.journal.pending(self.run)
         if not self.home.halt_file.exists():
             self.halted_at = None
         elif self.halted_at is None:
             self.halted_at = time.monotonic()
         late = self.halted_at is not None and time.monotonic() - self.halted_at >= _HALT_GRACE_S
-        self._undo([i for i in pending if late or (i.lapsed and i.state != "owed")])
+        if self._state() == "running":
+            self._undo([i for i in self._pending() if late or (i.lapsed and i.state != "owed")])
 
     def _settle(self) -> int:
-        """Undo all that the run left; again also what was undone on a lapse: a hung executor may have gone on after it."""
+        """Undo all that the run left; again also what was undone on a lapse, since a hung executor may have gone on."""
         if self.dead:
-            self._undo(self.journal.reverted_by(self.run, WHO), again=True)
+            with suppress(UnavailableError):
+                self._undo(self.journal.reverted_by(self.run, WHO), again=True)
         deadline = time.monotonic() + _GIVE_UP_S
         wait = 0.5
-        while left := self.journal.pending(self.run):
+        while left := self._pending():
             self._undo(left)
-            if not self.journal.pending(self.run):
+            if not self._pending():
                 break
             if time.monotonic() >= deadline:
                 return 4
@@ -79,11 +106,19 @@ class Watchdog:
             wait = min(2 * wait, 10.0)
         if self.dead:
             self.journal.finish(self.run, "interrupted", who=WHO)
+        self.home.clear_scratch(self.run)
         return 0
 
     def _undo(self, injections: list[Injection], *, again: bool = False) -> None:
         if injections:
-            undo_all(self.journal, self.home, injections, by=WHO, again=again)
+            for result in undo_all(self.journal, self.home, injections, by=WHO, again=again):
+                if not result.reverted:
+                    _say(f"still owed: {result.error}")
+
+
+def _say(text: str) -> None:
+    with suppress(OSError):
+        os.write(2, f"{wall()} {text}\n".encode("utf-8", "replace"))
 
 
 def _answer() -> bool:
@@ -112,10 +147,13 @@ def main() -> int:
     parser.add_argument("--home", required=True)
     parser.add_argument("--run", required=True)
     parser.add_argument("--pidfd", required=True, type=int)
+    parser.add_argument("--pid", required=True, type=int)
+    parser.add_argument("--ticks", required=True, type=int)
     arguments = parser.parse_args()
     _harden()
     assert registry.BEHAVIOURS  # loaded before we say that we are ready
-    watchdog = Watchdog(Home(Path(arguments.home)), arguments.run, arguments.pidfd)
+    home = Home(Path(arguments.home))
+    watchdog = Watchdog(home, arguments.run, arguments.pidfd, arguments.pid, arguments.ticks)
     os.write(1, READY)
     return watchdog.watch()
 

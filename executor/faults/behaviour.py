@@ -88,3 +88,14 @@ class Renewable(Protocol):
 
     def renew(self, record: Record, lease_s: float) -> None:
         """Let the fault live ``lease_s`` seconds from now. Does nothing if it is already gone."""
+
+
+@runtime_checkable
+class Momentary(Protocol):
+    """A fault that is done at a stroke, and whose target may get well by itself while it counts as made.
+
+    A crash under a quick supervisor, say: ``active`` may already say no when the executor asks whether it took.
+    """
+
+    def struck(self, record: Record) -> bool:
+        """Whether the stroke fell, whatever has happened to the target since."""

@@ -31,10 +31,11 @@ def _target(target: Target) -> str | None:
 def _reaches(check: Check, experiment: Experiment) -> bool:
     if check.exercises is None:
         return True
-    return any(_strikes(action.target, edge) for action in experiment.actions for edge in check.exercises)
+    return any(strikes(action.target, edge) for action in experiment.actions for edge in check.exercises)
 
 
-def _strikes(target: Target, edge: str) -> bool:
+def strikes(target: Target, edge: str) -> bool:
+    """Whether a fault on ``target`` is felt by calls on ``edge`` (``caller->callee``)."""
     caller, _, callee = edge.partition("->")
     if isinstance(target, InstanceTarget):
         return target.service in (caller, callee)

@@ -43,11 +43,14 @@ class Judgement:
         )
 
 
-def judge(experiment: Experiment, trials: Sequence[TrialRecord], *, started: datetime) -> Judgement:
-    """Judge one experiment from its trials. ``started`` is the run's wall time, for the events' ``wall``."""
+def judge(experiment: Experiment, trials: Sequence[TrialRecord], *, started: datetime, aborted: str = "") -> Judgement:
+    """Judge one experiment from its trials. ``started`` is the run's wall time, for the events' ``wall``.
+
+    ``aborted`` says why trials are missing, where a run ended before they began.
+    """
     ordered = sorted(trials, key=lambda trial: trial.trial)
     samples = [Samples(trial) for trial in ordered]
-    aborted = next((trial.aborted for trial in ordered if trial.aborted), "")
+    aborted = next((trial.aborted for trial in ordered if trial.aborted), aborted)
     return Judgement(
         hypotheses=tuple(_hypothesis(h, experiment, samples, aborted) for h in experiment.hypotheses),
         figures=figures(experiment, samples),

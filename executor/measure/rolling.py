@@ -6,6 +6,8 @@ from collections import deque
 
 KEPT = 2000
 """Answers remembered for each source."""
+PATIENCE_S = 1.0
+"""An asking awaited for longer than this, and than twice the slowest good answer so far, counts as failed for now."""
 
 
 class Rolling:
@@ -16,6 +18,7 @@ class Rolling:
         """Intended start of every asking under way, by slot, oldest first."""
         self._answers: deque[tuple[int, float, bool]] = deque(maxlen=KEPT)
         self._last_answer_s = started_s
+        self._slowest_good_s = 0.0
 
     def expect(self, slot: int, at_s: float) -> None:
         """An asking was meant to start at ``at_s``. Slots rise by one."""
@@ -23,12 +26,21 @@ class Rolling:
 
     def settle(self, slot: int, ok: bool, now_s: float) -> None:
         """The answer to an expected slot has come, or is counted as failed."""
-        self._answers.append((slot, self.awaited.pop(slot), ok))
+        at_s = self.awaited.pop(slot)
+        self._answers.append((slot, at_s, ok))
         self._last_answer_s = now_s
+        if ok:
+            self._slowest_good_s = max(self._slowest_good_s, now_s - at_s)
 
-    def recent(self, n: int) -> list[bool]:
-        """The last ``n`` completed answers (fewer if there are fewer), oldest first by intended start."""
-        return [ok for _, _, ok in sorted(self._answers)[-n:]] if n > 0 else []
+    def recent(self, n: int, now_s: float) -> list[bool]:
+        """The last ``n`` answers (fewer if there are fewer), oldest first by intended start.
+
+        An asking that has been awaited for too long stands among them as failed, so that a system that hangs is seen
+        long before the probes' own time-outs.
+        """
+        patience_s = max(PATIENCE_S, 2 * self._slowest_good_s)
+        overdue = [(slot, at_s, False) for slot, at_s in self.awaited.items() if now_s - at_s > patience_s]
+        return [ok for _, _, ok in sorted([*self._answers, *overdue])[-n:]] if n > 0 else []
 
     def age_s(self, now_s: float) -> float:
         """Seconds since an answer last completed, or since sampling began if none has."""

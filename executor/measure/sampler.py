@@ -68,8 +68,11 @@ class Sampler:
         return time.monotonic() - self._clock0
 
     def recent(self, source: str, n: int) -> list[bool]:
-        """The last ``n`` completed answers of a check or signal, oldest first. Raises ``KeyError`` if it is unknown."""
-        return self._stream(source).rolling.recent(n)
+        """The last ``n`` answers of a check or signal, oldest first; an overdue one counts as failed.
+
+        Raises ``KeyError`` if the source is unknown.
+        """
+        return self._stream(source).rolling.recent(n, self.now_s())
 
     def age_s(self, source: str) -> float:
         """Seconds since an answer of it last completed: shows a check that has fallen silent."""

@@ -1,0 +1,260 @@
+"""Carry out an approved plan: ``run(plan, approval) -> Evidence``. Deterministic; no model is ever asked.
+
+The order is the safety argument: preflight, watchdog, admission (which consumes the approval), then the stages; and
+whatever happens in them, everything is undone before ``run`` returns or raises.
+"""
+
+from __future__ import annotations
+
+import threading
+from contextlib import suppress
+from functools import partial
+
+import anyio
+import anyio.to_thread
+from pydantic import ValidationError
+
+from executor.clock import SYSTEM_CLOCK, Clock
+from executor.course import WHO, Course, Outcome, Report
+from executor.errors import InputError, MurphyError, SafetyRefusalError, UnavailableError
+from executor.guardian import Guardian
+from executor.home import Home
+from executor.journal import Journal
+from executor.measure.judge import judge
+from executor.minders import Minders
+from executor.model.approval import Approval
+from executor.model.digest import digest
+from executor.model.evidence import EventKind, Evidence
+from executor.model.plan import Experiment, Plan
+from executor.model.system import System
+from executor.observations import ObservationLog
+from executor.record import Meter, evidence_of, write_atomically
+from executor.recover import recover_lapsed
+from executor.revert import Undone, undo_all
+from executor.safety.limits import Limits
+from executor.safety.preflight import Ready, healthy, preflight
+from executor.safety.radius import joint
+from executor.trial import Trial
+
+_POLL_S = 0.05
+
+
+def run_id(approval: Approval) -> str:
+    """The name of the one run that an approval is good for."""
+    return f"run-{approval.grant.nonce[:12]}"
+
+
+def load_evidence(home: Home, run: str) -> Evidence | None:
+    """The evidence of a run; ``None`` if it has left none. Raises ``InputError`` if its file was damaged."""
+    try:
+        return Evidence.model_validate_json((home.run_dir(run, make=False) / "evidence.json").read_bytes())
+    except FileNotFoundError:
+        return None
+    except (OSError, ValidationError) as error:
+        raise InputError(f"the evidence cannot be read: {error}.", where=run) from error
+
+
+def run(
+    plan: Plan,
+    approval: Approval,
+    *,
+    system: System,
+    limits: Limits,
+    home: Home,
+    report: Report = lambda _event: None,
+    stop: threading.Event | None = None,
+    clock: Clock = SYSTEM_CLOCK,
+) -> Evidence:
+    """Carry out a plan and return what that showed. Blocks; ``report`` gets every event live, from this thread.
+
+    ``stop`` ends it early (outcome ``interrupted``), as do the halt flag, the guard, and limits. Raises
+    ``SafetyRefusalError``, ``UnavailableError`` or ``InputError`` if it may not or cannot begin: nothing was injected
+    and the approval is as it was. Reverts that failed are in ``Evidence.owed``, and the watchdog goes on trying. Any
+    other error leaves nothing behind either, and evidence in the run's directory.
+    """
+    name = run_id(approval)
+    journal = Journal(home.journal)
+    guardian = Guardian(home, name)
+    admitted = False
+    try:
+        recover_lapsed(journal, home)
+        _refuse_owed(journal)
+        ready = preflight(plan, approval, system=system, limits=limits, home=home, journal=journal, now=clock.now())
+        anyio.run(_well, plan, system, stop)
+        guardian.start()
+        _admit(journal, name, plan, approval, ready, system=system, limits=limits)
+        admitted = True
+        return _run_admitted(name, plan, approval, system, limits, home, journal, guardian, report, stop, clock)
+    finally:
+        if admitted and _owed(journal, name):
+            guardian.abandon()
+        else:
+            guardian.leave()
+            if admitted:  # or it is the run of another process that used the approval first
+                home.clear_scratch(name)
+        journal.close()
+
+
+def _owed(journal: Journal, name: str) -> bool:
+    try:
+        return bool(journal.pending(name))
+    except UnavailableError:
+        return True
+
+
+def _refuse_owed(journal: Journal) -> None:
+    running = {row.run for row in journal.running()}
+    owed = [injection for injection in journal.pending() if injection.run not in running]
+    if owed:
+        raise SafetyRefusalError(
+            "nothing owed",
+            measured=f"{len(owed)} reverts are owed, first {owed[0]}: {owed[0].error}",
+            limit="none",
+            hint="murphy recover tries them again.",
+        )
+
+
+async def _well(plan: Plan, system: System, stop: threading.Event | None) -> None:
+    """Refuse an unwell system. Does not wait for the answer once ``stop`` is set: then nothing will be done to it."""
+    refusal: MurphyError | None = None
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(_cancel_on, stop, tasks.cancel_scope)
+        try:
+            await healthy(plan, system)
+        except MurphyError as error:
+            refusal = error
+        tasks.cancel_scope.cancel()
+    if refusal is not None:
+        raise refusal
+
+
+async def _cancel_on(stop: threading.Event | None, scope: anyio.CancelScope) -> None:
+    while stop is None or not stop.is_set():
+        await anyio.sleep(_POLL_S)
+    scope.cancel()
+
+
+def _admit(
+    journal: Journal, name: str, plan: Plan, approval: Approval, ready: Ready, *, system: System, limits: Limits
+) -> None:
+    grant = approval.grant
+    journal.admit(
+        name,
+        nonce=grant.nonce,
+        plan_digest=digest(plan),
+        environment=plan.environment.value,
+        reach=ready.reach,
+        check=lambda rows: joint(ready.reach, rows, system, limits),
+        detail={"proposer": plan.proposer, "approver": grant.approver, "key": approval.key, "basis": grant.basis},
+    )
+
+
+def _run_admitted(
+    name: str,
+    plan: Plan,
+    approval: Approval,
+    system: System,
+    limits: Limits,
+    home: Home,
+    journal: Journal,
+    guardian: Guardian,
+    report: Report,
+    stop: threading.Event | None,
+    clock: Clock,
+) -> Evidence:
+    """From admission on: the run is finished in the journal, and its faults are undone, whatever happens."""
+    outcome: Outcome = "aborted"
+    try:
+        directory = home.run_dir(name)
+        for file, value in (("plan", plan), ("approval", approval), ("system", system), ("limits", limits)):
+            write_atomically(directory / f"{file}.json", value)
+        meter = Meter()
+        log = ObservationLog(directory / "observations.jsonl")
+        course = Course(
+            name, plan, approval, system, limits, home, journal, guardian, clock, report, log, home.scratch(name)
+        )
+        try:
+            course.emit(EventKind.RUN_STARTED, detail=f"plan {plan.id} on {system.name}")
+            anyio.run(partial(_carry_out, course, stop))
+        except BaseException as error:
+            ending: Outcome = "aborted" if isinstance(error, Exception) else "interrupted"
+            course.end(ending, f"the run failed: {type(error).__name__}: {error}")
+            raise
+        finally:
+            owed = _sweep(course)
+            outcome = course.ending.outcome if course.ending else "completed"
+            evidence = _conclude(course, owed, meter)
+            write_atomically(directory / "evidence.json", evidence)
+        return evidence
+    finally:
+        journal.finish(name, outcome)
+
+
+async def _carry_out(course: Course, stop: threading.Event | None) -> None:
+    """All stages, with the minders beside them."""
+    minders = Minders(course, stop)
+    async with anyio.create_task_group() as tasks:
+        course.work = anyio.CancelScope()
+        for mind in (minders.mind_orders, minders.mind_host, minders.mind_watchdog, minders.mind_leases):
+            tasks.start_soon(mind)
+        with course.work:
+            for number, stage in enumerate(course.plan.stages, start=1):
+                course.emit(EventKind.STAGE_STARTED, detail=f"stage {number} of {len(course.plan.stages)}")
+                async with anyio.create_task_group() as experiments:
+                    for experiment in stage.experiments:
+                        experiments.start_soon(_experiment, course, experiment, minders)
+        tasks.cancel_scope.cancel()
+
+
+async def _experiment(course: Course, experiment: Experiment, minders: Minders) -> None:
+    """All trials of one experiment, and its judgement."""
+    ran = course.reached(experiment)
+    for number in range(1, experiment.trials + 1):
+        trial = Trial(course, experiment, number, minders.ensure)
+        try:
+            await trial.run()
+        finally:
+            ran.trials.append(trial.record())
+            ran.reverts += trial.reverts
+        if trial.aborted:
+            break
+    judged = partial(judge, experiment, tuple(ran.trials), started=course.started)
+    ran.judgement = await anyio.to_thread.run_sync(judged)
+    for event in ran.judgement.events:
+        course.tell(event)
+    verdicts = "; ".join(f"{h.hypothesis} {h.verdict.value}" for h in ran.judgement.hypotheses)
+    course.emit(EventKind.EXPERIMENT_FINISHED, experiment=experiment.id, detail=verdicts)
+
+
+def _sweep(course: Course) -> list[str]:
+    """Undo what is left, outside of any event loop, where nothing can cancel it; returns what is owed, in words."""
+    try:
+        left = course.journal.pending(course.run)
+    except UnavailableError as error:
+        return [f"{held.injection}: {error}" for held in course.held.values()]
+    if not left:
+        return []
+    results: list[Undone] = undo_all(course.journal, course.home, left, by=WHO)
+    for result in results:
+        kind = EventKind.REVERTED if result.reverted else EventKind.REVERT_OWED
+        injection = result.injection
+        detail = result.error or f"{injection.kind} on {injection.subject}"
+        course.emit(
+            kind, experiment=injection.experiment, trial=injection.trial, action=injection.action, detail=detail
+        )
+    return [result.error for result in results if not result.reverted]
+
+
+def _conclude(course: Course, owed: list[str], meter: Meter) -> Evidence:
+    """Judge what has not been judged, and put everything together."""
+    reason = course.ending.reason if course.ending else ""
+    for experiment in course.plan.experiments:
+        ran = course.reached(experiment)
+        if ran.judgement is None:
+            why = reason or "it did not come to its end"
+            ran.judgement = judge(experiment, tuple(ran.trials), started=course.started, aborted=why)
+            course.timeline.extend(ran.judgement.events)
+    with suppress(OSError):  # the evidence says how many there are; a full disk must not cost us that too
+        course.log.close()
+    course.emit(EventKind.RUN_FINISHED, detail=course.ending.outcome if course.ending else "completed")
+    return evidence_of(course, owed, meter)

@@ -1,0 +1,101 @@
+"""What runs beside the stages of a run: it heeds halt and stop, renews leases, and keeps the watchdog alive."""
+
+from __future__ import annotations
+
+import threading
+import time
+from functools import partial
+
+import anyio
+import anyio.to_thread
+
+from executor.course import Course, Held
+from executor.errors import UnavailableError
+from executor.faults.behaviour import Renewable
+from executor.safety.guard import HZ, HostGuard
+from executor.safety.halt import halted
+
+_HEED_S = 0.05
+_MIND_S = 0.2
+_ASK_S = 2.0
+"""How often the watchdog is asked whether it is well; that it is gone is seen within ``_MIND_S``."""
+
+
+class Minders:
+    """Start each method that begins with ``mind`` in a task; they run until cancelled."""
+
+    def __init__(self, course: Course, stop: threading.Event | None) -> None:
+        self._course, self._stop = course, stop
+        self._guardian_lock = threading.Lock()
+
+    def ensure(self) -> None:
+        """See that the watchdog is well, or replace it. Blocks. Raises ``UnavailableError`` if that cannot be."""
+        with self._guardian_lock:
+            if self._course.guardian.ensure():
+                self._course.journal.note("executor", "watchdog_replaced", run=self._course.run)
+
+    async def mind_orders(self) -> None:
+        """End the run on the halt flag, the stop event, and at the longest that a run may take."""
+        course = self._course
+        while True:
+            if self._stop is not None and self._stop.is_set():
+                course.end("interrupted", "it was stopped")
+            flag = halted(course.home)
+            if flag is not None:
+                course.end("halted", f"{flag.by} halted everything: {flag.reason}")
+            if course.now_s() > course.limits.run_s_max:
+                course.end(
+                    "aborted", f"run length: {course.now_s():.0f} s, and the limit is {course.limits.run_s_max:g} s"
+                )
+            await anyio.sleep(_HEED_S)
+
+    async def mind_host(self) -> None:
+        """End the run when the host runs short of processor or memory."""
+        course = self._course
+        guard = HostGuard(course.limits.guard)
+        while True:
+            await anyio.sleep(1 / HZ)
+            busy_s = time.thread_time()
+            violation = guard.look()
+            course.guard_cpu_s += time.thread_time() - busy_s
+            if violation is not None:
+                course.end("aborted", str(violation))
+
+    async def mind_watchdog(self) -> None:
+        """Replace a watchdog that is gone or hangs; end the run if there is none to be had."""
+        asked = anyio.current_time()
+        while True:
+            await anyio.sleep(_MIND_S)
+            if not self._course.guardian.exited() and anyio.current_time() < asked + _ASK_S:
+                continue
+            try:
+                await anyio.to_thread.run_sync(self.ensure)
+            except UnavailableError as error:
+                self._course.end("aborted", str(error))
+            asked = anyio.current_time()
+
+    async def mind_leases(self) -> None:
+        """Renew every lease long before it lapses; end the run if one has lapsed or cannot be renewed."""
+        course = self._course
+        while True:
+            await anyio.sleep(course.limits.lease_s / 4)
+            held = list(course.held.values())
+            if not held:
+                continue
+            try:
+                lost = await anyio.to_thread.run_sync(partial(self._renew, held))
+            except Exception as error:  # noqa: BLE001 - whatever stands in the way, the fault may not live on
+                course.end("aborted", f"a lease could not be renewed: {error}")
+                continue
+            if lost := [each for each in lost if each.injection.id in course.held]:
+                course.end("aborted", f"the lease of {lost[0].injection} lapsed, and the watchdog undid it")
+
+    def _renew(self, held: list[Held]) -> list[Held]:
+        """Renew; returns those whose lease is lost. The journal first: what is lost there is not renewed elsewhere."""
+        course = self._course
+        course.journal.renew(course.run, course.limits.lease_s)
+        live = {i.id for i in course.journal.pending(course.run) if i.state == "injected" and not i.lapsed}
+        for each in held:
+            if each.injection.id in live and isinstance(each.how, Renewable):
+                each.how.renew(each.record, course.limits.lease_s)
+        return [each for each in held if each.injection.id not in live]

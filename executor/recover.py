@@ -1,0 +1,39 @@
+"""After a crash: undo what dead runs have left. Never touches a run whose executor lives and renews its leases."""
+
+from __future__ import annotations
+
+from executor.home import Home
+from executor.journal import Journal
+from executor.revert import Undone, undo_all
+
+WHO = "recover"
+
+
+def recover(home: Home) -> list[Undone]:
+    """Undo everything that is due in a home: left by dead runs, lapsed, or owed; what ``murphy recover`` does.
+
+    Returns what became of each; whatever failed stays owed. Raises ``UnavailableError`` if the journal cannot be used.
+    """
+    journal = Journal(home.journal)
+    try:
+        return recover_lapsed(journal, home)
+    finally:
+        journal.close()
+
+
+def recover_lapsed(journal: Journal, home: Home) -> list[Undone]:
+    """The same with a journal that is open. Runs whose executor has died are ended as ``interrupted``."""
+    rows = journal.running()
+    alive = {row.run for row in rows if row.alive}
+    dead = [row.run for row in rows if not row.alive]
+    due = [injection for injection in journal.pending() if injection.run not in alive or injection.lapsed]
+    # A hung executor may have gone on for a moment after the watchdog had undone its faults, and died then.
+    doubtful = [injection for run in dead for injection in journal.reverted_by(run, "watchdog")]
+    results = undo_all(journal, home, due, by=WHO)
+    undo_all(journal, home, doubtful, by=WHO, again=True)
+    for run in dead:
+        journal.finish(run, "interrupted", who=WHO)
+    for run in {result.injection.run for result in results} | set(dead):
+        if run not in alive and not journal.pending(run):
+            home.clear_scratch(run)
+    return results

@@ -1,0 +1,177 @@
+"""Watches a trial and says when it must end: abort conditions, unreadable checks, drift of the blast radius, the host.
+
+It fails closed: what cannot be read is violated.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import psutil
+
+from executor.measure.containment import strikes
+from executor.measure.impact import BAD_MIN
+from executor.measure.samples import window
+from executor.model.plan import EdgeTarget, Experiment, InstanceTarget
+from executor.model.probe import Check
+from executor.safety.limits import Guard as GuardLimits
+
+HZ = 5.0
+"""How often it looks."""
+HOST_S = 5.0
+"""Host processor use is averaged over this long."""
+
+
+class Answers(Protocol):
+    """What the guard reads: the sampler's live side."""
+
+    def recent(self, source: str, n: int) -> list[bool]:
+        """The last ``n`` answers, oldest first."""
+
+    def age_s(self, source: str) -> float:
+        """Seconds since an answer last came."""
+
+
+@dataclass(frozen=True)
+class Violation:
+    """A rule that is broken, what was measured, and the limit."""
+
+    rule: str
+    measured: str
+    limit: str
+
+    def __str__(self) -> str:
+        return f"{self.rule}: {self.measured}, and the limit is {self.limit}"
+
+
+class Guard:
+    """Looks at one trial's answers. Not for sharing between trials: each has its own answers."""
+
+    def __init__(self, experiment: Experiment, limits: GuardLimits, answers: Answers) -> None:
+        self._experiment = experiment
+        self._limits = limits
+        self._answers = answers
+        self._planned = planned_services(experiment)
+
+    def look(self) -> Violation | None:
+        """The first rule that is broken now, if any. A reading that raises is one."""
+        try:
+            return next(self._violations(), None)
+        except Exception as error:  # noqa: BLE001 - fail closed, whatever it is
+            return Violation(
+                "guard readable", f"it cannot read its checks: {type(error).__name__}: {error}", "readable"
+            )
+
+    def _violations(self) -> Iterator[Violation]:
+        yield from self._abort_conditions()
+        yield from self._silent()
+        yield from self._drift()
+
+    def _abort_conditions(self) -> Iterator[Violation]:
+        if self._experiment.abort_conditions == "none":
+            return
+        for condition in self._experiment.abort_conditions:
+            answers = self._answers.recent(condition.check, condition.of)
+            if len(answers) == condition.of and sum(answers) / condition.of < condition.availability_below:
+                yield Violation(
+                    f"abort condition on {condition.check}",
+                    f"{sum(answers)} of the last {condition.of} answers were good",
+                    f"at least {condition.availability_below:.0%}",
+                )
+
+    def _silent(self) -> Iterator[Violation]:
+        sources = [c.id for c in self._experiment.checks] + [s.id for s in self._experiment.signals]
+        for source in sources:
+            age_s = self._answers.age_s(source)
+            if age_s > self._limits.check_silent_s:
+                yield Violation(
+                    "guard readable",
+                    f"{source} has brought no answer for {age_s:.1f} s",
+                    f"{self._limits.check_silent_s:g} s",
+                )
+
+    def _drift(self) -> Iterator[Violation]:
+        hurt = {c.service for c in self._experiment.checks if c.service not in self._planned and self._lost(c)}
+        if len(hurt) > self._limits.unplanned_services_max:
+            yield Violation(
+                "blast radius drift",
+                f"{', '.join(sorted(hurt))} left steady state, which no hypothesis speaks of",
+                f"{self._limits.unplanned_services_max} such services",
+            )
+
+    def _lost(self, check: Check) -> bool:
+        answers = self._answers.recent(check.id, window(check.rate_hz))
+        bad = len(answers) - sum(answers)
+        return (
+            len(answers) == window(check.rate_hz)
+            and bad >= BAD_MIN
+            and sum(answers) / len(answers) < check.slo.availability_min
+        )
+
+
+def planned_services(experiment: Experiment) -> frozenset[str]:
+    """Services that the experiment expects to be hurt: its targets, and those its criteria or its reach speak of."""
+    named = {
+        name
+        for hypothesis in experiment.hypotheses
+        for criterion in hypothesis.criteria
+        for name in getattr(criterion, "checks", ())
+    }
+    planned = {c.service for c in experiment.checks if c.id in named or _reached(c, experiment)}
+    for action in experiment.actions:
+        if isinstance(action.target, InstanceTarget):
+            planned.add(action.target.service)
+        elif isinstance(action.target, EdgeTarget):
+            planned |= {action.target.caller, action.target.callee}
+        else:
+            planned |= {*action.target.a, *action.target.b}
+    return frozenset(planned)
+
+
+def _reached(check: Check, experiment: Experiment) -> bool:
+    return any(strikes(a.target, edge) for a in experiment.actions for edge in check.exercises or ())
+
+
+class HostGuard:
+    """Looks at the host's processor and memory, one for each run."""
+
+    def __init__(
+        self,
+        limits: GuardLimits,
+        *,
+        cpu: Callable[[], float] = psutil.cpu_percent,
+        free: Callable[[], float] | None = None,
+    ) -> None:
+        """``cpu`` gives the percentage since it was last asked; ``free`` the percentage of memory that can be had."""
+        self._limits = limits
+        self._cpu, self._free = cpu, free or _free_percent
+        self._busy: deque[float] = deque(maxlen=round(HOST_S * HZ))
+        self._cpu()  # the first reading has no beginning
+
+    def look(self) -> Violation | None:
+        """The first limit that is broken now, if any; call it ``HZ`` times a second."""
+        try:
+            self._busy.append(self._cpu())
+            free = self._free()
+        except Exception as error:  # noqa: BLE001 - fail closed, whatever it is
+            return Violation("guard readable", f"the host cannot be read: {type(error).__name__}: {error}", "readable")
+        return self._processor(self._busy) or self._memory(free)
+
+    def _processor(self, busy: Sequence[float]) -> Violation | None:
+        most = self._limits.cpu_percent_max
+        if most >= 100 or len(busy) < HOST_S * HZ or sum(busy) / len(busy) <= most:
+            return None
+        used = sum(busy) / len(busy)
+        return Violation("host processor", f"{used:.0f} % over {HOST_S:g} s", f"{most:g} %")
+
+    def _memory(self, free: float) -> Violation | None:
+        least = self._limits.memory_free_percent_min
+        return Violation("host memory", f"{free:.1f} % free", f"{least:g} %") if free < least else None
+
+
+def _free_percent() -> float:
+    memory = psutil.virtual_memory()
+    return 100 * memory.available / memory.total

@@ -1,0 +1,93 @@
+"""One fault on one target: written down, made, looked at, and undone. Blocking; runs in worker threads."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from executor.course import WHO, Held
+from executor.errors import UnavailableError
+from executor.faults.behaviour import Behaviour, Context, EdgeTargets, Momentary, Record, Resolved
+from executor.faults.registry import behaviour
+from executor.model.evidence import ResolvedTarget
+from executor.revert import undo
+
+if TYPE_CHECKING:
+    from executor.course import Course
+    from executor.journal import Injection
+    from executor.model.plan import Action
+
+SHOWN_S = 2.0
+"""How long a fault may take until its target shows it."""
+
+
+def arm(course: Course, experiment: str, trial: int, action: Action, target: Resolved, mark: str) -> Injection:
+    """Read the target and make the revert durable. Nothing has been touched on return, nor if it raises.
+
+    Raises ``UnavailableError`` if the target is gone, or cannot take this fault, or the journal cannot be written.
+    """
+    how = behaviour(action.fault.kind)
+    why_not = how.unsupported(action.fault, target)
+    if why_not:
+        raise UnavailableError(why_not, where=subject(target))
+    context = Context(course.system, mark, str(course.scratch))
+    return course.journal.arm(
+        course.run,
+        experiment=experiment,
+        trial=trial,
+        action=action.id,
+        kind=action.fault.kind,
+        subject=subject(target),
+        mark=mark,
+        record=how.prepare(action.fault, target, context),
+        lease_s=course.limits.lease_s,
+    )
+
+
+def inject(course: Course, injection: Injection) -> Held | None:
+    """Make the fault and write down what was learned.
+
+    ``None``: the lease had lapsed before that, or somebody has already undone it; it is undone again here. So a thread
+    that was given up on, and comes to its end late, leaves nothing behind. If it raises, reverting is owed.
+    """
+    how = behaviour(injection.kind)
+    learned = how.inject(injection.record, course.limits.lease_s)
+    record = {**injection.record, **learned}
+    if course.journal.injected(injection.id, record):
+        return Held(injection, how, record)
+    undo(course.journal, course.home, injection, by=WHO)
+    return None
+
+
+def shown(how: Behaviour, record: Record) -> bool:
+    """Whether the target shows the fault, within ``SHOWN_S`` seconds; one that nobody can tell counts as shown."""
+    if isinstance(how, Momentary):
+        return how.struck(record)
+    deadline = time.monotonic() + SHOWN_S
+    while how.active(record) is False:
+        if time.monotonic() >= deadline:
+            return False
+        time.sleep(0.02)
+    return True
+
+
+def subject(target: Resolved) -> str:
+    """What is struck, as the journal names it: an instance, or edges."""
+    if isinstance(target, EdgeTargets):
+        return ", ".join(edge.place for edge in target.edges)
+    return target.instance
+
+
+def resolved(action: Action, target: Resolved) -> list[ResolvedTarget]:
+    """What the selector meant, for the evidence."""
+    if isinstance(target, EdgeTargets):
+        return [ResolvedTarget(action=action.id, place=edge.place) for edge in target.edges]
+    return [
+        ResolvedTarget(
+            action=action.id,
+            instance=target.instance,
+            pid=target.pid,
+            start_ticks=target.start_ticks,
+            place=target.service.name,
+        )
+    ]

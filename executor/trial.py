@@ -1,0 +1,267 @@
+"""One trial of one experiment: baseline, fault, recovery; whatever happens in it, its faults are undone at its end."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import TypeVar
+
+import anyio
+import anyio.lowlevel
+import anyio.to_thread
+
+from executor import strike
+from executor.course import WHO, Course
+from executor.drivers.resolve import resolve
+from executor.errors import MurphyError, UnavailableError
+from executor.faults.behaviour import Resolved
+from executor.journal import Injection
+from executor.measure.counters import edges_of
+from executor.measure.criteria.common import ANSWERS_MIN
+from executor.measure.records import TrialRecord
+from executor.measure.sampler import Sampler
+from executor.model.evidence import EventKind, Observation, RevertCheck
+from executor.model.plan import Action, Experiment
+from executor.model.vocabulary import Phase
+from executor.probes.hosts import allowed_hosts
+from executor.revert import Undone, undo_all
+from executor.safety.guard import HZ, Guard
+
+T = TypeVar("T")
+INJECT_S = 20.0
+"""A fault that takes longer to make is given up, and undone."""
+_EACH_S = 20.0
+_TICK_S = 0.05
+
+
+class Trial:
+    """One trial. ``run`` it once, then read ``record`` and ``reverts``, also after it raised or was cancelled."""
+
+    def __init__(self, course: Course, experiment: Experiment, number: int, ensure: Callable[[], None]) -> None:
+        """``ensure`` sees that the watchdog is well, blocking, and raises ``UnavailableError`` if it cannot be had."""
+        self.course, self.experiment, self.number = course, experiment, number
+        self.aborted = ""
+        self.reverts: list[RevertCheck] = []
+        self._ensure = ensure
+        self._scope = anyio.CancelScope()
+        self._observations: list[Observation] = []
+        self._injections: list[Injection] = []
+        self._undone: set[int] = set()
+        self._made: dict[str, float] = {}
+        self._begun_s = course.now_s()
+        self._inject_started_s: float | None = None
+        self._injected_s: float | None = None
+        self._revert_started_s: float | None = None
+        self._reverted_s: float | None = None
+        self._end_s: float | None = None
+        self._sampler = Sampler(
+            experiment.checks,
+            experiment.signals,
+            edges_of(experiment, course.system),
+            course.zero,
+            experiment.id,
+            self._observe,
+            trial=number,
+            hosts=allowed_hosts(course.system),
+        )
+
+    def record(self) -> TrialRecord:
+        """What there is to judge."""
+        ending = self.course.ending
+        return TrialRecord(
+            trial=self.number,
+            baseline_start_s=self._begun_s,
+            injected_s=self._injected_s,
+            reverted_s=self._reverted_s,
+            end_s=self.course.now_s() if self._end_s is None else self._end_s,
+            observations=tuple(self._observations),
+            aborted=self.aborted or (ending.reason if ending else ""),
+            inject_started_s=self._inject_started_s,
+            revert_started_s=self._revert_started_s,
+        )
+
+    async def run(self) -> None:
+        """Go through the phases. Cut short by ``aborted`` or by the run's end; every fault is undone on return."""
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._sample)
+            tasks.start_soon(self._guard)
+            try:
+                with self._scope:
+                    await self._phases()
+            finally:
+                await self._undo(self._injections)
+                self._end_s = self.course.now_s()
+                tasks.cancel_scope.cancel() if self._cut_short() else self._sampler.stop()
+
+    async def _phases(self) -> None:
+        self._begun_s = self._phase(Phase.BASELINE)
+        await anyio.sleep(self.experiment.baseline_s)
+        self._phase(Phase.FAULT)
+        zero = anyio.current_time()
+        async with anyio.create_task_group() as actions:
+            for action in self.experiment.actions:
+                actions.start_soon(self._act, action, zero)
+        since_s = self._phase(Phase.RECOVERY)
+        await self._recovery(since_s if self._reverted_s is None else self._reverted_s)
+
+    async def _act(self, action: Action, zero: float) -> None:
+        await anyio.sleep_until(zero + action.start_s)
+        try:
+            targets = await anyio.to_thread.run_sync(resolve, action.target, self.course.system)
+            async with anyio.create_task_group() as strikes:
+                for target in targets:
+                    strikes.start_soon(self._strike, action, target)
+        except (MurphyError, OSError) as error:
+            self._abort(_words(error))
+        await anyio.sleep_until(self._made.get(action.id, anyio.current_time()) + action.duration_s)
+        await self._undo([injection for injection in self._injections if injection.action == action.id])
+
+    async def _strike(self, action: Action, target: Resolved) -> None:
+        """Make one fault. What goes wrong with it ends the trial; what makes any fault unsafe ends the run."""
+        course = self.course
+        try:
+            await self._watched()
+            for seen in strike.resolved(action, target):
+                course.targets[seen] = None
+            armed = await _bounded(
+                partial(strike.arm, course, self.experiment.id, self.number, action, target, course.next_mark())
+            )
+            self._injections.append(armed)
+            self._emit(EventKind.ARMED, action, str(armed))
+            await anyio.lowlevel.checkpoint()  # the last moment at which an end leaves the target untouched
+            if self._inject_started_s is None:
+                self._inject_started_s = course.now_s()
+            held = await _bounded(partial(strike.inject, course, armed))
+            if held is None:
+                course.end("aborted", f"the lease of {armed} lapsed while it was made")
+                return
+            self._made.setdefault(action.id, anyio.current_time())
+            if self._injected_s is None:
+                self._injected_s = course.now_s()
+            course.held[armed.id] = held
+            if not await anyio.to_thread.run_sync(strike.shown, held.how, held.record):
+                self._abort(f"the target does not show the fault: {armed}")
+                return
+            self._emit(EventKind.INJECTED, action, f"{action.fault.kind} on {armed.subject}")
+        except Exception as error:  # noqa: BLE001 - a behaviour may fail in any way; the trial ends and undoes it
+            self._abort(f"{action.fault.kind} on {strike.subject(target)} could not be made: {_words(error)}")
+
+    async def _watched(self) -> None:
+        try:
+            await anyio.to_thread.run_sync(self._ensure)
+        except UnavailableError as error:
+            self.course.end("aborted", str(error))
+            await anyio.lowlevel.checkpoint()
+            raise
+
+    async def _undo(self, injections: list[Injection]) -> None:
+        """Undo these, shielded, and say what became of each. Nothing here raises; what fails is owed."""
+        todo = [injection for injection in injections if injection.id not in self._undone]
+        if not todo:
+            return
+        self._undone.update(injection.id for injection in todo)
+        for injection in todo:
+            self.course.held.pop(injection.id, None)
+        if self._revert_started_s is None:
+            self._revert_started_s = self.course.now_s()
+        results: list[Undone] = []
+        work = partial(undo_all, self.course.journal, self.course.home, todo, by=WHO, each_s=_EACH_S)
+        try:
+            with anyio.fail_after(_EACH_S * len(todo) + 10, shield=True):
+                results = await anyio.to_thread.run_sync(work, abandon_on_cancel=True)
+        except TimeoutError:
+            results = [Undone(i, verified=False, error=f"{i}: reverting takes too long") for i in todo]
+        self._reverted_s = self.course.now_s()
+        for result in results:
+            self._tell(result)
+
+    def _tell(self, result: Undone) -> None:
+        injection = result.injection
+        detail = result.error or f"{injection.kind} on {injection.subject}"
+        check = RevertCheck(
+            action=injection.action, reverted=result.reverted, verified=result.verified, detail=detail[:400]
+        )
+        self.reverts.append(check)
+        action = next(a for a in self.experiment.actions if a.id == injection.action)
+        self._emit(EventKind.REVERTED if result.reverted else EventKind.REVERT_OWED, action, detail)
+        if not result.reverted:
+            self.course.end("aborted", f"a revert is owed: {detail}")
+
+    async def _recovery(self, since_s: float) -> None:
+        """Watch until all is steady again, or the deadline."""
+        deadline_s = since_s + self.experiment.recovery_deadline_s
+        least_s = since_s + least_recovery_s(self.experiment)
+        while (now_s := self.course.now_s()) < deadline_s:
+            if now_s >= least_s and self._sampler.steady(since_s):
+                return
+            await anyio.sleep(_TICK_S)
+
+    async def _guard(self) -> None:
+        guard = Guard(self.experiment, self.course.limits.guard, self._sampler)
+        while not self._over():
+            await anyio.sleep(1 / HZ)
+            if self._over():
+                return
+            busy_s = time.thread_time()
+            violation = guard.look()
+            self.course.guard_cpu_s += time.thread_time() - busy_s
+            if violation is not None:
+                self.course.end("aborted", f"{self.experiment.id}: {violation}")
+
+    async def _sample(self) -> None:
+        try:
+            await self._sampler.run()
+        except Exception as error:  # noqa: BLE001 - whatever broke the probes, nothing is watched any more
+            self.course.end("aborted", f"{self.experiment.id}: the probes failed: {_words(error)}")
+
+    def _over(self) -> bool:
+        return self._end_s is not None
+
+    def _cut_short(self) -> bool:
+        return bool(self.aborted) or self.course.ending is not None
+
+    def _abort(self, why: str) -> None:
+        """End this trial; the run goes on."""
+        self.aborted = self.aborted or why
+        self._emit(EventKind.ABORTED, None, why)
+        self._scope.cancel()
+
+    def _observe(self, observation: Observation) -> None:
+        self._observations.append(observation)
+        self.course.observe(observation)
+
+    def _phase(self, phase: Phase) -> float:
+        self.course.emit(
+            EventKind.PHASE_STARTED, experiment=self.experiment.id, trial=self.number, phase=phase, detail=phase.value
+        )
+        return self.course.now_s()
+
+    def _emit(self, kind: EventKind, action: Action | None, detail: str) -> None:
+        self.course.emit(
+            kind, experiment=self.experiment.id, trial=self.number, action=action.id if action else None, detail=detail
+        )
+
+
+async def _bounded(work: Callable[[], T]) -> T:
+    """Do it in a worker thread to its end, even if the run ends meanwhile; give up after ``INJECT_S`` seconds."""
+    try:
+        with anyio.fail_after(INJECT_S, shield=True):
+            return await anyio.to_thread.run_sync(work, abandon_on_cancel=True)
+    except TimeoutError:
+        raise UnavailableError(f"it takes longer than {INJECT_S:g} s.") from None
+
+
+def least_recovery_s(experiment: Experiment) -> float:
+    """How long recovery is watched even if all is steady: until criteria that judge it have the answers they need."""
+    longest = 0.0
+    for hypothesis in experiment.hypotheses:
+        for criterion in hypothesis.criteria:
+            if criterion.kind == "steady_state" and criterion.phase is Phase.RECOVERY:
+                slowest = min(c.rate_hz for c in experiment.checks if c.id in criterion.checks)
+                longest = max(longest, criterion.after_s + (ANSWERS_MIN + 1) / slowest)
+    return longest
+
+
+def _words(error: Exception) -> str:
+    return str(error) if isinstance(error, MurphyError) else f"{type(error).__name__}: {error}"
