@@ -2,7 +2,8 @@
 
 A child watches a pidfd of the process that holds it, which a thread's end does not disturb (unlike
 ``PR_SET_PDEATHSIG``, which fires when the *thread* that made the child ends), and a deadline file whose modification
-time is the end of its lease on ``CLOCK_BOOTTIME``. Standard library only.
+time is the end of its lease on ``CLOCK_BOOTTIME``. The file's path is among the child's arguments and unique to the
+injection, so children are found by it, recorded or not. Standard library only.
 """
 
 from __future__ import annotations
@@ -11,17 +12,20 @@ import os
 import select
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from signal import Signals
 
+import executor
 from executor.clock import boottime, own_ticks, start_ticks
 from executor.drivers import process
 from executor.errors import UnavailableError
 
 _READY_S = 10.0
+_GRACE_S = 3.0
 
 
 @dataclass(frozen=True)
@@ -44,46 +48,59 @@ class Lease:
         until = time.monotonic() + seconds
         while (left := self.left_s()) > 0:
             nap = min(0.2, left, max(0.0, until - time.monotonic()))
-            if _gone(self.holder, self.holder_ticks, nap):
+            if process.wait_gone(self.holder, self.holder_ticks, nap):
                 return False
             if time.monotonic() >= until:
                 return True
         return False
 
 
-def spawn(module: str, arguments: Sequence[str], deadline: Path, lease_s: float) -> process.Found:
+def spawn(module: str, arguments: Sequence[str], deadline: Path, lease_s: float, *, ready_s: float = _READY_S) -> None:
     """Start ``python -m module HOLDER TICKS DEADLINE arguments…`` in a session of its own and wait until it says ready.
 
-    The child prints one line ``ready`` once the fault is there. Raises ``UnavailableError`` with its last words if it
-    ends before; nothing is left then.
+    The child prints one line ``ready`` once the fault is there, within ``ready_s`` seconds. Raises ``UnavailableError``
+    with its last words if it does not; it is ended then.
     """
     extend(deadline, lease_s, create=True)
-    command = [sys.executable, "-m", module, str(os.getpid()), str(own_ticks()), str(deadline), *arguments]
+    command = [sys.executable, "-P", "-m", module, str(os.getpid()), str(own_ticks()), str(deadline), *arguments]
+    pipe, null = subprocess.PIPE, subprocess.DEVNULL
     child = subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
+        command, stdin=null, stdout=pipe, stderr=pipe, start_new_session=True, env=environment(), cwd="/"
     )
-    ticks = start_ticks(child.pid)
     assert child.stdout is not None
     assert child.stderr is not None
-    try:
-        ready, _, _ = select.select([child.stdout], [], [], _READY_S)
-        said = child.stdout.readline() if ready else b""
-        if said.strip() != b"ready" or ticks is None:
-            child.kill()
-            last = child.stderr.read().decode("utf-8", "replace").strip().splitlines()
-            raise UnavailableError(f"the helper process could not begin: {last[-1] if last else 'it said nothing'}.")
-    finally:
-        child.stdout.close()
-        child.stderr.close()
-        if child.poll() is None:
-            _reap_later(child)
-    return process.Found(child.pid, ticks)
+    with child.stdout, child.stderr:
+        poll = select.poll()  # select() would refuse a descriptor beyond 1023
+        poll.register(child.stdout, select.POLLIN)
+        said = child.stdout.readline() if poll.poll(ready_s * 1000) else b""
+        if said.strip() != b"ready":
+            child.terminate()
+            try:
+                _, last = child.communicate(timeout=_GRACE_S)
+            except subprocess.TimeoutExpired:
+                child.kill()
+                _, last = child.communicate()
+            raise UnavailableError(f"the helper process could not begin: {last_words(last)}.")
+    # Its exit is collected when it comes, so that no zombie stays, without holding up the caller.
+    threading.Thread(target=child.wait, daemon=True).start()
+
+
+def environment() -> dict[str, str]:
+    """Environment in which a child finds this package, installed or not."""
+    root = str(Path(executor.__file__).parents[1])
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))}
+
+
+def last_words(said: bytes) -> str:
+    """The last line of what a child said on standard error."""
+    lines = said.decode("utf-8", "replace").strip().splitlines()
+    return lines[-1].rstrip(".") if lines else "it said nothing"
 
 
 def extend(deadline: Path, lease_s: float, *, create: bool = False) -> None:
     """Move a child's deadline to ``lease_s`` seconds from now. Does nothing if the file is gone, unless ``create``."""
     if create:
-        deadline.touch(mode=0o600)
+        os.close(os.open(deadline, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o600))
     end = boottime() + lease_s
     try:
         os.utime(deadline, (end, end))
@@ -91,13 +108,27 @@ def extend(deadline: Path, lease_s: float, *, create: bool = False) -> None:
         return
 
 
-def end(pid: int, ticks: int, deadline: Path, *, grace_s: float = 3.0) -> None:
-    """End a child: take its lease away, then SIGTERM, then SIGKILL. Idempotent; safe when its pid is another's now."""
+def living(deadline: Path) -> list[process.Found]:
+    """The children that live by a deadline file, whoever started them."""
+    found: list[process.Found] = []
+    for pid in process.pids():
+        arguments = process.command_line(pid)
+        ticks = start_ticks(pid) if str(deadline) in arguments and "-m" in arguments else None
+        if ticks is not None and arguments[arguments.index("-m") + 1].startswith("executor."):
+            found.append(process.Found(pid, ticks))
+    return found
+
+
+def end(deadline: Path) -> None:
+    """End the children: take their lease away, then SIGTERM, then SIGKILL. Idempotent."""
     deadline.unlink(missing_ok=True)
-    process.send(pid, ticks, Signals.SIGTERM)
-    if not process.wait_gone(pid, ticks, grace_s):
-        process.send(pid, ticks, Signals.SIGKILL)
-        process.wait_gone(pid, ticks, grace_s)
+    ended = living(deadline)
+    for number in (Signals.SIGTERM, Signals.SIGKILL):
+        for child in ended:
+            process.send(child.pid, child.start_ticks, number)
+        until = time.monotonic() + _GRACE_S
+        for child in ended:
+            process.wait_gone(child.pid, child.start_ticks, max(0.0, until - time.monotonic()))
 
 
 def lease(arguments: Sequence[str]) -> tuple[Lease, list[str]]:
@@ -109,14 +140,3 @@ def lease(arguments: Sequence[str]) -> tuple[Lease, list[str]]:
 def ready() -> None:
     """For a child: the fault is there."""
     print("ready", flush=True)  # noqa: T201 - the word its holder waits for
-
-
-def _gone(pid: int, ticks: int, timeout_s: float) -> bool:
-    return process.wait_gone(pid, ticks, timeout_s)
-
-
-def _reap_later(child: subprocess.Popen[bytes]) -> None:
-    """Collect the child's exit when it comes, so that no zombie stays, without holding up the caller."""
-    import threading
-
-    threading.Thread(target=child.wait, daemon=True).start()

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import select
 import signal
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,12 +16,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from executor.clock import start_ticks
+from executor.drivers import sockets
 from executor.errors import UnavailableError
 
 if TYPE_CHECKING:
     from executor.model.system import ProcessInstance
-
-_LISTEN = "0A"
 
 
 @dataclass(frozen=True)
@@ -87,6 +87,23 @@ def wait_gone(pid: int, ticks: int, timeout_s: float) -> bool:
         return True
 
 
+def end_all(
+    members: list[list[int]], number: signal.Signals, within_s: float, *, where: str, surely: bool = True
+) -> bool:
+    """Send a signal to these very processes, the first first, and wait until they have ended; whether they have.
+
+    Raises ``UnavailableError`` if the first was gone before, or, when ``surely``, if one does not end in time.
+    """
+    sent = [send(pid, ticks, number) for pid, ticks in members]
+    if not sent[0]:
+        raise UnavailableError("the process ended by itself before the fault.", where=where)
+    until = time.monotonic() + within_s
+    ended = all([wait_gone(pid, ticks, max(0.0, until - time.monotonic())) for pid, ticks in members])  # noqa: C419
+    if surely and not ended:
+        raise UnavailableError(f"the process did not end on {number.name}; it may catch it.", where=where)
+    return ended
+
+
 def command_line(pid: int) -> tuple[str, ...]:
     """Its arguments; empty if it is gone, a zombie, or a thread of the kernel."""
     try:
@@ -110,35 +127,83 @@ def pids() -> list[int]:
     return [int(entry.name) for entry in os.scandir("/proc") if entry.name.isdecimal()]
 
 
-def sockets(pid: int) -> frozenset[str]:
-    """Inodes of the sockets it holds; empty if it is gone or may not be looked at."""
-    found: set[str] = set()
+def members(pid: int, ticks: int) -> list[list[int]]:
+    """Pid and start time of a process and of its workers, itself first: together they are one instance.
+
+    A worker is a descendant that runs the same program and has no listener that the process does not hold too; so a
+    server's workers count, and the services that a supervisor has started do not.
+    """
+    found = ((worker, start_ticks(worker)) for worker in _workers(pid))
+    return [[pid, ticks], *([worker, since] for worker, since in found if since is not None)]
+
+
+def _workers(pid: int) -> list[int]:
+    program, own = _program(pid), sockets.listening(pid)
+    children: dict[int | None, list[int]] = {}
+    for other in pids():
+        children.setdefault(parent(other), []).append(other)
+    found: list[int] = []
+    ahead = [pid]
+    while ahead:
+        for child in children.get(ahead.pop(), ()):
+            if program is not None and _program(child) == program and sockets.listening(child) <= own:
+                found.append(child)
+                ahead.append(child)
+    return sorted(found)
+
+
+def forbidden(pid: int) -> str | None:
+    """Why a process must not or cannot be signalled by us, in one sentence; ``None`` if it may."""
+    if pid in (1, *_lineage(os.getpid())):
+        return f"process {pid} is Murphy's own, or Murphy was started by it; choose another target."
     try:
-        for descriptor in os.scandir(f"/proc/{pid}/fd"):
-            try:
-                link = os.readlink(descriptor)  # noqa: PTH115 - thousands a second: no Path for each
-            except OSError:
-                continue
-            if link.startswith("socket:["):
-                found.add(link[8:-1])
+        descriptor = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return f"process {pid} is gone; discover the system again."
+    try:
+        signal.pidfd_send_signal(descriptor, 0)
+    except ProcessLookupError:
+        return f"process {pid} is gone; discover the system again."
+    except PermissionError:
+        return f"process {pid} is another user's; run Murphy as that user, or as root."
+    finally:
+        os.close(descriptor)
+    return None
+
+
+def not_running(pid: int, ticks: int) -> str | None:
+    """Why a process cannot be slowed or stopped now, in one sentence; ``None`` if it runs."""
+    if state(pid, ticks) in ("T", "t"):
+        return f"process {pid} has been stopped by somebody already; let it go on first."
+    return None if alive(pid, ticks) else f"process {pid} is gone; discover the system again."
+
+
+def same_namespaces(pid: int) -> bool:
+    """Whether it sees the same files, network, processes and users as we do, that is, is in no container of its own."""
+    try:
+        return all(
+            os.readlink(f"/proc/{pid}/ns/{kind}") == os.readlink(f"/proc/self/ns/{kind}")  # noqa: PTH115
+            for kind in ("mnt", "net", "pid", "user")
+        )
     except OSError:
-        pass
-    return frozenset(found)
+        return False
 
 
-def listeners(port: int) -> frozenset[str]:
-    """Inodes of the sockets that listen on a TCP port, whatever the address."""
-    found: set[str] = set()
-    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
-        try:
-            lines = Path(table).read_text(encoding="ascii").splitlines()[1:]
-        except OSError:
-            continue
-        for line in lines:
-            fields = line.split()
-            if fields[3] == _LISTEN and int(fields[1].rpartition(":")[2], 16) == port:
-                found.add(fields[9])
-    return frozenset(found)
+def _lineage(pid: int) -> Iterator[int]:
+    """A process and its ancestors."""
+    ahead: int | None = pid
+    while ahead:
+        yield ahead
+        ahead = parent(ahead)
+
+
+def _program(pid: int) -> tuple[int, int] | None:
+    """Which file it runs, by device and inode; ``None`` if it is gone or may not be looked at."""
+    try:
+        file = Path(f"/proc/{pid}/exe").stat()
+    except OSError:
+        return None
+    return file.st_dev, file.st_ino
 
 
 def find(instance: ProcessInstance) -> Found:
@@ -155,22 +220,13 @@ def find(instance: ProcessInstance) -> Found:
                 hint="Discover the system again.",
             )
         return Found(instance.pid, instance.start_ticks)
-    matching = set(matches(instance))
-    heads = sorted(pid for pid in matching if parent(pid) not in matching)
+    heads = heads_of(instance)
     if len(heads) != 1:
-        what = " and ".join(
-            part
-            for part in (
-                f"listens on port {instance.port}" if instance.port else "",
-                f"has {instance.command!r} in its command line" if instance.command else "",
-            )
-            if part
-        )
-        seen = f"{len(heads)} processes ({', '.join(map(str, heads))})" if heads else "no process"
         raise UnavailableError(
-            f"{seen} {what}; exactly one should.",
+            f"{f'{len(heads)} processes' if heads else 'no process that we may look at'} {_wanted(instance)};"
+            f" exactly one should{': ' + ', '.join(map(str, heads)) if heads else ''}.",
             where=instance.id,
-            hint="Start it, or discover the system again." if not heads else "Make command or port more exact.",
+            hint="Make command or port more exact." if heads else "Start it, or run Murphy as the user who runs it.",
         )
     ticks = start_ticks(heads[0])
     if ticks is None:
@@ -178,13 +234,25 @@ def find(instance: ProcessInstance) -> Found:
     return Found(heads[0], ticks)
 
 
-def matches(instance: ProcessInstance) -> Iterator[int]:
-    """Pids of the processes that fit an instance's port and command line, this process aside."""
-    wanted = listeners(instance.port) if instance.port else None
+def heads_of(instance: ProcessInstance) -> list[int]:
+    """Pids of the processes that fit an instance's port and command line, pinned or not; their workers are left out."""
+    matching = set(_matches(instance))
+    return sorted(pid for pid in matching if parent(pid) not in matching)
+
+
+def _matches(instance: ProcessInstance) -> Iterator[int]:
+    """Pids that fit, this process aside."""
+    wanted = frozenset(sockets.listeners(instance.port)) if instance.port else None
     if wanted is not None and not wanted:
         return
     for pid in pids():
         if pid == os.getpid() or (instance.command and instance.command not in " ".join(command_line(pid))):
             continue
-        if start_ticks(pid) is not None and (wanted is None or wanted & sockets(pid)):
+        if start_ticks(pid) is not None and (wanted is None or wanted & sockets.held(pid)):
             yield pid
+
+
+def _wanted(instance: ProcessInstance) -> str:
+    port = f"listens on port {instance.port}" if instance.port else ""
+    command = f"has {instance.command!r} in its command line" if instance.command else ""
+    return " and ".join(filter(None, (port, command)))

@@ -2,85 +2,98 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-from executor.drivers import process
+from executor.drivers import child, launch, process
 from executor.errors import UnavailableError
 
 if TYPE_CHECKING:
     from executor.faults.behaviour import Context, ProcessTarget
 
-SUPERVISOR_S = 2.0
-"""How long the supervisor may take before Murphy starts the process itself."""
-_BACK_S = 5.0
+_PATIENCE_S = {"supervised": 10.0, "unknown": 2.0, "by_hand": 0.0}
+"""How long somebody else may take to start the process, before Murphy does. Two of it would be worse than a wait."""
+_BACK_S = 10.0
+_LAUNCH_S = 10.0
 
 
-def record(target: ProcessTarget, context: Context) -> dict[str, Any]:
-    """All that is needed to start the process again.
+def impossible(target: ProcessTarget) -> str | None:
+    """Why the process could not be started again by us, in one sentence; ``None`` if it could, or need not be."""
+    if target.service.restart_command or target.service.restarts == "supervised":
+        return None
+    try:
+        if not process.same_namespaces(target.pid):
+            return f"{target.instance} runs in a container of its own; say how it is started in restart_command."
+        if _program(target.pid, process.command_line(target.pid)) is None:
+            return f"{target.instance} does not show how it was started; say it in restart_command."
+    except OSError as error:
+        return f"{target.instance} cannot be looked at ({error.strerror}); run Murphy as its user, or as root."
+    return None
+
+
+def record(target: ProcessTarget, context: Context, *, by: str) -> dict[str, Any]:
+    """All that is needed to see whether the instance runs, and to start it again; ``by`` as in the fault's ``restart``.
 
     Its environment may hold secrets, so it goes to a file of mode 0600 that the restart deletes, never to the journal.
     Raises ``UnavailableError`` if the process may not be looked at.
     """
+    scratch = Path(context.scratch)
+    instance = next(i for i in target.service.instances if i.id == target.instance)
+    environment = scratch / f"{context.mark}.environ"
+    by_hand = target.service.restart_command
     try:
-        cwd = os.readlink(f"/proc/{target.pid}/cwd")  # noqa: PTH115 - the kernel's text, not a path of ours
-        environment = Path(f"/proc/{target.pid}/environ").read_bytes()
+        argv = process.command_line(target.pid)
+        program = by_hand[0] if by_hand else _program(target.pid, argv)
+        how = launch.recipe(target.pid)
+        _write(environment, Path(f"/proc/{target.pid}/environ").read_bytes())
     except OSError as error:
         raise UnavailableError(
             f"process {target.pid} cannot be looked at: {error.strerror}.",
             where=target.instance,
             hint="Run Murphy as the user who runs the process, or as root.",
         ) from None
-    file = Path(context.scratch) / f"{context.mark}.environ"
-    descriptor = os.open(file, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "wb") as stream:
-        stream.write(environment)
-        stream.flush()
-        os.fsync(stream.fileno())
-    instance = next(i for i in target.service.instances if i.id == target.instance)
-    argv = target.service.restart_command or process.command_line(target.pid)
-    return {
+    kept = {
         "instance": target.instance,
-        "pid": target.pid,
-        "ticks": target.start_ticks,
+        "members": process.members(target.pid, target.start_ticks),
         "port": instance.port,
-        "command": instance.command or " ".join(argv),
-        "argv": list(argv),
-        "cwd": cwd,
-        "environ": str(file),
+        "command": instance.command or ("" if instance.port else " ".join(argv)),
+        "patience_s": 0.0 if by == "murphy" else _PATIENCE_S[target.service.restarts],
+        "started": str(scratch / f"{context.mark}.started"),
+        "how": how | {"argv": list(by_hand or argv), "program": program, "environ": str(environment)},
     }
+    return kept | {"count": max(1, len(process.heads_of(_instance(kept))))}
 
 
 def back(kept: Mapping[str, Any]) -> bool:
-    """Whether a process that fits the instance runs: the one of then, or one started since."""
-    if process.alive(kept["pid"], kept["ticks"]):
-        return True
-    try:
-        process.find(_instance(kept))
-    except UnavailableError:
-        return False
-    return True
+    """Whether the instance runs: the process of then, or as many as there were that fit it."""
+    return process.alive(*kept["members"][0]) or len(process.heads_of(_instance(kept))) >= kept["count"]
 
 
-def ensure(kept: Mapping[str, Any], *, wait_s: float) -> None:
-    """See that the instance runs again: give its supervisor ``wait_s`` seconds, then start the recorded command line.
+def ensure(kept: Mapping[str, Any]) -> None:
+    """See that the instance runs again: give its supervisor time, then start the recorded command line.
 
-    Idempotent. Raises ``UnavailableError`` if it cannot be started or does not come back; it stays down then.
+    Idempotent; what it has started is noted on disk, so that no second one is started while that one is still coming
+    up. Raises ``UnavailableError`` if it cannot be started or does not come back yet.
     """
-    if not _back_within(kept, wait_s):
-        _start(kept)
+    if not _back_within(kept, 0.0 if _coming(kept) else kept["patience_s"]):
+        if not _coming(kept):
+            _start(kept)
         if not _back_within(kept, _BACK_S):
-            raise UnavailableError("was started again and did not come back.", where=kept["instance"])
-    Path(kept["environ"]).unlink(missing_ok=True)
+            raise UnavailableError("was started again and is not back yet.", where=kept["instance"])
+    for file in (kept["how"]["environ"], kept["started"]):
+        Path(file).unlink(missing_ok=True)
 
 
 def _instance(kept: Mapping[str, Any]) -> Any:
-    return SimpleNamespace(id=kept["instance"], port=kept["port"], command=kept["command"], pid=None, start_ticks=None)
+    return SimpleNamespace(id=kept["instance"], port=kept["port"], command=kept["command"])
 
 
 def _back_within(kept: Mapping[str, Any], seconds: float) -> bool:
@@ -92,20 +105,50 @@ def _back_within(kept: Mapping[str, Any], seconds: float) -> bool:
     return True
 
 
+def _coming(kept: Mapping[str, Any]) -> bool:
+    """Whether a process that we have started lives."""
+    try:
+        pid, ticks = Path(kept["started"]).read_text(encoding="ascii").split()
+    except (OSError, ValueError):
+        return False
+    return process.alive(int(pid), int(ticks))
+
+
 def _start(kept: Mapping[str, Any]) -> None:
     try:
-        raw = Path(kept["environ"]).read_bytes()
-        pairs = (item.partition(b"=") for item in raw.split(b"\0") if b"=" in item)
-        environment = {os.fsdecode(name): os.fsdecode(value) for name, _, value in pairs}
-        # No handle is kept: it outlives us, in a session of its own, as it did before.
-        subprocess.Popen(
-            kept["argv"],
-            cwd=kept["cwd"],
-            env=environment,
-            stdin=subprocess.DEVNULL,
+        done = subprocess.run(
+            [sys.executable, "-P", "-m", "executor.drivers.launch"],
+            input=json.dumps({**kept["how"], "started": kept["started"]}).encode(),
             stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
+            stderr=subprocess.PIPE,
+            env=child.environment(),
+            timeout=_LAUNCH_S,
+            check=False,
         )
-    except OSError as error:
+    except (OSError, subprocess.TimeoutExpired) as error:
         raise UnavailableError(f"cannot be started again: {error}.", where=kept["instance"]) from None
+    if done.returncode:
+        last = child.last_words(done.stderr)
+        raise UnavailableError(f"cannot be started again: {last}.", where=kept["instance"])
+
+
+def _program(pid: int, argv: tuple[str, ...]) -> str | None:
+    """The file to start: as its command line names it, or else as the kernel does.
+
+    ``None`` if the process has changed its command line, so that its arguments are lost.
+    """
+    if not argv:
+        return None
+    if launch.found(argv[0], pid):
+        return argv[0]
+    exe = os.readlink(f"/proc/{pid}/exe")  # noqa: PTH115 - the kernel's text, not a path of ours
+    plain = Path(argv[0].removeprefix("-")).name == Path(exe).name  # a login shell's has a dash in front
+    return exe if plain and shutil.which(exe) else None
+
+
+def _write(file: Path, content: bytes) -> None:
+    descriptor = os.open(file, os.O_CREAT | os.O_WRONLY | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    with os.fdopen(descriptor, "wb") as stream:
+        stream.write(content)
+        stream.flush()
+        os.fsync(stream.fileno())

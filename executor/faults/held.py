@@ -1,31 +1,27 @@
-"""What faults share that live in a helper process of ours: start it, look whether it lives, renew its lease, end it."""
+"""What faults share that live in helper processes of ours: start one, look whether any lives, renew, end them."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
-from executor.drivers import child, process
+from executor.drivers import child
 from executor.faults.behaviour import Context, Record
 
 
 def record(context: Context) -> dict[str, Any]:
-    """The part of a record that names the helper's deadline file."""
+    """The part of a record that names the helpers' deadline file, by which they are found too."""
     return {"deadline": str(Path(context.scratch) / f"{context.mark}.lease")}
 
 
-def start(module: str, arguments: list[str], kept: Record, lease_s: float, count: int = 1) -> dict[str, Any]:
-    """Start ``count`` helpers running ``module``; returns what the record must learn about them.
-
-    Raises ``UnavailableError`` if one cannot begin; those begun end with the deadline file, which ``end`` removes.
-    """
-    helpers = [child.spawn(module, arguments, Path(kept["deadline"]), lease_s) for _ in range(count)]
-    return {"helpers": [[helper.pid, helper.start_ticks] for helper in helpers]}
+def start(module: str, arguments: list[str], kept: Record, lease_s: float, *, ready_s: float = 10.0) -> None:
+    """Start a helper running ``module``. Raises ``UnavailableError`` if it is not ready within ``ready_s`` seconds."""
+    child.spawn(module, arguments, Path(kept["deadline"]), lease_s, ready_s=ready_s)
 
 
 def alive(kept: Record) -> bool:
     """Whether a helper lives."""
-    return any(process.alive(pid, ticks) for pid, ticks in kept.get("helpers", ()))
+    return bool(child.living(Path(kept["deadline"])))
 
 
 def renew(kept: Record, lease_s: float) -> None:
@@ -34,7 +30,5 @@ def renew(kept: Record, lease_s: float) -> None:
 
 
 def end(kept: Record) -> None:
-    """End the helpers. Idempotent; one that was started but never recorded ends once it misses its deadline file."""
-    Path(kept["deadline"]).unlink(missing_ok=True)
-    for pid, ticks in kept.get("helpers", ()):
-        child.end(pid, ticks, Path(kept["deadline"]))
+    """End the helpers, those too that were started and never recorded. Idempotent."""
+    child.end(Path(kept["deadline"]))

@@ -5,10 +5,11 @@ from __future__ import annotations
 import resource
 import socket
 import sys
-from contextlib import suppress
+import time
 from typing import TYPE_CHECKING, Any
 
-from executor.drivers import child
+from executor.drivers import child, sockets
+from executor.errors import UnavailableError
 from executor.faults import held
 from executor.faults.behaviour import Context, LeaseKind, ProcessTarget, Record, Resolved
 
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from executor.model.faults.resource import Connections as Spec
 
 _CONNECT_S = 1.0
+_FILL_S = 5.0
+"""After this long the fault counts as begun with what stands by then; the rest is tried further."""
 _SPARE_DESCRIPTORS = 32
 
 
@@ -36,21 +39,30 @@ class Connections:
         return None
 
     def prepare(self, fault: Spec, target: Resolved, context: Context) -> dict[str, Any]:
-        """Record how many, and where."""
+        """Record how many, and where. Raises ``UnavailableError`` if the very process does not listen there."""
         assert isinstance(target, ProcessTarget)
-        return {"port": target.port, "count": fault.count, **held.record(context)}
+        assert target.port is not None
+        own = sockets.held(target.pid)
+        addresses = [address for inode, address in sockets.listeners(target.port).items() if inode in own]
+        if not addresses:
+            raise UnavailableError(
+                f"process {target.pid} does not listen on port {target.port}.", where=target.instance
+            )
+        address = sockets.reachable(min(addresses, key=lambda a: (":" in a, a)))
+        return {"address": address, "port": target.port, "count": fault.count, **held.record(context)}
 
     def inject(self, record: Record, lease_s: float) -> dict[str, Any]:
-        """Start the helper; it is ready once its connections stand."""
-        arguments = [str(record["port"]), str(record["count"])]
-        return held.start("executor.faults.resource.connections", arguments, record, lease_s)
+        """Start the helper; it is ready once its connections stand. Raises ``UnavailableError`` if none can be made."""
+        arguments = [record["address"], str(record["port"]), str(record["count"])]
+        held.start("executor.faults.resource.connections", arguments, record, lease_s, ready_s=_FILL_S + 10)
+        return {}
 
     def renew(self, record: Record, lease_s: float) -> None:
         """Push the helper's deadline on."""
         held.renew(record, lease_s)
 
     def active(self, record: Record) -> bool:
-        """Whether the helper lives."""
+        """Whether the helper lives: it also opens anew what the server closes."""
         return held.alive(record)
 
     def revert(self, record: Record) -> None:
@@ -60,18 +72,41 @@ class Connections:
 
 def main() -> None:
     """The helper: connect and hold."""
-    lease, (port, count) = child.lease(sys.argv[1:])
+    lease, (address, port, count) = child.lease(sys.argv[1:])
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     kept: list[socket.socket] = []
-    for _ in range(int(count)):
-        if lease.left_s() <= 0:
-            return
-        with suppress(OSError):  # a full backlog or a refusal is what this fault is about
-            kept.append(socket.create_connection(("127.0.0.1", int(port)), timeout=_CONNECT_S))
+    _fill(kept, (address, int(port)), int(count), lease)
+    if not kept:
+        sys.exit("no connection could be made")
     child.ready()
     while lease.wait(1.0):
+        kept = [connection for connection in kept if _open(connection)]
+        _fill(kept, (address, int(port)), int(count), lease)
+
+
+def _fill(kept: list[socket.socket], where: tuple[str, int], count: int, lease: child.Lease) -> None:
+    """Connect until there are ``count``, the server refuses, or the time is up."""
+    until = time.monotonic() + _FILL_S
+    while len(kept) < count and time.monotonic() < until and lease.wait(0):
+        try:
+            kept.append(socket.create_connection(where, timeout=_CONNECT_S))
+        except OSError:  # a full backlog or a refusal is what this fault is about
+            return
+
+
+def _open(connection: socket.socket) -> bool:
+    """Whether the server still holds it; what it says is thrown away."""
+    connection.setblocking(False)
+    try:
+        while said := connection.recv(65536):
+            del said
+    except BlockingIOError:
+        return True
+    except OSError:
         pass
+    connection.close()
+    return False
 
 
 if __name__ == "__main__":

@@ -8,7 +8,8 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from executor.drivers import child
+from executor.drivers import child, process
+from executor.errors import UnavailableError
 from executor.faults import held
 from executor.faults.behaviour import Context, LeaseKind, ProcessTarget, Record, Resolved
 
@@ -27,24 +28,24 @@ class Cpu:
     def unsupported(self, fault: Spec, target: Resolved) -> str | None:
         """More cores than the process may use cannot be burnt beside it."""
         assert isinstance(target, ProcessTarget)
-        allowed = len(os.sched_getaffinity(target.pid))
+        allowed = len(_cores(target))
         if fault.cores > allowed:
             return f"{target.instance} may use {allowed} cores, and {fault.cores} are to be burnt; ask for fewer."
         return None
 
     def prepare(self, fault: Spec, target: Resolved, context: Context) -> dict[str, Any]:
-        """Record which cores, and how much of each."""
+        """Record which cores, and how much of each. Raises ``UnavailableError`` if the process is gone."""
         assert isinstance(target, ProcessTarget)
-        cores = sorted(os.sched_getaffinity(target.pid))[: fault.cores]
+        cores = _cores(target)[: fault.cores]
+        if not cores:
+            raise UnavailableError(f"process {target.pid} is gone.", where=target.instance)
         return {"cores": cores, "share": fault.load_percent / 100, **held.record(context)}
 
     def inject(self, record: Record, lease_s: float) -> dict[str, Any]:
-        """Start the helpers."""
-        helpers: list[list[int]] = []
+        """Start the helpers. Raises ``UnavailableError`` if one cannot begin; the others run then until ``revert``."""
         for core in record["cores"]:
-            learned = held.start("executor.faults.resource.cpu", [str(core), str(record["share"])], record, lease_s)
-            helpers += learned["helpers"]
-        return {"helpers": helpers}
+            held.start("executor.faults.resource.cpu", [str(core), str(record["share"])], record, lease_s)
+        return {}
 
     def renew(self, record: Record, lease_s: float) -> None:
         """Push the helpers' deadline on."""
@@ -57,6 +58,15 @@ class Cpu:
     def revert(self, record: Record) -> None:
         """End the helpers."""
         held.end(record)
+
+
+def _cores(target: ProcessTarget) -> list[int]:
+    """The cores that the very process may use; none if it is gone."""
+    try:
+        cores = sorted(os.sched_getaffinity(target.pid))
+    except ProcessLookupError:
+        return []
+    return cores if process.alive(target.pid, target.start_ticks) else []
 
 
 def main() -> None:

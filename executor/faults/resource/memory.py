@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import mmap
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from executor.drivers import child
+from executor.errors import UnavailableError
 from executor.faults import held
 from executor.faults.behaviour import Context, LeaseKind, Record, Resolved
 
@@ -16,6 +18,12 @@ if TYPE_CHECKING:
 
 FLOOR_PERCENT = 10
 """Share of the host's memory that always stays free, whatever is asked."""
+_TAKES_BYTES_PER_S = 100 * 2**20
+"""A slow machine's pace; a fast one takes gigabytes a second."""
+_CGROUP_FILES = (
+    ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
+    ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes"),
+)
 _STEP_BYTES = 16 * 2**20
 _TICK_S = 0.1
 
@@ -36,14 +44,18 @@ class Memory:
             return f"{asked} MiB would leave the host less than {FLOOR_PERCENT} %; ask for at most {most} MiB."
         return None
 
-    def prepare(self, fault: Spec, target: Resolved, context: Context) -> dict[str, Any]:  # noqa: ARG002
-        """Record how much, and how fast."""
+    def prepare(self, fault: Spec, target: Resolved, context: Context) -> dict[str, Any]:
+        """Record how much, and how fast. Raises ``UnavailableError`` if there is too little left by now."""
+        if reason := self.unsupported(fault, target):
+            raise UnavailableError(reason)
         return {"bytes": fault.bytes, "grow": fault.grow_bytes_per_s, **held.record(context)}
 
     def inject(self, record: Record, lease_s: float) -> dict[str, Any]:
         """Start the helper; it is ready once it holds what it takes at once."""
         arguments = [str(record["bytes"]), str(record["grow"])]
-        return held.start("executor.faults.resource.memory", arguments, record, lease_s)
+        ready_s = 10 + record["bytes"] / _TAKES_BYTES_PER_S
+        held.start("executor.faults.resource.memory", arguments, record, lease_s, ready_s=ready_s)
+        return {}
 
     def renew(self, record: Record, lease_s: float) -> None:
         """Push the helper's deadline on."""
@@ -59,10 +71,16 @@ class Memory:
 
 
 def _host_memory() -> tuple[int, int]:
-    """Total and available memory of the host, bytes."""
+    """Total and available memory, bytes: of the host, or of the container that we run in if it has less left."""
     lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
     fields = {line.partition(":")[0]: int(line.split()[1]) * 1024 for line in lines}
-    return fields["MemTotal"], fields["MemAvailable"]
+    total, free = fields["MemTotal"], fields["MemAvailable"]
+    for limit, used in _CGROUP_FILES:
+        with suppress(OSError, ValueError):  # the other version of cgroups, or no limit ("max")
+            most = int(Path(limit).read_text(encoding="ascii"))
+            left = most - int(Path(used).read_text(encoding="ascii"))
+            total, free = min(total, most), min(free, left)
+    return total, free
 
 
 def main() -> None:
@@ -71,7 +89,7 @@ def main() -> None:
     Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
     blocks: list[mmap.mmap] = []
     left, rate = int(wanted), int(grow)
-    while not rate and left > 0 and lease.left_s() > 0:
+    while not rate and left > 0 and lease.wait(0):
         left -= _take(blocks, min(left, _STEP_BYTES))
     child.ready()
     while lease.wait(_TICK_S):
@@ -80,10 +98,8 @@ def main() -> None:
 
 
 def _take(blocks: list[mmap.mmap], size: int) -> int:
-    block = mmap.mmap(-1, size)
-    for page in range(0, size, mmap.PAGESIZE):
-        block[page] = 1  # a page never written to takes no memory
-    blocks.append(block)
+    populated = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | mmap.MAP_POPULATE  # a page never touched takes no memory
+    blocks.append(mmap.mmap(-1, size, flags=populated))
     return size
 
 

@@ -11,32 +11,40 @@ from executor.faults.behaviour import Context, LeaseKind, ProcessTarget, Record,
 if TYPE_CHECKING:
     from executor.model.faults.service import Crash as Spec
 
+_ENDS_WITHIN_S = 10.0
+"""A process that dumps core ends only when the core is written."""
+
 
 class Crash:
-    """Kills through a pidfd; undone when an instance that fits is running again."""
+    """Kills it and its workers through pidfds; undone when an instance that fits is running again."""
 
     kind = "service.crash"
     lease: LeaseKind = "watchdog"
 
     def unsupported(self, fault: Spec, target: Resolved) -> str | None:  # noqa: ARG002 - the protocol's
-        """Any process that can be found can be killed."""
-        return None
+        """It must be ours to signal, and there must be a way to start it again."""
+        assert isinstance(target, ProcessTarget)
+        return process.forbidden(target.pid) or restart.impossible(target)
 
     def prepare(self, fault: Spec, target: Resolved, context: Context) -> dict[str, Any]:
         """Record how the process was started."""
         assert isinstance(target, ProcessTarget)
-        return {**restart.record(target, context), "signal": f"SIG{fault.signal}", "restart": fault.restart}
+        return {**restart.record(target, context, by=fault.restart), "signal": f"SIG{fault.signal}"}
 
     def inject(self, record: Record, lease_s: float) -> dict[str, Any]:  # noqa: ARG002 - the watchdog holds the lease
-        """Send the signal and see the process end."""
-        process.send(record["pid"], record["ticks"], Signals[record["signal"]])
-        process.wait_gone(record["pid"], record["ticks"], 2.0)
+        """Send the signal and see the processes end. Raises ``UnavailableError`` if they are gone, or do not end."""
+        process.end_all(record["members"], Signals[record["signal"]], _ENDS_WITHIN_S, where=record["instance"])
         return {}
 
     def active(self, record: Record) -> bool:
         """Whether no instance that fits is running."""
         return not restart.back(record)
 
+    def struck(self, record: Record) -> bool:
+        """Whether the process of then is gone."""
+        pid, ticks = record["members"][0]
+        return not process.alive(pid, ticks)
+
     def revert(self, record: Record) -> None:
         """Let the supervisor start it, or start it."""
-        restart.ensure(record, wait_s=restart.SUPERVISOR_S if record["restart"] == "supervisor" else 0.0)
+        restart.ensure(record)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from signal import Signals
 from typing import TYPE_CHECKING, Any
 
@@ -12,33 +13,44 @@ from executor.faults.behaviour import Context, LeaseKind, ProcessTarget, Record,
 if TYPE_CHECKING:
     from executor.model.faults.service import Hang as Spec
 
+_STOPS_WITHIN_S = 2.0
+
 
 class Hang:
-    """SIGSTOP through a pidfd; SIGCONT undoes it."""
+    """SIGSTOP to it and its workers through pidfds; SIGCONT undoes it."""
 
     kind = "service.hang"
     lease: LeaseKind = "watchdog"
 
     def unsupported(self, fault: Spec, target: Resolved) -> str | None:  # noqa: ARG002 - the protocol's
-        """Any process that can be found can be stopped."""
-        return None
+        """It must be ours to signal, and not stand still already."""
+        assert isinstance(target, ProcessTarget)
+        return process.forbidden(target.pid) or process.not_running(target.pid, target.start_ticks)
 
     def prepare(self, fault: Spec, target: Resolved, context: Context) -> dict[str, Any]:  # noqa: ARG002
-        """Record which process. Raises ``UnavailableError`` for one that somebody else has stopped already."""
+        """Record which processes. Raises ``UnavailableError`` for one that somebody else has stopped already."""
         assert isinstance(target, ProcessTarget)
-        if process.state(target.pid, target.start_ticks) in ("T", "t", None):
-            raise UnavailableError(f"process {target.pid} does not run now.", where=target.instance)
-        return {"pid": target.pid, "ticks": target.start_ticks}
+        if reason := process.not_running(target.pid, target.start_ticks):
+            raise UnavailableError(reason, where=target.instance)
+        return {"instance": target.instance, "members": process.members(target.pid, target.start_ticks)}
 
     def inject(self, record: Record, lease_s: float) -> dict[str, Any]:  # noqa: ARG002 - the watchdog holds the lease
-        """Stop it."""
-        process.send(record["pid"], record["ticks"], Signals.SIGSTOP)
+        """Stop them, it first so that it makes no more workers. Raises ``UnavailableError`` if it is gone."""
+        head = record["members"][0]
+        for pid, ticks in record["members"]:
+            process.send(pid, ticks, Signals.SIGSTOP)
+        until = time.monotonic() + _STOPS_WITHIN_S
+        while (state := process.state(*head)) not in ("T", None) and time.monotonic() < until:
+            time.sleep(0.005)
+        if state is None:
+            raise UnavailableError("the process ended before it could be stopped.", where=record["instance"])
         return {}
 
     def active(self, record: Record) -> bool:
-        """Whether it is stopped; a process that is gone is not."""
-        return process.state(record["pid"], record["ticks"]) == "T"
+        """Whether one of them stands still; a process that is gone does not."""
+        return any(process.state(pid, ticks) == "T" for pid, ticks in record["members"])
 
     def revert(self, record: Record) -> None:
-        """Let it go on."""
-        process.send(record["pid"], record["ticks"], Signals.SIGCONT)
+        """Let them go on, workers first."""
+        for pid, ticks in reversed(record["members"]):
+            process.send(pid, ticks, Signals.SIGCONT)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import sys
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from executor.drivers import child, process
+from executor.errors import UnavailableError
 from executor.faults import held
 from executor.faults.behaviour import Context, LeaseKind, ProcessTarget, Record, Resolved
 
@@ -24,53 +26,64 @@ class Slowdown:
     lease: LeaseKind = "watchdog"
 
     def unsupported(self, fault: Spec, target: Resolved) -> str | None:  # noqa: ARG002 - the protocol's
-        """Any process that can be found can be slowed."""
-        return None
+        """It must be ours to signal, and not stand still already."""
+        assert isinstance(target, ProcessTarget)
+        return process.forbidden(target.pid) or process.not_running(target.pid, target.start_ticks)
 
     def prepare(self, fault: Spec, target: Resolved, context: Context) -> dict[str, Any]:
-        """Record which process, and how much it keeps."""
+        """Record which processes, and how much they keep. Raises ``UnavailableError`` for one that does not run."""
         assert isinstance(target, ProcessTarget)
-        share = fault.cpu_percent / 100
-        return {"pid": target.pid, "ticks": target.start_ticks, "share": share, **held.record(context)}
+        if reason := process.not_running(target.pid, target.start_ticks):
+            raise UnavailableError(reason, where=target.instance)
+        members = process.members(target.pid, target.start_ticks)
+        return {"members": members, "share": fault.cpu_percent / 100, **held.record(context)}
 
     def inject(self, record: Record, lease_s: float) -> dict[str, Any]:
         """Start the helper."""
-        arguments = [str(record["pid"]), str(record["ticks"]), str(record["share"])]
-        return held.start("executor.faults.service.slowdown", arguments, record, lease_s)
+        arguments = [json.dumps(record["members"]), str(record["share"])]
+        held.start("executor.faults.service.slowdown", arguments, record, lease_s)
+        return {}
 
     def renew(self, record: Record, lease_s: float) -> None:
         """Push the helper's deadline on."""
         held.renew(record, lease_s)
 
     def active(self, record: Record) -> bool:
-        """Whether the helper is at work, or has left the process stopped."""
-        return held.alive(record) or process.state(record["pid"], record["ticks"]) == "T"
+        """Whether the helper is at work, or has left a process stopped."""
+        return held.alive(record) or any(process.state(pid, ticks) == "T" for pid, ticks in record["members"])
 
     def revert(self, record: Record) -> None:
-        """End the helper and let the process go on."""
+        """End the helper and let the processes go on."""
         held.end(record)
-        process.send(record["pid"], record["ticks"], signal.SIGCONT)
+        for pid, ticks in record["members"]:
+            process.send(pid, ticks, signal.SIGCONT)
 
 
 def main() -> None:
     """The helper: stop, continue, and always continue at the end."""
-    lease, (pid, ticks, share) = child.lease(sys.argv[1:])
-    target = (int(pid), int(ticks))
+    lease, (given, share) = child.lease(sys.argv[1:])
+    members = json.loads(given)
     run_s = PERIOD_S * float(share)
     signal.signal(signal.SIGTERM, _leave)
     child.ready()
     try:
-        while process.send(*target, signal.SIGSTOP):
+        while _send(members, signal.SIGSTOP):
             if not lease.wait(PERIOD_S - run_s):
                 return
-            process.send(*target, signal.SIGCONT)
+            _send(members, signal.SIGCONT)
             if not lease.wait(run_s):
                 return
     finally:
-        process.send(*target, signal.SIGCONT)
+        _send(members, signal.SIGCONT)
+
+
+def _send(members: list[list[int]], number: signal.Signals) -> bool:
+    """Send to all of them; whether any is still there."""
+    return any([process.send(pid, ticks, number) for pid, ticks in members])  # noqa: C419 - all of them, not up to the first
 
 
 def _leave(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - a signal handler's
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a second one must not break into the last SIGCONT
     sys.exit(0)
 
 

@@ -11,6 +11,10 @@ from executor.faults.behaviour import Context, LeaseKind, ProcessTarget, Record,
 if TYPE_CHECKING:
     from executor.model.faults.service import Stop as Spec
 
+LONGEST_GRACE_S = 30.0
+"""An injection cannot be broken off while it waits."""
+_ENDS_WITHIN_S = 5.0
+
 
 class Stop:
     """SIGTERM, then SIGKILL after the grace time; undone when an instance that fits is running again."""
@@ -18,27 +22,36 @@ class Stop:
     kind = "service.stop"
     lease: LeaseKind = "watchdog"
 
-    def unsupported(self, fault: Spec, target: Resolved) -> str | None:  # noqa: ARG002 - the protocol's
-        """Any process that can be found can be stopped."""
-        return None
+    def unsupported(self, fault: Spec, target: Resolved) -> str | None:
+        """It must be ours to signal, with a way to start it again, and its grace time short."""
+        assert isinstance(target, ProcessTarget)
+        if fault.grace_s > LONGEST_GRACE_S:
+            return f"a grace time of {fault.grace_s:g} s is not waited for; give at most {LONGEST_GRACE_S:g} s."
+        return process.forbidden(target.pid) or restart.impossible(target)
 
     def prepare(self, fault: Spec, target: Resolved, context: Context) -> dict[str, Any]:
         """Record how the process was started."""
         assert isinstance(target, ProcessTarget)
-        return {**restart.record(target, context), "grace_s": fault.grace_s, "restart": fault.restart}
+        return {**restart.record(target, context, by=fault.restart), "grace_s": fault.grace_s}
 
-    def inject(self, record: Record, lease_s: float) -> dict[str, Any]:
-        """Ask, wait for the grace time (or the lease, if that is shorter), then kill."""
-        process.send(record["pid"], record["ticks"], Signals.SIGTERM)
-        if not process.wait_gone(record["pid"], record["ticks"], min(record["grace_s"], lease_s)):
-            process.send(record["pid"], record["ticks"], Signals.SIGKILL)
-            process.wait_gone(record["pid"], record["ticks"], 2.0)
+    def inject(self, record: Record, lease_s: float) -> dict[str, Any]:  # noqa: ARG002 - the watchdog holds the lease
+        """Ask, wait for the grace time, then kill what is left. Raises ``UnavailableError`` if it is gone before."""
+        head, where = record["members"][0], record["instance"]
+        if not process.end_all([head], Signals.SIGTERM, record["grace_s"], where=where, surely=False):
+            process.end_all([head], Signals.SIGKILL, _ENDS_WITHIN_S, where=where)
+        for pid, ticks in record["members"][1:]:  # a server ends its workers itself; a killed one could not
+            process.send(pid, ticks, Signals.SIGKILL)
         return {}
 
     def active(self, record: Record) -> bool:
         """Whether no instance that fits is running."""
         return not restart.back(record)
 
+    def struck(self, record: Record) -> bool:
+        """Whether the process of then is gone."""
+        pid, ticks = record["members"][0]
+        return not process.alive(pid, ticks)
+
     def revert(self, record: Record) -> None:
         """Let the supervisor start it, or start it."""
-        restart.ensure(record, wait_s=restart.SUPERVISOR_S if record["restart"] == "supervisor" else 0.0)
+        restart.ensure(record)

@@ -1,0 +1,147 @@
+"""Starts a program as another process ran: ``python -m executor.drivers.launch < RECIPE``. Standard library only.
+
+It runs in a process of its own, so that the program is nobody's child and inherits nothing from Murphy: not the
+watchdog's priority, its ignored signals or its protection from a memory shortage.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import signal
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from executor.clock import own_ticks, start_ticks
+
+_LIMITS = [name for name in dir(resource) if name.startswith("RLIMIT_")]
+
+
+def recipe(pid: int) -> dict[str, Any]:
+    """With what a process runs, its arguments and environment aside. Raises ``OSError`` if it may not be looked at."""
+    status = dict(line.split(":", 1) for line in _read(pid, "status").splitlines())
+    return {
+        "cwd": os.readlink(f"/proc/{pid}/cwd"),  # noqa: PTH115 - the kernel's text, not a path of ours
+        "uid": int(status["Uid"].split()[1]),
+        "gid": int(status["Gid"].split()[1]),
+        "groups": [int(group) for group in status["Groups"].split()],
+        "umask": int(status["Umask"], 8),
+        "nice": os.getpriority(os.PRIO_PROCESS, pid),
+        "cores": sorted(os.sched_getaffinity(pid)),
+        "oom_score_adj": int(_read(pid, "oom_score_adj")),
+        "limits": dict(_limits(pid)),
+        "streams": [_stream(pid, number) for number in (1, 2)],
+    }
+
+
+def found(program: str, pid: int) -> bool:
+    """Whether a program's name leads to a file, seen from where the process runs and with its search path."""
+    pairs = (item.partition(b"=") for item in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0"))
+    path = next((os.fsdecode(value) for name, _, value in pairs if name == b"PATH"), os.defpath)
+    places = [""] if "/" in program else path.split(os.pathsep)
+    cwd = Path(f"/proc/{pid}/cwd")
+    return any(os.access(cwd / place / program, os.X_OK) and (cwd / place / program).is_file() for place in places)
+
+
+def _read(pid: int, name: str) -> str:
+    return Path(f"/proc/{pid}/{name}").read_text(encoding="utf-8", errors="replace")
+
+
+def _limits(pid: int) -> Iterator[tuple[str, tuple[int, int]]]:
+    for name in _LIMITS:
+        with suppress(OSError, ValueError):  # one that this kernel does not know
+            yield name, resource.prlimit(pid, getattr(resource, name))
+
+
+def _stream(pid: int, number: int) -> dict[str, Any]:
+    """Where its output went: a file by its path, a pipe by those who hold it too; anything else cannot be opened."""
+    try:
+        goal = os.readlink(f"/proc/{pid}/fd/{number}")  # noqa: PTH115 - the kernel's text, not a path of ours
+    except OSError:
+        return {}
+    if goal.startswith("pipe:["):
+        return {"pipe": goal, "holders": list(_holders(goal, pid))}
+    return {"path": goal} if goal.startswith("/") else {}
+
+
+def _holders(pipe: str, but: int) -> Iterator[list[int]]:
+    for entry in os.scandir("/proc"):
+        pid = int(entry.name) if entry.name.isdecimal() else but
+        ticks = start_ticks(pid)
+        with suppress(OSError):
+            for descriptor in os.scandir(f"/proc/{pid}/fd") if pid != but and ticks is not None else ():
+                if os.readlink(descriptor) == pipe:  # noqa: PTH115 - thousands: no Path for each
+                    yield [pid, ticks or 0, int(descriptor.name)]
+
+
+def _open(stream: Mapping[str, Any]) -> int:
+    """A descriptor for output: where it went before, or nowhere."""
+    flags = os.O_WRONLY | os.O_APPEND | os.O_NOCTTY | os.O_NONBLOCK
+    places = [stream["path"]] if "path" in stream else []
+    for pid, ticks, number in stream.get("holders", ()):
+        with suppress(OSError):
+            same = start_ticks(pid) == ticks and os.readlink(f"/proc/{pid}/fd/{number}") == stream["pipe"]  # noqa: PTH115
+            places += [f"/proc/{pid}/fd/{number}"] if same else []
+    for place in places:
+        with suppress(OSError):
+            descriptor = os.open(place, flags)
+            os.set_blocking(descriptor, True)
+            return descriptor
+    return os.open(os.devnull, os.O_WRONLY)
+
+
+def _become(how: Mapping[str, Any]) -> None:
+    """Take on all that the process of then ran with. What needs privileges comes before they are given up."""
+    os.setsid()
+    for number in signal.valid_signals():
+        with suppress(OSError, ValueError):
+            signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    streams = [os.open(os.devnull, os.O_RDONLY), *map(_open, how["streams"])]
+    for standard, descriptor in enumerate(streams):
+        os.dup2(descriptor, standard)
+    Path(how["started"]).write_text(f"{os.getpid()} {own_ticks()}", encoding="ascii")
+    os.umask(how["umask"])
+    with suppress(OSError):  # as much of it as this user may have
+        Path("/proc/self/oom_score_adj").write_text(str(how["oom_score_adj"]), encoding="ascii")
+    with suppress(OSError):
+        os.setpriority(os.PRIO_PROCESS, 0, how["nice"])
+    with suppress(OSError):
+        os.sched_setaffinity(0, how["cores"])
+    for name, (soft, hard) in how["limits"].items():
+        with suppress(OSError, ValueError):
+            resource.setrlimit(getattr(resource, name), (soft, hard))
+    os.chdir(how["cwd"])
+    if os.geteuid() == 0:
+        os.setgroups(how["groups"])
+        os.setgid(how["gid"])
+        os.setuid(how["uid"])
+
+
+def main() -> int:
+    """Start it; returns 0 once it runs, else 1 with the reason on standard error."""
+    how = json.load(sys.stdin)
+    pairs = (item.partition(b"=") for item in Path(how["environ"]).read_bytes().split(b"\0") if b"=" in item)
+    environment = {name: value for name, _, value in pairs}
+    reading, writing = os.pipe()
+    if os.fork():
+        os.close(writing)
+        with os.fdopen(reading, encoding="utf-8") as problems:  # ends without a word when the program has begun
+            problem = problems.read()
+        sys.stderr.write(problem)
+        return 1 if problem else 0
+    try:
+        _become(how)
+        os.execvpe(how["program"], how["argv"], environment)
+    except (OSError, ValueError) as error:
+        os.write(writing, str(error).encode())
+    finally:
+        os._exit(127)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
