@@ -1,0 +1,123 @@
+"""What can be done to the calls on an edge: plain parameters, seeded dice, and who is held by it."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from dataclasses import dataclass, field, fields
+from fnmatch import fnmatchcase
+from typing import Any, Final
+
+HTTP_KINDS: Final = frozenset({"error", "truncate", "bit_flip", "empty", "wrong_content_type"})
+"""Kinds that need to understand HTTP."""
+KINDS: Final = HTTP_KINDS | {"delay", "hang", "reset", "refuse", "blackhole"}
+DAMAGE_KINDS: Final = frozenset({"truncate", "bit_flip", "empty", "wrong_content_type"})
+"""Kinds that let the call through and damage its answer."""
+CONNECTION_KINDS: Final = frozenset({"refuse", "blackhole"})
+"""Kinds whose dice are thrown once for a connection, also where it carries many requests."""
+
+_BOUNDS: Final = {"probability": 1.0, "delay_ms": 600_000.0, "jitter_ms": 600_000.0, "status": 599, "after_bytes": 1e9}
+
+
+@dataclass(frozen=True)
+class Spec:
+    """Parameters of one fault, as the control socket receives them."""
+
+    kind: str
+    probability: float = 1.0
+    """Chance for each request; on an edge that is not HTTP, for each connection."""
+    method: str = "*"
+    path: str = "*"
+    """Glob over the request path, without the query."""
+    delay_ms: float = 0.0
+    jitter_ms: float = 0.0
+    status: int = 503
+    after_bytes: int = 0
+    """Bytes of the answer, head included, that pass before a reset."""
+    seed: int = 0
+
+    @classmethod
+    def parse(cls, data: Any, protocol: str) -> Spec:
+        """A spec from JSON. Raises ``ValueError`` that says which field is wrong and why."""
+        if not isinstance(data, dict):
+            raise ValueError("fault must be a JSON object")  # noqa: TRY004 (one error type for bad input)
+        known = {item.name: item for item in fields(cls)}
+        if unknown := data.keys() - known.keys():
+            raise ValueError(f"fault has unknown {', '.join(sorted(unknown))}")
+        kind = data.get("kind")
+        if kind not in KINDS:
+            raise ValueError(f"fault kind must be one of {', '.join(sorted(KINDS))}, not {kind!r}")
+        for name, value in data.items():
+            wanted: tuple[type, ...] = {"str": (str,), "int": (int,), "float": (int, float)}[str(known[name].type)]
+            if isinstance(value, bool) or not isinstance(value, wanted):
+                raise ValueError(f"fault {name} must be {known[name].type}, not {value!r}")  # noqa: TRY004
+            if isinstance(value, int | float) and name in _BOUNDS and not 0 <= value <= _BOUNDS[name]:
+                raise ValueError(f"fault {name} must lie between 0 and {_BOUNDS[name]:g}, not {value!r}")
+        spec = cls(**data)
+        if kind == "error" and spec.status < 400:
+            raise ValueError(f"fault status must be 400 to 599, not {spec.status}")
+        if kind == "delay" and not spec.delay_ms > 0:
+            raise ValueError("fault delay_ms must be above 0 for a delay")
+        if protocol != "http" and (kind in HTTP_KINDS or spec.method != "*" or spec.path != "*"):
+            raise ValueError(f"{kind} with method {spec.method} and path {spec.path} needs an edge that speaks http")
+        return spec
+
+
+@dataclass
+class Fault:
+    """A fault in force on one edge under one mark. Compares by identity."""
+
+    mark: str
+    spec: Spec
+    edge: str
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when the fault goes; whom it delayed goes on then, whom it silenced is cut off."""
+
+    __hash__ = object.__hash__
+
+    def __post_init__(self) -> None:
+        self._dice = random.Random(f"{self.spec.seed}/{self.edge}/{self.spec.kind}")
+
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+    def strikes(self) -> bool:
+        """One throw of the dice."""
+        return self.spec.probability >= 1 or self._dice.random() < self.spec.probability
+
+    def matches(self, method: str, path: str) -> bool:
+        """Whether a request is meant, dice aside."""
+        return self.spec.method in ("*", method) and fnmatchcase(path.partition("?")[0], self.spec.path)
+
+    @property
+    def unconditional(self) -> bool:
+        """Whether it is meant for everything, also for what cannot be read as a request."""
+        return (self.spec.method, self.spec.path) == ("*", "*") and self.spec.kind not in HTTP_KINDS
+
+    def delay_s(self) -> float:
+        """How late this time, seconds."""
+        spread = self._dice.uniform(-1, 1) * self.spec.jitter_ms if self.spec.jitter_ms else 0.0
+        return max(0.0, self.spec.delay_ms + spread) / 1000
+
+    def choose(self, bound: int) -> int:
+        """A seeded choice from ``0 … bound - 1``."""
+        return self._dice.randrange(bound)
+
+
+async def delayed(faults: list[Fault], delay_s: float) -> None:
+    """Wait ``delay_s`` seconds, or until one of ``faults`` ends: what it held may then go on."""
+    await _first_end(faults, delay_s)
+
+
+async def silence(faults: list[Fault]) -> None:
+    """Wait until one of ``faults`` ends."""
+    await _first_end(faults, None)
+
+
+async def _first_end(faults: list[Fault], within_s: float | None) -> None:
+    ends = [asyncio.ensure_future(fault.ended.wait()) for fault in faults]
+    try:
+        await asyncio.wait(ends, timeout=within_s, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for end in ends:
+            end.cancel()
