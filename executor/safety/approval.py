@@ -147,7 +147,7 @@ def _short(value: str) -> str:
 
 
 def _time(moment: datetime) -> str:
-    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S UTC}"
+    return moment.isoformat(sep=" ", timespec="seconds")  # as signed: converting a forged date may overflow
 
 
 def _no(rule: str, measured: str, limit: str, hint: str) -> SafetyRefusalError:

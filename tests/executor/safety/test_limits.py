@@ -1,0 +1,77 @@
+"""The operator's file: safe when absent, exact when wrong."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from executor.errors import InputError
+from executor.home import Home
+from executor.model.digest import digest
+from executor.safety.limits import BlastRadius, Limits, default_toml, load_limits
+
+
+def test_the_default_file_reads_back_as_the_defaults() -> None:
+    again = Limits.model_validate(tomllib.loads(default_toml()))
+    assert again == Limits()
+    assert digest(again) == digest(Limits())
+
+
+def test_every_key_of_the_default_file_is_explained() -> None:
+    lines = default_toml().splitlines()
+    keys = [number for number, line in enumerate(lines) if " = " in line and not line.startswith("#")]
+    assert len(keys) >= 15
+    assert all(lines[number - 1].startswith("# ") and lines[number - 1].endswith(".") for number in keys)
+    assert "None" not in default_toml()
+
+
+def test_the_working_directory_comes_before_the_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    home = Home.open(tmp_path / "home")
+    (tmp_path / "work").mkdir()
+    monkeypatch.chdir(tmp_path / "work")
+    assert load_limits(home=home) == Limits()
+    (home.path / "limits.toml").write_text("lease_s = 7")
+    assert load_limits(home=home).lease_s == 7
+    monkeypatch.setenv("MURPHY_HOME", str(home.path))
+    assert load_limits().lease_s == 7
+    Path("limits.toml").write_text("[blast_radius]\ninstances_percent = 25\n")
+    assert load_limits(home=home) == Limits(blast_radius=BlastRadius(instances_percent=25))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("lease_s = 5\nblast_radios = 3", ", line 2: blast_radios is not a limit. Did you mean blast_radius?"),
+        (
+            "[guard]\ncpu = 3",
+            ", line 2: guard.cpu is not a limit. Known are check_silent_s, unplanned_services_max, cpu_percent_max, "
+            "memory_free_percent_min.",
+        ),
+        (
+            "# radius\n[blast_radius]\ninstances_percent = 150",
+            ", line 3: blast_radius.instances_percent is 150; it should be less than or equal to 100.",
+        ),
+        (
+            'environments = ["prod"]',
+            ", line 1: environments is \"prod\"; it should be 'development', 'staging' or 'production'.",
+        ),
+        ("fault_s_max = inf", ", line 1: fault_s_max is Infinity; it should be a finite number."),
+        ("lease_s = 0.1", ", line 1: lease_s is 0.1; it should be greater than or equal to 1."),
+        ("lease_s =", ": not TOML: Invalid value (at end of document)."),
+    ],
+)
+def test_what_is_wrong_is_named_with_its_place(tmp_path: Path, text: str, message: str) -> None:
+    file = tmp_path / "limits.toml"
+    file.write_text(text)
+    with pytest.raises(InputError) as caught:
+        load_limits(file)
+    assert str(caught.value) == f"{file}{message}"
+
+
+def test_a_named_file_must_be_there(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="there is no such file"):
+        load_limits(tmp_path / "limits.toml")
+    with pytest.raises(InputError, match="cannot be read"):
+        load_limits(tmp_path)
