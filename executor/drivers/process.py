@@ -152,6 +152,24 @@ def _workers(pid: int) -> list[int]:
     return sorted(found)
 
 
+def is_called(pid: int, number: int) -> bool:
+    """Whether a process knows itself by that pid, in a container too."""
+    return _inner(pid) == number
+
+
+def has_child(pid: int, number: int) -> bool:
+    """Whether a process has a child that knows itself by that pid, in a container too."""
+    return any(_inner(other) == number and parent(other) == pid for other in pids())
+
+
+def _inner(pid: int) -> int | None:
+    try:
+        status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return None
+    return next((int(line.split()[-1]) for line in status.splitlines() if line.startswith("NSpid:")), pid)
+
+
 def forbidden(pid: int) -> str | None:
     """Why a process must not or cannot be signalled by us, in one sentence; ``None`` if it may."""
     if pid in (1, *_lineage(os.getpid())):

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from executor.errors import InputError
 from executor.faults.behaviour import Behaviour
+from executor.faults.data.cache_flush import CacheFlush
+from executor.faults.data.connection_failure import ConnectionFailure
+from executor.faults.data.lock import Lock
 from executor.faults.resource.connections import Connections
 from executor.faults.resource.cpu import Cpu
 from executor.faults.resource.memory import Memory
@@ -20,6 +23,9 @@ BEHAVIOURS: tuple[Behaviour, ...] = (
     Cpu(),
     Memory(),
     Connections(),
+    CacheFlush(),
+    Lock(),
+    ConnectionFailure(),
 )
 
 

@@ -17,7 +17,10 @@ class CacheFlush(FaultSpec):
     """Keys vanish from the cache at once; they are put back at revert unless the application wrote them anew."""
 
     target_kind: ClassVar[TargetKind] = "instances"
-    differs: ClassVar[str] = "A lost cache node also drops connections; here only the keys go."
+    differs: ClassVar[str] = (
+        "A lost cache node also drops connections; here only the keys go, and a key that the application deletes while"
+        " it is out comes back with its old value."
+    )
     kind: Literal["data.cache_flush"] = "data.cache_flush"
     pattern: Line = "*"
     """Redis glob of the keys meant."""
@@ -38,6 +41,9 @@ class ConnectionFailure(FaultSpec):
     """The database ends its clients' sessions, refuses new ones, or both."""
 
     target_kind: ClassVar[TargetKind] = "instances"
-    differs: ClassVar[str] = "The server itself stays up, so clients are told at once; a dead host leaves them waiting."
+    differs: ClassVar[str] = (
+        "The server stays up, so clients are told at once; a dead host leaves them waiting. Redis turns clients away at"
+        " log-in, not when they connect."
+    )
     kind: Literal["data.connection_failure"] = "data.connection_failure"
     how: Literal["terminate", "refuse_new", "both"] = "both"

@@ -1,0 +1,67 @@
+"""Short sessions on a Redis server. redis-py is loaded only when one is opened."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from executor import secrets
+from executor.drivers import process
+from executor.errors import UnavailableError
+
+if TYPE_CHECKING:
+    from executor.faults.behaviour import ProcessTarget
+
+TECHNOLOGIES = ("redis", "valkey")
+_CONNECT_S = 3.0
+_ANSWER_S = 10.0
+
+
+class RefusedError(UnavailableError):
+    """The server answers, and does not let this user in."""
+
+
+@contextmanager
+def session(reference: str, login: tuple[str, str] | None = None) -> Iterator[Any]:
+    """A client on one connection at the URL behind ``reference``, which is revealed here and nowhere else.
+
+    ``login`` is a user and password to use instead of the URL's. Raises ``RefusedError`` if the server does not let it
+    in, and ``UnavailableError`` for whatever else goes wrong in it.
+    """
+    import redis
+
+    try:
+        pool = redis.ConnectionPool.from_url(secrets.reveal(reference))
+    except ValueError:  # its text may quote the URL
+        raise UnavailableError("holds no redis:// URL that can be read.", where=reference) from None
+    pool.connection_kwargs |= {"socket_connect_timeout": _CONNECT_S, "socket_timeout": _ANSWER_S, "protocol": 2}
+    if login:
+        pool.connection_kwargs |= dict(zip(("username", "password"), login, strict=True))
+    client = redis.Redis(connection_pool=pool, single_connection_client=True)
+    try:
+        client.ping()
+        yield client
+    except redis.AuthenticationError as error:
+        raise RefusedError(f"Redis says: {str(error).rstrip('.')}.", where=reference) from None
+    except redis.RedisError as error:
+        raise UnavailableError(f"Redis says: {str(error).rstrip('.')}.", where=reference) from None
+    finally:
+        client.close()
+        pool.disconnect()
+
+
+@contextmanager
+def session_of(target: ProcessTarget) -> Iterator[Any]:
+    """A client that surely speaks to the target's process. Raises ``UnavailableError`` that says why not."""
+    service = target.service
+    if service.technology not in TECHNOLOGIES:
+        raise UnavailableError("is not known to be Redis; say so (technology) in system.yaml.", where=service.name)
+    if service.dsn is None:
+        raise UnavailableError("has no dsn; name one in system.yaml, for instance env:SHOP_REDIS.", where=service.name)
+    with session(service.dsn) as client:
+        if not process.is_called(target.pid, client.info("server")["process_id"]):
+            raise UnavailableError(
+                f"leads to another server than process {target.pid}; nothing is done there.", where=service.dsn
+            )
+        yield client

@@ -1,0 +1,106 @@
+"""How a PostgreSQL database is made to refuse clients: its own flag ALLOW_CONNECTIONS, set from another database."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from executor.drivers import postgresql
+from executor.errors import UnavailableError
+from executor.faults.behaviour import Context, ProcessTarget, Record
+
+if TYPE_CHECKING:
+    import psycopg
+
+OUTLIVES_THE_SERVER = True
+"""The flag is in the catalogue, so it is owed even when the server is down."""
+_ENDS_WITHIN_S = 3.0
+_ALLOWS = "SELECT datallowconn FROM pg_database WHERE datname = %s"
+_OWNS = "SELECT pg_has_role(datdba, 'USAGE') FROM pg_database WHERE datname = %s"
+_CLUSTER = "SELECT system_identifier::text FROM pg_control_system()"
+_SESSIONS = """
+FROM pg_stat_activity a JOIN pg_roles r ON r.rolname = a.usename
+WHERE a.datname = %s AND a.pid <> pg_backend_pid() AND coalesce(a.application_name, '') NOT LIKE %s
+  AND coalesce(a.backend_type, 'client backend') = 'client backend'
+  AND (r.rolname = current_user OR NOT r.rolsuper)
+  AND (pg_has_role(r.oid, 'USAGE') OR pg_has_role('pg_signal_backend', 'USAGE'))"""
+
+
+def look(target: ProcessTarget, *, refuse: bool) -> dict[str, Any]:
+    """What the record needs of the server. Raises ``UnavailableError`` if clients cannot be refused, or are already."""
+    with postgresql.session_of(target) as session:
+        database, cluster = session.info.dbname, _cluster(session)
+    assert target.service.dsn is not None  # else there was no session
+    with postgresql.maintenance(target.service.dsn, but=database) as session:
+        if _cluster(session) != cluster or _one(session, _ALLOWS, database) is not True:
+            raise UnavailableError(f"its database {database} refuses clients already.", where=target.service.name)
+        if refuse and _one(session, _OWNS, database) is not True:
+            raise UnavailableError(f"only the owner of {database} can make it refuse.", where=target.service.name)
+    return {"database": database, "cluster": cluster}
+
+
+def prepare(_context: Context) -> dict[str, Any]:
+    """Nothing more is needed."""
+    return {}
+
+
+def refuse(record: Record) -> None:
+    """Let no new client in, superusers included."""
+    _allow(record, allowed=False)
+
+
+def admit(record: Record) -> None:
+    """Let clients in again. Does nothing if the database is no more."""
+    _allow(record, allowed=True)
+
+
+def refuses(record: Record) -> bool:
+    """Whether no new client is let in. Raises ``UnavailableError`` if the dsn leads to another server by now."""
+    with postgresql.maintenance(record["dsn"], but=record["database"]) as session:
+        _same(session, record)
+        return _one(session, _ALLOWS, record["database"]) is False
+
+
+def terminate(record: Record) -> int:
+    """End the clients' sessions and see them go; returns how many."""
+    about = (record["database"], f"{postgresql.OURS}%")
+    with postgresql.maintenance(record["dsn"], but=record["database"]) as session:
+        found = session.execute(f"SELECT a.pid, pg_terminate_backend(a.pid) {_SESSIONS}", about).fetchall()
+        pids = [pid for pid, _ in found]
+        until = time.monotonic() + _ENDS_WITHIN_S
+        while _one(session, "SELECT count(*) FROM pg_stat_activity WHERE pid = ANY(%s)", pids):
+            if time.monotonic() > until:
+                raise UnavailableError("sessions did not end when told to.", where=record["dsn"])
+            time.sleep(0.02)
+    return len(pids)
+
+
+def tidy(_record: Record) -> None:
+    """Nothing else was made."""
+
+
+def _allow(record: Record, *, allowed: bool) -> None:
+    from psycopg import sql
+
+    with postgresql.maintenance(record["dsn"], but=record["database"]) as session:
+        _same(session, record)
+        if _one(session, _ALLOWS, record["database"]) is (not allowed):
+            command = sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS {}")
+            session.execute(command.format(sql.Identifier(record["database"]), sql.SQL("true" if allowed else "false")))
+
+
+def _same(session: psycopg.Connection, record: Record) -> None:
+    if _cluster(session) != record["cluster"]:
+        raise UnavailableError("leads to another server than then.", where=record["dsn"])
+
+
+def _cluster(session: psycopg.Connection) -> str:
+    """Unique to a server's data; a file copy of it aside."""
+    found = session.execute(_CLUSTER).fetchone()
+    assert found is not None
+    return str(found[0])
+
+
+def _one(session: psycopg.Connection, query: str, value: Any) -> Any:
+    found = session.execute(query, (value,)).fetchone()
+    return found[0] if found else None
