@@ -111,12 +111,12 @@ class Shelf:
 
 
 @contextmanager
-def shelves(*names: str) -> Iterator[list[Shelf]]:
-    """Services, each with the one before as its upstream."""
+def shelves(*names: str, chained: bool = True) -> Iterator[list[Shelf]]:
+    """Services, each with the one before as its upstream if ``chained``."""
     running: list[Shelf] = []
     try:
         for name in names:
-            running.append(Shelf(name, running[-1] if running else None))
+            running.append(Shelf(name, running[-1] if running and chained else None))
         for shelf in running:
             until(shelf.answers, what=f"{shelf.name} does not answer")
         yield running
