@@ -18,7 +18,7 @@ TRIES = int(os.environ.get("TRIES", "1"))
 EJECT_AFTER = int(os.environ.get("EJECT_AFTER", "0"))
 """Failures in a row after which a member gets no calls for a while; 0: never."""
 EJECT_S = float(os.environ.get("EJECT_S", "2"))
-TIMEOUT_S = float(os.environ.get("TIMEOUT_S", "0.6"))
+TIMEOUT_S = float(os.environ["TIMEOUT_S"])
 
 app = Flask(__name__)
 http = client()

@@ -14,7 +14,7 @@ RECOMMENDATIONS_URL = os.environ["RECOMMENDATIONS_URL"]
 
 app = Flask(__name__)
 http = client()
-database = Database(os.environ["DATABASE_URL"], workers=4)
+database = Database(os.environ["DATABASE_URL"], workers=8, answer_s=0.5)
 
 
 def items_of(customer: str) -> list[dict[str, int]]:
@@ -69,4 +69,4 @@ def unavailable(error: Exception) -> tuple[dict[str, str], int]:
 
 
 if __name__ == "__main__":
-    serve(app, threads=4)
+    serve(app, threads=8)

@@ -51,7 +51,7 @@ FLEET: tuple[Member, ...] = (
         "balancer.py",
         role="catalog-lb",
         health="/balancer/health",
-        settings={"MEMBERS": "catalog"},
+        settings={"MEMBERS": "catalog", "TIMEOUT_S": "0.7"},
     ),
     Member("catalog-1", "catalog", 2, "catalog.py", calls={"DATABASE_URL": "postgres", "REDIS_URL": "redis"}),
     Member("catalog-2", "catalog", 3, "catalog.py", calls={"DATABASE_URL": "postgres", "REDIS_URL": "redis"}),
@@ -75,7 +75,7 @@ FLEET: tuple[Member, ...] = (
         "balancer.py",
         role="payment-lb",
         health="/balancer/health",
-        settings={"MEMBERS": "payment", "TRIES": "2", "EJECT_AFTER": "2"},
+        settings={"MEMBERS": "payment", "TRIES": "2", "TIMEOUT_S": "0.45", "EJECT_AFTER": "2"},
     ),
     Member("payment-1", "payment", 7, "payment.py", calls={"DATABASE_URL": "postgres"}),
     Member("payment-2", "payment", 8, "payment.py", calls={"DATABASE_URL": "postgres"}),
@@ -86,7 +86,7 @@ FLEET: tuple[Member, ...] = (
         "inventory.py",
         calls={"DATABASE_URL": "postgres"},
         needs_database_first=True,
-        unhealthy_s=6,
+        unhealthy_s=8,
     ),
 )
 FIRST_EDGE_OFFSET = 20

@@ -9,6 +9,7 @@ import threading
 import time
 
 import redis
+from breaker import Breaker
 from flask import Flask
 from redis.backoff import NoBackoff
 from redis.retry import Retry
@@ -23,8 +24,9 @@ BESTSELLERS = [1, 2, 3]
 app = Flask(__name__)
 warm = threading.Event()
 cache = redis.Redis.from_url(
-    os.environ["REDIS_URL"], protocol=2, socket_timeout=0.2, socket_connect_timeout=0.2, retry=Retry(NoBackoff(), 1)
+    os.environ["REDIS_URL"], protocol=2, socket_timeout=0.1, socket_connect_timeout=0.1, retry=Retry(NoBackoff(), 1)
 )
+breaker = Breaker(failures=1, open_s=1.0)
 
 
 def ask_model(customer: str) -> list[int]:
@@ -34,13 +36,17 @@ def ask_model(customer: str) -> list[int]:
 
 def liked_by(customer: str) -> list[int]:
     """From the cache, else from the model. Without a cache the model would drown, so bestsellers must do."""
+    if not breaker.allows():
+        return BESTSELLERS
     try:
         found = cache.get(f"liked:{customer}")
+        breaker.report(good=True)
         if found is not None:
             return [int(item) for item in json.loads(found)]
         products = ask_model(customer)
         cache.set(f"liked:{customer}", json.dumps(products), ex=KEEP_S)
     except (redis.RedisError, ValueError):
+        breaker.report(good=False)
         return BESTSELLERS
     return products
 

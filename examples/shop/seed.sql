@@ -1,6 +1,3 @@
-CREATE TABLE categories (name text PRIMARY KEY);
-INSERT INTO categories VALUES ('kitchen'), ('garden'), ('workshop');
-
 CREATE TABLE products (id int PRIMARY KEY, name text NOT NULL, cents int NOT NULL);
 INSERT INTO products SELECT n, 'product ' || n, 500 + 10 * n FROM generate_series(1, 12) AS n;
 

@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 
 import fleet
+from sweeper import MARK
 
 HERE = Path(__file__).parent
 
@@ -103,7 +104,9 @@ class Postgres:
     def _call(self, program: str, *arguments: str) -> None:
         argv = [str(self._installed / "bin" / program), *arguments]
         as_user = {"user": self.user.pw_uid, "group": self.user.pw_gid, "extra_groups": ()} if self.user else {}
-        subprocess.run(argv, check=True, cwd=self.data, stdout=subprocess.DEVNULL, stdin=subprocess.DEVNULL, **as_user)
+        marked = os.environ | {MARK: str(self._run)}
+        null = subprocess.DEVNULL
+        subprocess.run(argv, check=True, env=marked, cwd=self.data, stdout=null, stdin=null, **as_user)
 
     def _may_enter(self, path: Path) -> bool:
         assert self.user

@@ -11,7 +11,6 @@ import os
 import pwd
 import random
 import re
-import shutil
 import signal
 import socket
 import subprocess
@@ -33,7 +32,7 @@ PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "PYTHONPATH", "VIRTUAL_
 class Shop:
     """One shop in one run directory."""
 
-    def __init__(self, run: Path, base: int, *, proxied: bool) -> None:
+    def __init__(self, run: Path, base: int, *, proxied: bool, keep: bool) -> None:
         self.run = run
         self.base = base
         self.proxied = proxied
@@ -41,6 +40,7 @@ class Shop:
         self._parent = os.getppid()
         self._inherited = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
         self._supervisor = Supervisor(run, changed=self._write_state)
+        self._sweeper = self._start_sweeper(keep=keep)
 
     def start(self) -> None:
         """Start all and wait until all are well. Raises ``RuntimeError`` naming those that are not."""
@@ -63,8 +63,11 @@ class Shop:
         return self._supervisor.keep(self._is_over)
 
     def stop(self) -> None:
-        """End every process."""
+        """End every process and remove what they left."""
         self._supervisor.stop()
+        assert self._sweeper.stdin
+        self._sweeper.stdin.close()
+        self._sweeper.wait()
 
     def end(self, *_: object) -> None:
         """Ask it to end; also a signal handler."""
@@ -72,6 +75,10 @@ class Shop:
 
     def _is_over(self) -> bool:
         return self.ending or os.getppid() != self._parent
+
+    def _start_sweeper(self, *, keep: bool) -> subprocess.Popen[bytes]:
+        argv = [sys.executable, str(HERE / "sweeper.py"), str(self.run), *(["--keep"] if keep else [])]
+        return subprocess.Popen(argv, env=self._inherited, cwd="/", stdin=subprocess.PIPE, start_new_session=True)
 
     def _start_members(self, *, needs_database_first: bool) -> None:
         for member in fleet.FLEET:
@@ -198,15 +205,13 @@ def main() -> int:
     except RuntimeError as error:
         print(f"The shop cannot start: {error}", file=sys.stderr)
         return 1
-    shop = Shop(run, base, proxied=not options.no_proxy)
+    shop = Shop(run, base, proxied=not options.no_proxy, keep=options.keep)
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, shop.end)
     try:
         return open_shop(shop)
     finally:
         shop.stop()
-        if not options.keep:
-            shutil.rmtree(run, ignore_errors=True)
 
 
 def open_shop(shop: Shop) -> int:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-import threading
-import time
 from typing import Any
 
 import urllib3
+from breaker import Breaker
 from flask import Flask
 from web import client, serve
 
@@ -17,36 +16,7 @@ INVENTORY_URL = os.environ["INVENTORY_URL"]
 
 app = Flask(__name__)
 http = client()
-
-
-class Breaker:
-    """Opens for ``open_s`` after ``failures`` failures in a row; then lets one call at a time try again."""
-
-    def __init__(self, failures: int = 3, open_s: float = 2.0) -> None:
-        self._limit = failures
-        self._open_s = open_s
-        self._failures = 0
-        self._closed_again_at = 0.0
-        self._lock = threading.Lock()
-
-    def allows(self) -> bool:
-        with self._lock:
-            now = time.monotonic()
-            if self._failures < self._limit:
-                return True
-            if now < self._closed_again_at:
-                return False
-            self._closed_again_at = now + self._open_s
-            return True
-
-    def report(self, *, good: bool) -> None:
-        with self._lock:
-            self._failures = 0 if good else self._failures + 1
-            if self._failures == self._limit:
-                self._closed_again_at = time.monotonic() + self._open_s
-
-
-breaker = Breaker()
+breaker = Breaker(failures=3, open_s=2.0)
 
 
 def from_catalog(path: str) -> Any:
@@ -73,7 +43,7 @@ def recommended(customer: str) -> list[int]:
 def stock_badge(product: int) -> str:
     """How many are left. A stock service that is down, failing or late only costs the badge."""
     try:
-        answer = http.request("GET", f"{INVENTORY_URL}/stock/{product}", timeout=0.5)
+        answer = http.request("GET", f"{INVENTORY_URL}/stock/{product}", timeout=0.3)
     except urllib3.exceptions.HTTPError:
         return "ask us"
     if answer.status >= 500:
@@ -84,11 +54,7 @@ def stock_badge(product: int) -> str:
 
 @app.get("/")
 def home() -> dict[str, Any]:
-    return {
-        "categories": from_catalog("/categories"),
-        "products": from_catalog("/products"),
-        "recommended": recommended("bob"),
-    }
+    return {"products": from_catalog("/products")["products"], "recommended": recommended("bob")}
 
 
 @app.get("/products/<int:product>")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import os
 import signal
 import subprocess
 import threading
@@ -14,11 +13,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-RESTART_DELAY_S = 0.5
-STOP_GRACE_S = 3.0
+from sweeper import MARK
+
+RESTART_DELAY_S = 0.3
+STOP_GRACE_S = 5.0
 PR_SET_PDEATHSIG = 1
-MARK = "SHOP_RUN_DIR"
-"""Environment variable that every process of one shop carries, whoever started it again."""
 
 
 @dataclass
@@ -108,19 +107,6 @@ class Supervisor:
                 except subprocess.TimeoutExpired:
                     task.process.kill()
                     task.process.wait()
-        self._end_adopted()
-
-    def _end_adopted(self) -> None:
-        """Processes of this shop that others started again (a chaos tool that crashed one, say) end with it too."""
-        wanted = f"{MARK}={self._run}".encode()
-        for entry in Path("/proc").iterdir():
-            if not entry.name.isdigit() or int(entry.name) == os.getpid():
-                continue
-            try:
-                if wanted in (entry / "environ").read_bytes().split(b"\0"):
-                    os.kill(int(entry.name), signal.SIGKILL)
-            except OSError:
-                continue  # gone, or not ours to read
 
     def _watch_health(self, until: Callable[[], bool]) -> None:
         while not until():
