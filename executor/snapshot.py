@@ -60,7 +60,7 @@ def _is_stopped(pid: int) -> bool:
 
 def _listeners() -> Iterator[str]:
     found = psutil.net_connections("tcp")
-    return (f"listener on TCP port {c.laddr.port}" for c in found if c.status == psutil.CONN_LISTEN)
+    return (f"listener on TCP port {c.laddr.port}" for c in found if c.status == psutil.CONN_LISTEN and c.laddr)
 
 
 def _nftables() -> Iterator[str]:

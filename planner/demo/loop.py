@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 
 from executor.safety.policy import Policy, approve_under, sign_policy
@@ -58,8 +59,13 @@ def sign(home: Home, session: Session) -> Approval:
     """
     if OPERATOR not in trusted_keys(home):
         create_key(home, OPERATOR)
+    now = SYSTEM_CLOCK.now()
     policy = Policy(
-        name=POLICY, systems=(session.system.name,), environments=(Environment.DEVELOPMENT,), fault_s_max=30
+        name=POLICY,
+        systems=(session.system.name,),
+        environments=(Environment.DEVELOPMENT,),
+        allowed_faults=("service.*", "network.*", "resource.*", "data.*"),
+        valid_until=now + timedelta(hours=1),
     )
     sign_policy(home, policy, OPERATOR)
-    return approve_under(home, session.plan, session.system, session.limits, POLICY, SYSTEM_CLOCK.now())
+    return approve_under(home, session.plan, session.system, session.limits, POLICY, now)
