@@ -1,0 +1,116 @@
+"""The Chroma index: documents by id, in one directory, embedded by our own function. Loaded only where it is needed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from chromadb.api.client import Client
+from chromadb.api.collection_configuration import CreateCollectionConfiguration
+from chromadb.api.types import Embeddable, EmbeddingFunction, Embeddings
+from chromadb.config import Settings
+from chromadb.utils.embedding_functions import register_embedding_function
+
+from knowledge.embedding import DIMENSIONS, NAME, VERSION, embed
+
+COLLECTION = "results"
+BATCH = 2000
+"""Chroma takes 5,461 at most at once."""
+_CONFIGURATION: CreateCollectionConfiguration = {
+    "hnsw": {"space": "cosine", "ef_construction": 200, "ef_search": 200},
+}
+"""Twice the library's default breadth: recall matters more here than the half millisecond."""
+
+
+@register_embedding_function
+class HashEmbedding(EmbeddingFunction[Embeddable]):
+    """``knowledge.embedding`` as Chroma wants it. Chroma's own default would download a model."""
+
+    def __init__(self) -> None:
+        pass
+
+    def __call__(self, input: Embeddable) -> Embeddings:  # noqa: A002 -- the name is checked by Chroma
+        """One vector for each text; there are no images here."""
+        return list(embed([str(text) for text in input]))
+
+    @staticmethod
+    def name() -> str:
+        """Kept in the collection; a collection of another function is refused."""
+        return NAME
+
+    def default_space(self) -> Any:
+        """Cosine: all vectors have length 1."""
+        return "cosine"
+
+    @staticmethod
+    def build_from_config(config: dict[str, Any]) -> HashEmbedding:
+        """Raises ``ValueError`` for another version of the embedding."""
+        HashEmbedding.validate_config(config)
+        return HashEmbedding()
+
+    def get_config(self) -> dict[str, Any]:
+        """What must be the same for vectors to be comparable."""
+        return {"version": VERSION, "dimensions": DIMENSIONS}
+
+    @staticmethod
+    def validate_config(config: dict[str, Any]) -> None:
+        """Raises ``ValueError`` for another version of the embedding."""
+        if config != {"version": VERSION, "dimensions": DIMENSIONS}:
+            raise ValueError(f"these vectors were made by another embedding: {config}")
+
+
+class Vectors:
+    """An open index. One process may have a directory open, and only once; the caller sees to that.
+
+    Any error of Chroma's, a panic of its native part included, is passed on as it is: the index is then worth nothing.
+    """
+
+    def __init__(self, path: Path) -> None:
+        settings = Settings(
+            _env_file=None,  # a .env that lies around must not redirect it
+            chroma_api_impl="chromadb.api.rust.RustBindingsAPI",
+            chroma_otel_collection_endpoint="",
+            anonymized_telemetry=False,
+            is_persistent=True,
+            persist_directory=str(path),
+        )
+        self._client = Client(settings=settings)
+        try:
+            self._collection = self._client.get_or_create_collection(
+                COLLECTION, embedding_function=HashEmbedding(), configuration=_CONFIGURATION
+            )
+        except BaseException:
+            self._client.close()
+            raise
+
+    def ids(self) -> set[str]:
+        """All that are in it."""
+        return set(self._collection.get(include=[])["ids"])
+
+    def add(self, documents: Sequence[tuple[str, str]]) -> None:
+        """Add (id, text) pairs; what is there already is replaced. Durable on return."""
+        for start in range(0, len(documents), BATCH):
+            part = documents[start : start + BATCH]
+            self._collection.upsert(ids=[name for name, _ in part], documents=[text for _, text in part])
+
+    def remove(self, ids: Sequence[str]) -> None:
+        """Take these out."""
+        for start in range(0, len(ids), BATCH):
+            self._collection.delete(ids=list(ids[start : start + BATCH]))
+
+    def nearest(self, texts: Sequence[str], k: int) -> list[list[tuple[str, float]]]:
+        """For each text up to ``k`` (id, closeness) pairs, closest first; closeness is the cosine, 0 if negative."""
+        count = min(k, self._collection.count())
+        if not count or not texts:
+            return [[] for _ in texts]
+        found = self._collection.query(query_texts=list(texts), n_results=count, include=["distances"])
+        distances = found["distances"] or []
+        return [
+            [(name, max(0.0, min(1.0, 1 - distance))) for name, distance in zip(names, far, strict=True)]
+            for names, far in zip(found["ids"], distances, strict=True)
+        ]
+
+    def close(self) -> None:
+        """Give files and threads back. Idempotent."""
+        self._client.close()
