@@ -6,14 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from executor.model.criteria import Criterion
-from executor.model.faults import FaultSpec
+from executor.model.faults import Fault
 from executor.model.plan import InstanceTarget, Target
 from executor.model.probe import Check
 from executor.model.system import Service, System
 from executor.model.vocabulary import Weakness
-from planner import words
+from knowledge.fault_types import FaultType, fault_type
 from planner.recipes import paths
-from planner.recipes.manner import Manner, manner
 
 
 @dataclass(frozen=True)
@@ -23,19 +22,21 @@ class Case:
     system: System
     weakness: Weakness
     place: str
-    fault: FaultSpec
+    fault: Fault
     target: Target
 
     @property
-    def manner(self) -> Manner:
+    def type(self) -> FaultType:
         """What callers see of the fault."""
-        return manner(self.fault)
+        return fault_type(self.fault)
 
     @property
     def edge(self) -> paths.Edge | None:
         """The place as an edge that the system has; ``None`` if it is a service, or unknown."""
         caller, _, callee = self.place.partition("->")
-        return next(((d.caller, d.callee) for d in self.system.dependencies if (d.caller, d.callee) == (caller, callee)), None)
+        return next(
+            ((d.caller, d.callee) for d in self.system.dependencies if (d.caller, d.callee) == (caller, callee)), None
+        )
 
     @property
     def service(self) -> Service | None:
@@ -51,12 +52,6 @@ class Case:
     def whole(self) -> bool:
         """Whether no instance of a struck service is left to answer."""
         return paths.struck_whole(self.target, self.system)
-
-    @property
-    def fault_words(self) -> str:
-        """What happens, for statements."""
-        where = words.target(self.target)
-        return f"{where}: {words.fault(self.fault)}"
 
     def witnesses(self) -> tuple[Check, ...]:
         """Checks whose failing speaks of this place's edge alone; none if the place is no edge or is not struck."""

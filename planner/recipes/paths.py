@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from executor.model.plan import EdgeTarget, GroupsTarget, InstanceTarget, Target
 from executor.model.probe import Check
 from executor.model.system import System
+from executor.model.vocabulary import ServiceKind
 
 Edge = tuple[str, str]
 """(caller, callee)."""
@@ -77,9 +78,15 @@ def witnesses(edge: Edge, target: Target, system: System) -> tuple[Check, ...]:
     )
 
 
-def soft(checks: Iterable[Check], callee: str) -> tuple[Check, ...]:
-    """Those that by their owner's word should work without the callee."""
-    return tuple(check for check in checks if check.needs is not None and callee not in check.needs)
+def soft(checks: Iterable[Check], callee: str, system: System) -> tuple[Check, ...]:
+    """Those that by their owner's word should work without the callee.
+
+    Whatever needs a service needs the load balancer before it, named or not.
+    """
+    needed = {callee}
+    if system.service(callee).kind is ServiceKind.LOAD_BALANCER:
+        needed.update(edge.callee for edge in system.dependencies if edge.caller == callee)
+    return tuple(check for check in checks if check.needs is not None and not needed & set(check.needs))
 
 
 def best(checks: Iterable[Check], service: str, most: int = 4) -> tuple[Check, ...]:

@@ -1,0 +1,161 @@
+"""From proposals to experiments: equal faults on equal targets become one, bearing on several hypotheses.
+
+Pure and deterministic: equal input gives byte-identical experiments, in the order of their ids.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from executor.model.plan import Action, Experiment, Hypothesis
+from executor.model.system import System
+from executor.safety.limits import Limits
+from experts.allowed import place_wanted, why_not
+from experts.brief import Brief
+from experts.past import at_place
+from experts.proposal import Critique, Proposal
+from planner import naming, words
+from planner.opinions import Opinions
+from planner.recipes.case import Case, Judging, Unfit
+from planner.recipes.table import judging
+from planner.watch import abort_conditions, checks_for, signals_for
+
+RECOVERY_MIN_S = 4.0
+PAST_CITED = 3
+PLACES_SHOWN = 4
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """Candidate experiments, and in words what did not become one."""
+
+    experiments: tuple[Experiment, ...]
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Part:
+    """One hypothesis of an experiment: the proposals behind it, and how it is judged."""
+
+    proposals: tuple[Proposal, ...]
+    judging: Judging
+
+    @property
+    def first(self) -> Proposal:
+        return self.proposals[0]
+
+
+def compile_candidates(
+    proposals: Sequence[Proposal],
+    critiques: Sequence[Critique],
+    brief: Brief,
+    *,
+    limits: Limits,
+    weights: Mapping[str, float],
+) -> Compiled:
+    """Every experiment that the proposals give, each with its pooled predictions; vetoed and unfit ones are notes."""
+    ordered = sorted(proposals, key=lambda p: (p.expert, p.weakness, p.place, p.model_dump_json()))
+    opinions = Opinions(ordered, critiques, weights)
+    unfit: dict[tuple[str, str], dict[str, None]] = {}
+    parts: dict[str, dict[str, _Part]] = {}
+    for proposal in ordered:
+        experiment = naming.experiment_id(proposal.fault, proposal.target)
+        hypothesis = naming.hypothesis_id(proposal.weakness, proposal.place, proposal.fault, proposal.target)
+        reason = _refused(proposal, brief, opinions)
+        found = Unfit(reason) if reason else judging(_case(proposal, brief.system))
+        if isinstance(found, Judging) and found.fault_s > limits.fault_s_max:
+            found = Unfit(f"it needs {found.fault_s:g} s of fault, and the limit is {limits.fault_s_max:g} s")
+        if isinstance(found, Unfit):
+            unfit.setdefault((words.named(proposal.weakness), found.reason), {})[proposal.place] = None
+            continue
+        group = parts.setdefault(experiment, {})
+        behind = group[hypothesis].proposals if hypothesis in group else ()
+        group[hypothesis] = _Part((*behind, proposal), found)
+    experiments = tuple(_experiment(name, parts[name], brief, opinions) for name in sorted(parts))
+    return Compiled(experiments, _notes(unfit, parts))
+
+
+def _case(proposal: Proposal, system: System) -> Case:
+    return Case(system, proposal.weakness, proposal.place, proposal.fault, proposal.target)
+
+
+def _refused(proposal: Proposal, brief: Brief, opinions: Opinions) -> str:
+    """Why a proposal goes no further, before anybody asks how it would be judged; empty: it does."""
+    wanted = brief.constraints.weaknesses
+    if wanted and proposal.weakness not in wanted:
+        return "it was not asked for"
+    if not place_wanted(proposal.place, brief):
+        return "the place was not asked for"
+    veto = opinions.veto(proposal)
+    return f"vetoed by the safety officer: {veto}" if veto else why_not(proposal.fault, proposal.target, brief)
+
+
+def _notes(
+    unfit: Mapping[tuple[str, str], Mapping[str, None]], parts: Mapping[str, Mapping[str, _Part]]
+) -> tuple[str, ...]:
+    """One line for each reason, with the places that no experiment tries in another way."""
+    tried = {(words.named(p.first.weakness), p.first.place) for group in parts.values() for p in group.values()}
+    lines = []
+    for (weakness, reason), places in sorted(unfit.items()):
+        left = [place for place in sorted(places) if (weakness, place) not in tried]
+        if left:
+            shown = ", ".join(left[:PLACES_SHOWN]) + (
+                f" and {more} more" if (more := len(left) - PLACES_SHOWN) > 0 else ""
+            )
+            lines.append(f"{weakness} at {shown} is not tried: {reason}")
+    return tuple(lines)
+
+
+def _experiment(name: str, parts: Mapping[str, _Part], brief: Brief, opinions: Opinions) -> Experiment:
+    first = next(iter(parts.values())).first
+    fault, target, system = first.fault, first.target, brief.system
+    judgings = [part.judging for part in parts.values()]
+    fault_s = max(j.fault_s for j in judgings)
+    checks = checks_for((c for j in judgings for c in j.checks), target, system)
+    judged = [c for j in judgings for criterion in j.criteria for c in getattr(criterion, "checks", ())]
+    where = words.target(target)
+    return Experiment(
+        id=name,
+        title=_cut(f"{where[0].upper()}{where[1:]}: {words.fault(fault)}", 400),
+        rationale=_rationale(parts, brief, opinions),
+        proposed_by=tuple(sorted({p.expert for part in parts.values() for p in part.proposals})),
+        hypotheses=tuple(_hypothesis(key, parts[key], opinions) for key in sorted(parts)),
+        checks=checks,
+        signals=signals_for((s for j in judgings for s in j.signals), target, system),
+        actions=(Action(id=f"{name}-act", fault=fault, target=target, duration_s=fault_s),),
+        abort_conditions=abort_conditions(checks, judged, target, fault_s, system),
+        baseline_s=max(j.baseline_s for j in judgings),
+        recovery_deadline_s=max(RECOVERY_MIN_S, *(j.recovery_s for j in judgings)),
+    )
+
+
+def _hypothesis(name: str, part: _Part, opinions: Opinions) -> Hypothesis:
+    remedies = dict.fromkeys(p.remedy for p in part.proposals if p.remedy)
+    return Hypothesis(
+        id=name,
+        weakness=part.first.weakness,
+        place=part.first.place,
+        statement=_cut(part.judging.statement, 400),
+        criteria=part.judging.criteria,
+        exercised_by=part.judging.exercised_by,
+        prediction=opinions.prediction(part.first),
+        remedy=_cut(" ".join(remedies), 4000),
+    )
+
+
+def _rationale(parts: Mapping[str, _Part], brief: Brief, opinions: Opinions) -> str:
+    """What the experts said for it, what critics said, and which earlier runs bear on it."""
+    said: dict[str, None] = {}
+    for part in parts.values():
+        said.update(dict.fromkeys(p.rationale for p in part.proposals))
+        said.update(dict.fromkeys(c for p in part.proposals for c in opinions.concerns(p)))
+        for past in at_place(brief, part.first.weakness, part.first.place)[-PAST_CITED:]:
+            said[f"{words.named(past.weakness)} at {past.place}: {past.verdict} in {past.run} under {past.fault}."] = (
+                None
+            )
+    return _cut(" ".join(said), 4000)
+
+
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else text[: most - 1] + "…"

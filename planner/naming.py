@@ -1,0 +1,38 @@
+"""Stable ids: the same fault on the same target always has the same name, in this plan and the next."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from executor.model.digest import digest
+from executor.model.faults import Fault
+from executor.model.plan import EdgeTarget, InstanceTarget, Target
+from executor.model.vocabulary import Weakness
+
+_SLUG_MAX = 46
+
+
+def experiment_id(fault: Fault, target: Target) -> str:
+    """For instance ``latency-storefront-recommendations-1a2b3c4d``."""
+    return _id(f"{fault.kind.rpartition('.')[2]} {_where(target)}", _parts(fault, target))
+
+
+def hypothesis_id(weakness: Weakness, place: str, fault: Fault, target: Target) -> str:
+    """For instance ``missing-timeout-storefront-recommendations-5e6f7a8b``."""
+    return _id(f"{weakness.value} {place}", {"weakness": weakness.value, "place": place, **_parts(fault, target)})
+
+
+def _parts(fault: Fault, target: Target) -> dict[str, Any]:
+    return {"fault": fault.model_dump(mode="json"), "target": target.model_dump(mode="json")}
+
+
+def _where(target: Target) -> str:
+    if isinstance(target, EdgeTarget):
+        return f"{target.caller} {target.callee}"
+    return target.service if isinstance(target, InstanceTarget) else " ".join((*target.a, *target.b))
+
+
+def _id(words: str, content: dict[str, Any]) -> str:
+    slug = re.sub(r"[^a-z0-9]+", "-", words.lower()).strip("-")[:_SLUG_MAX].strip("-")
+    return f"{slug}-{digest(content)[7:15]}"

@@ -1,0 +1,48 @@
+"""From a weakness to its recipe; and what cannot be judged yet, with why not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from executor.model.vocabulary import Weakness
+from planner.recipes import calls, dependencies, detection, recovery, redundancy, stores, waiting
+from planner.recipes.case import Case, Judging, Recipe, Unfit
+
+RECIPES: Mapping[Weakness, Recipe] = MappingProxyType(
+    {
+        Weakness.SINGLE_POINT_OF_FAILURE: redundancy.single_point_of_failure,
+        Weakness.HARD_DEPENDENCY: dependencies.hard_dependency,
+        Weakness.MISSING_TIMEOUT: waiting.missing_timeout,
+        Weakness.MISSING_RETRY: calls.missing_retry,
+        Weakness.RETRY_STORM: calls.retry_storm,
+        Weakness.MISSING_CIRCUIT_BREAKER: calls.missing_circuit_breaker,
+        Weakness.MISSING_BULKHEAD: waiting.missing_bulkhead,
+        Weakness.POOL_EXHAUSTION: stores.pool_exhaustion,
+        Weakness.COLD_CACHE_OVERLOAD: stores.cold_cache_overload,
+        Weakness.SLOW_OR_MISSING_RECOVERY: recovery.slow_or_missing_recovery,
+        Weakness.DOES_NOT_RECONNECT: recovery.does_not_reconnect,
+        Weakness.DETECTION_BLIND_SPOT: detection.detection_blind_spot,
+        Weakness.LOAD_BALANCER_KEEPS_DEAD_MEMBER: redundancy.load_balancer_keeps_dead_member,
+        Weakness.NO_GRACEFUL_DEGRADATION: dependencies.no_graceful_degradation,
+    }
+)
+
+LEFT_OUT: Mapping[Weakness, str] = MappingProxyType(
+    {
+        Weakness.TIMEOUT_INVERSION: "its criterion is conditional (the callee copes, its caller does not), which no "
+        "criterion expresses yet",
+        Weakness.INCONSISTENT_AFTER_CRASH: "it takes consistency checks over the data, which no criterion has yet",
+        Weakness.UNUSABLE_BACKUP: "it takes a restore drill, which is no fault yet",
+        Weakness.STALE_CREDENTIALS: "it takes rotating credentials, which is no fault yet",
+        Weakness.STALE_NAME_RESOLUTION: "it takes changing an address, which is no fault yet",
+        Weakness.RESOURCE_LEAK_UNDER_FAILURE: "it takes resource figures over many trials, which are not measured yet",
+        Weakness.CAPACITY_CLIFF: "it takes a load generator, which is not there yet",
+    }
+)
+
+
+def judging(case: Case) -> Judging | Unfit:
+    """How to judge the case, or why that cannot be done."""
+    recipe = RECIPES.get(case.weakness)
+    return Unfit(LEFT_OUT[case.weakness]) if recipe is None else recipe(case)

@@ -1,0 +1,82 @@
+"""What happens to those who wait: missing timeouts, and missing walls between what waits and what does not."""
+
+from __future__ import annotations
+
+from executor.model.criteria import BoundedLatency, SteadyState
+from executor.model.probe import Check
+from planner.recipes.case import Case, Judging, Unfit
+from planner.recipes.manner import WAITING, delay_ms
+from planner.recipes.paths import best, exercises, names, struck_edges
+
+PATIENCE_MS = 2000.0
+"""Longer than this nobody should be kept waiting, and a caller with a time-out and one more try does not."""
+DELAY_MS_MIN = 1500.0
+"""A shorter delay cannot be told from an ordinary time-out with a retry."""
+ANSWERS_MIN = 8
+"""The judge wants at least so many answers."""
+FILL_S = 2.0
+"""Time for what is slow to use up the threads or connections of its caller."""
+
+
+def missing_timeout(case: Case) -> Judging | Unfit:
+    """Whoever calls gives up in bounded time although the callee does not answer, or answers much later."""
+    if case.type not in WAITING:
+        return Unfit("it takes a fault that makes calls wait")
+    if case.edge is None:
+        return Unfit("it is judged at an edge, caller->callee")
+    if not case.whole:
+        return Unfit("another instance of it would still answer")
+    late_ms = delay_ms(case.fault)
+    if late_ms < DELAY_MS_MIN:
+        return Unfit(f"a delay below {DELAY_MS_MIN:g} ms cannot be told from an ordinary time-out")
+    limit_ms = min(PATIENCE_MS, 0.8 * late_ms)
+    caller, callee = case.edge
+    patient = [check for check in case.witnesses() if check.probe.timeout_ms > limit_ms]
+    chosen = best(patient, caller)
+    if not chosen:
+        return Unfit(f"no operation exercises {caller}->{callee} and is asked patiently enough to see {limit_ms:g} ms")
+    return Judging(
+        statement=f"{caller} gives up on {callee} in time: answers come within {limit_ms / 1000:g} s, well or not",
+        criteria=(BoundedLatency(checks=names(chosen), limit_ms=limit_ms),),
+        exercised_by=(case.edge,),
+        fault_s=max(5.0, limit_ms / 1000 + _seconds(ANSWERS_MIN + 4, chosen)),
+    )
+
+
+def missing_bulkhead(case: Case) -> Judging | Unfit:
+    """Operations of the caller that do not use the callee keep working while those that do are waiting."""
+    if case.type not in WAITING:
+        return Unfit("it takes a fault that makes calls wait")
+    if case.edge is None:
+        return Unfit("it is judged at an edge, caller->callee")
+    if not case.whole:
+        return Unfit("another instance of it would still answer")
+    caller, callee = case.edge
+    struck = struck_edges(case.target, case.system)
+    apart = [
+        check
+        for check in case.system.service(caller).operations
+        if check.exercises is not None and not any(exercises(check, edge, case.system) for edge in struck)
+    ]
+    pressing = best((c for c in case.witnesses() if c not in apart), caller)
+    if not apart or not pressing:
+        return Unfit(f"{caller} has no two operations of which one uses {callee} and one is seen not to")
+    chosen = best(apart, caller)
+    return Judging(
+        statement=f"{caller} serves {', '.join(names(chosen))} as ever while its calls to {callee} wait",
+        criteria=tuple(
+            SteadyState(checks=(check.id,), after_s=FILL_S, latency_ms_max=_promised_ms(check)) for check in chosen
+        ),
+        drivers=names(pressing),
+        exercised_by=(case.edge,),
+        fault_s=FILL_S + max(4.0, _seconds(ANSWERS_MIN + 12, chosen)),
+    )
+
+
+def _promised_ms(check: Check) -> float | None:
+    """Twice what users were promised, and never below a second: a busy host alone must not look like starvation."""
+    return None if check.slo.latency_ms_max is None else max(1000.0, 2 * check.slo.latency_ms_max)
+
+
+def _seconds(answers: int, checks: tuple[Check, ...]) -> float:
+    return round(answers / min(check.rate_hz for check in checks), 1)

@@ -1,0 +1,125 @@
+"""What an experiment is worth: what it should teach, what it risks, and what it costs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from executor.model.plan import Experiment, Hypothesis
+from executor.model.system import System
+from executor.model.vocabulary import Verdict, Weakness
+from experts.brief import Brief
+from experts.past import at_place
+from knowledge.fault_types import fault_type
+from knowledge.sensitivity import information_gain, sensitivity
+from planner.recipes.paths import checks_of
+
+Place = tuple[Weakness, str]
+"""A weakness at a place."""
+Seen = Mapping[Place, frozenset[str]]
+"""Types of fault under which a plan has it tried already."""
+
+FOUND_WORTH = 0.5
+"""A weakness shown is mended; one ruled out only reassures. So P(breaks) counts for so many bits besides."""
+CRITICALITY_WEIGHT = (0.25, 0.5, 0.75, 1.0)
+"""By the criticality (0–3) of those who would be hurt."""
+TRIED_WEIGHT = 0.3
+"""What is left to learn where the same type of fault has already given a verdict here."""
+SETTLE_S = 2.5
+"""Usual time until all is steady again, and until the next experiment begins."""
+
+_STICKY: Mapping[str, float] = {
+    "service.crash": 0.3,
+    "service.stop": 0.3,
+    "service.hang": 0.2,
+    "service.slowdown": 0.15,
+    "network.partition": 0.15,
+    "resource.cpu": 0.2,
+    "resource.memory": 0.3,
+    "resource.connections": 0.1,
+    "data.cache_flush": 0.2,
+    "data.lock": 0.2,
+    "data.connection_failure": 0.25,
+}
+_STICKY_OTHERWISE = 0.05
+
+
+@dataclass(frozen=True)
+class Worth:
+    """Three figures that do not add up to one: more of the first, less of the others is better."""
+
+    value: float
+    """Expected bits about weaknesses, weighted by criticality, plus the worth of what is found."""
+    risk: float
+    """P(something breaks) × how critical what breaks is, plus how hard the fault is to undo; 0 to 2."""
+    seconds: float
+    """Expected length."""
+
+    @property
+    def rate(self) -> float:
+        """Value for a second, less for a risky one."""
+        return self.value / (self.seconds * (1 + self.risk))
+
+
+def worth(experiment: Experiment, brief: Brief, seen: Seen) -> Worth:
+    """Judge one experiment, given what the plan so far already tries."""
+    return Worth(
+        value=sum(_value(h, experiment, brief, seen) for h in experiment.hypotheses),
+        risk=_risk(experiment, brief.system),
+        seconds=seconds(experiment),
+    )
+
+
+def seconds(experiment: Experiment) -> float:
+    """How long it should take, recovery as usual and not as at worst."""
+    settle_s = min(experiment.recovery_deadline_s, SETTLE_S)
+    return experiment.trials * (experiment.baseline_s + experiment.fault_s + settle_s)
+
+
+def types(experiment: Experiment) -> frozenset[str]:
+    """The types of its faults."""
+    return frozenset(fault_type(action.fault).value for action in experiment.actions)
+
+
+def stickiness(experiment: Experiment) -> float:
+    """How hard its faults are to undo, 0 to 1: a rule in a proxy goes at once, a dead process has to start."""
+    return max(_STICKY.get(action.fault.kind, _STICKY_OTHERWISE) for action in experiment.actions)
+
+
+def present(hypothesis: Hypothesis, experiment: Experiment, brief: Brief) -> float:
+    """P(present): what is believed, or what the experts' prediction says of it."""
+    for known in brief.beliefs:
+        if (known.weakness, known.place) == (hypothesis.weakness, hypothesis.place) and known.runs:
+            return known.probability
+    seen = sensitivity(hypothesis.weakness, types(experiment))
+    return min(0.99, hypothesis.prediction.probability_breaks / max(seen, 0.05))
+
+
+def _value(hypothesis: Hypothesis, experiment: Experiment, brief: Brief, seen: Seen) -> float:
+    weakness, place, fault_types = hypothesis.weakness, hypothesis.place, types(experiment)
+    before = seen.get((weakness, place), frozenset())
+    probability = present(hypothesis, experiment, brief)
+    gain = information_gain(probability, weakness, before | fault_types)
+    if before:
+        gain -= information_gain(probability, weakness, before)
+    past = [row for row in at_place(brief, weakness, place) if row.verdict in (Verdict.HOLDS, Verdict.BREAKS)]
+    kinds = {action.fault.kind for action in experiment.actions}
+    if any(row.fault.split(" ", 1)[0] in kinds for row in past):
+        gain *= TRIED_WEIGHT
+    if not before and all(row.verdict is Verdict.HOLDS for row in past):
+        gain += FOUND_WORTH * hypothesis.prediction.probability_breaks * (TRIED_WEIGHT if past else 1.0)
+    return max(0.0, gain) * CRITICALITY_WEIGHT[_criticality(hypothesis, brief.system)]
+
+
+def _criticality(hypothesis: Hypothesis, system: System) -> int:
+    judged = {name for criterion in hypothesis.criteria for name in getattr(criterion, "checks", ())}
+    services = {check.service for check in checks_of(system) if check.id in judged} or hypothesis.place.split("->")[:1]
+    return max((service.criticality for service in system.services if service.name in services), default=1)
+
+
+def _risk(experiment: Experiment, system: System) -> float:
+    holds = 1.0
+    for hypothesis in experiment.hypotheses:
+        holds *= 1 - hypothesis.prediction.probability_breaks
+    worst = max(_criticality(hypothesis, system) for hypothesis in experiment.hypotheses)
+    return (1 - holds) * worst / 3 + stickiness(experiment)
