@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test check format lint types imports schemas lock clean
+.PHONY: demo test check format lint types imports smoke schemas lock clean
 
 demo: .venv/ready
 	$(BIN)/murphy demo $(DEMO)
@@ -11,7 +11,7 @@ test: .venv/ready
 	$(BIN)/pytest $(PYTEST)
 
 # All that .ci/run runs.
-check: lint types imports test
+check: lint types imports test smoke
 
 format: .venv/ready
 	$(BIN)/ruff format .
@@ -26,6 +26,10 @@ types: .venv/ready
 
 imports: .venv/ready
 	$(BIN)/lint-imports
+
+# The demo with few experiments and without what earlier ones learned.
+smoke: .venv/ready
+	$(BIN)/murphy demo --forget --home .murphy/smoke --output .murphy/smoke.html --experiments 3 --seconds 45
 
 # Writes the golden JSON Schemas anew after a wanted change of the contract.
 schemas: .venv/ready

@@ -6,20 +6,19 @@ from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
-from executor.safety.policy import Policy, approve_under, sign_policy
-from executor.safety.signing import create_key
-from executor.safety.trust import trusted_keys
-from experts.roster import from_environment
-from knowledge.topology.exercise import observe_exercises
-
 from executor.clock import SYSTEM_CLOCK
 from executor.home import Home
 from executor.model.approval import Approval
 from executor.model.system import System
 from executor.model.vocabulary import Environment
 from executor.safety.limits import Limits
+from executor.safety.policy import Policy, approve_under, sign_policy
+from executor.safety.signing import create_key
+from executor.safety.trust import trusted_keys
 from experts.brief import Constraints
+from experts.roster import from_environment
 from knowledge.topology.annotations import annotate, load_annotations
+from knowledge.topology.exercise import observe_exercises
 from knowledge.topology.live import Scope, discover
 from planner.session import Session
 
