@@ -1,0 +1,234 @@
+"""Right before a run: everything asked again, now, of real processes."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from executor.audit import entries
+from executor.clock import own_ticks, start_ticks
+from executor.errors import InputError, MurphyError, SafetyRefusalError, UnavailableError
+from executor.faults.behaviour import EdgeTargets, ProcessTarget
+from executor.home import Home
+from executor.journal import Journal, Reach
+from executor.model.digest import digest
+from executor.model.plan import Plan
+from executor.model.system import ProcessInstance, Service, System
+from executor.safety.approval import make_grant
+from executor.safety.halt import halt, resume
+from executor.safety.limits import Limits
+from executor.safety.preflight import Ready, preflight
+from executor.safety.signing import create_key, sign_grant
+from tests.executor.safety.conftest import Server
+from tests.executor.safety.examples import edge, hang, plan, service, slow, system
+
+NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
+LIMITS = Limits()
+
+
+class Able:
+    """Stands for a fault's behaviour that can do what it is asked, or says why not."""
+
+    def __init__(self, why: str | None = None) -> None:
+        self.why = why
+        self.asked: list[object] = []
+
+    def unsupported(self, _: object, target: object) -> str | None:
+        self.asked.append(target)
+        return self.why
+
+
+@dataclass
+class Desk:
+    """A home, a journal, and a system of which one service really runs."""
+
+    home: Home
+    journal: Journal
+    server: Server
+    system: System
+
+    def approve(self, of: Plan, limits: Limits = LIMITS):  # type: ignore[no-untyped-def]
+        grant = make_grant(of, limits, approver="alice", basis="person", valid_s=3600, now=NOW)
+        return sign_grant(self.home, "alice", grant)
+
+    def ask(self, of: Plan, **more: Any) -> Ready:
+        usual: dict[str, Any] = {"system": self.system, "limits": LIMITS, "now": NOW, "behaviour": lambda _: Able()}
+        approval = more.pop("approval", None) or self.approve(of, more.get("limits", LIMITS))
+        return preflight(of, approval, home=self.home, journal=self.journal, **{**usual, **more})
+
+
+def _system(*instances: ProcessInstance) -> System:
+    web = Service(name="web", instances=instances)
+    return system(web, service("back"), edges=[edge("web", "back")])
+
+
+@pytest.fixture
+def desk(tmp_path: Path, serve: Callable[[], Server]) -> Iterator[Desk]:
+    home = Home.open(tmp_path / "home")
+    create_key(home, "alice")
+    journal = Journal(home.journal)
+    server = serve()
+    yield Desk(home, journal, server, _system(ProcessInstance(id="web-1", port=server.port)))
+    journal.close()
+
+
+def test_what_may_begin_is_resolved_to_processes(desk: Desk) -> None:
+    of = plan(desk.system, hang("web"), slow("web", "back"))
+    able = Able()
+    ready = desk.ask(of, behaviour=lambda _: able)
+    assert ready.reach == Reach(1, 1, 1, ("web-1", "web->back"))
+    pid = desk.server.process.pid
+    (process,) = ready.targets["hang-web"]
+    assert isinstance(process, ProcessTarget)
+    assert (process.instance, process.pid, process.start_ticks) == ("web-1", pid, start_ticks(pid))
+    (edges,) = ready.targets["slow-web-back"]
+    assert isinstance(edges, EdgeTargets)
+    assert [target.pid for target in edges.callers["web"]] == [pid]
+    assert able.asked == [process, edges]
+    assert ready.hosts == {"127.0.0.1"}
+
+
+def test_the_real_faults_are_asked_whether_they_can(desk: Desk) -> None:
+    from executor.faults.registry import behaviour
+
+    assert desk.ask(plan(desk.system, hang("web")), behaviour=behaviour).targets["hang-web"]
+
+
+def test_it_writes_that_it_was_asked_and_consumes_nothing(desk: Desk) -> None:
+    of = plan(desk.system, hang("web"))
+    approval = desk.approve(of)
+    desk.ask(of, approval=approval)
+    desk.ask(of, approval=approval)
+    (first, _) = [entry for entry in entries(desk.home) if entry.who == "preflight"]
+    assert first.detail == {"plan": digest(of), "nonce": approval.grant.nonce}
+    assert desk.journal.consumed(approval.grant.nonce) is None
+    assert desk.journal.running() == []
+
+
+def refused(desk: Desk, of: Plan, kind: type[MurphyError] = SafetyRefusalError, **more: Any) -> str:
+    with pytest.raises(kind) as caught:
+        desk.ask(of, **more)
+    assert desk.journal.pending() == []
+    assert desk.journal.running() == []
+    return str(caught.value)
+
+
+def test_nothing_begins_while_halted(desk: Desk) -> None:
+    of = plan(desk.system, hang("web"))
+    halt(desk.home, "smoke in the room", by="alice")
+    message = refused(desk, of)
+    assert message.startswith("refused by halt: alice halted everything (smoke in the room, ")
+    assert message.endswith("and the limit is no run until it is resumed. murphy resume lowers the flag.")
+    resume(desk.home)
+    desk.ask(of)
+
+
+def test_an_unreadable_halt_flag_halts(desk: Desk) -> None:
+    desk.home.halt_file.write_text("")
+    assert refused(desk, plan(desk.system, hang("web"))).startswith("refused by halt")
+
+
+def test_an_approval_is_good_once(desk: Desk) -> None:
+    of = plan(desk.system, hang("web"))
+    approval = desk.approve(of)
+    row: dict[str, Any] = {"plan_digest": digest(of), "environment": "development", "reach": Reach(1, 1, 1, ("web-1",))}
+    desk.journal.admit("run-1", nonce=approval.grant.nonce, check=lambda _: None, detail={}, **row)
+    desk.journal.finish("run-1", "completed")
+    assert refused(desk, of, approval=approval) == (
+        "refused by single use: the approval was used by run-1, and the limit is one run. Approve the plan again."
+    )
+
+
+def test_the_approval_is_verified(desk: Desk) -> None:
+    of = plan(desk.system, hang("web"))
+    approval = desk.approve(of)
+    assert "approved plan" in refused(desk, Plan(**{**dict(of), "seed": 1}), approval=approval)
+    assert "approved limits" in refused(desk, of, approval=approval, limits=Limits(lease_s=6))
+    assert "approval validity" in refused(desk, of, approval=approval, now=NOW + timedelta(hours=2))
+
+
+def test_the_rules_are_asked_again(desk: Desk) -> None:
+    limits = Limits(protected_services=("web",))
+    assert refused(desk, plan(desk.system, hang("web")), limits=limits).startswith("refused by protected services")
+
+
+def test_other_runs_are_asked_for(desk: Desk) -> None:
+    of = plan(desk.system, hang("web"))
+    row: dict[str, Any] = {"plan_digest": digest(of), "environment": "development", "reach": Reach(1, 1, 1, ("x-1",))}
+    desk.journal.admit("run-1", nonce="n", check=lambda _: None, detail={}, **row)
+    with pytest.raises(SafetyRefusalError, match="there is run-1 under way"):
+        desk.ask(of)
+
+
+def test_a_system_that_drifted_is_refused_and_the_change_is_named(desk: Desk) -> None:
+    of = plan(desk.system, hang("web"))
+    now = system(*desk.system.services, service("new"))
+    approval = desk.approve(of)
+    assert refused(desk, of, approval=approval, system=now) == (
+        "refused by system drift: small is not as it was planned for, and the limit is the very system that was "
+        "planned for. Discover it and plan again."
+    )
+    message = refused(desk, of, approval=approval, system=now, planned=desk.system)
+    assert "not as it was planned for (new is new; web->back is gone), and" in message
+
+
+def test_a_process_that_is_gone_is_refused(desk: Desk) -> None:
+    of = plan(desk.system, hang("web"))
+    desk.server.process.kill()
+    desk.server.process.wait(timeout=30)
+    message = refused(desk, of, UnavailableError)
+    assert message.startswith("web-1: no process")
+    assert f"listens on port {desk.server.port}" in message
+
+
+def test_a_pid_that_means_another_process_now_is_refused(desk: Desk) -> None:
+    pid = desk.server.process.pid
+    ticks = start_ticks(pid)
+    assert ticks is not None
+    here = _system(ProcessInstance(id="web-1", pid=pid, start_ticks=ticks))
+    desk.ask(plan(here, hang("web")), system=here)
+    reused = _system(ProcessInstance(id="web-1", pid=pid, start_ticks=ticks - 1))
+    assert "its pid is another process's now" in refused(
+        desk, plan(reused, hang("web")), UnavailableError, system=reused
+    )
+
+
+def test_murphy_never_strikes_what_it_lives_under(desk: Desk) -> None:
+    for pid, ticks in ((os.getpid(), own_ticks()), (os.getppid(), start_ticks(os.getppid()))):
+        ours = _system(ProcessInstance(id="web-1", pid=pid, start_ticks=ticks))
+        assert "refused by own processes" in refused(desk, plan(ours, hang("web")), system=ours)
+
+
+def test_two_names_of_one_process_are_not_two_targets(desk: Desk) -> None:
+    port = desk.server.port
+    twice = _system(
+        ProcessInstance(id="web-1", port=port), ProcessInstance(id="web-2", port=port, command=sys.executable)
+    )
+    both = plan(twice, hang("web", ids=["web-1"]), hang("web", ids=["web-2"], id="other"))
+    message = refused(desk, both, system=twice)
+    assert f"web-1 and web-2 are one process, {desk.server.process.pid}" in message
+
+
+def test_what_cannot_be_done_here_says_why(desk: Desk) -> None:
+    able = Able("it needs root.")
+    message = refused(desk, plan(desk.system, hang("web")), UnavailableError, behaviour=lambda _: able)
+    assert message == "action hang-web, service.hang: it needs root."
+
+
+def test_an_unknown_target_is_the_authors_mistake(desk: Desk) -> None:
+    assert "ghost: the system has no such service." in refused(desk, plan(desk.system, hang("ghost")), InputError)
+
+
+def test_a_journal_that_cannot_be_written_is_refused(desk: Desk) -> None:
+    of = plan(desk.system, hang("web"))
+    approval = desk.approve(of)
+    desk.journal.store._db.execute("PRAGMA query_only = ON")
+    with pytest.raises(UnavailableError, match="journal cannot be used"):
+        desk.ask(of, approval=approval)
