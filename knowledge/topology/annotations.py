@@ -19,6 +19,7 @@ from knowledge.topology.references import refuse_unknown
 from knowledge.topology.rename import renamed
 
 ORIGIN = "the operator's annotations"
+_TAGS = ("kind", "driver")
 Noted = TypeVar("Noted", Service, Dependency)
 
 
@@ -86,11 +87,20 @@ def load_system(path: Path) -> System:
 
 def save_system(system: System, path: Path) -> None:
     """Write ``system.yaml`` whole or not at all; fields that say nothing beyond their default are left out."""
-    data = system.model_dump(mode="json", exclude_defaults=True)
+    data = _tagged(system.model_dump(mode="json", exclude_defaults=True), system.model_dump(mode="json"))
     text = yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=120)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     temporary.write_text(text, encoding="utf-8")
     temporary.replace(path)
+
+
+def _tagged(short: Any, whole: Any) -> Any:
+    """``short`` with the tags of unions put back, which are defaults too, and without which nothing can be read."""
+    if isinstance(whole, dict):
+        return {key: _tagged(short.get(key, whole[key]), whole[key]) for key in whole if key in short or key in _TAGS}
+    if isinstance(whole, list):
+        return [_tagged(*pair) for pair in zip(short, whole, strict=True)]
+    return short
 
 
 def _service(service: Service, note: _Note | None) -> Service:
