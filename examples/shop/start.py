@@ -142,6 +142,7 @@ class Shop:
             }
         database = self.base + fleet.member_of("postgres").offset
         state = {
+            "run_dir": str(self.run),
             "base_port": self.base,
             "starter": os.getpid(),
             "proxied": self.proxied,

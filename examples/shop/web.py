@@ -27,7 +27,8 @@ def serve(app: Flask, *, threads: int, on_stop: Callable[[], None] = lambda: Non
 
     signal.signal(signal.SIGTERM, stop)
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)
-    waitress.serve(app, host="127.0.0.1", port=port, threads=threads)
+    # connections cost little and threads are what is scarce, so idle callers must not be able to fill it up
+    waitress.serve(app, host="127.0.0.1", port=port, threads=threads, connection_limit=2000, asyncore_use_poll=True)
 
 
 def client() -> urllib3.PoolManager:
