@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import os
-from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from executor.drivers import process
 from executor.drivers.resolve import resolve
 from executor.errors import SafetyRefusalError, UnavailableError
 from executor.faults import registry
-from executor.faults.behaviour import Behaviour, ProcessTarget, Resolved
+from executor.faults.behaviour import Behaviour, Resolved
 from executor.home import Home
 from executor.journal import Journal, Reach
 from executor.model.approval import Approval
@@ -24,6 +21,7 @@ from executor.safety.drift import refuse_drift
 from executor.safety.halt import halted
 from executor.safety.health import healthy as healthy  # the asynchronous part of a preflight
 from executor.safety.limits import Limits
+from executor.safety.processes import refuse_above_protected, refuse_ourselves, refuse_same_process
 from executor.safety.radius import joint
 from executor.safety.reach import reach_of
 from executor.safety.rules import refusals
@@ -70,8 +68,9 @@ def preflight(
         "preflight", "asked", plan=approval.grant.plan_digest, nonce=approval.grant.nonce
     )  # written and synced
     targets = {action.id: resolve(action.target, system) for action in _actions(plan)}
-    _refuse_ourselves(targets)
-    _refuse_same_process(targets)
+    refuse_ourselves(targets)
+    refuse_same_process(targets, system)
+    refuse_above_protected(targets, system, limits)
     _refuse_unsupported(plan, targets, behaviour)
     return Ready(reach=reach, targets=targets, hosts=allowed_hosts(system))
 
@@ -93,33 +92,6 @@ def _refuse_used(journal: Journal, approval: Approval) -> None:
         raise SafetyRefusalError("single use", measured=measured, limit="one run", hint="Approve the plan again.")
 
 
-def _refuse_ourselves(targets: Mapping[str, tuple[Resolved, ...]]) -> None:
-    """Whoever strikes its own process, or one that it lives under, cannot undo it any more."""
-    own = set(_ancestors(os.getpid()))
-    for action, target in _processes(targets):
-        if target.pid in own:
-            raise SafetyRefusalError(
-                "own processes",
-                measured=f"action {action} strikes {target.instance}, process {target.pid}, under which Murphy runs",
-                limit="only processes that Murphy does not depend on",
-                hint="Make the instance's command or port more exact.",
-            )
-
-
-def _refuse_same_process(targets: Mapping[str, tuple[Resolved, ...]]) -> None:
-    names: dict[int, set[str]] = defaultdict(set)
-    for _, target in _processes(targets):
-        names[target.pid].add(target.instance)
-    for pid, instances in names.items():
-        if len(instances) > 1:
-            raise SafetyRefusalError(
-                "distinct targets",
-                measured=f"{' and '.join(sorted(instances))} are one process, {pid}",
-                limit="a process of its own for each instance",
-                hint="Make the instances' commands or ports more exact, or discover the system again.",
-            )
-
-
 def _refuse_unsupported(
     plan: Plan, targets: Mapping[str, tuple[Resolved, ...]], behaviour: Callable[[str], Behaviour]
 ) -> None:
@@ -131,15 +103,3 @@ def _refuse_unsupported(
 
 def _actions(plan: Plan) -> list[Action]:
     return [action for experiment in plan.experiments for action in experiment.actions]
-
-
-def _processes(targets: Mapping[str, tuple[Resolved, ...]]) -> Iterator[tuple[str, ProcessTarget]]:
-    for action, resolved in targets.items():
-        yield from ((action, target) for target in resolved if isinstance(target, ProcessTarget))
-
-
-def _ancestors(pid: int) -> Iterator[int]:
-    above: int | None = pid
-    while above:
-        yield above
-        above = process.parent(above)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -214,6 +215,44 @@ def test_two_names_of_one_process_are_not_two_targets(desk: Desk) -> None:
     both = plan(twice, hang("web", ids=["web-1"]), hang("web", ids=["web-2"], id="other"))
     message = refused(desk, both, system=twice)
     assert f"web-1 and web-2 are one process, {desk.server.process.pid}" in message
+
+
+def test_a_process_that_another_service_goes_by_too_is_not_struck(desk: Desk) -> None:
+    here = ProcessInstance(id="store-1", port=desk.server.port)
+    shared = system(*desk.system.services, Service(name="store", instances=(here,)))
+    message = refused(desk, plan(shared, hang("web")), system=shared)
+    assert f"store-1 and web-1 are one process, {desk.server.process.pid}" in message
+
+
+SHELTER = """
+import subprocess, sys
+child = subprocess.Popen([sys.executable, "-c", "print(flush=True); input()", sys.argv[1]], stdin=subprocess.PIPE)
+child.wait()
+"""
+
+
+@pytest.mark.parametrize("protected_by", ["system", "limits", None])
+def test_nothing_above_a_protected_service_is_struck(desk: Desk, protected_by: str | None, tmp_path: Path) -> None:
+    mark = f"{tmp_path.name}-below"
+    parent = subprocess.Popen([sys.executable, "-c", SHELTER, mark], stdout=subprocess.PIPE, text=True)
+    try:
+        assert parent.stdout is not None
+        parent.stdout.readline()  # the child runs
+        ticks = start_ticks(parent.pid)
+        above = Service(name="above", instances=(ProcessInstance(id="above-1", pid=parent.pid, start_ticks=ticks),))
+        child = ProcessInstance(id="below-1", command=f"input() {mark}")
+        below = Service(name="below", instances=(child,), protected=protected_by == "system")
+        tree = system(above, below)
+        limits = Limits(protected_services=("below",)) if protected_by == "limits" else LIMITS
+        if protected_by:
+            message = refused(desk, plan(tree, hang("above")), system=tree, limits=limits)
+            assert f"strikes above-1, process {parent.pid}, under which below-1 runs" in message
+        else:
+            desk.ask(plan(tree, hang("above")), system=tree)
+    finally:
+        parent.kill()  # the child reads the end of its input then, and ends too
+        parent.wait(timeout=30)
+        parent.stdout.close()
 
 
 def test_what_cannot_be_done_here_says_why(desk: Desk) -> None:
