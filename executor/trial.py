@@ -19,8 +19,10 @@ from executor.faults.behaviour import Resolved
 from executor.journal import Injection
 from executor.measure.counters import edges_of
 from executor.measure.criteria.common import ANSWERS_MIN
+from executor.measure.impact import regained
 from executor.measure.records import TrialRecord
 from executor.measure.sampler import Sampler
+from executor.measure.samples import Samples
 from executor.model.evidence import EventKind, Observation, RevertCheck
 from executor.model.plan import Action, Experiment
 from executor.model.vocabulary import Phase
@@ -194,7 +196,9 @@ class Trial:
         least_s = since_s + least_recovery_s(self.experiment)
         while (now_s := self.course.now_s()) < deadline_s:
             if now_s >= least_s and self._sampler.steady(since_s):
-                return
+                if regained(self.experiment.checks, Samples(self.record())):  # by the measure that will judge it
+                    return
+                await anyio.sleep(4 * _TICK_S)
             await anyio.sleep(_TICK_S)
 
     async def _guard(self) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from executor.measure.calls import amplification
 from executor.measure.containment import spread
+from executor.measure.criteria.served import served
 from executor.measure.impact import goodness
 from executor.measure.intervals import Share, quantile, quantile_interval
 from executor.measure.samples import Samples
@@ -31,11 +32,11 @@ def figures(experiment: Experiment, trials: Sequence[Samples]) -> tuple[Figure, 
 
 
 def _served(check: Check, phase: Phase, trials: Sequence[Samples]) -> Iterator[Figure]:
-    answers = [o for samples in trials for o in samples.within(check.id, phase)]
-    if not answers:
+    told = [each for samples in trials for each in served(samples, check.id, phase)]
+    if not told:
         return
-    latencies = sorted(o.latency_ms for o in answers if o.ok)
-    yield _share("availability", check.id, phase, Share(len(latencies), len(answers)))
+    latencies = sorted(latency_ms for ok, latency_ms in told if ok)
+    yield _share("availability", check.id, phase, Share(len(latencies), len(told)))
     for name, q in (("latency_p50", 0.5), ("latency_p95", 0.95)):
         if latencies:
             low, high = quantile_interval(latencies, q)

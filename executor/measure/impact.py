@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from executor.measure.samples import Samples, Series, window
+from executor.model.evidence import Observation
 from executor.model.probe import Check
 from executor.model.vocabulary import Phase
 
@@ -27,10 +28,14 @@ class Impact:
     """First answer of the first whole window of good ones after that; ``None``: not seen."""
     recovered_by_s: float | None
     """When that answer had come."""
+    settled_s: float | None
+    """Last answer of that window."""
     last_bad_s: float | None
     """Last bad answer before it recovered: recovery lies between the two."""
     back_s: float | None
     """As ``recovered_s``, after the *last* violation: back for good, as far as was watched."""
+    back_settled_s: float | None
+    """Last answer of the window that shows it."""
     flaps: int
     """How often it fell again after having recovered."""
     longest_outage_s: float
@@ -40,9 +45,15 @@ class Impact:
 
 
 def impact(check: Check, samples: Samples) -> Impact:
-    """Follow one check from the moment the fault may have been felt to the end of the trial."""
-    series = [o for o in samples.of(check.id) if samples.trial.fault_begins_s <= o.at_s < samples.trial.end_s]
-    good = goodness(check, samples, series)
+    """Follow one check from the moment the fault may have been felt to the end of the trial.
+
+    A good answer that was asked for under the fault and came once the fault was being taken away shows neither that
+    the check was well under it nor that it was not: it is left out.
+    """
+    asked = [o for o in samples.of(check.id) if samples.trial.fault_begins_s <= o.at_s < samples.trial.end_s]
+    judged = zip(asked, goodness(check, samples, asked), strict=True)
+    told = [(o, ok) for o, ok in judged if not (ok and _straddles(o, samples.trial.help_begins_s))]
+    series, good = [o for o, _ in told], [ok for _, ok in told]
     k = window(check.rate_hz)
     violations = [i for i in range(len(good)) if _violated(good, i, k, check.slo.availability_min)]
     times = [o.at_s for o in series]
@@ -54,12 +65,24 @@ def impact(check: Check, samples: Samples) -> Impact:
         began_s=times[violations[0]] if violations else None,
         recovered_s=None if recovered is None else times[recovered],
         recovered_by_s=None if recovered is None else times[recovered] + series[recovered].latency_ms / 1000,
+        settled_s=None if recovered is None else times[recovered + k - 1],
         last_bad_s=None if recovered is None else _last_bad(good, times, recovered),
         back_s=None if back is None else times[back],
+        back_settled_s=None if back is None else times[back + k - 1],
         flaps=sum(1 for a, b in pairwise(violations) if any(a < i < b for i in windows)),
         longest_outage_s=_longest_outage(good, times, samples.trial.end_s),
         watched=len(series),
     )
+
+
+def regained(checks: Sequence[Check], samples: Samples) -> bool:
+    """Whether every check that was hurt has been seen back for good, as far as was watched."""
+    seen = [impact(check, samples) for check in checks]
+    return all(each.began_s is None or each.back_s is not None for each in seen)
+
+
+def _straddles(o: Observation, moment_s: float) -> bool:
+    return o.at_s < moment_s < o.at_s + o.latency_ms / 1000
 
 
 def goodness(check: Check, samples: Samples, series: Series) -> list[bool]:

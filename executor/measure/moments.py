@@ -51,7 +51,7 @@ def _trial(experiment: Experiment, samples: Samples) -> Iterator[tuple[EventKind
             yield EventKind.DETECTED, noticed.detected_s, f"{signal.id} reported {signal.service}"
     well_s = all_recovered_s(hurt)
     if well_s is not None:
-        if well_s < samples.trial.help_begins_s:
+        if all(seen.settled_s is not None and seen.settled_s < samples.trial.help_begins_s for seen in hurt):
             yield EventKind.MITIGATED, well_s, "every check well again while the fault was still there"
         yield EventKind.RECOVERED, well_s, "every check in steady state again"
 

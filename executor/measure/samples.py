@@ -12,6 +12,8 @@ from executor.model.vocabulary import Phase
 
 WINDOW_S = 1.0
 """Length of the run of good answers that counts as steady state regained, seconds."""
+PATIENCE_S = 1.0
+"""Whoever had waited less than this when a phase ended had not yet waited in vain."""
 
 Series = Sequence[Observation]
 """Observations of one source, by intended start."""
@@ -48,9 +50,16 @@ class Samples:
         return begin, max(begin, trial.end_s)
 
     def within(self, source: str, phase: Phase, after_s: float = 0) -> Series:
-        """Observations meant to start in a phase, leaving out its first ``after_s`` seconds."""
+        """Observations meant to start in a phase, leaving out its first ``after_s`` seconds.
+
+        An asking of the baseline that the fault caught while it was under way says nothing of how things were before,
+        unless it had by then waited longer than ``PATIENCE_S``: it is left out.
+        """
         begin, end = self.bounds(phase)
-        return [o for o in self.of(source) if begin + after_s <= o.at_s < end]
+        series = [o for o in self.of(source) if begin + after_s <= o.at_s < end]
+        if phase is Phase.BASELINE:
+            return [o for o in series if o.at_s + o.latency_ms / 1000 <= end or end - o.at_s > PATIENCE_S]
+        return series
 
 
 def _total_order(o: Observation) -> tuple[float, str, bool, float, int, float, str]:

@@ -46,7 +46,7 @@ def _recovery(of: str, hurt: Sequence[tuple[Impact, Samples]], experiment: Exper
     yield from _mean("mttr_from_revert", of, [_to_recover(each, s.trial.reverted_s, after=True) for each, s in hurt])
     detected = [(each, _first_detected_s(experiment, s)) for each, s in hurt]
     yield from _mean("mttr_from_detect", of, [_to_recover(each, at_s) for each, at_s in detected])
-    mitigated = [e.recovered_s is not None and e.recovered_s < s.trial.help_begins_s for e, s in hurt]
+    mitigated = [e.settled_s is not None and e.settled_s < s.trial.help_begins_s for e, s in hurt]
     if all(mitigated):
         yield from _mean("time_to_mitigate", of, [_to_recover(each, each.began_s) for each, _ in hurt])
 

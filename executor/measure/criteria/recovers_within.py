@@ -58,7 +58,8 @@ def _in_time(criterion: RecoversWithin, seen: Impact, samples: Samples, origin_s
     if seen.back_s is None:
         return Part(Verdict.INCONCLUSIVE, f"{name}: not watched long enough to see it recover")
     took_s = max(0.0, seen.back_s - origin_s)
-    if criterion.since == "injected" and seen.back_s >= samples.trial.help_begins_s:
+    unaided = seen.back_settled_s is not None and seen.back_settled_s < samples.trial.help_begins_s
+    if criterion.since == "injected" and not unaided:
         return Part(Verdict.INCONCLUSIVE, f"{name}: back after {took_s:.2f} s, but only once the fault was taken away")
     in_time = took_s <= criterion.within_s
     words = f"{name}: back after {took_s:.2f} s (± {1 / seen.check.rate_hz:.2f} s)"

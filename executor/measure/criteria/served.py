@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from executor.measure.samples import Samples, Series
+from executor.measure.samples import PATIENCE_S, Samples, Series
 from executor.model.vocabulary import Phase
-
-PATIENCE_S = 1.0
-"""Whoever had waited less than this when the fault was taken away had not yet waited in vain."""
 
 
 def served(samples: Samples, name: str, phase: Phase, after_s: float = 0) -> list[tuple[bool, float]]:
     """(good, latency in ms) of every answer that tells something about the phase it was meant to start in.
 
-    In the fault phase an answer that came only after the fault was being taken away tells nothing about how the fault
-    would have gone on, unless the asking had by then waited longer than any good answer under the fault took (and at
-    least ``PATIENCE_S``): that one was not served while the fault lasted, whatever came afterwards.
+    In the fault phase an answer that came only after the fault was being taken away, good or bad, tells nothing about
+    how the fault would have gone on, unless the asking had by then waited longer than any good answer under the fault
+    took (and at least ``PATIENCE_S``): that one was not served while the fault lasted, whatever came afterwards.
     """
     series = samples.within(name, phase, after_s)
     if phase is not Phase.FAULT:
@@ -28,8 +25,6 @@ def served(samples: Samples, name: str, phase: Phase, after_s: float = 0) -> lis
             told.append((o.ok, o.latency_ms))
         elif waited_s > patience_s:
             told.append((False, o.latency_ms))
-        elif o.ok:
-            told.append((True, o.latency_ms))
     return told
 
 
