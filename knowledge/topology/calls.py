@@ -25,9 +25,13 @@ class Call:
 @dataclass
 class _Edge:
     ports: set[int] = field(default_factory=set)
+    seen_ports: set[int] = field(default_factory=set)
     protocols: set[Protocol] = field(default_factory=set)
     ways: list[ProxiedEdge] = field(default_factory=list)
-    source: set[str] = field(default_factory=set)
+    lasting: set[str] = field(default_factory=set)
+    """Origins that are there at every look."""
+    sockets: set[str] = field(default_factory=set)
+    """Origins that were seen by luck."""
 
 
 def dependencies(
@@ -35,8 +39,9 @@ def dependencies(
 ) -> tuple[Dependency, ...]:
     """One dependency for each pair of services, in the order of names.
 
-    An edge through a managed proxy runs straight from caller to callee. Ephemeral ports are left out of the sources, so
-    that the same system gives the same digest when it is looked at again.
+    An edge through a managed proxy runs straight from caller to callee. So that the same system gives the same digest
+    when it is looked at again, ephemeral ports are left out of the sources, and so are sockets where something lasting
+    tells of the edge too: whether a socket is seen is a matter of luck.
     """
     by_name = {found.name: found for found in groups}
     by_pid = {pid: found for found in by_name.values() for pid in found.pids}
@@ -49,27 +54,29 @@ def dependencies(
         if caller is None or callee is None or caller is callee:
             return
         edge = edges.setdefault((caller.name, callee.name), _Edge())
-        edge.ports.add(way.upstream if way else port)
         if way is not None and way not in edge.ways:
             edge.ways.append(way)
         edge.protocols |= {known for known in (protocol, way and way.protocol) if known and known != "tcp"}
         through = " through managed proxy" if way else ""
-        edge.source.add(
-            f"socket {caller.name} -> 127.0.0.1:{port}{through}" if origin == "socket" else f"{origin}{through}"
-        )
+        if origin == "socket":
+            edge.sockets.add(f"socket {caller.name} -> 127.0.0.1:{port}{through}")
+            edge.seen_ports.add(way.upstream if way else port)
+        else:
+            edge.lasting.add(f"{origin}{through}")
+            edge.ports.add(way.upstream if way else port)
 
     for call in calls:
         note(by_pid.get(call.pid), call.port, call.origin, call.protocol)
     for port, way in proxies.items():
-        note(by_name.get(way.edge.split("->")[0]), port, f"proxy configuration {way.edge}", None)
+        note(by_name.get(way.edge.split("->")[0]), port, "configuration", None)
     return tuple(
         Dependency(
             caller=caller,
             callee=callee,
             protocol=_protocol(edge, by_name[callee]),
-            port=min(edge.ports),
+            port=min(edge.ports or edge.seen_ports),
             interception=_interception(edge, can_redirect),
-            source=tuple(line[:400] for line in sorted(edge.source)),
+            source=tuple(line[:400] for line in sorted(edge.lasting or edge.sockets)),
         )
         for (caller, callee), edge in sorted(edges.items())
     )

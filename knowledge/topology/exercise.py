@@ -35,9 +35,9 @@ class Pace:
 
     ambient_s: float = 1.5
     """Other traffic is watched for this long before and after."""
-    settle_s: float = 0.15
+    settle_s: float = 0.1
     """After the last answer, for calls that an operation makes behind its caller's back."""
-    pause_s: float = 0.2
+    pause_s: float = 0.1
     """Between two operations."""
 
 

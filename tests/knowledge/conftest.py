@@ -21,6 +21,8 @@ import http.server, os, sys, urllib.request
 class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         target = os.environ.get("NEXT_URL") or (sys.argv[2] if len(sys.argv) > 2 else "")
+        if target.startswith("/"):
+            target = open(target).read()
         cached = self.path.startswith("/cached") and getattr(self.server, "kept", None)
         if target and not self.path.startswith("/alone") and not cached:
             with urllib.request.urlopen(target + self.path, timeout=5) as answer:
@@ -94,7 +96,7 @@ def start() -> Iterator[Start]:
 
 @pytest.fixture
 def server(tmp_path: Path, start: Start) -> StartServer:
-    """Starts a small HTTP server from a script of that name; it calls NEXT_URL or the address given as argument."""
+    """Starts a small HTTP server from a script of that name; it calls NEXT_URL or its argument, if any."""
 
     def begin(name: str, port: int, *arguments: str, environment: Mapping[str, str] | None = None) -> int:
         script = tmp_path / f"{name}.py"
