@@ -21,7 +21,8 @@ def resolve(target: Target, system: System) -> tuple[Resolved, ...]:
     if not edges:
         raise InputError("the system knows no edge between the groups.", where=_name(target))
     callers = {edge.caller: _callers(system, edge.caller) for edge in edges}
-    return (EdgeTargets(edges, callers),)
+    first = frozenset(target.a) if isinstance(target, GroupsTarget) else frozenset()
+    return (EdgeTargets(edges, callers, first),)
 
 
 def edges_of(target: EdgeTarget | GroupsTarget, system: System) -> list[Dependency]:

@@ -38,6 +38,8 @@ class EdgeTargets:
     edges: tuple[Dependency, ...]
     callers: Mapping[str, tuple[ProcessTarget, ...]]
     """Processes of each calling service, by service name."""
+    first: frozenset[str] = frozenset()
+    """Services of the first group, where the target is two groups."""
 
 
 Resolved = ProcessTarget | EdgeTargets

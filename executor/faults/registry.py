@@ -7,13 +7,20 @@ from executor.faults.behaviour import Behaviour
 from executor.faults.data.cache_flush import CacheFlush
 from executor.faults.data.connection_failure import ConnectionFailure
 from executor.faults.data.lock import Lock
+from executor.faults.network.latency import Latency
+from executor.faults.network.partition import Partition
+from executor.faults.network.reset import Reset
 from executor.faults.resource.connections import Connections
 from executor.faults.resource.cpu import Cpu
 from executor.faults.resource.memory import Memory
+from executor.faults.service.corrupt_response import CorruptResponse
 from executor.faults.service.crash import Crash
+from executor.faults.service.dependency_failure import DependencyFailure
+from executor.faults.service.error import Error
 from executor.faults.service.hang import Hang
 from executor.faults.service.slowdown import Slowdown
 from executor.faults.service.stop import Stop
+from executor.faults.service.timeout import Timeout
 
 BEHAVIOURS: tuple[Behaviour, ...] = (
     Crash(),
@@ -26,6 +33,13 @@ BEHAVIOURS: tuple[Behaviour, ...] = (
     CacheFlush(),
     Lock(),
     ConnectionFailure(),
+    Error(),
+    Timeout(),
+    CorruptResponse(),
+    DependencyFailure(),
+    Latency(),
+    Reset(),
+    Partition(),
 )
 
 

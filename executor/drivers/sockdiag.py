@@ -1,0 +1,116 @@
+"""TCP sockets of this machine, asked of the kernel over netlink: whose a connection is, and cutting one from outside.
+
+Standard library only. Source: Linux ``include/uapi/linux/inet_diag.h`` and ``sock_diag.h``.
+"""
+
+from __future__ import annotations
+
+import errno
+import ipaddress
+import socket
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+Address = tuple[str, int]
+
+_NETLINK_SOCK_DIAG: Final = 4
+_BY_FAMILY, _DESTROY = 20, 21
+_REQUEST, _ACK, _DUMP = 0x1, 0x4, 0x300
+_ERROR, _DONE = 2, 3
+_NOT_LISTENING: Final = 0xFFFFFFFF & ~(1 << 10)
+_ANY_COOKIE: Final = b"\xff" * 8
+_HEADER = struct.Struct("=IHHII")
+_ID_BYTES, _MESSAGE_BYTES = 48, 72
+
+
+@dataclass(frozen=True)
+class Connection:
+    """One end of a TCP connection, as its owner sees it."""
+
+    local: Address
+    remote: Address
+    inode: int
+
+
+def find(local: Address, remote: Address) -> Connection | None:
+    """The connection between two numeric addresses; ``None`` if this machine has no such end."""
+    for body in _ask(_BY_FAMILY, 0, local, remote):
+        return _connection(body)
+    return None
+
+
+def to_port(port: int) -> list[Connection]:
+    """Every connection of this machine whose far end has that port."""
+    found = []
+    for family in (socket.AF_INET, socket.AF_INET6):
+        request = struct.pack("=BBBBI", family, socket.IPPROTO_TCP, 0, 0, _NOT_LISTENING) + bytes(_ID_BYTES)
+        found += [_connection(body) for body in _talk(_BY_FAMILY, _DUMP, request)]
+    return [one for one in found if one.remote[1] == port]
+
+
+def cut(one: Connection) -> bool:
+    """Cut a connection: the far end's socket is destroyed, or where that is not here, its own. Whether one was.
+
+    The owner sees a reset, as from a far end that died; if its own socket is destroyed, "connection aborted". Raises
+    ``PermissionError`` without the right to administer the network, ``OSError`` if the kernel cannot.
+    """
+    return _destroy(one.remote, one.local) or _destroy(one.local, one.remote)
+
+
+def _destroy(local: Address, remote: Address) -> bool:
+    try:
+        for _ in _ask(_DESTROY, _ACK, local, remote):
+            pass
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def _ask(command: int, flags: int, local: Address, remote: Address) -> Iterator[bytes]:
+    near, far = ipaddress.ip_address(local[0]), ipaddress.ip_address(remote[0])
+    family = socket.AF_INET if near.version == 4 else socket.AF_INET6
+    identity = struct.pack("!HH16s16s", local[1], remote[1], near.packed, far.packed) + bytes(4) + _ANY_COOKIE
+    request = struct.pack("=BBBBI", family, socket.IPPROTO_TCP, 0, 0, _NOT_LISTENING) + identity
+    try:
+        yield from _talk(command, flags, request)
+    except FileNotFoundError:
+        if command == _DESTROY:
+            raise
+
+
+def _talk(command: int, flags: int, request: bytes) -> Iterator[bytes]:
+    """Bodies of the answers to one request. Raises ``OSError`` for what the kernel refuses."""
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _NETLINK_SOCK_DIAG) as line:
+        line.settimeout(5.0)
+        line.send(_HEADER.pack(_HEADER.size + len(request), command, _REQUEST | flags, 1, 0) + request)
+        while True:
+            data = line.recv(1 << 18)
+            while data:
+                length, kind, _, _, _ = _HEADER.unpack_from(data)
+                body, data = data[_HEADER.size : length], data[(length + 3) & ~3 :]
+                if kind == _DONE:
+                    return
+                if kind == _ERROR:
+                    (number,) = struct.unpack_from("=i", body)
+                    if number == 0:
+                        return
+                    raise OSError(-number, errno.errorcode.get(-number, "?"))
+                yield body
+            if not flags & _DUMP and not flags & _ACK:
+                return
+
+
+def _connection(body: bytes) -> Connection:
+    family = body[0]
+    sport, dport, near, far = struct.unpack_from("!HH16s16s", body, 4)
+    (inode,) = struct.unpack_from("=I", body, _MESSAGE_BYTES - 4)
+    return Connection((_text(family, near), sport), (_text(family, far), dport), inode)
+
+
+def _text(family: int, packed: bytes) -> str:
+    if family == socket.AF_INET:
+        return str(ipaddress.IPv4Address(packed[:4]))
+    address = ipaddress.IPv6Address(packed)
+    return str(address.ipv4_mapped or address)

@@ -1,0 +1,156 @@
+"""The transparent proxy: a helper with a lease, to which nftables leads the callers' connections.
+
+``python -m executor.proxy.transparent HOLDER TICKS DEADLINE JOB``; ``JOB`` is JSON: ``table``, ``mark``, ``fault`` and
+``edges``, each with ``edge``, ``protocol``, ``port``, ``addresses``, ``users`` and ``instances`` of the caller. Only
+connections that a caller's own processes made are struck, the others to the same port are carried unchanged. The ones
+that a caller has open already are cut once, so that it connects anew and the fault is felt.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import socket
+import struct
+import sys
+from contextlib import suppress
+from functools import partial
+from typing import Any, Final
+
+from executor.drivers import child, redirect, sockdiag
+from executor.drivers.sockdiag import Address
+from executor.errors import MurphyError
+from executor.proxy.__main__ import raise_descriptor_limit
+from executor.proxy.edge import Edge
+from executor.proxy.faults import Fault, Spec
+from executor.proxy.owners import Caller
+from executor.proxy.wire import Wire
+
+_ORIGINAL_DESTINATION: Final = 80
+_LOOK_S: Final = 0.1
+_DRAIN_S: Final = 1.5
+
+
+class Transparent:
+    """Listens, tells whose each connection is, and carries it to where it was meant to go."""
+
+    def __init__(self, job: dict[str, Any], tasks: asyncio.TaskGroup) -> None:
+        self._tasks = tasks
+        self._connecting: set[asyncio.Task[None]] = set()
+        self._mark: str = job["mark"]
+        self._ways: list[tuple[int, Edge, Caller]] = []
+        for item in job["edges"]:
+            edge = Edge(item["edge"], item["protocol"], tasks)
+            edge.put(Fault(self._mark, Spec.parse(job["fault"], edge.protocol), edge.name))
+            self._ways.append((item["port"], edge, Caller(item["instances"])))
+
+    async def listen(self) -> int:
+        """Begin to accept on a port of this machine's own choice, on both loopback addresses; returns it."""
+        loop = asyncio.get_running_loop()
+        factory = partial(Wire, self._accepted)
+        server = await loop.create_server(factory, "127.0.0.1", 0, backlog=1024)
+        self.port = int(server.sockets[0].getsockname()[1])
+        with suppress(OSError):  # a machine without IPv6 has no such connections either
+            await loop.create_server(factory, "::1", self.port, backlog=1024)
+        return self.port
+
+    def cut_existing(self) -> None:
+        """Cut the callers' connections that were there before. Blocks."""
+        for port, _, caller in self._ways:
+            for one in sockdiag.to_port(port):
+                if caller.holds(one):
+                    sockdiag.cut(one)
+
+    async def stop(self) -> None:
+        """Take the fault away, see what is under way to its end, and cut the rest."""
+        for task in tuple(self._connecting):
+            task.cancel()
+        for _, edge, _ in self._ways:
+            edge.drop(self._mark)
+        await asyncio.gather(*(edge.drain(_DRAIN_S) for _, edge, _ in self._ways))
+
+    def _accepted(self, client: Wire) -> None:
+        task = self._tasks.create_task(self._assign(client))
+        self._connecting.add(task)
+        task.add_done_callback(self._connecting.discard)
+
+    async def _assign(self, client: Wire) -> None:
+        """Find the edge a connection belongs to."""
+        try:
+            wanted = _original_destination(client.transport.get_extra_info("socket"))
+        except OSError:
+            wanted = ("", self.port)
+        candidates = [(edge, caller) for port, edge, caller in self._ways if port == wanted[1]]
+        if not candidates:  # nobody was led here: it called the helper itself
+            client.reset()
+            return
+        peer = client.transport.get_extra_info("peername")[:2]
+        reach = partial(_reach, wanted)
+        for edge, caller in candidates:
+            if await asyncio.to_thread(caller.owns, peer, wanted):
+                edge.accept(client, reach)
+                return
+        candidates[0][0].accept(client, reach, hurt=False)
+
+
+def _original_destination(accepted: socket.socket) -> Address:
+    if accepted.family == socket.AF_INET6:
+        _, port, _, packed = struct.unpack_from(
+            "!HHI16s", accepted.getsockopt(socket.IPPROTO_IPV6, _ORIGINAL_DESTINATION, 28)
+        )
+        return socket.inet_ntop(socket.AF_INET6, packed), port
+    _, port, packed = struct.unpack_from("!HH4s", accepted.getsockopt(socket.SOL_IP, _ORIGINAL_DESTINATION, 16))
+    return socket.inet_ntop(socket.AF_INET, packed), port
+
+
+async def _reach(address: Address) -> Wire:
+    loop = asyncio.get_running_loop()
+    own = socket.socket(socket.AF_INET6 if ":" in address[0] else socket.AF_INET)
+    try:
+        own.setblocking(False)
+        own.setsockopt(socket.SOL_SOCKET, socket.SO_MARK, redirect.SOCKET_MARK)
+        await loop.sock_connect(own, address)
+        _, wire = await loop.create_connection(Wire, sock=own)
+    except BaseException:
+        own.close()
+        raise
+    return wire
+
+
+async def _serve(lease: child.Lease, job: dict[str, Any]) -> MurphyError | None:
+    """Redirect and strike until the lease or the holder ends; the error if it cannot begin."""
+    told_to_end = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, told_to_end.set)
+    ways = [redirect.Way(i["port"], tuple(i["addresses"]), tuple(i["users"])) for i in job["edges"]]
+    async with asyncio.TaskGroup() as tasks:
+        proxy = Transparent(job, tasks)
+        port = await proxy.listen()
+        try:
+            if (left_s := lease.left_s()) > 0:
+                redirect.lead(job["table"], ways, port, left_s)
+                await asyncio.to_thread(proxy.cut_existing)
+                child.ready()
+            while not told_to_end.is_set() and await asyncio.to_thread(lease.wait, _LOOK_S):
+                pass
+        except MurphyError as error:
+            return error
+        finally:
+            redirect.let_go(job["table"])
+            await proxy.stop()
+            redirect.remove(job["table"])
+    return None
+
+
+def main() -> None:
+    """The helper: redirect, strike, and leave nothing behind."""
+    raise_descriptor_limit()
+    lease, (job,) = child.lease(sys.argv[1:])
+    if failure := asyncio.run(_serve(lease, json.loads(job))):
+        sys.stderr.write(f"{failure}\n")
+        sys.exit(failure.exit_code)
+
+
+if __name__ == "__main__":
+    main()

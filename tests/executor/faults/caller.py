@@ -1,0 +1,53 @@
+"""A caller as a real process: asks over HTTP what it is told on standard input, one JSON object a line."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import select
+import sys
+import time
+
+kept: dict[int, http.client.HTTPConnection] = {}
+
+
+def ask(
+    port: int, path: str = "/", method: str = "GET", keep: bool = False, timeout_s: float = 20.0
+) -> dict[str, object]:
+    connection = kept.pop(port, None) if keep else None
+    if connection and select.select([connection.sock], [], [], 0)[0]:  # ended meanwhile: every pool looks at this
+        connection.close()
+        connection = None
+    connection = connection or http.client.HTTPConnection("127.0.0.1", port, timeout=timeout_s)
+    begun = time.monotonic()
+    said: dict[str, object] = {"status": None, "body": "", "type": "", "error": ""}
+    try:
+        connection.timeout = timeout_s
+        if connection.sock:
+            connection.sock.settimeout(timeout_s)
+        connection.request(method, path)
+        answer = connection.getresponse()
+        said.update(status=answer.status, type=answer.headers.get("content-type", ""))
+        said["body"] = answer.read().decode("latin-1")
+    except (OSError, http.client.HTTPException) as error:
+        said["error"] = type(error).__name__
+        connection.close()
+    else:
+        if keep:
+            kept[port] = connection
+        else:
+            connection.close()
+    return said | {"s": time.monotonic() - begun, "pid": os.getpid()}
+
+
+def answer_all() -> None:
+    for line in sys.stdin:
+        print(json.dumps(ask(**json.loads(line))), flush=True)
+
+
+if __name__ == "__main__":
+    if "--worker" in sys.argv and os.fork():  # the worker answers; its parent only waits for it
+        os.wait()
+    else:
+        answer_all()
