@@ -115,6 +115,14 @@ def test_an_untouched_approval_holds_for_its_whole_time(office: Office) -> None:
         ask(office, Approval.model_validate_json(approval.model_dump_json(indent=2)))
 
 
+def test_at_its_very_end_it_has_lapsed(office: Office) -> None:
+    for approval in both(office):
+        with pytest.raises(SafetyRefusalError, match="when it lapsed"):
+            ask(office, approval, now=approval.grant.valid_until)
+        with pytest.raises(SafetyRefusalError, match="at the earliest"):
+            ask(office, approval, now=approval.grant.valid_from - timedelta(microseconds=1))
+
+
 def test_a_persons_approval_needs_no_system(office: Office) -> None:
     ask(office, office.by_person, system=None)
     with pytest.raises(SafetyRefusalError, match="without the system"):

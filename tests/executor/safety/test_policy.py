@@ -89,11 +89,11 @@ def test_a_plan_outside_is_neither_approved_nor_verified(home: Home, of: Plan, m
     assert caught.value.rule == rule
 
 
-def _forged(home: Home, of: Plan, limits: Limits) -> Approval:
+def _forged(home: Home, of: Plan, limits: Limits, valid_s: float = 60) -> Approval:
     """What somebody who stole the policy's own key could sign."""
     mandate = signed_policy(home, "nightly", limits).mandate
     grant = make_grant(
-        of, limits, approver="operator", basis="policy", valid_s=60, now=NOW, policy_digest=digest(mandate)
+        of, limits, approver="operator", basis="policy", valid_s=valid_s, now=NOW, policy_digest=digest(mandate)
     )
     return Approval(grant=grant, key="nightly", signature=sign(policy_file(home, "nightly").with_suffix(".pem"), grant))
 
@@ -155,6 +155,21 @@ def test_a_policy_stands_with_the_trust_in_its_signer(home: Home) -> None:
 def test_an_approval_ends_with_its_policy(home: Home) -> None:
     sign_policy(home, policy(valid_until=NOW + timedelta(minutes=10)), "operator")
     assert under(home).grant.valid_until == NOW + timedelta(minutes=10)
+
+
+def test_an_approval_that_would_outlive_its_policy_is_refused(home: Home) -> None:
+    sign_policy(home, policy(valid_until=NOW + timedelta(minutes=10)), "operator")
+    ask(home, _forged(home, PLAN, WIDE, valid_s=600))
+    with pytest.raises(SafetyRefusalError, match="the approval outlives it"):
+        ask(home, _forged(home, PLAN, WIDE, valid_s=601))
+
+
+def test_a_policy_counts_under_its_own_name_only(home: Home) -> None:
+    sign_policy(home, policy(name="lenient"), "operator")
+    for suffix in (".json", ".pem"):
+        policy_file(home, "lenient").with_suffix(suffix).rename(policy_file(home, "nightly").with_suffix(suffix))
+    with pytest.raises(SafetyRefusalError, match="its file holds the policy lenient"):
+        under(home)
 
 
 def test_a_system_that_changed_meanwhile_is_refused(home: Home) -> None:

@@ -185,6 +185,12 @@ def _row(*names: str, pid: int | None = None) -> RunRow:
             "refused by blast radius: together with run-s4-s5-s6-s7-s8 it would be 6 at once, and the limit is 5 of 10 "
             "instances (50 %, at least one). Wait for its end.",
         ),
+        (
+            Limits(blast_radius=BlastRadius(instances_percent=50), concurrent_runs_max=2),
+            [_row("s5")],
+            "refused by blast radius: together with run-s5 it would be 2 at once, and the limit is 1 of 10 services "
+            "(10 %, at least one). Wait for its end.",
+        ),
     ],
 )
 def test_what_other_runs_do_counts(limits: Limits, running: list[RunRow], message: str) -> None:
