@@ -7,6 +7,7 @@ from fnmatch import fnmatchcase
 from executor.model.faults import Fault
 from executor.model.plan import EdgeTarget, InstanceTarget, Target
 from experts.brief import Brief
+from experts.view import View
 
 
 def struck(target: Target) -> tuple[str, ...]:
@@ -39,21 +40,24 @@ def place_wanted(place: str, brief: Brief) -> bool:
     return not services or any(end in services for end in ends)
 
 
-def why_not(fault: Fault, target: Target, brief: Brief) -> str:
-    """Why this may not or cannot be done, in one sentence; empty when it can."""
-    return _missing(target, brief) or _excluded(fault, target, brief) or _impossible(fault, target, brief)
+def why_not(fault: Fault, target: Target, brief: Brief, view: View | None = None) -> str:
+    """Why this may not or cannot be done, in one sentence; empty when it can.
+
+    ``view`` spares making the brief's own one anew.
+    """
+    seen = view or View(brief.system)
+    return _missing(target, seen) or _excluded(fault, target, brief, seen) or _impossible(fault, target, brief, seen)
 
 
-def _missing(target: Target, brief: Brief) -> str:
-    names = {service.name for service in brief.system.services}
-    unknown = [name for name in struck(target) if name not in names]
+def _missing(target: Target, view: View) -> str:
+    unknown = [name for name in struck(target) if view.service(name) is None]
     if unknown:
         return f"the system has no service {', '.join(unknown)}"
     if isinstance(target, EdgeTarget):
-        if target_name(target) not in {edge.place for edge in brief.system.dependencies}:
+        if view.edge(target_name(target)) is None:
             return f"the system has no edge {target_name(target)}"
     elif isinstance(target, InstanceTarget):
-        here = brief.system.service(target.service).instances
+        here = view.one(target.service).instances
         strangers = set(target.ids) - {instance.id for instance in here}
         if strangers:
             return f"{target.service} has no instance {', '.join(sorted(strangers))}"
@@ -62,14 +66,14 @@ def _missing(target: Target, brief: Brief) -> str:
     return ""
 
 
-def _excluded(fault: Fault, target: Target, brief: Brief) -> str:
+def _excluded(fault: Fault, target: Target, brief: Brief, view: View) -> str:
     limits, kind = brief.constraints, fault.kind
     touched = struck(target)
     for name in touched:
         if name in limits.excluded_services:
             return f"{name} is excluded"
     for name in hit(target):
-        if brief.system.service(name).protected:
+        if view.one(name).protected:
             return f"{name} is protected"
     if limits.services and not any(name in limits.services for name in touched):
         return f"{target_name(target)} is outside {', '.join(limits.services)}"
@@ -80,11 +84,12 @@ def _excluded(fault: Fault, target: Target, brief: Brief) -> str:
     return ""
 
 
-def _impossible(fault: Fault, target: Target, brief: Brief) -> str:
+def _impossible(fault: Fault, target: Target, brief: Brief, view: View) -> str:
     what = f"{fault.kind} at {target_name(target)}"
     for known, reason in brief.unsupported:
         if fnmatchcase(what, known):
             return f"{what} cannot be done here: {reason}"
-    if isinstance(target, EdgeTarget) and brief.system.dependency(target.caller, target.callee).interception is None:
+    edge = view.edge(target_name(target))
+    if edge is not None and edge.interception is None:
         return f"{what} cannot be done here: traffic on the edge cannot be reached"
     return ""

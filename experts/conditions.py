@@ -40,6 +40,8 @@ class ServiceIs(Contract):
     called: bool | None = None
     critical: bool | None = None
     """Whether a critical operation passes through it."""
+    called_on: bool | None = None
+    """Whether some operation passes through it."""
     needed: bool | None = None
     """Whether a critical operation cannot work without it, by design or as far as is said."""
     soft_callees_min: Count | None = None
@@ -103,9 +105,10 @@ _SERVICE: dict[str, Callable[[View, Service, Any], bool]] = {
     "calls": lambda v, s, want: bool(v.edges_out(s.name)) == want,
     "called": lambda v, s, want: bool(v.edges_in(s.name)) == want,
     "critical": lambda v, s, want: v.critical(s.name) == want,
+    "called_on": lambda v, s, want: bool(v.touching(s.name)) == want,
     "needed": lambda v, s, want: v.needed(s.name) == want,
     "soft_callees_min": lambda v, s, want: sum(v.bond(e) == "soft" for e in v.edges_out(s.name)) >= want,
-    "calls_kind": lambda v, s, want: any(v.system.service(e.callee).kind in want for e in v.edges_out(s.name)),
+    "calls_kind": lambda v, s, want: any(v.one(e.callee).kind in want for e in v.edges_out(s.name)),
 }
 
 _EDGE: dict[str, Callable[[View, Dependency, Any], bool]] = {

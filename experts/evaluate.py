@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from executor.model.faults import Fault
 from executor.model.plan import EdgeTarget, InstanceTarget, Target
 from executor.model.system import Dependency
-from experts.allowed import place_wanted, why_not
+from experts.allowed import place_wanted, target_name, why_not
 from experts.brief import Brief
-from experts.past import at_place, belief, nearby_breaks, tried
-from experts.playbook import Choice, Entry, Playbook, base_rate, fits, looks, places
+from experts.entries import Choice, Entry, Playbook
+from experts.playbook import base_rate, fits, looks, places
 from experts.proposal import Proposal
+from experts.scene import Scene
 from experts.view import View
 from knowledge.fault_types import fault_text
 
@@ -25,29 +26,30 @@ def evaluate(playbook: Playbook, brief: Brief) -> list[Proposal]:
 
     Left out is what the constraints exclude, what cannot be done here, and what a past result already answered.
     """
-    view = View(brief.system)
+    scene = Scene(brief)
     wanted = brief.constraints.weaknesses
     found: dict[tuple[str, str, str, str], Proposal] = {}
     for entry in playbook.entries:
         if wanted and entry.weakness not in wanted:
             continue
-        for place in places(entry, brief, view):
+        for place in places(entry, scene):
             if not place_wanted(place, brief):
                 continue
-            for choice, fault, target in _ways(entry, place, brief, view):
-                if why_not(fault, target, brief) or tried(brief, entry.weakness, place, fault):
+            for choice, fault, target in _ways(entry, place, scene):
+                if why_not(fault, target, brief, scene.view) or scene.tried(entry.weakness, place, fault):
                     continue
-                key = (entry.weakness.value, place, fault_text(fault), target.model_dump_json())
-                found.setdefault(key, _proposal(playbook.expert, entry, place, choice, fault, target, brief, view))
+                key = (entry.weakness.value, place, fault_text(fault), target_name(target))
+                if key not in found:
+                    found[key] = _proposal(playbook.expert, entry, place, choice, fault, target, scene)
     return list(found.values())
 
 
-def _ways(entry: Entry, place: str, brief: Brief, view: View) -> Iterator[tuple[Choice, Fault, Target]]:
+def _ways(entry: Entry, place: str, scene: Scene) -> Iterator[tuple[Choice, Fault, Target]]:
     for choice in entry.faults:
-        if not fits(choice.when, entry.weakness, place, brief, view):
+        if not fits(choice.when, entry.weakness, place, scene):
             continue
-        for target in _targets(choice, place, view):
-            for table in _tables(choice, place, view):
+        for target in _targets(choice, place, scene.view):
+            for table in _tables(choice, place, scene.view):
                 yield choice, choice.made(table), target
 
 
@@ -57,16 +59,22 @@ def _targets(choice: Choice, place: str, view: View) -> Iterator[Target]:
         name = place if edge is None else edge.caller if choice.target == "caller" else edge.callee
         yield InstanceTarget(service=name)
         return
-    edges: tuple[Dependency, ...]
+    edges: Sequence[Dependency]
     if choice.target == "edge":
         edges = (edge,) if edge else ()
     elif choice.target == "edges_beyond":
-        edges = view.edges_out(edge.callee) if edge else ()
+        edges = _beyond(edge, view) if edge else ()
     else:
         edges = view.edges_out(place) if choice.target == "edges_out" else view.edges_in(place)
     for one in edges:
         if looks(choice.through, one.place, view):
             yield EdgeTarget(caller=one.caller, callee=one.callee)
+
+
+def _beyond(edge: Dependency, view: View) -> list[Dependency]:
+    """Calls of the edge's callee that some operation makes after crossing the edge."""
+    users = view.exercisers(edge)
+    return [one for one in view.edges_out(edge.callee) if any(check in users for check in view.exercisers(one))]
 
 
 def _tables(choice: Choice, place: str, view: View) -> tuple[str, ...]:
@@ -77,42 +85,34 @@ def _tables(choice: Choice, place: str, view: View) -> tuple[str, ...]:
 
 
 def _proposal(
-    expert: str,
-    entry: Entry,
-    place: str,
-    choice: Choice,
-    fault: Fault,
-    target: Target,
-    brief: Brief,
-    view: View,
+    expert: str, entry: Entry, place: str, choice: Choice, fault: Fault, target: Target, scene: Scene
 ) -> Proposal:
-    words = _words(entry, place, target, brief, view)
-    rationale = " ".join(f"{entry.rationale.format_map(words)} {choice.tells}".split())
-    history = words["past"]
-    if history and "{past}" not in entry.rationale:
-        rationale = f"{rationale} {history}"
-    return Proposal.model_validate(
-        {
-            "expert": expert,
-            "weakness": entry.weakness,
-            "place": place,
-            "fault": fault,
-            "target": target,
-            "probability": round(present(entry, place, brief, view) * choice.rate, 4),
-            "rationale": rationale[:4000],
-            "remedy": " ".join(entry.remedy.format_map(words).split())[:4000],
-            "source": f"{expert}/{entry.id}: {entry.source}"[:400],
-        }
+    words = _words(entry, place, target, scene)
+    history = "" if "{past}" in entry.rationale else words["past"]
+    return Proposal(
+        expert=expert,
+        weakness=entry.weakness,
+        place=place,
+        fault=fault,
+        target=target,
+        probability=round(present(entry, place, scene) * choice.rate, 4),
+        rationale=_text(f"{entry.rationale.format_map(words)} {choice.tells} {history}"),
+        remedy=_text(entry.remedy.format_map(words)),
+        source=f"{expert}/{entry.id}: {entry.source}"[:400],
     )
 
 
-def present(entry: Entry, place: str, brief: Brief, view: View) -> float:
+def _text(text: str) -> str:
+    return " ".join(text.split())[:4000]
+
+
+def present(entry: Entry, place: str, scene: Scene) -> float:
     """P(present) as this entry sees it: its base rate, or the belief once experiments have borne on it.
 
     A belief that rests on other systems only is met half-way, in log odds.
     """
-    rate = base_rate(entry, place, brief, view)
-    known = belief(brief, entry.weakness, place)
+    rate = base_rate(entry, place, scene)
+    known = scene.belief(entry.weakness, place)
     if known is None:
         return rate
     if known.runs > 0:
@@ -129,22 +129,21 @@ def _sigmoid(value: float) -> float:
     return 1 / (1 + math.exp(-value))
 
 
-def _words(entry: Entry, place: str, target: Target, brief: Brief, view: View) -> dict[str, str]:
+def _words(entry: Entry, place: str, target: Target, scene: Scene) -> dict[str, str]:
+    view = scene.view
     edge = view.edge(place)
-    struck = f"{target.caller}->{target.callee}" if isinstance(target, EdgeTarget) else target.model_dump()["service"]
-    service = view.system.service(edge.callee if edge else place)
-    users = view.exercisers(edge) if edge else view.touching(place)
-    others = view.others(edge) if edge else ()
+    caller, callee = (edge.caller, edge.callee) if edge else (place, place)
+    service = view.one(callee)
     return {
         "place": place,
-        "service": service.name,
-        "caller": edge.caller if edge else place,
-        "callee": edge.callee if edge else place,
-        "target": struck,
+        "service": callee,
+        "caller": caller,
+        "callee": callee,
+        "target": target_name(target),
         "technology": service.technology or service.kind.value,
-        "operations": _list([check.id for check in users]),
-        "others": _list([check.id for check in others]),
-        "past": _history(entry, place, brief),
+        "operations": _list([check.id for check in (view.exercisers(edge) if edge else view.touching(place))]),
+        "others": _list([check.id for check in (view.others(edge) if edge else ())]),
+        "past": _history(entry, place, scene),
     }
 
 
@@ -155,9 +154,9 @@ def _list(names: list[str]) -> str:
     return f"{shown} and {len(names) - 3} more" if len(names) > 3 else shown
 
 
-def _history(entry: Entry, place: str, brief: Brief) -> str:
-    here = at_place(brief, entry.weakness, place)
+def _history(entry: Entry, place: str, scene: Scene) -> str:
+    here = scene.here(entry.weakness, place)
     if here:
         return " ".join(f"{past.verdict.value.capitalize()} under {past.fault} in {past.run}." for past in here[-3:])
-    near = nearby_breaks(brief, entry.weakness, place)
+    near = scene.broke_nearby(entry.weakness, place)
     return " ".join(f"Broke at {past.place} of {past.system} under {past.fault} in {past.run}." for past in near[-2:])

@@ -1,163 +1,23 @@
-"""What an expert knows by heart: ``playbook.yaml``, a closed and declarative form, read and checked here."""
+"""What an expert knows by heart: ``playbook.yaml``, read, checked, and held against a system."""
 
 from __future__ import annotations
 
-import string
 from collections.abc import Iterator
 from functools import cache
 from importlib import resources
-from typing import Annotated, Any, Literal, Self
+from typing import Any
 
 import yaml
-from pydantic import Field, TypeAdapter, ValidationError, field_validator, model_validator
+from pydantic import ValidationError
 
 from executor.errors import InputError
-from executor.model.base import Contract, Line, Name, Probability, Text
-from executor.model.faults import Fault, FaultSpec
 from executor.model.system import System
-from executor.model.vocabulary import Environment, Weakness
+from executor.model.vocabulary import Weakness
 from experts.brief import Brief
-from experts.conditions import ServiceIs, When, edge_is, service_is
-from experts.past import knowledge_fits
+from experts.conditions import When, edge_is, service_is
+from experts.entries import Entry, Playbook
+from experts.scene import Scene
 from experts.view import View
-
-TABLE = "{table}"
-"""Stands in a fault's parameters for each table whose lock would tell something at the place."""
-WORDS = ("place", "service", "caller", "callee", "target", "technology", "operations", "others", "past")
-"""What a rationale or remedy may mention in braces."""
-
-Where = Literal["edge", "service", "caller", "callee", "edges_out", "edges_in", "edges_beyond"]
-_AT_SERVICE = ("service", "edges_out", "edges_in")
-_FAULT: TypeAdapter[Any] = TypeAdapter(Fault)
-
-
-class Rate(Contract):
-    """A base rate for places that look a certain way."""
-
-    when: When
-    rate: Probability
-
-
-class Choice(Contract):
-    """One fault that would reveal the weakness, and on what."""
-
-    fault: dict[str, Any]
-    """As in a plan; ``{table}`` stands for a table whose lock would tell something."""
-    target: Where
-    """``edge``: the place itself; ``service``, ``caller``, ``callee``: one instance of it; ``edges_out``, ``edges_in``:
-    each call that the place makes or receives; ``edges_beyond``: each call that the edge's callee makes."""
-    through: When = When()
-    """Which of several edges are meant."""
-    when: When = When()
-    """Further conditions on the place."""
-    rate: Probability = 1.0
-    """P(this fault reveals the weakness | it is there)."""
-    tells: Line = ""
-    """How it differs from the other choices."""
-
-    @field_validator("fault")
-    @classmethod
-    def _is_a_fault(cls, fault: dict[str, Any]) -> dict[str, Any]:
-        _FAULT.validate_python({key: "t" if value == TABLE else value for key, value in fault.items()})
-        return fault
-
-    def made(self, table: str = "") -> Any:
-        """The fault itself, with the table put in where one is asked for."""
-        return _FAULT.validate_python({key: table if value == TABLE else value for key, value in self.fault.items()})
-
-    def is_like(self, fault: FaultSpec) -> bool:
-        """Whether ``fault`` is this choice with some table."""
-        given = fault.model_dump()
-        if given["kind"] != self.fault["kind"]:
-            return False
-        return bool(self.made(given.get("table", "t")) == fault)
-
-    @property
-    def wants_table(self) -> bool:
-        """Whether a table has to be chosen."""
-        return TABLE in self.fault.values()
-
-
-class Entry(Contract):
-    """One weakness to suspect where conditions hold, and the faults that tell, in preferred order."""
-
-    id: Name
-    weakness: Weakness
-    at: Literal["service", "edge"]
-    when: When = When()
-    base_rate: Annotated[float, Field(gt=0, lt=1)]
-    """P(present) at a place that fits ``when``, before anything else is known."""
-    rates: tuple[Rate, ...] = ()
-    """Other base rates for some of those places; the first that fits counts."""
-    faults: Annotated[tuple[Choice, ...], Field(min_length=1)]
-    rationale: Text
-    remedy: Text
-    source: Line
-
-    @field_validator("rationale", "remedy")
-    @classmethod
-    def _words_known(cls, text: str) -> str:
-        for _, word, _, _ in string.Formatter().parse(text):
-            if word is not None and word not in WORDS:
-                raise ValueError(f"{{{word}}} is not known here; known are {', '.join(WORDS)}")
-        return text
-
-    @model_validator(mode="after")
-    def _fits_its_place(self) -> Self:
-        conditions = [self.when, *(rate.when for rate in self.rates), *(choice.when for choice in self.faults)]
-        if self.at == "service" and any(when.about_edges for when in conditions):
-            raise ValueError("edge, caller and callee are conditions for entries at an edge")
-        if self.at == "edge" and any(when.service != ServiceIs() for when in conditions):
-            raise ValueError("service is a condition for entries at a service; say caller or callee")
-        for choice in self.faults:
-            if (choice.target in _AT_SERVICE) != (self.at == "service"):
-                raise ValueError(f"a fault with target {choice.target} does not fit an entry at {self.at}")
-            wants = choice.made("t").target_kind
-            if wants != ("edge" if choice.target.startswith("edge") else "instances"):
-                raise ValueError(f"{choice.fault['kind']} takes a target of kind {wants}, not {choice.target}")
-        return self
-
-
-class Veto(Contract):
-    """What the safety officer never lets pass. All conditions given must be true."""
-
-    id: Name
-    fault: Line = "*"
-    """Glob over fault kinds."""
-    struck: ServiceIs = ServiceIs()
-    """True of the service whose instance is struck, or of the caller of a struck edge."""
-    environments: tuple[Environment, ...] = tuple(Environment)
-    reason: Text
-    """May mention ``{target}`` and ``{fault}``."""
-
-    @field_validator("reason")
-    @classmethod
-    def _words_known(cls, text: str) -> str:
-        text.format(target="", fault="")
-        return text
-
-
-class Playbook(Contract):
-    """One expert's entries, the classes it has an opinion on, and what it vetoes."""
-
-    expert: Name
-    field: tuple[Weakness, ...] = ()
-    """Classes it comments on; empty: those of its entries."""
-    entries: tuple[Entry, ...] = ()
-    vetoes: tuple[Veto, ...] = ()
-
-    @model_validator(mode="after")
-    def _ids_once(self) -> Self:
-        ids = [entry.id for entry in self.entries] + [veto.id for veto in self.vetoes]
-        for one in ids:
-            if ids.count(one) > 1:
-                raise ValueError(f"entry {one} is there twice")
-        return self
-
-    @property
-    def opinions_on(self) -> tuple[Weakness, ...]:
-        """Classes it comments on."""
-        return self.field or tuple(dict.fromkeys(entry.weakness for entry in self.entries))
 
 
 def read_playbook(text: str, where: str) -> Playbook:
@@ -216,52 +76,56 @@ def _file(expert: str, name: str) -> str:
     return (resources.files("experts.council") / expert / name).read_text(encoding="utf-8")
 
 
-def places(entry: Entry, brief: Brief, view: View) -> Iterator[str]:
+def speaks_of(entry: Entry, place: str, scene: Scene) -> bool:
+    """Whether the entry speaks of the place: a service or an edge of the right kind, and as its conditions want it."""
+    at_edge = scene.view.edge(place) is not None
+    return at_edge == (entry.at == "edge") and fits(entry.when, entry.weakness, place, scene)
+
+
+def places(entry: Entry, scene: Scene) -> Iterator[str]:
     """Places of the system that the entry speaks of, in the system's order."""
     if entry.at == "service":
-        candidates = [service.name for service in view.system.services]
+        candidates = [service.name for service in scene.view.system.services]
     else:
-        candidates = [edge.place for edge in view.system.dependencies]
-    for place in candidates:
-        if fits(entry.when, entry.weakness, place, brief, view):
-            yield place
+        candidates = [edge.place for edge in scene.view.system.dependencies]
+    return (place for place in candidates if fits(entry.when, entry.weakness, place, scene))
 
 
-def fits(when: When, weakness: Weakness, place: str, brief: Brief, view: View) -> bool:
+def fits(when: When, weakness: Weakness, place: str, scene: Scene) -> bool:
     """Whether the place, and what is known of this weakness there, is as the conditions want it."""
-    return looks(when, place, view) and knowledge_fits(when, brief, weakness, place)
+    return looks(when, place, scene.view) and scene.known_as(when, weakness, place)
 
 
 def looks(when: When, place: str, view: View) -> bool:
-    """Whether the place alone is as the conditions want it."""
+    """Whether the place alone is as the conditions want it; a place that the system lacks never is."""
     edge = view.edge(place)
     if edge is None:
-        return service_is(when.service, view.system.service(place), view)
-    caller, callee = view.system.service(edge.caller), view.system.service(edge.callee)
+        service = view.service(place)
+        return service is not None and service_is(when.service, service, view)
     return (
         edge_is(when.edge, edge, view)
-        and service_is(when.caller, caller, view)
-        and service_is(when.callee, callee, view)
+        and service_is(when.caller, view.one(edge.caller), view)
+        and service_is(when.callee, view.one(edge.callee), view)
     )
 
 
-def base_rate(entry: Entry, place: str, brief: Brief, view: View) -> float:
+def base_rate(entry: Entry, place: str, scene: Scene) -> float:
     """The entry's rate for a place that fits it."""
     for special in entry.rates:
-        if fits(special.when, entry.weakness, place, brief, view):
+        if fits(special.when, entry.weakness, place, scene):
             return special.rate
     return entry.base_rate
 
 
 def base_rates(system: System) -> dict[tuple[Weakness, str], tuple[float, str]]:
     """Each hypothesis that some playbook sees in the system: (rate, ``expert/entry``) of the one most worried."""
-    view, brief = View(system), Brief(system=system)
+    scene = Scene(Brief(system=system))
     rates: dict[tuple[Weakness, str], tuple[float, str]] = {}
     for expert in COUNCIL:
         for entry in playbook(expert).entries:
-            for place in places(entry, brief, view):
+            for place in places(entry, scene):
                 key = (entry.weakness, place)
-                rate = base_rate(entry, place, brief, view)
+                rate = base_rate(entry, place, scene)
                 if rate > rates.get(key, (0.0, ""))[0]:
                     rates[key] = (rate, f"{expert}/{entry.id}")
     return rates

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property
 from typing import Literal
 
@@ -19,11 +20,24 @@ class View:
         self.system = system
         self._services = {service.name: service for service in system.services}
         self._edges = {edge.place: edge for edge in system.dependencies}
-        self._exercised = {check.id: self._exercises(check) for check in self.operations}
+        self._out: dict[str, list[Dependency]] = {name: [] for name in self._services}
+        self._in: dict[str, list[Dependency]] = {name: [] for name in self._services}
+        for edge in system.dependencies:
+            self._out[edge.caller].append(edge)
+            self._in[edge.callee].append(edge)
+        self._users: dict[str, list[Check]] = {place: [] for place in self._edges}
+        self._guests: dict[str, list[Check]] = {name: [] for name in self._services}
+        for check in self.operations:
+            self._place(check)
+        self._signalled = {signal.service for service in system.services for signal in service.signals}
 
     def service(self, name: str) -> Service | None:
         """The service of that name, or ``None``."""
         return self._services.get(name)
+
+    def one(self, name: str) -> Service:
+        """The service of that name. Raises ``KeyError`` if the system has none."""
+        return self._services[name]
 
     def edge(self, place: str) -> Dependency | None:
         """The edge of that place name, or ``None``."""
@@ -34,22 +48,21 @@ class View:
         """Every operation of every service, in the system's order."""
         return tuple(check for service in self.system.services for check in service.operations)
 
-    def edges_out(self, name: str) -> tuple[Dependency, ...]:
+    def edges_out(self, name: str) -> Sequence[Dependency]:
         """Calls that the service makes."""
-        return tuple(edge for edge in self.system.dependencies if edge.caller == name)
+        return self._out[name]
 
-    def edges_in(self, name: str) -> tuple[Dependency, ...]:
+    def edges_in(self, name: str) -> Sequence[Dependency]:
         """Calls that the service receives."""
-        return tuple(edge for edge in self.system.dependencies if edge.callee == name)
+        return self._in[name]
 
-    def exercisers(self, edge: Dependency) -> tuple[Check, ...]:
+    def exercisers(self, edge: Dependency) -> Sequence[Check]:
         """Operations seen to send calls over the edge; one that was not looked at counts where it could."""
-        return tuple(check for check in self.operations if edge.place in self._exercised[check.id])
+        return self._users[edge.place]
 
-    def touching(self, name: str) -> tuple[Check, ...]:
+    def touching(self, name: str) -> Sequence[Check]:
         """Operations that pass through the service, its own among them."""
-        around = {edge.place for edge in (*self.edges_in(name), *self.edges_out(name))}
-        return tuple(c for c in self.operations if c.service == name or around & self._exercised[c.id])
+        return self._guests[name]
 
     def others(self, edge: Dependency) -> tuple[Check, ...]:
         """Operations that pass through the edge's caller without using the edge."""
@@ -87,31 +100,41 @@ class View:
 
     def has_signal(self, name: str) -> bool:
         """Whether the system itself reports on the service."""
-        return any(signal.service == name for service in self.system.services for signal in service.signals)
+        return name in self._signalled
 
     def telling_tables(self, edge: Dependency) -> tuple[str, ...]:
-        """Tables whose lock should spare something: some users of the edge touch them, others touch only other tables.
+        """Tables whose lock should spare something: some of the caller's operations on the edge use it, others do not.
 
+        Only operations that the caller itself offers are asked, since those of others may reach the table another way.
         The one with most traffic first.
         """
-        users = self.exercisers(edge)
+        users = [check for check in self.exercisers(edge) if check.service == edge.caller and check.tables]
         load: dict[str, float] = {}
         for check in users:
             for table in check.tables:
                 load[table] = load.get(table, 0) + check.rate_hz
-        telling = [table for table in load if any(check.tables and table not in check.tables for check in users)]
+        telling = [table for table in load if any(table not in check.tables for check in users)]
         return tuple(sorted(telling, key=lambda table: (-load[table], table)))
 
-    def _exercises(self, check: Check) -> frozenset[str]:
-        if check.exercises is not None:
-            return frozenset(check.exercises)
-        reached: set[str] = set()
-        ahead = [check.service]
-        seen = {check.service}
+    def _place(self, check: Check) -> None:
+        exercised = check.exercises if check.exercises is not None else self._within_reach(check.service)
+        guests = {check.service: None}
+        for place in dict.fromkeys(exercised):
+            edge = self._edges.get(place)
+            if edge is not None:
+                self._users[place].append(check)
+                guests |= {edge.caller: None, edge.callee: None}
+        for name in guests:
+            if name in self._guests:
+                self._guests[name].append(check)
+
+    def _within_reach(self, start: str) -> list[str]:
+        reached: list[str] = []
+        ahead, seen = [start], {start}
         while ahead:
-            for edge in self.edges_out(ahead.pop()):
-                reached.add(edge.place)
+            for edge in self._out.get(ahead.pop(), ()):
+                reached.append(edge.place)
                 if edge.callee not in seen:
                     seen.add(edge.callee)
                     ahead.append(edge.callee)
-        return frozenset(reached)
+        return reached

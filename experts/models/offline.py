@@ -9,13 +9,13 @@ from executor.model.faults import FaultSpec
 from executor.model.plan import Experiment
 from executor.model.vocabulary import Verdict, Weakness
 from experts.brief import Brief, PastResult
+from experts.entries import Playbook
 from experts.evaluate import evaluate, present
 from experts.expert import proposal_key
-from experts.past import at_place, belief, nearby_breaks, tried
-from experts.playbook import Playbook, places, playbook
+from experts.playbook import playbook, speaks_of
 from experts.proposal import Critique, Proposal
 from experts.safety import veto_reason
-from experts.view import View
+from experts.scene import Scene
 
 OFFLINE = "offline"
 _HISTORIAN = "historian"
@@ -39,34 +39,34 @@ class OfflineExpert:
 
     def critique(self, proposals: Sequence[Proposal], brief: Brief) -> list[Critique]:
         """Its own probability where the playbook speaks of the weakness; vetoes; what earlier runs said."""
-        view = View(brief.system)
-        found = [self._critique(proposal, brief, view) for proposal in proposals]
+        scene = Scene(brief)
+        found = [self._critique(proposal, scene) for proposal in proposals]
         return [critique for critique in found if critique is not None]
 
     def predict(self, experiment: Experiment, brief: Brief) -> list[tuple[str, float]]:
         """P(breaks) for each hypothesis in its field: its own P(present), less what the faults may miss."""
-        view = View(brief.system)
+        scene = Scene(brief)
         answers: list[tuple[str, float]] = []
         for hypothesis in experiment.hypotheses:
             if hypothesis.weakness not in self.playbook.opinions_on:
                 continue
-            own = self._present(hypothesis.weakness, hypothesis.place, brief, view)
+            own = self._present(hypothesis.weakness, hypothesis.place, scene)
             if own is None:
                 continue
             answers.append((hypothesis.id, round(own * self._reveals(experiment, hypothesis.weakness), 4)))
         return answers
 
-    def _critique(self, proposal: Proposal, brief: Brief, view: View) -> Critique | None:
+    def _critique(self, proposal: Proposal, scene: Scene) -> Critique | None:
         if self.playbook.vetoes:
-            reason = veto_reason(self.playbook.vetoes, proposal, brief)
+            reason = veto_reason(self.playbook.vetoes, proposal, scene)
             if reason:
                 return self._say(proposal, proposal.probability, reason, veto=True)
             return None
         if proposal.expert == self.name or proposal.weakness not in self.playbook.opinions_on:
             return None
         if self.name == _HISTORIAN:
-            return self._remember(proposal, brief)
-        own = self._present(proposal.weakness, proposal.place, brief, view)
+            return self._remember(proposal, scene)
+        own = self._present(proposal.weakness, proposal.place, scene)
         if own is None:
             return None
         reveals = self._reveals_as(proposal)
@@ -81,10 +81,10 @@ class OfflineExpert:
             veto=veto,
         )
 
-    def _remember(self, proposal: Proposal, brief: Brief) -> Critique | None:
-        here = at_place(brief, proposal.weakness, proposal.place)
-        done = tried(brief, proposal.weakness, proposal.place, proposal.fault)
-        near = nearby_breaks(brief, proposal.weakness, proposal.place)
+    def _remember(self, proposal: Proposal, scene: Scene) -> Critique | None:
+        here = scene.here(proposal.weakness, proposal.place)
+        done = scene.tried(proposal.weakness, proposal.place, proposal.fault)
+        near = scene.broke_nearby(proposal.weakness, proposal.place)
         if done is not None:
             probability = 0.95 if done.verdict is Verdict.BREAKS else 0.05
             return self._say(proposal, probability, f"This was answered: {_cite(done)}.")
@@ -100,16 +100,16 @@ class OfflineExpert:
             return self._say(proposal, round(max(probability, proposal.probability), 4), f"It broke nearby: {said}.")
         return None
 
-    def _present(self, weakness: Weakness, place: str, brief: Brief, view: View) -> float | None:
+    def _present(self, weakness: Weakness, place: str, scene: Scene) -> float | None:
         """Its own P(present), of the entry most worried; ``None`` where no entry speaks of the place."""
         rates = [
-            present(entry, place, brief, view)
+            present(entry, place, scene)
             for entry in self.playbook.entries
-            if entry.weakness is weakness and place in places(entry, brief, view)
+            if entry.weakness is weakness and speaks_of(entry, place, scene)
         ]
         if rates:
             return max(rates)
-        known = belief(brief, weakness, place)
+        known = scene.belief(weakness, place)
         return known.probability if known is not None and self.name == _HISTORIAN else None
 
     def _reveals(self, experiment: Experiment, weakness: Weakness) -> float:

@@ -1,0 +1,151 @@
+"""What a playbook is made of: entries, the faults they would try, vetoes. Closed, so that a slip is an error."""
+
+from __future__ import annotations
+
+import string
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, TypeAdapter, field_validator, model_validator
+
+from executor.model.base import Contract, Line, Name, Probability, Text
+from executor.model.faults import Fault, FaultSpec
+from executor.model.vocabulary import Environment, Weakness
+from experts.conditions import ServiceIs, When
+
+TABLE = "{table}"
+"""Stands in a fault's parameters for each table whose lock would tell something at the place."""
+WORDS = ("place", "service", "caller", "callee", "target", "technology", "operations", "others", "past")
+"""What a rationale or remedy may mention in braces."""
+
+Where = Literal["edge", "service", "caller", "callee", "edges_out", "edges_in", "edges_beyond"]
+_AT_SERVICE = ("service", "edges_out", "edges_in")
+_FAULT: TypeAdapter[Any] = TypeAdapter(Fault)
+
+
+class Rate(Contract):
+    """A base rate for places that look a certain way."""
+
+    when: When
+    rate: Probability
+
+
+class Choice(Contract):
+    """One fault that would reveal the weakness, and on what."""
+
+    fault: dict[str, Any]
+    """As in a plan; ``{table}`` stands for a table whose lock would tell something."""
+    target: Where
+    """``edge``: the place itself; ``service``, ``caller``, ``callee``: one instance of it; ``edges_out``, ``edges_in``:
+    each call that the place makes or receives; ``edges_beyond``: each call that the edge's callee makes."""
+    through: When = When()
+    """Which of several edges are meant."""
+    when: When = When()
+    """Further conditions on the place."""
+    rate: Probability = 1.0
+    """P(this fault reveals the weakness | it is there)."""
+    tells: Line = ""
+    """How it differs from the other choices."""
+
+    @field_validator("fault")
+    @classmethod
+    def _is_a_fault(cls, fault: dict[str, Any]) -> dict[str, Any]:
+        _FAULT.validate_python({key: "t" if value == TABLE else value for key, value in fault.items()})
+        return fault
+
+    def made(self, table: str = "") -> Any:
+        """The fault itself, with the table put in where one is asked for."""
+        return _FAULT.validate_python({key: table if value == TABLE else value for key, value in self.fault.items()})
+
+    def is_like(self, fault: FaultSpec) -> bool:
+        """Whether ``fault`` is this choice with some table."""
+        given = fault.model_dump()
+        if given["kind"] != self.fault["kind"]:
+            return False
+        return bool(self.made(given.get("table", "t")) == fault)
+
+    @property
+    def wants_table(self) -> bool:
+        """Whether a table has to be chosen."""
+        return TABLE in self.fault.values()
+
+
+class Entry(Contract):
+    """One weakness to suspect where conditions hold, and the faults that tell, in preferred order."""
+
+    id: Name
+    weakness: Weakness
+    at: Literal["service", "edge"]
+    when: When = When()
+    base_rate: Annotated[float, Field(gt=0, lt=1)]
+    """P(present) at a place that fits ``when``, before anything else is known."""
+    rates: tuple[Rate, ...] = ()
+    """Other base rates for some of those places; the first that fits counts."""
+    faults: Annotated[tuple[Choice, ...], Field(min_length=1)]
+    rationale: Text
+    remedy: Text
+    source: Line
+
+    @field_validator("rationale", "remedy")
+    @classmethod
+    def _words_known(cls, text: str) -> str:
+        for _, word, _, _ in string.Formatter().parse(text):
+            if word is not None and word not in WORDS:
+                raise ValueError(f"{{{word}}} is not known here; known are {', '.join(WORDS)}")
+        return text
+
+    @model_validator(mode="after")
+    def _fits_its_place(self) -> Self:
+        conditions = [self.when, *(rate.when for rate in self.rates), *(choice.when for choice in self.faults)]
+        if self.at == "service" and any(when.about_edges for when in conditions):
+            raise ValueError("edge, caller and callee are conditions for entries at an edge")
+        if self.at == "edge" and any(when.service != ServiceIs() for when in conditions):
+            raise ValueError("service is a condition for entries at a service; say caller or callee")
+        for choice in self.faults:
+            if (choice.target in _AT_SERVICE) != (self.at == "service"):
+                raise ValueError(f"a fault with target {choice.target} does not fit an entry at {self.at}")
+            wants = choice.made("t").target_kind
+            if wants != ("edge" if choice.target.startswith("edge") else "instances"):
+                raise ValueError(f"{choice.fault['kind']} takes a target of kind {wants}, not {choice.target}")
+        return self
+
+
+class Veto(Contract):
+    """What the safety officer never lets pass. All conditions given must be true."""
+
+    id: Name
+    fault: Line = "*"
+    """Glob over fault kinds."""
+    struck: ServiceIs = ServiceIs()
+    """True of the service whose instance is struck, or of the caller of a struck edge."""
+    environments: tuple[Environment, ...] = tuple(Environment)
+    reason: Text
+    """May mention ``{target}`` and ``{fault}``."""
+
+    @field_validator("reason")
+    @classmethod
+    def _words_known(cls, text: str) -> str:
+        text.format(target="", fault="")
+        return text
+
+
+class Playbook(Contract):
+    """One expert's entries, the classes it has an opinion on, and what it vetoes."""
+
+    expert: Name
+    field: tuple[Weakness, ...] = ()
+    """Classes it comments on; empty: those of its entries."""
+    entries: tuple[Entry, ...] = ()
+    vetoes: tuple[Veto, ...] = ()
+
+    @model_validator(mode="after")
+    def _ids_once(self) -> Self:
+        ids = [entry.id for entry in self.entries] + [veto.id for veto in self.vetoes]
+        for one in ids:
+            if ids.count(one) > 1:
+                raise ValueError(f"entry {one} is there twice")
+        return self
+
+    @property
+    def opinions_on(self) -> tuple[Weakness, ...]:
+        """Classes it comments on."""
+        return self.field or tuple(dict.fromkeys(entry.weakness for entry in self.entries))

@@ -1,0 +1,161 @@
+"""How well each expert's predictions came true, and how much its word weighs because of that.
+
+Source: the log score and the Brier score are strictly proper (Gneiting and Raftery, "Strictly Proper Scoring Rules,
+Prediction, and Estimation", JASA 2007); the logarithmic opinion pool is Genest and Zidek, "Combining Probability
+Distributions", Statistical Science 1986.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from executor.model.vocabulary import Verdict, Weakness
+
+HALF_LIFE = 20.0
+"""After so many later predictions an old one counts half."""
+FLOOR = 0.2
+"""Least weight, so that nobody is silenced."""
+CEILING = 3.0
+PRIOR_PREDICTIONS = 5.0
+"""Every expert starts with so many predictions as good as a coin's, so that one lucky guess moves little."""
+COIN = math.log(2)
+"""Log score of who always says 50 %."""
+BINS = 5
+_EDGE = 0.01
+
+
+class Scored(Protocol):
+    """A prediction that has met its verdict, as the ledger gives it."""
+
+    @property
+    def expert(self) -> str: ...  # noqa: D102  # described by the ledger
+    @property
+    def weakness(self) -> Weakness: ...  # noqa: D102
+    @property
+    def place(self) -> str: ...  # noqa: D102
+    @property
+    def probability(self) -> float: ...  # noqa: D102
+    @property
+    def verdict(self) -> Verdict: ...  # noqa: D102
+    @property
+    def run(self) -> str: ...  # noqa: D102
+    @property
+    def at(self) -> datetime: ...  # noqa: D102
+
+
+@dataclass(frozen=True)
+class Bin:
+    """Predictions that said about the same, and how often they came true."""
+
+    said: float
+    """Mean probability, 0–1."""
+    came_true: float
+    """Share that broke, 0–1."""
+    n: int
+
+
+@dataclass(frozen=True)
+class Record:
+    """One expert's predictions against what came out."""
+
+    expert: str
+    n: int
+    """Predictions that met a verdict of holds or breaks; others score nobody."""
+    log_score: float
+    """Mean of −ln of the probability given to what came out; lower is better, a coin has 0.693."""
+    brier: float
+    """Mean squared error of the probability; lower is better, a coin has 0.25."""
+    mean_predicted: float
+    mean_outcome: float
+    weight: float
+    """In the pooled opinion; 1 for who is as good as a coin, within [0.2, 3]."""
+    calibration: tuple[Bin, ...]
+    by_weakness: tuple[tuple[str, int, float], ...]
+    """(weakness, n, log score), by name."""
+
+
+def track_record(predictions: Iterable[Scored]) -> list[Record]:
+    """One record an expert, the best weight first. Predictions that met no clear verdict are left out."""
+    said: dict[str, list[Scored]] = {}
+    for one in sorted(predictions, key=lambda p: (p.at, p.run, p.weakness.value, p.place)):
+        if one.verdict in (Verdict.HOLDS, Verdict.BREAKS):
+            said.setdefault(one.expert, []).append(one)
+    records = [_record(expert, scored) for expert, scored in said.items()]
+    return sorted(records, key=lambda record: (-record.weight, record.expert))
+
+
+def weights(records: Iterable[Record]) -> dict[str, float]:
+    """Weight by expert; one who is not there has no record yet and weighs 1."""
+    return {record.expert: record.weight for record in records}
+
+
+def pool(opinions: Mapping[str, float], weights: Mapping[str, float]) -> float:
+    """The experts' opinions as one: the weighted mean of their log odds, back as a probability.
+
+    Equal opinions pool to themselves. Without opinions: 0.5. An expert without a weight weighs 1.
+    """
+    total = sum(weights.get(name, 1.0) for name in opinions)
+    if not opinions or total <= 0:
+        return 0.5
+    mean = sum(weights.get(name, 1.0) * _log_odds(p) for name, p in opinions.items()) / total
+    return 1 / (1 + math.exp(-mean))
+
+
+def _record(expert: str, scored: Sequence[Scored]) -> Record:
+    losses = [_loss(one) for one in scored]
+    n = len(scored)
+    by_class: dict[str, list[float]] = {}
+    for one, loss in zip(scored, losses, strict=True):
+        by_class.setdefault(one.weakness.value, []).append(loss)
+    return Record(
+        expert=expert,
+        n=n,
+        log_score=sum(losses) / n,
+        brier=sum((one.probability - _outcome(one)) ** 2 for one in scored) / n,
+        mean_predicted=sum(one.probability for one in scored) / n,
+        mean_outcome=sum(_outcome(one) for one in scored) / n,
+        weight=_weight(losses),
+        calibration=_calibration(scored),
+        by_weakness=tuple((name, len(some), sum(some) / len(some)) for name, some in sorted(by_class.items())),
+    )
+
+
+def _weight(losses: Sequence[float]) -> float:
+    """From the exponentially weighted mean log score, oldest first: twice as far from a coin, e times the weight."""
+    kept, total = COIN * PRIOR_PREDICTIONS, PRIOR_PREDICTIONS
+    decay = 0.5 ** (1 / HALF_LIFE)
+    for loss in losses:
+        kept, total = kept * decay + loss, total * decay + 1
+    return min(CEILING, max(FLOOR, math.exp((COIN - kept / total) / (COIN / 2))))
+
+
+def _calibration(scored: Sequence[Scored]) -> tuple[Bin, ...]:
+    bins: dict[int, list[Scored]] = {}
+    for one in scored:
+        bins.setdefault(min(int(one.probability * BINS), BINS - 1), []).append(one)
+    return tuple(
+        Bin(
+            said=sum(one.probability for one in some) / len(some),
+            came_true=sum(_outcome(one) for one in some) / len(some),
+            n=len(some),
+        )
+        for _, some in sorted(bins.items())
+    )
+
+
+def _outcome(one: Scored) -> float:
+    return 1.0 if one.verdict is Verdict.BREAKS else 0.0
+
+
+def _loss(one: Scored) -> float:
+    given = min(max(one.probability, _EDGE), 1 - _EDGE)
+    return -math.log(given if one.verdict is Verdict.BREAKS else 1 - given)
+
+
+def _log_odds(probability: float) -> float:
+    kept = min(max(probability, _EDGE), 1 - _EDGE)
+    return math.log(kept / (1 - kept))
