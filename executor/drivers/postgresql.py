@@ -68,6 +68,7 @@ def session_of(target: ProcessTarget) -> Iterator[psycopg.Connection]:
             raise UnavailableError(
                 f"leads to another server than process {target.pid}; nothing is done there.", where=service.dsn
             )
+        process.require(target.pid, target.start_ticks)
         yield opened
 
 

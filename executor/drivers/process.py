@@ -131,10 +131,21 @@ def members(pid: int, ticks: int) -> list[list[int]]:
     """Pid and start time of a process and of its workers, itself first: together they are one instance.
 
     A worker is a descendant that runs the same program and has no listener that the process does not hold too; so a
-    server's workers count, and the services that a supervisor has started do not.
+    server's workers count, and the services that a supervisor has started do not. Raises ``UnavailableError`` if that
+    very process is gone.
     """
-    found = ((worker, start_ticks(worker)) for worker in _workers(pid))
-    return [[pid, ticks], *([worker, since] for worker, since in found if since is not None)]
+    pairs = ((worker, start_ticks(worker)) for worker in _workers(pid))
+    found = [[pid, ticks], *([worker, since] for worker, since in pairs if since is not None)]
+    require(pid, ticks)
+    return found
+
+
+def require(pid: int, ticks: int) -> None:
+    """Raise ``UnavailableError`` unless that very process runs; what was read of its pid before is its own then."""
+    if not alive(pid, ticks):
+        raise UnavailableError(
+            f"process {pid} is gone, or its pid is another process's now.", hint="Discover the system again."
+        )
 
 
 def _workers(pid: int) -> list[int]:
@@ -170,30 +181,25 @@ def _inner(pid: int) -> int | None:
     return next((int(line.split()[-1]) for line in status.splitlines() if line.startswith("NSpid:")), pid)
 
 
-def forbidden(pid: int) -> str | None:
-    """Why a process must not or cannot be signalled by us, in one sentence; ``None`` if it may."""
+def forbidden(pid: int, ticks: int) -> str | None:
+    """Why that very process must not or cannot be signalled by us, in one sentence; ``None`` if it may."""
     if pid in (1, *_lineage(os.getpid())):
         return f"process {pid} is Murphy's own, or Murphy was started by it; choose another target."
     try:
-        descriptor = os.pidfd_open(pid)
-    except ProcessLookupError:
-        return f"process {pid} is gone; discover the system again."
-    try:
-        signal.pidfd_send_signal(descriptor, 0)
+        with opened(pid, ticks) as descriptor:
+            signal.pidfd_send_signal(descriptor, 0)
     except ProcessLookupError:
         return f"process {pid} is gone; discover the system again."
     except PermissionError:
         return f"process {pid} is another user's; run Murphy as that user, or as root."
-    finally:
-        os.close(descriptor)
     return None
 
 
-def not_running(pid: int, ticks: int) -> str | None:
-    """Why a process cannot be slowed or stopped now, in one sentence; ``None`` if it runs."""
+def stopped(pid: int, ticks: int) -> str | None:
+    """That it stands still already, in one sentence; ``None`` if it does not."""
     if state(pid, ticks) in ("T", "t"):
         return f"process {pid} has been stopped by somebody already; let it go on first."
-    return None if alive(pid, ticks) else f"process {pid} is gone; discover the system again."
+    return None
 
 
 def same_namespaces(pid: int) -> bool:
@@ -231,12 +237,7 @@ def find(instance: ProcessInstance) -> Found:
     Raises ``UnavailableError`` if there is none, more than one, or a pinned one is gone.
     """
     if instance.pid is not None and instance.start_ticks is not None:
-        if not alive(instance.pid, instance.start_ticks):
-            raise UnavailableError(
-                f"process {instance.pid} is gone, or its pid is another process's now.",
-                where=instance.id,
-                hint="Discover the system again.",
-            )
+        require(instance.pid, instance.start_ticks)
         return Found(instance.pid, instance.start_ticks)
     heads = heads_of(instance)
     if len(heads) != 1:

@@ -64,4 +64,5 @@ def session_of(target: ProcessTarget) -> Iterator[Any]:
             raise UnavailableError(
                 f"leads to another server than process {target.pid}; nothing is done there.", where=service.dsn
             )
+        process.require(target.pid, target.start_ticks)
         yield client

@@ -8,7 +8,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
-from executor.drivers import child, sockets
+from executor.drivers import child, process, sockets
 from executor.errors import UnavailableError
 from executor.faults import held
 from executor.faults.behaviour import Context, LeaseKind, ProcessTarget, Record, Resolved
@@ -43,6 +43,7 @@ class Connections:
         assert isinstance(target, ProcessTarget)
         assert target.port is not None
         own = sockets.held(target.pid)
+        process.require(target.pid, target.start_ticks)
         addresses = [address for inode, address in sockets.listeners(target.port).items() if inode in own]
         if not addresses:
             raise UnavailableError(

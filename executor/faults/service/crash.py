@@ -24,7 +24,7 @@ class Crash:
     def unsupported(self, fault: Spec, target: Resolved) -> str | None:  # noqa: ARG002 - the protocol's
         """It must be ours to signal, and there must be a way to start it again."""
         assert isinstance(target, ProcessTarget)
-        return process.forbidden(target.pid) or restart.impossible(target)
+        return process.forbidden(target.pid, target.start_ticks) or restart.impossible(target)
 
     def prepare(self, fault: Spec, target: Resolved, context: Context) -> dict[str, Any]:
         """Record how the process was started."""

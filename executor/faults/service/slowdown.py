@@ -28,12 +28,12 @@ class Slowdown:
     def unsupported(self, fault: Spec, target: Resolved) -> str | None:  # noqa: ARG002 - the protocol's
         """It must be ours to signal, and not stand still already."""
         assert isinstance(target, ProcessTarget)
-        return process.forbidden(target.pid) or process.not_running(target.pid, target.start_ticks)
+        return process.forbidden(target.pid, target.start_ticks) or process.stopped(target.pid, target.start_ticks)
 
     def prepare(self, fault: Spec, target: Resolved, context: Context) -> dict[str, Any]:
         """Record which processes, and how much they keep. Raises ``UnavailableError`` for one that does not run."""
         assert isinstance(target, ProcessTarget)
-        if reason := process.not_running(target.pid, target.start_ticks):
+        if reason := process.stopped(target.pid, target.start_ticks):
             raise UnavailableError(reason, where=target.instance)
         members = process.members(target.pid, target.start_ticks)
         return {"members": members, "share": fault.cpu_percent / 100, **held.record(context)}

@@ -27,7 +27,7 @@ class Stop:
         assert isinstance(target, ProcessTarget)
         if fault.grace_s > LONGEST_GRACE_S:
             return f"a grace time of {fault.grace_s:g} s is not waited for; give at most {LONGEST_GRACE_S:g} s."
-        return process.forbidden(target.pid) or restart.impossible(target)
+        return process.forbidden(target.pid, target.start_ticks) or restart.impossible(target)
 
     def prepare(self, fault: Spec, target: Resolved, context: Context) -> dict[str, Any]:
         """Record how the process was started."""
