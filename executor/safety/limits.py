@@ -18,6 +18,9 @@ from executor.model.vocabulary import Environment
 
 FILE = "limits.toml"
 
+_TYPES = {"model_type": "should be a table", "tuple_type": "should be a list", "string_type": "should be in quotes"}
+"""TOML's words for what pydantic calls otherwise."""
+
 
 class BlastRadius(Contract):
     """The most that all runs together may touch at one moment. One instance, or one edge, is always allowed."""
@@ -82,7 +85,8 @@ def load_limits(path: Path | None = None, *, home: Home | None = None) -> Limits
             return Limits()
     text = _read(path)
     try:
-        return Limits.model_validate(tomllib.loads(text))
+        # as JSON, where strict still takes a list for a tuple and a word for an environment, but no "5" for a number
+        return Limits.model_validate_json(json.dumps(tomllib.loads(text), default=str), strict=True)
     except tomllib.TOMLDecodeError as error:
         raise InputError(f"not TOML: {error}.", where=str(path)) from error
     except ValidationError as error:
@@ -128,7 +132,7 @@ def _explained(error: ValidationError, text: str, path: Path) -> InputError:
     key = ".".join(keys)
     where = f"{path}{_line(text, keys)}"
     if first["type"] != "extra_forbidden":
-        rule = first["msg"].removeprefix("Input ")
+        rule = _TYPES.get(first["type"]) or first["msg"].removeprefix("Input ")
         return InputError(f"{key} is {json.dumps(first['input'], default=str)}; it {rule}.", where=where)
     table = Limits.model_fields[keys[0]].default if len(keys) > 1 else Limits()
     known = [name for name in type(table).model_fields if name != "format"]

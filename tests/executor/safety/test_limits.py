@@ -59,6 +59,11 @@ def test_the_working_directory_comes_before_the_home(tmp_path: Path, monkeypatch
         ),
         ("fault_s_max = inf", ", line 1: fault_s_max is Infinity; it should be a finite number."),
         ("lease_s = 0.1", ", line 1: lease_s is 0.1; it should be greater than or equal to 1."),
+        ('lease_s = "5"', ', line 1: lease_s is "5"; it should be a valid number.'),
+        ("concurrent_runs_max = true", ", line 1: concurrent_runs_max is true; it should be a valid integer."),
+        ("blast_radius = 3", ", line 1: blast_radius is 3; it should be a table."),
+        ('approvers = "alice"', ', line 1: approvers is "alice"; it should be a list.'),
+        ("approvers = [3]", ", line 1: approvers is 3; it should be in quotes."),
         ("lease_s =", ": not TOML: Invalid value (at end of document)."),
     ],
 )

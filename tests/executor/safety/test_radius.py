@@ -48,16 +48,18 @@ def actions(draw: st.DrawFn, of: System, name: str) -> Action:
 
 
 @st.composite
-def plans(draw: st.DrawFn, of: System) -> Plan:
+def plans(draw: st.DrawFn, of: System, most: int) -> Plan:
+    """Up to ``most`` stages of as many experiments of as many actions."""
+    number = st.integers(1, most)
     stages = [
         [
             experiment(
-                *(draw(actions(of, f"a{stage}-{side}-{number}")) for number in range(draw(st.integers(1, 2)))),
+                *(draw(actions(of, f"a{stage}-{side}-{count}")) for count in range(draw(number))),
                 name=f"e{stage}-{side}",
             )
-            for side in range(draw(st.integers(1, 2)))
+            for side in range(draw(number))
         ]
-        for stage in range(draw(st.integers(1, 2)))
+        for stage in range(draw(number))
     ]
     return plan(of, *stages)
 
@@ -65,13 +67,14 @@ def plans(draw: st.DrawFn, of: System) -> Plan:
 @st.composite
 def situations(draw: st.DrawFn) -> tuple[System, Limits, list[Plan]]:
     of = draw(systems())
-    shares = st.sampled_from([1, 10, 25, 50, 100])
+    shares = st.sampled_from([1, 10, 30, 50, 100])
     limits = Limits(
         blast_radius=BlastRadius(instances_percent=draw(shares), services_percent=draw(shares)),
-        concurrent_runs_max=draw(st.integers(1, 3)),
+        concurrent_runs_max=draw(st.integers(1, 4)),
         concurrent_faults_max=draw(st.integers(1, 6)),
     )
-    return of, limits, draw(st.lists(plans(of), min_size=1, max_size=3))
+    few_or_many = draw(st.integers(1, 2))  # simple plans are admitted together often enough to fill the limits
+    return of, limits, draw(st.lists(plans(of, few_or_many), min_size=3 - few_or_many, max_size=4))
 
 
 Struck = tuple[frozenset[str], frozenset[str], int]
