@@ -1,0 +1,186 @@
+"""Probes against real sockets, and the hosts that they may reach."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+
+from executor.errors import InputError, SafetyRefusalError
+from executor.model.probe import HttpProbe, Probe, TcpProbe
+from executor.model.system import Dependency, ProcessInstance, Service, System
+from executor.probes.ask import ask, open_client
+from executor.probes.hosts import allowed_hosts, host_of, refuse_foreign
+from executor.probes.http import BODY_BYTES_MAX
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@asynccontextmanager
+async def server(answer: bytes, *, keep: bool = False, heard: list[bytes] | None = None) -> AsyncIterator[int]:
+    """Sends one answer to whatever it is asked; with ``keep`` it never closes."""
+    done = asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            head = await reader.readuntil(b"\r\n\r\n")
+            if heard is not None:
+                heard.append(head + (await reader.read(2000) if b"content-length" in head.lower() else b""))
+            writer.write(answer)
+            await writer.drain()
+            if keep:
+                await done.wait()
+        except (OSError, asyncio.IncompleteReadError):
+            pass
+        finally:
+            writer.close()
+
+    listening = await asyncio.start_server(serve, "127.0.0.1", 0)
+    try:
+        yield listening.sockets[0].getsockname()[1]
+    finally:
+        done.set()
+        listening.close()
+
+
+def http(status: str, body: bytes = b"hello", *headers: str) -> bytes:
+    head = "\r\n".join([f"HTTP/1.1 {status}", f"content-length: {len(body)}", "connection: close", *headers])
+    return head.encode() + b"\r\n\r\n" + body
+
+
+async def asked(probe: Probe) -> tuple[bool, int | None, str]:
+    async with open_client() as client:
+        answer = await ask(probe, client)
+    assert answer.latency_ms >= 0
+    return answer.ok, answer.status, answer.error
+
+
+@pytest.mark.anyio
+async def test_status_and_text_decide() -> None:
+    async with server(http("200 OK")) as port:
+        url = f"http://127.0.0.1:{port}/"
+        assert await asked(HttpProbe(url=url)) == (True, 200, "")
+        assert await asked(HttpProbe(url=url, expect_text="ell")) == (True, 200, "")
+        assert await asked(HttpProbe(url=url, expect_text="bye")) == (False, 200, "the body lacks 'bye'")
+        assert await asked(HttpProbe(url=url, expect_status=(204,))) == (False, 200, "status 200")
+    async with server(http("503 Service Unavailable")) as port:
+        assert await asked(HttpProbe(url=f"http://127.0.0.1:{port}/")) == (False, 503, "status 503")
+
+
+@pytest.mark.anyio
+async def test_the_body_is_sent_as_it_is_written() -> None:
+    heard: list[bytes] = []
+    async with server(http("200 OK"), heard=heard) as port:
+        probe = HttpProbe(url=f"http://127.0.0.1:{port}/order", method="POST", json_body='{"a": 1}')
+        assert await asked(probe) == (True, 200, "")
+    assert heard[0].startswith(b"POST /order HTTP/1.1")
+    assert b"content-type: application/json" in heard[0].lower()
+    assert heard[0].endswith(b'{"a": 1}')
+
+
+@pytest.mark.anyio
+async def test_what_is_cut_off_or_malformed_is_bad() -> None:
+    cut = http("200 OK", b"hello")[:-3]
+    for answer, name in ((cut, "RemoteProtocolError"), (b"nonsense\r\n\r\n", "RemoteProtocolError"), (b"", "Remote")):
+        async with server(answer) as port:
+            ok, _, error = await asked(HttpProbe(url=f"http://127.0.0.1:{port}/"))
+            assert not ok
+            assert name in error
+
+
+@pytest.mark.anyio
+async def test_silence_ends_with_the_probes_own_time_out() -> None:
+    async with server(b"", keep=True) as port:
+        outcome = await asked(HttpProbe(url=f"http://127.0.0.1:{port}/", timeout_ms=150))
+        assert outcome == (False, None, "no answer within 150 ms")
+
+
+@pytest.mark.anyio
+async def test_redirects_are_not_followed() -> None:
+    async with server(http("302 Found", b"", "location: http://192.0.2.1/")) as port:
+        assert await asked(HttpProbe(url=f"http://127.0.0.1:{port}/")) == (False, 302, "status 302")
+
+
+@pytest.mark.anyio
+async def test_a_huge_body_is_not_kept() -> None:
+    body = b"x" * (BODY_BYTES_MAX + 1000) + b"end"
+    async with server(http("200 OK", body)) as port:
+        url = f"http://127.0.0.1:{port}/"
+        assert (await asked(HttpProbe(url=url)))[0]
+        assert not (await asked(HttpProbe(url=url, expect_text="end")))[0]
+
+
+@pytest.mark.anyio
+async def test_a_connection_is_accepted_or_not() -> None:
+    async with server(b"") as port:
+        assert await asked(TcpProbe(port=port)) == (True, None, "")
+    ok, _, error = await asked(TcpProbe(port=1))
+    assert not ok
+    assert error
+
+
+@pytest.mark.anyio
+async def test_the_environments_proxy_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
+    async with server(http("200 OK")) as port:
+        assert (await asked(HttpProbe(url=f"http://127.0.0.1:{port}/")))[0]
+
+
+@pytest.mark.anyio
+async def test_asking_refuses_a_foreign_host() -> None:
+    async with open_client() as client:
+        with pytest.raises(SafetyRefusalError):
+            await ask(HttpProbe(url="http://192.0.2.1/"), client)
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:80/", "http://localhost/", "http://[::1]/", "http://127.9.9.9/"])
+def test_loopback_needs_no_naming(url: str) -> None:
+    refuse_foreign(HttpProbe(url=url), frozenset())
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://192.0.2.1/",
+        "http://127.0.0.1@192.0.2.1/",
+        "http://127.0.0.1.example/",
+        "http://[::ffff:192.0.2.1]/",
+        "http://0.0.0.0/",
+        "http://2130706433/",
+        "http://localhost.example/",
+    ],
+)
+def test_what_only_looks_like_loopback_is_refused(url: str) -> None:
+    with pytest.raises(SafetyRefusalError):
+        refuse_foreign(HttpProbe(url=url), frozenset())
+
+
+def test_link_local_is_refused_even_if_named() -> None:
+    for host in ("169.254.169.254", "[fe80::1]", "[::ffff:169.254.169.254]"):
+        with pytest.raises(SafetyRefusalError):
+            refuse_foreign(HttpProbe(url=f"http://{host}/"), frozenset({host.strip("[]")}))
+
+
+def test_hosts_that_the_system_names_are_allowed() -> None:
+    service = Service(
+        name="front",
+        instances=(ProcessInstance(id="front-1", port=80),),
+        health=HttpProbe(url="http://Front.Example:80/health"),
+    )
+    other = Service(name="base")
+    edge = Dependency(caller="front", callee="base", host="10.0.0.7")
+    hosts = allowed_hosts(System(name="s", services=(service, other), dependencies=(edge,)))
+    assert hosts == {"front.example", "10.0.0.7"}
+    refuse_foreign(HttpProbe(url="http://front.example/x"), hosts)
+    refuse_foreign(TcpProbe(host="10.0.0.7", port=1), hosts)
+
+
+def test_an_address_without_a_host_is_refused() -> None:
+    for url in ("http://:80/", "http://127.0.0.1\\@x/", "http://[1/"):
+        with pytest.raises(InputError):
+            host_of(HttpProbe(url=url))
