@@ -30,7 +30,7 @@ class Member:
     restart: bool = True
     """Whether it is started again when it ends. The end of one that is not ends the whole shop."""
     unhealthy_s: float | None = None
-    """Ended, to be started again, when it was healthy once and then fails its health check for so long."""
+    """Ended, to be started again, when it fails its health check for so long."""
 
 
 FLEET: tuple[Member, ...] = (
@@ -75,7 +75,7 @@ FLEET: tuple[Member, ...] = (
         "balancer.py",
         role="payment-lb",
         health="/balancer/health",
-        settings={"MEMBERS": "payment", "TRIES": "2", "TIMEOUT_S": "0.45", "EJECT_AFTER": "2"},
+        settings={"MEMBERS": "payment", "TRIES": "2", "TIMEOUT_S": "0.35", "EJECT_AFTER": "2"},
     ),
     Member("payment-1", "payment", 7, "payment.py", calls={"DATABASE_URL": "postgres"}),
     Member("payment-2", "payment", 8, "payment.py", calls={"DATABASE_URL": "postgres"}),

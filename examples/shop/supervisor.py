@@ -15,7 +15,9 @@ from pathlib import Path
 
 from sweeper import MARK
 
-RESTART_DELAY_S = 0.3
+RESTART_DELAY_S = 1.2
+START_GRACE_S = 10.0
+"""A process just started may be unwell for so long before its ``unhealthy_s`` begins."""
 STOP_GRACE_S = 5.0
 PR_SET_PDEATHSIG = 1
 
@@ -31,13 +33,13 @@ class Task:
     """Address that answers 200 when it is well; ``None``: nobody asks."""
     restart: bool = True
     unhealthy_s: float | None = None
-    """Ended when it was well once and then was not for so long."""
+    """Ended, and so started again, when it has not been well for so long."""
     stop_signal: int = signal.SIGTERM
     uid: int | None = None
     gid: int | None = None
     process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
     restart_at: float | None = None
-    well_at: float | None = None
+    well_at: float = 0
 
     @property
     def running(self) -> bool:
@@ -59,7 +61,8 @@ class Supervisor:
     def start(self, task: Task) -> None:
         """Start a task, for the first time or again."""
         self.tasks[task.name] = task
-        task.restart_at = task.well_at = None
+        task.restart_at = None
+        task.well_at = time.monotonic() + START_GRACE_S
         with (self._run / "logs" / f"{task.name}.log").open("ab") as log:
             task.process = subprocess.Popen(
                 task.argv,
@@ -119,8 +122,8 @@ class Supervisor:
         process = task.process
         if is_well(task):
             task.well_at = time.monotonic()
-        elif task.well_at is not None and time.monotonic() - task.well_at > unhealthy_s:
-            task.well_at = None
+        elif time.monotonic() - task.well_at > unhealthy_s:
+            task.well_at = time.monotonic()
             if process is not None and process is task.process:
                 process.send_signal(task.stop_signal)
 
