@@ -32,7 +32,7 @@ def session(reference: str, login: tuple[str, str] | None = None) -> Iterator[An
     import redis
 
     try:
-        pool = redis.ConnectionPool.from_url(secrets.reveal(reference))
+        pool = redis.ConnectionPool.from_url(secrets.reveal(reference), protocol=2)
     except ValueError:  # its text may quote the URL
         raise UnavailableError("holds no redis:// URL that can be read.", where=reference) from None
     pool.connection_kwargs |= {"socket_connect_timeout": _CONNECT_S, "socket_timeout": _ANSWER_S, "protocol": 2}
