@@ -25,10 +25,12 @@ PRIOR_STRENGTH = 2.0
 """Pseudo-counts of a base rate: as much as two observations."""
 NEIGHBOURS = 12
 """So many past results are asked for, for each hypothesis."""
-NEIGHBOUR_MIN = 0.55
+NEIGHBOUR_MIN = 0.6
 """A past result less similar than this says nothing here."""
+NEIGHBOUR_STRENGTH = 0.6
+"""Pseudo-counts of one result of today at a place just alike: other code was written by other hands."""
 NEIGHBOURS_STRENGTH_MAX = 3.0
-"""All neighbours together count at most so many pseudo-counts: own runs decide, neighbours only lean."""
+"""All neighbours together count at most so much: own runs decide, neighbours only lean."""
 SHOWN_MIN = 0.95
 """A weakness that an experiment has shown, and that was not tried again since, is believed at least this much."""
 EDGE = 0.001
@@ -138,7 +140,7 @@ def _lean(weakness: Weakness, neighbours: Sequence[Neighbour]) -> tuple[tuple[fl
     for near in sorted(neighbours, key=lambda n: (-n.weight, n.row.at, n.row.key)):
         if near.row.decided and near.row.weakness is weakness and near.similarity >= NEIGHBOUR_MIN:
             places.setdefault((near.row.system, near.row.place), near)
-    weights = {at: near.weight * _trust(near.row) for at, near in places.items()}
+    weights = {at: NEIGHBOUR_STRENGTH * near.similarity * near.weight * _trust(near.row) for at, near in places.items()}
     scale = min(1.0, NEIGHBOURS_STRENGTH_MAX / total) if (total := sum(weights.values())) else 0.0
     broke = [at for at, near in places.items() if near.row.verdict is Verdict.BREAKS]
     alpha = scale * sum(weights[at] for at in broke)

@@ -25,6 +25,7 @@ class _Shown:
     result: HypothesisResult
     rank: int
     evidence: str
+    """What was done, and what was measured."""
 
 
 def findings(plan: Plan, evidence: Evidence, system: System) -> tuple[Finding, ...]:
@@ -58,7 +59,9 @@ def _finding(run: str, group: Sequence[_Shown]) -> Finding:
     worst = max(group, key=lambda shown: shown.rank)  # of equals the first, which ran first
     others = [shown for shown in group if shown is not worst]
     weakness, place = worst.hypothesis.weakness, worst.hypothesis.place
-    text = "\n".join(shown.evidence for shown in (worst, *others))
+    text = f"Under {worst.evidence}" + "".join(
+        f"\nAlso under {s.evidence} (experiment {s.experiment.id})" for s in others
+    )
     return Finding(
         id=finding_id(run, weakness.value, place),
         weakness=weakness,
@@ -79,7 +82,7 @@ def _words(experiment: Experiment, result: ExperimentResult, judged: HypothesisR
     broken = [criterion for criterion in judged.criteria if criterion.verdict is Verdict.BREAKS]
     seen = "; ".join(_criterion(criterion) for criterion in broken) or judged.reason
     trials = f" in {result.trials} trials" if result.trials > 1 else ""
-    return f"Under {done}{trials}: {seen}.{told} (experiment {experiment.id})"
+    return f"{done}{trials}: {seen}.{told}"
 
 
 def _criterion(criterion: CriterionResult) -> str:

@@ -74,4 +74,4 @@ def _kept(hurt: Iterable[Check], figures: Iterable[Figure]) -> Iterator[str]:
         if check.id in shares:
             share = shares[check.id]
             critical = "critical check " if check.critical else "check "
-            yield f"{critical.capitalize()}{check.id} of {check.service} kept {share.value:.0%} of {share.n} answers."
+            yield f"{critical.capitalize()}{check.id} of {check.service} kept {share.value * 100:.0f} % of {share.n} answers."
