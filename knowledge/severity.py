@@ -73,5 +73,5 @@ def _kept(hurt: Iterable[Check], figures: Iterable[Figure]) -> Iterator[str]:
     for check in hurt:
         if check.id in shares:
             share = shares[check.id]
-            critical = "critical check " if check.critical else "check "
-            yield f"{critical.capitalize()}{check.id} of {check.service} kept {share.value * 100:.0f} % of {share.n} answers."
+            name = f"{'Critical check' if check.critical else 'Check'} {check.id} of {check.service}"
+            yield f"{name} kept {share.value * 100:.0f} % of {share.n} answers."
