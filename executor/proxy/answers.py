@@ -34,6 +34,9 @@ def _reason(status: int) -> str:
         return "Error"
 
 
+_BODILESS = (204, 304)
+
+
 class Damage:
     """Damages one answer as it passes. ``cut``: the connection ends where the answer was cut short."""
 
@@ -55,7 +58,7 @@ class Damage:
         if self._how == "wrong_content_type":
             wrong = b"application/octet-stream" if b"html" in headers.get(b"content-type", b"") else b"text/html"
             return _head(answer, without=(b"content-type",), extra=b"Content-Type: " + wrong + b"\r\n")
-        if self._how == "empty":
+        if self._how == "empty" and answer.status_code not in _BODILESS:
             return _head(answer, without=(b"content-length", b"transfer-encoding"), extra=b"Content-Length: 0\r\n")
         return raw
 

@@ -45,7 +45,7 @@ class Spec:
         if unknown := data.keys() - known.keys():
             raise ValueError(f"fault has unknown {', '.join(sorted(unknown))}")
         kind = data.get("kind")
-        if kind not in KINDS:
+        if not isinstance(kind, str) or kind not in KINDS:
             raise ValueError(f"fault kind must be one of {', '.join(sorted(KINDS))}, not {kind!r}")
         for name, value in data.items():
             wanted: tuple[type, ...] = {"str": (str,), "int": (int,), "float": (int, float)}[str(known[name].type)]

@@ -29,6 +29,8 @@ from executor.proxy.wire import Wire
 
 _ORIGINAL_DESTINATION: Final = 80
 _LOOK_S: Final = 0.1
+_SETTLE_S: Final = 0.05
+"""Time for connections that the kernel had already led here to be accepted."""
 _DRAIN_S: Final = 1.5
 
 
@@ -64,10 +66,11 @@ class Transparent:
 
     async def stop(self) -> None:
         """Take the fault away, see what is under way to its end, and cut the rest."""
-        for task in tuple(self._connecting):
-            task.cancel()
         for _, edge, _ in self._ways:
             edge.drop(self._mark)
+        await asyncio.sleep(_SETTLE_S)
+        if self._connecting:
+            await asyncio.wait(self._connecting)
         await asyncio.gather(*(edge.drain(_DRAIN_S) for _, edge, _ in self._ways))
 
     def _accepted(self, client: Wire) -> None:

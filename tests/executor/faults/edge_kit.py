@@ -93,6 +93,7 @@ class Caller:
 
 class _Answers(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
     served = 0
 
     def do_GET(self) -> None:
@@ -138,11 +139,11 @@ class Scene:
     directory: Path
     caller: Caller
     bystander: Caller
-    port: int
+    port: int = 0
     """Where the caller calls."""
-    direct: int
+    direct: int = 0
     """Where the callee listens, and the bystander calls."""
-    managed: Managed | None
+    managed: Managed | None = None
 
     def system(self, protocol: str = "http") -> System:
         interception = (
@@ -183,17 +184,17 @@ def scene(way: str, directory: Path, *options: str) -> Iterator[Scene]:
     """Everything running; at the end everything is gone."""
     if way == "redirect":
         need_redirect()
-    caller, bystander = Caller("caller", *options), Caller("bystander")
-    managed: Managed | None = None
+    made = Scene(way, directory, Caller("caller", *options), Caller("bystander"))
     try:
-        with serving() as direct:
-            managed = Managed(directory, direct) if way == "managed" else None
-            yield Scene(way, directory, caller, bystander, managed.http if managed else direct, direct, managed)
+        with serving() as made.direct:
+            made.managed = Managed(directory, made.direct) if way == "managed" else None
+            made.port = made.managed.http if made.managed else made.direct
+            yield made
     finally:
-        if managed:
-            managed.stop()
-        caller.end()
-        bystander.end()
+        if made.managed:
+            made.managed.stop()
+        made.caller.end()
+        made.bystander.end()
 
 
 class Held:
@@ -201,7 +202,8 @@ class Held:
 
     def __init__(self, fault: FaultSpec, target: Resolved, system: System, scratch: Path, mark: str = "m1") -> None:
         self.how: Behaviour = behaviour(fault.kind)  # type: ignore[attr-defined]
-        assert self.how.unsupported(fault, target) is None
+        why_not = self.how.unsupported(fault, target)
+        assert why_not is None, why_not
         self.record = self.how.prepare(fault, target, Context(system, mark, str(scratch)))
 
     def inject(self, lease_s: float = LEASE_S) -> None:

@@ -49,22 +49,19 @@ def read_to_end(one: socket.socket) -> bytes:
 
 
 def read_answer(one: socket.socket, *, head_only: bool = False) -> bytes:
-    """One answer with a Content-Length, byte for byte."""
-    data = b""
-    while b"\r\n\r\n" not in data:
-        more = one.recv(1 << 16)
+    """One answer with a Content-Length, byte for byte, and nothing of what follows it."""
+    head = b""
+    while not head.endswith(b"\r\n\r\n"):
+        more = one.recv(1)
         if not more:
-            return data
-        data += more
-    head, _, body = data.partition(b"\r\n\r\n")
+            return head
+        head += more
     length = re.search(rb"content-length: *(\d+)", head, re.IGNORECASE)
     wanted = 0 if head_only or not length else int(length[1])
-    while len(body) < wanted:
-        more = one.recv(1 << 16)
-        if not more:
-            break
+    body = bytearray()
+    while len(body) < wanted and (more := one.recv(wanted - len(body))):
         body += more
-    return head + b"\r\n\r\n" + body
+    return head + body
 
 
 def status(answer: bytes) -> int:

@@ -131,8 +131,8 @@ def test_a_caller_that_vanishes_is_noticed_by_the_callee(proxy: Managed, callee:
 
 def test_a_dead_callee_is_felt_as_a_reset_and_the_call_is_counted(proxy: Managed, callee: Callee, dial: Dial) -> None:
     callee.stop()
-    one = dial(proxy.http)
     with pytest.raises(ConnectionError):
+        one = dial(proxy.http)
         one.sendall(get("/plain"))
         assert one.recv(100) == b"never"
     assert proxy.counters()["calls"] == 1

@@ -1,0 +1,250 @@
+"""The kernel redirect: who is hurt, what ends it, and what is left when anything dies."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from executor.drivers import child, process, redirect
+from executor.errors import UnavailableError
+from executor.faults.registry import behaviour
+from executor.model.faults.network import Latency
+from executor.model.faults.service import DependencyFailure, Error, Timeout
+from tests.executor.faults.edge_kit import (
+    Caller,
+    Held,
+    Scene,
+    faulted,
+    need_redirect,
+    on_edge,
+    one_edge,
+    scene,
+)
+from tests.executor.proxy.servers import wait_until
+
+pytestmark = pytest.mark.root
+
+
+@pytest.fixture
+def edge(tmp_path: Path) -> Iterator[Scene]:
+    with scene("redirect", tmp_path) as made:
+        yield made
+
+
+def _helper(held: Held) -> process.Found:
+    (found,) = child.living(Path(held.record["deadline"]))
+    return found
+
+
+def _end_by_force(held: Held) -> None:
+    found = _helper(held)
+    process.send(found.pid, found.start_ticks, signal.SIGKILL)
+    process.wait_gone(found.pid, found.start_ticks, 10)
+
+
+def test_a_worker_of_the_caller_is_hurt_too(tmp_path: Path) -> None:
+    with scene("redirect", tmp_path, "--worker") as edge:
+        assert edge.call()["pid"] != edge.caller.process.pid
+        with faulted(edge, on_edge(edge, Error(status=500))):
+            assert edge.call()["status"] == 500
+            assert edge.bystander_well()
+
+
+def test_a_caller_that_was_started_again_is_hurt_too(edge: Scene) -> None:
+    with faulted(edge, on_edge(edge, Error(status=500))):
+        assert edge.call()["status"] == 500
+        edge.caller.end()
+        edge.caller = Caller("caller")
+        wait_until(lambda: edge.call()["status"] == 500)
+        assert edge.bystander_well()
+
+
+def test_a_bystander_keeps_its_connection(edge: Scene) -> None:
+    assert edge.bystander.call(edge.direct, keep=True)["status"] == 200
+    with faulted(edge, on_edge(edge, DependencyFailure(mode="refuse"))):
+        assert edge.bystander.call(edge.direct, keep=True)["status"] == 200
+        assert edge.bystander.call(edge.direct)["status"] == 200
+    assert edge.bystander.call(edge.direct, keep=True)["status"] == 200
+
+
+def test_a_call_under_way_ends_well_when_the_fault_ends(edge: Scene) -> None:
+    held = on_edge(edge, Latency(delay_ms=60_000))
+    held.inject()
+    edge.caller.begin(edge.port)
+    edge.wait_for_connection()
+    held.revert()
+    assert edge.caller.outcome()["status"] == 200
+    assert held.left_behind() == []
+
+
+def test_without_renewal_it_ends_by_itself(edge: Scene) -> None:
+    held = on_edge(edge, Error(status=500))
+    held.inject(lease_s=2.0)
+    assert edge.call()["status"] == 500
+    wait_until(lambda: held.active() is False)
+    wait_until(lambda: held.left_behind() == [Path(held.record["deadline"])])
+    assert edge.well()
+    held.revert()
+    assert held.left_behind() == []
+
+
+def test_renewal_pushes_it_on(edge: Scene) -> None:
+    held = on_edge(edge, Error(status=500))
+    held.inject(lease_s=3.0)
+    begun = time.monotonic()
+    while time.monotonic() - begun < 4.5:
+        held.how.renew(held.record, 3.0)  # type: ignore[attr-defined]
+        assert edge.call()["status"] == 500
+    held.revert()
+    assert edge.well()
+
+
+def test_a_helper_that_was_killed_lets_the_kernel_go_on_within_the_lease(edge: Scene) -> None:
+    held = on_edge(edge, Error(status=500))
+    held.inject(lease_s=3.0)
+    _end_by_force(held)
+    assert held.active() is True  # connections are still led to where nobody listens
+    wait_until(lambda: held.active() is False, 10)
+    assert edge.well()
+    held.revert()
+    assert held.left_behind() == []
+
+
+def test_renewal_after_the_helper_was_killed_opens_the_way_at_once(edge: Scene) -> None:
+    held = on_edge(edge, Error(status=500))
+    held.inject()
+    _end_by_force(held)
+    held.how.renew(held.record, 60.0)  # type: ignore[attr-defined]
+    assert held.active() is False
+    assert edge.well()
+    held.revert()
+    assert held.left_behind() == []
+
+
+def test_it_is_undone_after_the_helper_was_killed_or_stopped(edge: Scene) -> None:
+    for mark, number in (("killed", signal.SIGKILL), ("stopped", signal.SIGSTOP)):
+        held = on_edge(edge, Timeout(), mark=mark)
+        held.inject()
+        found = _helper(held)
+        process.send(found.pid, found.start_ticks, number)
+        held.revert()
+        assert held.active() is False
+        assert held.left_behind() == []
+        assert edge.well()
+
+
+_INJECT_AND_WAIT = """
+import json, sys, time
+from executor.faults.registry import behaviour
+kind, record = sys.argv[1], json.loads(sys.argv[2])
+behaviour(kind).inject(record, 600.0)
+print("injected", flush=True)
+time.sleep(600)
+"""
+_REVERT = """
+import json, sys
+from executor.faults.registry import behaviour
+how, record = behaviour(sys.argv[1]), json.loads(sys.argv[2])
+how.revert(record)
+how.revert(record)
+assert how.active(record) is False
+assert "pydantic" not in sys.modules and "asyncio" not in sys.modules and "h11" not in sys.modules
+"""
+
+
+def _python(script: str, held: Held, **how: object) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-c", script, held.how.kind, json.dumps(held.record)]
+    return subprocess.Popen(command, env=child.environment(), **how)  # type: ignore[call-overload,no-any-return]
+
+
+@pytest.mark.parametrize("way", ["managed", "redirect"])
+def test_a_fresh_process_undoes_it_from_the_record_alone(way: str, tmp_path: Path) -> None:
+    with scene(way, tmp_path) as edge:
+        held = on_edge(edge, Error(status=500))
+        held.inject()
+        assert edge.call()["status"] == 500
+        assert _python(_REVERT, held).wait(60) == 0
+        assert held.active() is False
+        assert edge.well()
+        assert held.left_behind() == []
+
+
+def test_it_goes_with_whoever_made_it(edge: Scene) -> None:
+    held = on_edge(edge, Error(status=500))
+    with _python(_INJECT_AND_WAIT, held, stdout=subprocess.PIPE) as holder:
+        assert holder.stdout
+        assert holder.stdout.readline() == b"injected\n"
+        assert edge.call()["status"] == 500
+        holder.kill()
+    wait_until(lambda: held.active() is False)
+    wait_until(lambda: held.left_behind() == [Path(held.record["deadline"])])
+    assert edge.well()
+    held.revert()
+
+
+def test_undoing_what_was_never_made_is_no_trouble(edge: Scene) -> None:
+    held = on_edge(edge, Error())
+    assert held.active() is False
+    held.revert()
+    assert held.left_behind() == []
+
+
+def test_a_table_without_its_helper_is_undone(edge: Scene) -> None:
+    held = on_edge(edge, Error())
+    redirect.lead(held.record["table"], [redirect.Way(edge.port, (), ())], 9, 60.0)
+    assert held.active() is True
+    assert edge.call()["error"] == "ConnectionRefusedError"
+    held.revert()
+    assert held.active() is False
+    assert held.left_behind() == []
+    assert edge.well()
+
+
+def test_two_at_once_on_one_port_are_refused(edge: Scene) -> None:
+    first, second = on_edge(edge, Error(status=500), mark="one"), on_edge(edge, Error(status=501), mark="two")
+    first.inject()
+    try:
+        with pytest.raises(UnavailableError, match="redirects the same port"):
+            second.inject()
+        second.revert()
+        assert edge.call()["status"] == 500
+    finally:
+        first.revert()
+    second.inject()
+    assert edge.call()["status"] == 501
+    second.revert()
+    assert edge.well()
+
+
+def test_ipv6_is_led_away_too(edge: Scene) -> None:
+    table = redirect.table_of("six")
+    redirect.lead(table, [redirect.Way(9, ("::1", "127.0.0.1"), (0, os.getuid()))], 9, 60.0)
+    try:
+        assert redirect.live(table) == [9]
+        redirect.let_go(table)
+        assert redirect.live(table) == []
+    finally:
+        redirect.remove(table)
+        redirect.remove(table)
+
+
+def test_a_caller_that_is_not_there_cannot_be_told_apart(edge: Scene) -> None:
+    edge.caller.end()
+    system = edge.system()
+    why = behaviour("service.error").unsupported(Error(), one_edge(system))
+    assert "no process of a runs" in str(why)
+    edge.caller = Caller("caller")
+
+
+def test_nothing_left_in_the_kernel() -> None:
+    need_redirect()
+    listed = subprocess.run(["nft", "list", "tables"], capture_output=True, text=True, check=True).stdout
+    assert [line for line in listed.splitlines() if line.endswith(("murphy_m1", "murphy_one", "murphy_two"))] == []
