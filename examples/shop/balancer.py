@@ -19,13 +19,15 @@ EJECT_AFTER = int(os.environ.get("EJECT_AFTER", "0"))
 """Failures in a row after which a member gets no calls for a while; 0: never."""
 EJECT_S = float(os.environ.get("EJECT_S", "2"))
 TIMEOUT_S = float(os.environ["TIMEOUT_S"])
+WORTH_ANOTHER_TRY = (502, 503, 504)
+"""Another member may do better. All that is sent here may safely be repeated."""
 
 app = Flask(__name__)
 http = client()
 
 
 class Members:
-    """Whose turn it is. Only a member that cannot be reached counts as failed: a 500 is an answer, and the caller's."""
+    """Whose turn it is. Only a member that cannot be reached counts as failed; an error is an answer."""
 
     def __init__(self, urls: list[str]) -> None:
         self._urls = urls
@@ -63,7 +65,8 @@ def health() -> dict[str, str]:
 def pass_on(path: str) -> Response:
     headers = {"Content-Type": request.content_type} if request.content_type else {}
     tried: list[str] = []
-    while len(tried) < TRIES:
+    answer = None
+    while len(tried) < TRIES and (answer is None or answer.status in WORTH_ANOTHER_TRY):
         member = members.next(tried)
         tried.append(member)
         try:
@@ -72,10 +75,11 @@ def pass_on(path: str) -> Response:
             )
         except urllib3.exceptions.HTTPError:
             members.report(member, reached=False)
-            continue
-        members.report(member, reached=True)
-        return Response(answer.data, answer.status, content_type=answer.headers.get("Content-Type"))
-    return Response('{"error": "no member answered"}', 502, content_type="application/json")
+        else:
+            members.report(member, reached=True)
+    if answer is None:
+        return Response('{"error": "no member answered"}', 502, content_type="application/json")
+    return Response(answer.data, answer.status, content_type=answer.headers.get("Content-Type"))
 
 
 if __name__ == "__main__":
