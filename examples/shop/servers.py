@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import fleet
 from sweeper import MARK
@@ -110,7 +111,9 @@ class Postgres:
 
     def _call(self, program: str, *arguments: str) -> None:
         argv = [str(self._installed / "bin" / program), *arguments]
-        as_user = {"user": self.user.pw_uid, "group": self.user.pw_gid, "extra_groups": ()} if self.user else {}
+        as_user: dict[str, Any] = {}
+        if self.user:
+            as_user = {"user": self.user.pw_uid, "group": self.user.pw_gid, "extra_groups": ()}
         marked = os.environ | {MARK: str(self._run)}
         null = subprocess.DEVNULL
         subprocess.run(argv, check=True, env=marked, cwd=self.data, stdout=null, stdin=null, **as_user)
