@@ -1,0 +1,63 @@
+"""What the contract suite runs over: for each kind of fault at least one case that makes a real target for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from executor.faults.behaviour import Resolved
+from executor.model.faults import FaultSpec
+from executor.model.system import System
+from tests.executor.faults.servers import Postgres, Redis
+
+
+class Subject(Protocol):
+    """A running target, looked at with the test's own means. Everything here asks it now."""
+
+    system: System
+
+    def resolved(self) -> Resolved:
+        """The target as the executor resolves it."""
+
+    def normal(self) -> bool:
+        """Whether it does what it is there for."""
+
+    def faulted(self) -> bool:
+        """Whether it shows the fault."""
+
+    def state(self) -> Any:
+        """All about it that has to be as before once the fault is undone."""
+
+    def die(self) -> None:
+        """End it by force, whatever state it is in."""
+
+
+class Mortal(Protocol):
+    """A subject whose fault outlives its process, so that undoing it has to wait until it runs again."""
+
+    def revive(self) -> None:
+        """Start it again."""
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What a case may build on."""
+
+    path: Path
+    postgres: Callable[[], Postgres]
+    redis: Callable[[], Redis]
+
+
+@dataclass(frozen=True)
+class Case:
+    """One fault with a target for it. ``owed_while_dead``: undoing it waits for a dead target, which is ``Mortal``."""
+
+    id: str
+    fault: FaultSpec
+    open: Callable[[Bench], AbstractContextManager[Subject]]
+    owed_while_dead: bool = False
+    stays: bool = True
+    """Whether the fault stays to be seen; one that only ends sessions does not."""

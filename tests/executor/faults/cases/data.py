@@ -1,0 +1,204 @@
+"""Faults on data: a real PostgreSQL and a real Redis, with a client that plays the application."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+import psycopg
+import redis
+
+from executor.drivers.resolve import resolve
+from executor.faults.behaviour import ProcessTarget
+from executor.model.faults import FaultSpec
+from executor.model.faults.data import CacheFlush, ConnectionFailure, Lock
+from executor.model.plan import InstanceTarget
+from executor.model.system import ProcessInstance, Service, System
+from tests.executor.faults.cases import Bench, Case
+from tests.executor.faults.servers import Postgres, Redis, Server
+
+_LOCKS = "SELECT mode, relation FROM pg_locks WHERE database = (SELECT oid FROM pg_database WHERE datname = 'shop')"
+_SESSIONS = "SELECT usename, application_name FROM pg_stat_activity WHERE datname = 'shop' AND application_name LIKE %s"
+
+
+def service(server: Server, name: str, technology: str, **fields: Any) -> System:
+    instance = ProcessInstance(id=f"{name}-1", port=server.port)
+    database = Service(
+        name=name, technology=technology, dsn=f"env:TEST_{name.upper()}", instances=(instance,), **fields
+    )
+    return System(name="shop", services=(database,))
+
+
+class DataSubject:
+    """A server and its application's connection."""
+
+    server: Server
+    system: System
+    variable: str
+
+    def resolved(self) -> ProcessTarget:
+        (target,) = resolve(InstanceTarget(service=self.system.services[0].name), self.system)
+        assert isinstance(target, ProcessTarget)
+        return target
+
+    def die(self) -> None:
+        self.server.end()
+
+    def revive(self) -> None:
+        self.server.start()  # type: ignore[attr-defined]
+
+
+class PostgresSubject(DataSubject):
+    def __init__(self, server: Postgres, shows: Callable[[PostgresSubject], bool]) -> None:
+        self.server: Postgres = server
+        self.shows = shows
+        self.system = service(server, "postgres", "postgresql", disposable=True)
+        os.environ["TEST_POSTGRES"] = server.url()
+        self.pooled = psycopg.connect(server.url(), autocommit=True, application_name="application")
+
+    def normal(self) -> bool:
+        try:
+            with psycopg.connect(self.server.url(), connect_timeout=5) as session:
+                session.execute("SET lock_timeout = '100ms'")
+                return session.execute("SELECT count(*) FROM goods").fetchone() == (20,)
+        except psycopg.Error:
+            return False
+
+    def faulted(self) -> bool:
+        return self.shows(self)
+
+    def locked(self) -> bool:
+        with psycopg.connect(self.server.url(), connect_timeout=5) as session:
+            session.execute("SET lock_timeout = '100ms'")
+            try:
+                session.execute("SELECT count(*) FROM goods")
+            except psycopg.errors.LockNotAvailable:
+                return True
+        return False
+
+    def refused(self) -> bool:
+        try:
+            psycopg.connect(self.server.url(), connect_timeout=5).close()
+        except psycopg.OperationalError as error:
+            return "not currently accepting connections" in str(error) and self.cut()
+        return False
+
+    def cut(self) -> bool:
+        """Whether the application's pooled session was ended."""
+        try:
+            self.pooled.execute("SELECT 1")
+        except psycopg.OperationalError:
+            return True
+        return False
+
+    def state(self) -> Any:
+        return {
+            "locks": self.server.ask(_LOCKS),
+            "sessions": self.server.ask(_SESSIONS, "murphy%"),
+            "flags": self.server.ask("SELECT datname, datallowconn, datconnlimit FROM pg_database ORDER BY 1"),
+            "roles": self.server.ask("SELECT rolname, rolcanlogin FROM pg_roles ORDER BY 1"),
+            "rows": psycopg.connect(self.server.url()).execute("SELECT * FROM goods ORDER BY 1").fetchall(),
+        }
+
+
+class RedisSubject(DataSubject):
+    def __init__(self, server: Redis, shows: Callable[[RedisSubject], bool]) -> None:
+        self.server: Redis = server
+        self.shows = shows
+        self.system = service(server, "redis", "redis", disposable=True)
+        os.environ["TEST_REDIS"] = server.url
+        self.pooled = redis.Redis.from_url(server.url, single_connection_client=True, retry=None)
+        with server.client() as client:
+            client.flushall()
+            client.mset({f"product:{n}": f"product {n}" for n in range(300)})
+            client.hset("cart:alice", mapping={"3": "2"})
+            client.set("product:cold", "x", px=3_600_000)
+            client.set("session:bob", "kept")
+
+    def normal(self) -> bool:
+        try:
+            with self.server.client() as client:
+                return bool(client.dbsize() == 303)
+        except redis.RedisError:
+            return False
+
+    def faulted(self) -> bool:
+        return self.shows(self)
+
+    def empty(self) -> bool:
+        with self.server.client() as client:
+            return client.keys("product:*") == [] and client.get("session:bob") == b"kept"
+
+    def refused(self) -> bool:
+        with suppress(redis.ConnectionError), redis.Redis.from_url(self.server.url, retry=None) as client:
+            client.ping()
+            return False
+        return self.cut()
+
+    def cut(self) -> bool:
+        try:
+            self.pooled.connection.send_command("PING")
+            self.pooled.connection.read_response()
+        except (redis.ConnectionError, OSError):
+            return True
+        return False
+
+    def state(self) -> Any:
+        with self.server.client() as client:
+            keys = sorted(client.keys("*"))
+            seconds, microseconds = client.time()
+            now = seconds * 1000 + microseconds // 1000
+            left = {key: client.pttl(key) for key in keys}
+            return {
+                "values": {key: client.dump(key) for key in keys},
+                # A time to live is the same if the moment of expiry is; a tenth of a second is the command's own time.
+                "expires": {key: round((now + value) / 1000) if value >= 0 else value for key, value in left.items()},
+                "users": client.acl_list(),
+                "settings": {k: v for k, v in client.config_get("*").items() if not k.startswith("oom-score")},
+                "murphy": [c for c in client.client_list() if c["user"].startswith("murphy")],
+            }
+
+
+def postgres_case(name: str, fault: FaultSpec, shows: Callable[[PostgresSubject], bool], **fields: Any) -> Case:
+    @contextmanager
+    def opened(bench: Bench) -> Iterator[PostgresSubject]:
+        subject = PostgresSubject(bench.postgres(), shows)
+        try:
+            yield subject
+        finally:
+            subject.pooled.close()
+
+    return Case(name, fault, opened, **fields)
+
+
+def redis_case(name: str, fault: FaultSpec, shows: Callable[[RedisSubject], bool], **fields: Any) -> Case:
+    @contextmanager
+    def opened(bench: Bench) -> Iterator[RedisSubject]:
+        subject = RedisSubject(bench.redis(), shows)
+        try:
+            yield subject
+        finally:
+            subject.pooled.close()
+
+    return Case(name, fault, opened, **fields)
+
+
+CASES = (
+    redis_case("data.cache_flush", CacheFlush(pattern="product:*"), RedisSubject.empty, owed_while_dead=True),
+    postgres_case("data.lock", Lock(table="goods"), PostgresSubject.locked),
+    postgres_case(
+        "data.connection_failure-postgresql", ConnectionFailure(), PostgresSubject.refused, owed_while_dead=True
+    ),
+    postgres_case(
+        "data.connection_failure-postgresql-terminate",
+        ConnectionFailure(how="terminate"),
+        PostgresSubject.cut,
+        stays=False,
+    ),
+    redis_case("data.connection_failure-redis", ConnectionFailure(), RedisSubject.refused),
+    redis_case(
+        "data.connection_failure-redis-terminate", ConnectionFailure(how="terminate"), RedisSubject.cut, stays=False
+    ),
+)

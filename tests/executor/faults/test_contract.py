@@ -1,0 +1,258 @@
+"""One suite over every fault: normal, faulted and observably so, normal again, and nothing left behind.
+
+Whatever happens in between: reverted twice, never injected, killed in the middle, undone by another process from the
+record alone, target dead, lease lapsed, pid another process's.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from executor.drivers import process
+from executor.errors import UnavailableError
+from executor.faults.behaviour import Behaviour, Context, Momentary, ProcessTarget, Record, Renewable
+from executor.faults.registry import BEHAVIOURS, behaviour
+from tests.executor.faults.cases import Bench, Case, Subject, data, instances
+from tests.executor.kit import until
+
+CASES: tuple[Case, ...] = (*instances.CASES, *data.CASES)
+MARK = f"murphy-contract-{os.getpid()}-1"
+LONG_S = 120.0
+INJECT = """
+import json, sys
+from executor.faults.registry import behaviour
+kind, record = json.load(sys.stdin)
+print("go", flush=True)
+behaviour(kind).inject(record, 120.0)
+print("done", flush=True)
+import time
+time.sleep(120)
+"""
+REVERT = """
+import json, sys
+from executor.faults.registry import behaviour
+kind, record = json.load(sys.stdin)
+behaviour(kind).revert(record)
+print(json.dumps(behaviour(kind).active(record)))
+"""
+every_case = pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
+
+
+class Injection:
+    """One case's target, with the fault prepared on it."""
+
+    def __init__(self, case: Case, subject: Subject, path: Path) -> None:
+        self.case, self.subject, self.path = case, subject, path
+        self.how: Behaviour = behaviour(case.fault.model_dump()["kind"])
+        until(subject.normal, what="the target is not well to begin with")
+        self.before = subject.state()
+        target = subject.resolved()
+        assert self.how.unsupported(case.fault, target) is None
+        prepared = self.how.prepare(case.fault, target, Context(subject.system, MARK, str(path)))
+        self.record: Record = json.loads(json.dumps(prepared, allow_nan=False))
+        assert self.subject.state() == self.before, "prepare touched the target"
+
+    def inject(self, lease_s: float = LONG_S) -> None:
+        self.record = self.record | dict(self.how.inject(self.record, lease_s))
+        if isinstance(self.how, Momentary):
+            assert self.how.struck(self.record)
+        if self.case.stays:
+            until(lambda: self.how.active(self.record), what="the behaviour does not see the fault")
+        until(self.subject.faulted, what="the target does not show the fault")
+
+    def run(self, script: str) -> subprocess.Popen[bytes]:
+        """A script in another process, given the kind and the record."""
+        other = subprocess.Popen(
+            [sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT
+        )
+        assert other.stdin is not None
+        other.stdin.write(json.dumps([self.how.kind, dict(self.record)]).encode())
+        other.stdin.close()
+        return other
+
+    def assert_gone(self) -> None:
+        """The fault is gone and everything is as it was."""
+        assert self.how.active(self.record) is False
+        until(self.subject.normal, what="the target is not well again")
+        until(lambda: self.subject.state() == self.before, what=f"{self.before} became {self.subject.state()}")
+        self.assert_nothing_left()
+
+    def assert_nothing_left(self) -> None:
+        until(lambda: not marked(), what=f"processes are left: {marked()}")
+        assert list(self.path.iterdir()) == [], "files are left"
+
+
+ROOT = Path(__file__).parents[3]
+
+
+def marked() -> list[tuple[str, ...]]:
+    """Command lines of the processes that carry the mark."""
+    lines = (process.command_line(pid) for pid in process.pids())
+    return [line for line in lines if any(MARK in part for part in line)]
+
+
+@pytest.fixture
+def begin(bench: Bench, tmp_path: Path) -> Iterator[Callable[..., Injection]]:
+    """Makes a case's target and prepares the fault on it; whatever a failed test leaves is undone."""
+    yield from _begin(bench, tmp_path)
+
+
+@pytest.fixture
+def begin_alone(own_bench: Bench, tmp_path: Path) -> Iterator[Callable[..., Injection]]:
+    """As ``begin``, with a target that may be ended."""
+    yield from _begin(own_bench, tmp_path)
+
+
+def _begin(bench: Bench, tmp_path: Path) -> Iterator[Callable[..., Injection]]:
+    opened: list[tuple[Any, Injection]] = []
+    scratch = tmp_path / "scratch"
+    scratch.mkdir(mode=0o700)
+
+    def start(case: Case) -> Injection:
+        manager = case.open(bench)
+        injection = Injection(case, manager.__enter__(), scratch)
+        opened.append((manager, injection))
+        return injection
+
+    yield start
+    for manager, injection in opened:
+        with suppress(UnavailableError):
+            injection.how.revert(injection.record)
+        manager.__exit__(None, None, None)
+
+
+def test_every_kind_has_a_case() -> None:
+    assert {case.fault.model_dump()["kind"] for case in CASES} == {how.kind for how in BEHAVIOURS}
+
+
+@every_case
+def test_normal_faulted_normal(case: Case, begin: Callable[[Case], Injection]) -> None:
+    injection = begin(case)
+    assert injection.how.active(injection.record) is False
+    injection.inject()
+    injection.how.revert(injection.record)
+    injection.assert_gone()
+    injection.how.revert(injection.record)
+    injection.assert_gone()
+
+
+@every_case
+def test_reverting_what_was_never_injected(case: Case, begin: Callable[[Case], Injection]) -> None:
+    injection = begin(case)
+    injection.how.revert(injection.record)
+    injection.assert_gone()
+
+
+@every_case
+def test_executor_killed_in_the_middle_and_undone_by_another_process(
+    case: Case, begin: Callable[[Case], Injection]
+) -> None:
+    injection = begin(case)
+    executor = injection.run(INJECT)
+    assert executor.stdout is not None
+    assert executor.stdout.readline() == b"go\n"
+    executor.kill()
+    executor.wait()
+    executor.stdout.close()
+    other = injection.run(REVERT)
+    assert other.stdout is not None
+    assert json.loads(other.stdout.read() or "null") is False
+    other.stdout.close()
+    assert other.wait() == 0
+    injection.assert_gone()
+
+
+@every_case
+def test_executor_killed_after_injecting(case: Case, begin: Callable[[Case], Injection]) -> None:
+    """What was learned by injecting was never written down. What has a lease of its own ends by itself."""
+    injection = begin(case)
+    executor = injection.run(INJECT)
+    assert executor.stdout is not None
+    assert executor.stdout.read(8) == b"go\ndone\n"
+    until(injection.subject.faulted)
+    executor.kill()
+    executor.wait()
+    executor.stdout.close()
+    if isinstance(injection.how, Renewable):
+        until(lambda: injection.how.active(injection.record) is False, what="the fault outlives its executor")
+        until(injection.subject.normal)
+    injection.how.revert(injection.record)
+    injection.assert_gone()
+
+
+@every_case
+def test_target_dies_meanwhile(case: Case, begin_alone: Callable[[Case], Injection]) -> None:
+    injection = begin_alone(case)
+    injection.inject()
+    injection.subject.die()
+    if case.owed_while_dead:
+        assert injection.how.active(injection.record) is not False
+        with pytest.raises(UnavailableError):
+            injection.how.revert(injection.record)
+        injection.subject.revive()  # type: ignore[attr-defined]
+    injection.how.revert(injection.record)
+    assert injection.how.active(injection.record) is False
+    injection.assert_nothing_left()
+
+
+@pytest.mark.parametrize(
+    "case", [c for c in CASES if isinstance(behaviour(c.fault.model_dump()["kind"]), Renewable)], ids=lambda c: c.id
+)
+def test_ends_with_its_lease(case: Case, begin: Callable[[Case], Injection]) -> None:
+    injection = begin(case)
+    injection.inject()
+    assert isinstance(injection.how, Renewable)
+    injection.how.renew(injection.record, 0.2)
+    until(lambda: injection.how.active(injection.record) is False, what="the fault outlives its lease")
+    until(injection.subject.normal)
+    injection.how.renew(injection.record, LONG_S)
+    assert injection.how.active(injection.record) is False, "a lapsed lease was revived"
+    injection.how.revert(injection.record)
+    injection.assert_gone()
+
+
+@every_case
+def test_a_reused_pid_is_refused(case: Case, begin: Callable[[Case], Injection]) -> None:
+    """The process has the pid, and another start time: it is not the one that was meant."""
+    injection = begin(case)
+    target = injection.subject.resolved()
+    if not isinstance(target, ProcessTarget):
+        pytest.skip("strikes an edge, not a process")
+    other = replace(target, start_ticks=target.start_ticks - 1)
+    context = Context(injection.subject.system, f"{MARK}-2", str(injection.path))
+    with pytest.raises(UnavailableError):
+        injection.how.prepare(case.fault, other, context)
+    members = injection.record.get("members")
+    if members:
+        wrong = {**injection.record, "members": [[pid, ticks - 1] for pid, ticks in members]}
+        with suppress(UnavailableError):
+            injection.how.inject(wrong, LONG_S)
+        until(injection.subject.normal)
+        assert injection.subject.resolved() == target
+        injection.how.revert(wrong)
+        assert injection.subject.resolved() == target
+    injection.how.revert(injection.record)
+    injection.assert_gone()
+
+
+@every_case
+def test_the_record_holds_references_to_secrets_only(case: Case, begin: Callable[[Case], Injection]) -> None:
+    injection = begin(case)
+    injection.inject()
+    text = json.dumps(dict(injection.record))
+    for name in ("TEST_POSTGRES", "TEST_REDIS"):
+        assert not os.environ.get(name) or os.environ[name] not in text
+    assert "canary" not in text
+    for file in injection.path.iterdir():
+        assert file.stat().st_mode & 0o077 == 0, f"others may read {file.name}"
+    injection.how.revert(injection.record)
