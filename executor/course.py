@@ -45,7 +45,8 @@ class Held:
 
     injection: Injection
     how: Behaviour
-    record: Record
+    record: Record | None
+    """With what was learned by making it; ``None`` while it is being made."""
 
 
 @dataclass
@@ -53,6 +54,9 @@ class Ran:
     """What one experiment has left so far."""
 
     trials: list[TrialRecord] = field(default_factory=list)
+    """Only until they are judged: they hold every observation."""
+    count: int = 0
+    """How many trials there were."""
     reverts: list[RevertCheck] = field(default_factory=list)
     judgement: Judgement | None = None
 

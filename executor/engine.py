@@ -7,7 +7,6 @@ whatever happens in them, everything is undone before ``run`` returns or raises.
 from __future__ import annotations
 
 import threading
-from contextlib import suppress
 from functools import partial
 
 import anyio
@@ -15,12 +14,12 @@ import anyio.to_thread
 from pydantic import ValidationError
 
 from executor.clock import SYSTEM_CLOCK, Clock
-from executor.course import WHO, Course, Outcome, Report
+from executor.conclude import conclude, judged, sweep
+from executor.course import Course, Outcome, Report
 from executor.errors import InputError, MurphyError, SafetyRefusalError, UnavailableError
 from executor.guardian import Guardian
 from executor.home import Home
 from executor.journal import Journal
-from executor.measure.judge import judge
 from executor.minders import Minders
 from executor.model.approval import Approval
 from executor.model.digest import digest
@@ -28,9 +27,8 @@ from executor.model.evidence import EventKind, Evidence
 from executor.model.plan import Experiment, Plan
 from executor.model.system import System
 from executor.observations import ObservationLog
-from executor.record import Meter, evidence_of, write_atomically
+from executor.record import Meter, write_atomically
 from executor.recover import recover_lapsed
-from executor.revert import Undone, undo_all
 from executor.safety.limits import Limits
 from executor.safety.preflight import Ready, healthy, preflight
 from executor.safety.radius import joint
@@ -181,9 +179,9 @@ def _run_admitted(
             course.end(ending, f"the run failed: {type(error).__name__}: {error}")
             raise
         finally:
-            owed = _sweep(course)
+            owed = sweep(course)
             outcome = course.ending.outcome if course.ending else "completed"
-            evidence = _conclude(course, owed, meter)
+            evidence = conclude(course, owed, meter)
             write_atomically(directory / "evidence.json", evidence)
         return evidence
     finally:
@@ -215,46 +213,13 @@ async def _experiment(course: Course, experiment: Experiment, minders: Minders) 
             await trial.run()
         finally:
             ran.trials.append(trial.record())
+            ran.count += 1
             ran.reverts += trial.reverts
         if trial.aborted:
             break
-    judged = partial(judge, experiment, tuple(ran.trials), started=course.started)
-    ran.judgement = await anyio.to_thread.run_sync(judged)
+    ran.judgement = await anyio.to_thread.run_sync(judged, course, experiment, "")
+    ran.trials.clear()
     for event in ran.judgement.events:
         course.tell(event)
     verdicts = "; ".join(f"{h.hypothesis} {h.verdict.value}" for h in ran.judgement.hypotheses)
     course.emit(EventKind.EXPERIMENT_FINISHED, experiment=experiment.id, detail=verdicts)
-
-
-def _sweep(course: Course) -> list[str]:
-    """Undo what is left, outside of any event loop, where nothing can cancel it; returns what is owed, in words."""
-    try:
-        left = course.journal.pending(course.run)
-    except UnavailableError as error:
-        return [f"{held.injection}: {error}" for held in course.held.values()]
-    if not left:
-        return []
-    results: list[Undone] = undo_all(course.journal, course.home, left, by=WHO)
-    for result in results:
-        kind = EventKind.REVERTED if result.reverted else EventKind.REVERT_OWED
-        injection = result.injection
-        detail = result.error or f"{injection.kind} on {injection.subject}"
-        course.emit(
-            kind, experiment=injection.experiment, trial=injection.trial, action=injection.action, detail=detail
-        )
-    return [result.error for result in results if not result.reverted]
-
-
-def _conclude(course: Course, owed: list[str], meter: Meter) -> Evidence:
-    """Judge what has not been judged, and put everything together."""
-    reason = course.ending.reason if course.ending else ""
-    for experiment in course.plan.experiments:
-        ran = course.reached(experiment)
-        if ran.judgement is None:
-            why = reason or "it did not come to its end"
-            ran.judgement = judge(experiment, tuple(ran.trials), started=course.started, aborted=why)
-            course.timeline.extend(ran.judgement.events)
-    with suppress(OSError):  # the evidence says how many there are; a full disk must not cost us that too
-        course.log.close()
-    course.emit(EventKind.RUN_FINISHED, detail=course.ending.outcome if course.ending else "completed")
-    return evidence_of(course, owed, meter)

@@ -94,8 +94,9 @@ class Minders:
         """Renew; returns those whose lease is lost. The journal first: what is lost there is not renewed elsewhere."""
         course = self._course
         course.journal.renew(course.run, course.limits.lease_s)
-        live = {i.id for i in course.journal.pending(course.run) if i.state == "injected" and not i.lapsed}
+        pending = course.journal.pending(course.run)
+        live = {i.id for i in pending if i.state in ("armed", "injected") and not i.lapsed}
         for each in held:
-            if each.injection.id in live and isinstance(each.how, Renewable):
+            if each.record is not None and each.injection.id in live and isinstance(each.how, Renewable):
                 each.how.renew(each.record, course.limits.lease_s)
         return [each for each in held if each.injection.id not in live]

@@ -15,6 +15,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from executor.clock import start_ticks
+from executor.drivers import process
 from executor.errors import UnavailableError
 from executor.faults.behaviour import Behaviour
 from executor.faults.registry import behaviour
@@ -25,8 +27,9 @@ BACKOFF_S = (0.0, 0.1, 0.4, 1.0)
 """Waits before each attempt, seconds."""
 _GONE_WITHIN_S = 1.0
 """How long after a revert the target may take to be seen free of the fault."""
-_CLAIM_S = 3.0
-"""How long to wait for another process that is reverting the same fault; it may be stopped, so not for ever."""
+_PID_BYTES = 10
+_CLAIM_S = 60.0
+"""How long to wait for another process that is reverting the same fault. One that stands still is not waited for."""
 
 
 @dataclass(frozen=True)
@@ -136,11 +139,22 @@ def _claim(home: Home, injection: Injection) -> Iterator[None]:
         return
     try:
         deadline = time.monotonic() + _CLAIM_S
-        while time.monotonic() < deadline:
+        while time.monotonic() < deadline and not _stands_still(handle):
             with suppress(BlockingIOError):
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                os.pwrite(handle, f"{os.getpid():>{_PID_BYTES}}".encode(), 0)
                 break
             time.sleep(0.01)
         yield
     finally:
         os.close(handle)
+
+
+def _stands_still(handle: int) -> bool:
+    """Whether the process that holds the claim is stopped: it may never go on."""
+    try:
+        holder = int(os.pread(handle, _PID_BYTES, 0) or 0)
+        ticks = start_ticks(holder) if holder else None
+        return ticks is not None and process.state(holder, ticks) in ("T", "t")
+    except (OSError, ValueError):
+        return False

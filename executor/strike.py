@@ -5,12 +5,14 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from executor.course import WHO, Held
+from executor.course import WHO
+from executor.drivers.resolve import resolve
 from executor.errors import UnavailableError
 from executor.faults.behaviour import Behaviour, Context, EdgeTargets, Momentary, Record, Resolved
 from executor.faults.registry import behaviour
-from executor.model.evidence import ResolvedTarget
-from executor.revert import undo
+from executor.model.evidence import ResolvedTarget, RevertCheck
+from executor.revert import Undone, undo
+from executor.safety.processes import refuse_above_protected, refuse_ourselves, refuse_same_process
 
 if TYPE_CHECKING:
     from executor.course import Course
@@ -19,6 +21,18 @@ if TYPE_CHECKING:
 
 SHOWN_S = 2.0
 """How long a fault may take until its target shows it."""
+
+
+def targets(course: Course, action: Action) -> tuple[Resolved, ...]:
+    """What the selector means right now, under the rules for processes that were true at the preflight.
+
+    Raises ``UnavailableError`` or ``InputError`` if something is not there, ``SafetyRefusalError`` if a rule says no.
+    """
+    found = {action.id: resolve(action.target, course.system)}
+    refuse_ourselves(found)
+    refuse_same_process(found, course.system)
+    refuse_above_protected(found, course.system, course.limits)
+    return found[action.id]
 
 
 def arm(course: Course, experiment: str, trial: int, action: Action, target: Resolved, mark: str) -> Injection:
@@ -44,8 +58,8 @@ def arm(course: Course, experiment: str, trial: int, action: Action, target: Res
     )
 
 
-def inject(course: Course, injection: Injection) -> Held | None:
-    """Make the fault and write down what was learned.
+def inject(course: Course, injection: Injection) -> Record | None:
+    """Make the fault and write down what was learned; returns the whole record.
 
     ``None``: the lease had lapsed before that, or somebody has already undone it; it is undone again here. So a thread
     that was given up on, and comes to its end late, leaves nothing behind. If it raises, reverting is owed.
@@ -54,7 +68,7 @@ def inject(course: Course, injection: Injection) -> Held | None:
     learned = how.inject(injection.record, course.limits.lease_s)
     record = {**injection.record, **learned}
     if course.journal.injected(injection.id, record):
-        return Held(injection, how, record)
+        return record
     undo(course.journal, course.home, injection, by=WHO)
     return None
 
@@ -91,3 +105,10 @@ def resolved(action: Action, target: Resolved) -> list[ResolvedTarget]:
             place=target.service.name,
         )
     ]
+
+
+def check_of(result: Undone) -> RevertCheck:
+    """How a revert came out, for the evidence."""
+    injection = result.injection
+    detail = result.error or f"{injection.kind} on {injection.subject}"
+    return RevertCheck(action=injection.action, reverted=result.reverted, verified=result.verified, detail=detail[:400])

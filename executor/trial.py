@@ -12,10 +12,10 @@ import anyio.lowlevel
 import anyio.to_thread
 
 from executor import strike
-from executor.course import WHO, Course
-from executor.drivers.resolve import resolve
+from executor.course import WHO, Course, Held
 from executor.errors import MurphyError, UnavailableError
 from executor.faults.behaviour import Resolved
+from executor.faults.registry import behaviour
 from executor.journal import Injection
 from executor.measure.counters import edges_of
 from executor.measure.criteria.common import ANSWERS_MIN
@@ -46,6 +46,7 @@ class Trial:
         self.aborted = ""
         self.reverts: list[RevertCheck] = []
         self._ensure = ensure
+        self._whole = False
         self._scope = anyio.CancelScope()
         self._observations: list[Observation] = []
         self._injections: list[Injection] = []
@@ -78,7 +79,7 @@ class Trial:
             reverted_s=self._reverted_s,
             end_s=self.course.now_s() if self._end_s is None else self._end_s,
             observations=tuple(self._observations),
-            aborted=self.aborted or (ending.reason if ending else ""),
+            aborted=self.aborted or (ending.reason if ending and not self._whole else ""),
             inject_started_s=self._inject_started_s,
             revert_started_s=self._revert_started_s,
         )
@@ -91,6 +92,7 @@ class Trial:
             try:
                 with self._scope:
                     await self._phases()
+                    self._whole = True
             finally:
                 await self._undo(self._injections)
                 self._end_s = self.course.now_s()
@@ -110,7 +112,7 @@ class Trial:
     async def _act(self, action: Action, zero: float) -> None:
         await anyio.sleep_until(zero + action.start_s)
         try:
-            targets = await anyio.to_thread.run_sync(resolve, action.target, self.course.system)
+            targets = await anyio.to_thread.run_sync(strike.targets, self.course, action)
             async with anyio.create_task_group() as strikes:
                 for target in targets:
                     strikes.start_soon(self._strike, action, target)
@@ -124,25 +126,26 @@ class Trial:
         course = self.course
         try:
             await self._watched()
-            for seen in strike.resolved(action, target):
-                course.targets[seen] = None
             armed = await _bounded(
                 partial(strike.arm, course, self.experiment.id, self.number, action, target, course.next_mark())
             )
+            how = behaviour(action.fault.kind)
             self._injections.append(armed)
+            course.held[armed.id] = Held(armed, how, None)
+            course.targets.update(dict.fromkeys(strike.resolved(action, target)))
             self._emit(EventKind.ARMED, action, str(armed))
             await anyio.lowlevel.checkpoint()  # the last moment at which an end leaves the target untouched
             if self._inject_started_s is None:
                 self._inject_started_s = course.now_s()
-            held = await _bounded(partial(strike.inject, course, armed))
-            if held is None:
+            record = await _bounded(partial(strike.inject, course, armed))
+            if record is None:
                 course.end("aborted", f"the lease of {armed} lapsed while it was made")
                 return
             self._made.setdefault(action.id, anyio.current_time())
             if self._injected_s is None:
                 self._injected_s = course.now_s()
-            course.held[armed.id] = held
-            if not await anyio.to_thread.run_sync(strike.shown, held.how, held.record):
+            course.held[armed.id] = Held(armed, how, record)
+            if not await anyio.to_thread.run_sync(strike.shown, how, record):
                 self._abort(f"the target does not show the fault: {armed}")
                 return
             self._emit(EventKind.INJECTED, action, f"{action.fault.kind} on {armed.subject}")
@@ -180,15 +183,12 @@ class Trial:
 
     def _tell(self, result: Undone) -> None:
         injection = result.injection
-        detail = result.error or f"{injection.kind} on {injection.subject}"
-        check = RevertCheck(
-            action=injection.action, reverted=result.reverted, verified=result.verified, detail=detail[:400]
-        )
+        check = strike.check_of(result)
         self.reverts.append(check)
         action = next(a for a in self.experiment.actions if a.id == injection.action)
-        self._emit(EventKind.REVERTED if result.reverted else EventKind.REVERT_OWED, action, detail)
+        self._emit(EventKind.REVERTED if result.reverted else EventKind.REVERT_OWED, action, check.detail)
         if not result.reverted:
-            self.course.end("aborted", f"a revert is owed: {detail}")
+            self.course.end("aborted", f"a revert is owed: {check.detail}")
 
     async def _recovery(self, since_s: float) -> None:
         """Watch until all is steady again, or the deadline."""

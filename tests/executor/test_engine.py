@@ -88,8 +88,8 @@ def test_a_run_is_normal_then_faulted_then_normal(home: Home, pair: tuple[Shelf,
     evidence = carried_out(
         home,
         system,
-        (experiment_on(system, "base", Hang(), duration_s=3.0),),
-        (experiment_on(system, "base", Crash(restart="murphy"), number=2),),
+        (experiment_on(system, "base", Hang(), duration_s=2.5),),
+        (experiment_on(system, "base", Crash(restart="murphy"), number=2, duration_s=1.0),),
         report=look,
     )
     assert seen == {EventKind.ARMED: False, EventKind.INJECTED: True, EventKind.REVERTED: False}
@@ -191,8 +191,8 @@ def test_experiments_of_a_stage_run_side_by_side(home: Home, quick: None) -> Non
                 together.append(any(shelf.stopped() for shelf in running))
 
         stage = (
-            experiment_on(system, "one", number=1, duration_s=1.5),
-            experiment_on(system, "two", number=2, duration_s=1.5),
+            experiment_on(system, "one", number=1, duration_s=1.0, baseline_s=0.5),
+            experiment_on(system, "two", number=2, duration_s=1.0, baseline_s=0.5),
         )
         evidence = carried_out(home, system, stage, report=look)
         injected = [e.at_s for e in evidence.timeline if e.kind is EventKind.INJECTED]
@@ -204,7 +204,7 @@ def test_experiments_of_a_stage_run_side_by_side(home: Home, quick: None) -> Non
 
 def test_trials_are_repeated_and_resolved_anew(home: Home, pair: tuple[Shelf, Shelf], quick: None) -> None:
     system = system_of([*pair])
-    experiment = experiment_on(system, "base", Crash(restart="murphy"), trials=2, duration_s=0.6)
+    experiment = experiment_on(system, "base", Crash(restart="murphy"), trials=2, duration_s=0.3, baseline_s=0.5)
     evidence = carried_out(home, system, (experiment,))
     (result,) = evidence.results
     assert result.trials == 2

@@ -1,0 +1,62 @@
+"""The end of a run: undo what is left, judge what was not judged yet, and put the evidence together."""
+
+from __future__ import annotations
+
+import logging
+from contextlib import suppress
+
+from executor.course import WHO, Course
+from executor.errors import UnavailableError
+from executor.measure.judge import Judgement, judge
+from executor.model.evidence import EventKind, Evidence
+from executor.model.plan import Experiment
+from executor.record import Meter, evidence_of
+from executor.revert import undo_all
+from executor.strike import check_of
+
+_log = logging.getLogger(__name__)
+
+
+def judged(course: Course, experiment: Experiment, aborted: str) -> Judgement:
+    """What the experiment's trials say. A judge that fails says nothing, and costs no other experiment its evidence."""
+    try:
+        return judge(experiment, tuple(course.reached(experiment).trials), started=course.started, aborted=aborted)
+    except Exception as error:  # noqa: BLE001 - a broken judge must not lose what was seen
+        _log.exception("judging %s failed", experiment.id)
+        return judge(experiment, (), started=course.started, aborted=f"judging failed: {error}")
+
+
+def sweep(course: Course) -> list[str]:
+    """Undo what is left, outside of any event loop, where nothing can cancel it; returns what is owed, in words."""
+    try:
+        left = course.journal.pending(course.run)
+    except UnavailableError:
+        left = [held.injection for held in course.held.values()]
+    results = undo_all(course.journal, course.home, left, by=WHO)
+    for result in results:
+        check, injection = check_of(result), result.injection
+        course.emit(
+            EventKind.REVERTED if result.reverted else EventKind.REVERT_OWED,
+            experiment=injection.experiment,
+            trial=injection.trial,
+            action=injection.action,
+            detail=check.detail,
+        )
+        course.ran[injection.experiment].reverts.append(check)
+    return [result.error for result in results if not result.reverted]
+
+
+def conclude(course: Course, owed: list[str], meter: Meter) -> Evidence:
+    """Judge what has not been judged, and put everything together."""
+    reason = course.ending.reason if course.ending else ""
+    for experiment in course.plan.experiments:
+        ran = course.reached(experiment)
+        if ran.judgement is None:
+            cut_short = ran.count < experiment.trials
+            ran.judgement = judged(course, experiment, (reason or "it was cut short") if cut_short else "")
+            for event in ran.judgement.events:
+                course.tell(event)
+    with suppress(OSError):  # the evidence says how many there are; a full disk must not cost us that too
+        course.log.close()
+    course.emit(EventKind.RUN_FINISHED, detail=course.ending.outcome if course.ending else "completed")
+    return evidence_of(course, owed, meter)
