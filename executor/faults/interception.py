@@ -1,0 +1,103 @@
+"""How an edge can be reached by the fault proxy, and why not where it cannot. Standard library only at import."""
+
+from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from executor.drivers import process, redirect
+from executor.errors import UnavailableError
+from executor.faults.behaviour import ProcessTarget
+from executor.proxy import edges as proxies
+
+if TYPE_CHECKING:
+    from executor.model.system import Dependency
+
+
+def unreachable(edge: Dependency, callers: tuple[ProcessTarget, ...], wanted: dict[str, Any]) -> str | None:
+    """Why the proxy's fault ``wanted`` cannot be put on this edge, with what to do about it; ``None`` if it can."""
+    if edge.interception is None:
+        return (
+            f"nothing can intercept {edge.place}; put murphy proxy on the edge,"
+            " or run as root with nftables and discover the system again."
+        )
+    if edge.interception.kind == "managed_proxy":
+        return _unmanaged(edge, edge.interception.control, edge.interception.edge, wanted)
+    if edge.port is None:
+        return f"the port of {edge.callee} is not known; name it in system.yaml, or put murphy proxy on {edge.place}."
+    if not callers:
+        return f"no process of {edge.caller} runs, so its connections cannot be told apart; start it."
+    if not all(_same_network(caller.pid) for caller in callers):
+        return f"{edge.caller} has a network of its own (a container); put murphy proxy on {edge.place}."
+    return redirect.unavailable() or _misfit(edge, "http" if edge.protocol == "http" else "tcp", wanted)
+
+
+def _unmanaged(edge: Dependency, control: str, name: str, wanted: dict[str, Any]) -> str | None:
+    try:
+        served = proxies.served(control)
+    except UnavailableError as error:
+        return f"{edge.place}: {error}"
+    if name not in served:
+        return f"the proxy at {control} has no edge {name}; add it to the proxy's configuration."
+    speaks = "tcp" if edge.protocol == "grpc" else served[name]["protocol"]
+    return _misfit(edge, speaks, wanted)
+
+
+def _misfit(edge: Dependency, protocol: str, wanted: dict[str, Any]) -> str | None:
+    from executor.proxy.faults import Spec
+
+    try:
+        Spec.parse(wanted, protocol)
+    except ValueError as error:
+        return f"{edge.place}: {error}; choose network.latency, network.reset or an edge that speaks http."
+    return None
+
+
+def _same_network(pid: int) -> bool:
+    try:
+        return os.stat(f"/proc/{pid}/ns/net").st_ino == os.stat("/proc/self/ns/net").st_ino  # noqa: PTH116
+    except OSError:
+        return False
+
+
+def way(edge: Dependency, callers: tuple[ProcessTarget, ...]) -> dict[str, Any]:
+    """What the helper must know about an edge reached by redirect. Raises ``UnavailableError`` for an unknown host."""
+    try:
+        addresses = sorted(
+            {str(found[4][0]) for found in socket.getaddrinfo(edge.host, edge.port, type=socket.SOCK_STREAM)}
+        )
+    except OSError as error:
+        raise UnavailableError(f"{edge.host} has no address ({error.strerror}).", where=edge.place) from None
+    here = any(address.startswith("127.") or address == "::1" for address in addresses)
+    return {
+        "edge": edge.place,
+        "protocol": "http" if edge.protocol == "http" else "tcp",
+        "port": edge.port,
+        "addresses": [] if here else addresses,
+        "users": sorted({user for caller in callers for user in _users(caller)}),
+        "instances": [_instance(caller) for caller in callers],
+    }
+
+
+def _users(caller: ProcessTarget) -> set[int]:
+    """Users that own the sockets of a process and its workers."""
+    found = set()
+    for pid, _ in process.members(caller.pid, caller.start_ticks):
+        try:
+            found.add(Path(f"/proc/{pid}").stat().st_uid)
+        except OSError:
+            continue
+    return found
+
+
+def _instance(caller: ProcessTarget) -> dict[str, Any]:
+    instance = next(i for i in caller.service.instances if i.id == caller.instance)
+    return {
+        "id": caller.instance,
+        "pid": caller.pid,
+        "ticks": caller.start_ticks,
+        "port": instance.port,
+        "command": instance.command,
+    }

@@ -1,0 +1,92 @@
+"""Faults on an edge: a real caller calls a real callee, through a managed proxy or led astray by the kernel."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from executor.drivers.resolve import resolve
+from executor.faults.behaviour import Resolved
+from executor.model.faults import FaultSpec
+from executor.model.faults.network import Latency, Partition, Reset
+from executor.model.faults.service import CorruptResponse, DependencyFailure, Error, Timeout
+from executor.model.plan import EdgeTarget, GroupsTarget
+from tests.executor.faults.cases import Bench, Case
+from tests.executor.faults.edge_kit import RESET, Scene, scene
+
+Call = dict[str, Any]
+
+
+class EdgeSubject:
+    """The edge, and how one fault shows in what its caller is answered."""
+
+    def __init__(self, made: Scene, parted: bool, shows: Callable[[Call], bool]) -> None:
+        self.scene, self.parted, self.shows = made, parted, shows
+        self.system = made.system()
+
+    def resolved(self) -> Resolved:
+        (target,) = resolve(
+            GroupsTarget(a=("a",), b=("b",)) if self.parted else EdgeTarget(caller="a", callee="b"), self.system
+        )
+        return target
+
+    def normal(self) -> bool:
+        return self.scene.well()
+
+    def faulted(self) -> bool:
+        return self.shows(self.scene.call(timeout_s=1.0)) and self.scene.bystander_well()
+
+    def state(self) -> Any:
+        if self.scene.managed is None:
+            listed = subprocess.run(["nft", "list", "tables"], capture_output=True, text=True, check=True).stdout
+            return [line for line in listed.splitlines() if "contract" in line]
+        edges = self.scene.managed.ask({"do": "edges"})
+        return [edges, self.scene.managed.process.pid]
+
+    def die(self) -> None:
+        """What the fault lives in dies: the managed proxy, or else the caller that is to be hurt."""
+        if self.scene.managed is None:
+            self.scene.caller.process.kill()
+            self.scene.caller.process.wait()
+        else:
+            self.scene.managed.process.kill()
+            self.scene.managed.process.wait()
+
+
+def case(fault: FaultSpec, shows: Callable[[Call], bool], way: str = "managed") -> Case:
+    kind = str(fault.model_dump()["kind"])
+
+    @contextmanager
+    def opened(bench: Bench) -> Iterator[EdgeSubject]:
+        with scene(way, bench.path) as made:
+            yield EdgeSubject(made, kind == "network.partition", shows)
+
+    return Case(f"{kind}-{way}", fault, opened)
+
+
+def _silent(call: Call) -> bool:
+    return bool(call["error"] == "TimeoutError")
+
+
+def _cut(call: Call) -> bool:
+    return call["error"] in RESET
+
+
+def _late(call: Call) -> bool:
+    return bool(call["status"] == 200 and call["s"] >= 0.2)
+
+
+CASES = (
+    case(Error(status=500), lambda call: bool(call["status"] == 500)),
+    case(Error(status=500), lambda call: bool(call["status"] == 500), "redirect"),
+    case(Timeout(), _silent),
+    case(CorruptResponse(how="empty"), lambda call: bool(call["status"] == 200 and not call["body"])),
+    case(DependencyFailure(mode="blackhole"), _silent),
+    case(DependencyFailure(mode="refuse"), _cut, "redirect"),
+    case(Latency(delay_ms=200), _late),
+    case(Reset(), _cut),
+    case(Partition(how="reject"), _cut),
+    case(Partition(how="drop"), _silent, "redirect"),
+)
