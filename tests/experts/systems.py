@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hypothesis import strategies as st
 
+from executor.model.plan import Action, Experiment, Hypothesis, Prediction
 from executor.model.probe import Check, DetectionSignal, HttpProbe
 from executor.model.system import Dependency, KernelRedirect, ProcessInstance, Service, System
 from executor.model.vocabulary import Environment, ServiceKind
@@ -102,6 +103,40 @@ def library() -> System:
             edge("desk", "reviews"),
             edge("loans", "shelves", protocol="postgresql"),
         ),
+    )
+
+
+def an_experiment() -> Experiment:
+    check = library().services[1].operations[0]
+    return Experiment.model_validate(
+        {
+            "id": "e1",
+            "title": "a slow dependency",
+            "hypotheses": [
+                Hypothesis.model_validate(
+                    {
+                        "id": "h1",
+                        "weakness": "missing_timeout",
+                        "place": "desk->reviews",
+                        "statement": "answers come in time",
+                        "criteria": [{"kind": "bounded_latency", "checks": ["read"], "limit_ms": 1000}],
+                        "prediction": Prediction(probability_breaks=0.5),
+                    }
+                )
+            ],
+            "checks": [check],
+            "actions": [
+                Action.model_validate(
+                    {
+                        "id": "a1",
+                        "fault": {"kind": "network.latency", "delay_ms": 3000},
+                        "target": {"kind": "edge", "caller": "desk", "callee": "reviews"},
+                        "duration_s": 5,
+                    }
+                )
+            ],
+            "abort_conditions": "none",
+        }
     )
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from executor.model.plan import Action, EdgeTarget, Experiment, Hypothesis, Prediction
+from executor.model.plan import EdgeTarget
 from executor.model.vocabulary import Weakness
 from experts.brief import Brief, Constraints
 from experts.expert import proposal_key
@@ -21,7 +21,7 @@ from experts.models.openai import OpenAIClient
 from experts.models.prompted import PromptedExpert
 from experts.roster import council
 from tests.experts.provider import Provider, provider
-from tests.experts.systems import CANARY, library
+from tests.experts.systems import CANARY, an_experiment, library
 
 GOOD = {
     "weakness": "missing_timeout",
@@ -337,37 +337,3 @@ def test_predictions_are_for_the_hypotheses_asked(make: Callable[[Provider], Cli
         asked = expert(make(server))
         assert asked.predict(experiment, brief()) == [("h1", 0.7)]
     assert "h9" not in dict(asked.predict(experiment, brief()))
-
-
-def an_experiment() -> Experiment:
-    check = library().services[1].operations[0]
-    return Experiment.model_validate(
-        {
-            "id": "e1",
-            "title": "a slow dependency",
-            "hypotheses": [
-                Hypothesis.model_validate(
-                    {
-                        "id": "h1",
-                        "weakness": "missing_timeout",
-                        "place": "desk->reviews",
-                        "statement": "answers come in time",
-                        "criteria": [{"kind": "bounded_latency", "checks": ["read"], "limit_ms": 1000}],
-                        "prediction": Prediction(probability_breaks=0.5),
-                    }
-                )
-            ],
-            "checks": [check],
-            "actions": [
-                Action.model_validate(
-                    {
-                        "id": "a1",
-                        "fault": {"kind": "network.latency", "delay_ms": 3000},
-                        "target": {"kind": "edge", "caller": "desk", "callee": "reviews"},
-                        "duration_s": 5,
-                    }
-                )
-            ],
-            "abort_conditions": "none",
-        }
-    )
