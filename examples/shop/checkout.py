@@ -75,7 +75,7 @@ def take_money(order: str, cents: int) -> None:
     for _ in range(PAYMENT_TRIES):
         try:
             answer = http.request("POST", PAYMENT_URL + "/payments", json={"order": order, "cents": cents}, timeout=1.0)
-        except urllib3.exceptions.TimeoutError:
+        except urllib3.exceptions.ReadTimeoutError:
             break
         except urllib3.exceptions.HTTPError:
             continue
