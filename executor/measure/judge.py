@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,10 +14,12 @@ from executor.measure.figures import figures
 from executor.measure.moments import moments
 from executor.measure.records import TrialRecord
 from executor.measure.samples import Samples
-from executor.model.evidence import Event, ExperimentResult, Figure, HypothesisResult, RevertCheck
+from executor.model.criteria import Criterion
+from executor.model.evidence import CriterionResult, Event, ExperimentResult, Figure, HypothesisResult, RevertCheck
 from executor.model.plan import Experiment, Hypothesis
 from executor.model.vocabulary import Phase, Verdict
 
+_log = logging.getLogger(__name__)
 EXERCISED_MIN = 3
 """Calls on an edge during the fault that show that it was used at all."""
 
@@ -62,7 +65,7 @@ def judge(experiment: Experiment, trials: Sequence[TrialRecord], *, started: dat
 def _hypothesis(
     hypothesis: Hypothesis, experiment: Experiment, trials: Sequence[Samples], aborted: str
 ) -> HypothesisResult:
-    criteria = tuple(JUDGES[criterion.kind](criterion, experiment, trials) for criterion in hypothesis.criteria)
+    criteria = tuple(_criterion(criterion, experiment, trials) for criterion in hypothesis.criteria)
     verdict = combine(result.verdict for result in criteria)
     decisive = [result.measured for result in criteria if result.verdict is verdict]
     reason = "; ".join(decisive) or "nothing was measured"
@@ -82,6 +85,16 @@ def _hypothesis(
         criteria=criteria,
         predicted=hypothesis.prediction.probability_breaks,
     )
+
+
+def _criterion(criterion: Criterion, experiment: Experiment, trials: Sequence[Samples]) -> CriterionResult:
+    """How it came out. A judge that fails does not know, and costs no other criterion its result."""
+    try:
+        return JUDGES[criterion.kind](criterion, experiment, trials)
+    except Exception as error:  # noqa: BLE001 - whatever it is, the others are judged
+        _log.exception("the judge of %s failed", criterion.kind)
+        words = line(f"judging it failed: {type(error).__name__}: {error}")
+        return CriterionResult(kind=criterion.kind, verdict=Verdict.INCONCLUSIVE, measured=words, limit="unknown")
 
 
 def _not_exercised(hypothesis: Hypothesis, trials: Sequence[Samples]) -> tuple[list[str], list[str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import socket
 import subprocess
@@ -33,7 +34,7 @@ from executor.model.plan import (
     Stage,
 )
 from executor.model.probe import Check, HttpProbe
-from executor.model.system import Dependency, ProcessInstance, Service, System
+from executor.model.system import Dependency, ManagedProxy, ProcessInstance, Service, System
 from executor.model.vocabulary import ServiceKind, Weakness
 from executor.safety.approval import make_grant
 from executor.safety.limits import BlastRadius, Guard, Limits
@@ -65,9 +66,10 @@ def until(condition: Callable[[], Any], within_s: float = 30.0, what: str = "") 
 class Shelf:
     """One running service."""
 
-    def __init__(self, name: str, upstream: Shelf | None = None) -> None:
+    def __init__(self, name: str, upstream: Shelf | None = None, way: int | None = None) -> None:
+        """``way`` is the port through which it asks the upstream service, if that is not the service's own."""
         self.name, self.upstream, self.port = name, upstream, free_port()
-        arguments = [sys.executable, str(SHELF), str(self.port)] + ([str(upstream.port)] if upstream else [])
+        arguments = [sys.executable, str(SHELF), str(self.port)] + ([str(way or upstream.port)] if upstream else [])
         self.started = subprocess.Popen(arguments, start_new_session=True)
 
     @property
@@ -123,6 +125,35 @@ def shelves(*names: str, chained: bool = True) -> Iterator[list[Shelf]]:
     finally:
         for shelf in running:
             shelf.end()
+
+
+@contextmanager
+def proxied(directory: Path) -> Iterator[tuple[list[Shelf], System]]:
+    """``front`` asks ``base`` through a managed proxy."""
+    control, listen = directory / "control.sock", free_port()
+    with shelves("base") as (base,):
+        edge = {"edge": "front->base", "listen": listen, "upstream": f"127.0.0.1:{base.port}", "protocol": "http"}
+        config = directory / "proxy.json"
+        config.write_text(json.dumps({"control": str(control), "edges": [edge]}), encoding="utf-8")
+        command = [sys.executable, "-m", "executor.proxy", "--config", str(config)]
+        proxy = subprocess.Popen(command, cwd=Path(__file__).parents[2], stdout=subprocess.DEVNULL)
+        front = Shelf("front", base, listen)
+        try:
+            until(control.exists)
+            until(front.answers)
+            way = Dependency(
+                caller="front",
+                callee="base",
+                protocol="http",
+                port=base.port,
+                interception=ManagedProxy(control=str(control), edge="front->base"),
+            )
+            system = System(name="library", services=(base.service(), front.service()), dependencies=(way,))
+            yield [base, front], system
+        finally:
+            front.end()
+            proxy.terminate()
+            proxy.wait()
 
 
 def system_of(running: list[Shelf]) -> System:

@@ -14,15 +14,27 @@ from executor.engine import load_evidence, run, run_id
 from executor.errors import SafetyRefusalError, UnavailableError
 from executor.home import Home
 from executor.journal import Journal
+from executor.model.criteria import CallsWithin, SteadyState
 from executor.model.evidence import Event, EventKind, Evidence, Observation
-from executor.model.faults.service import Crash, Hang
-from executor.model.plan import Experiment, Plan
+from executor.model.faults.service import Crash, Error, Hang
+from executor.model.plan import Action, EdgeTarget, Experiment, Hypothesis, Plan, Prediction
 from executor.model.system import System
-from executor.model.vocabulary import Phase, Verdict
+from executor.model.vocabulary import Phase, Verdict, Weakness
 from executor.recover import recover
 from executor.safety.halt import halt
 from executor.safety.limits import Limits
-from tests.executor.kit import LIMITS, Shelf, abort_when, approve, experiment_on, plan_of, shelves, system_of, until
+from tests.executor.kit import (
+    LIMITS,
+    Shelf,
+    abort_when,
+    approve,
+    experiment_on,
+    plan_of,
+    proxied,
+    shelves,
+    system_of,
+    until,
+)
 
 
 @pytest.fixture
@@ -213,6 +225,33 @@ def test_trials_are_repeated_and_resolved_anew(home: Home, pair: tuple[Shelf, Sh
     assert phases == [Phase.BASELINE, Phase.FAULT, Phase.RECOVERY] * 2
 
 
+def test_a_fault_on_an_edge_is_renewed_counted_and_judged(home: Home, tmp_path: Path, quick: None) -> None:
+    limits = LIMITS.model_validate({**LIMITS.model_dump(), "lease_s": 1.0})
+    with proxied(tmp_path) as ((base, front), system):
+        hypothesis = Hypothesis(
+            id="h1",
+            weakness=Weakness.HARD_DEPENDENCY,
+            place="front->base",
+            statement="front answers while base answers with errors",
+            criteria=(SteadyState(checks=("front",)), CallsWithin(caller="front", callee="base", factor_max=1.5)),
+            exercised_by=(("front", "base"),),
+            prediction=Prediction(probability_breaks=0.5),
+        )
+        action = Action(
+            id="a1", fault=Error(status=500), target=EdgeTarget(caller="front", callee="base"), duration_s=3
+        )
+        experiment = experiment_on(system, "front", hypotheses=(hypothesis,), actions=(action,), baseline_s=2)
+        evidence = carried_out(home, system, (experiment,), limits=limits)
+        (result,) = evidence.results[0].hypotheses
+        steady, calls = result.criteria
+        assert (steady.verdict, calls.verdict) == (Verdict.BREAKS, Verdict.HOLDS), result
+        assert [target.place for target in evidence.targets] == ["front->base"]
+        assert any(figure.name == "amplification" for figure in evidence.results[0].figures)
+        assert evidence.outcome == "completed"
+        until(front.answers)
+        assert base.answers()
+
+
 def test_a_halt_from_elsewhere_ends_the_run(home: Home, pair: tuple[Shelf, Shelf], quick: None) -> None:
     system = system_of([*pair])
 
@@ -245,6 +284,39 @@ def test_an_abort_condition_undoes_everything_in_the_run(home: Home, pair: tuple
     assert verdicts(evidence)["h2"] is Verdict.ABORTED
     assert evidence.results[1].trials == 0
     assert nothing_left(home)
+
+
+@pytest.mark.parametrize(
+    ("guard", "rule"),
+    [({"memory_free_percent_min": 100}, "host memory"), ({"check_silent_s": 1}, "guard readable: base has brought no")],
+)
+def test_the_guard_ends_the_run(
+    home: Home, pair: tuple[Shelf, Shelf], quick: None, guard: dict[str, float], rule: str
+) -> None:
+    limits = LIMITS.model_validate(
+        {**LIMITS.model_dump(), "guard": {**LIMITS.guard.model_dump(), **guard}},
+    )
+    system = system_of([*pair])
+    evidence = carried_out(home, system, (experiment_on(system, "base", duration_s=20),), limits=limits)
+    assert evidence.outcome == "aborted"
+    assert any(rule in e.detail for e in evidence.timeline if e.kind is EventKind.ABORTED)
+    assert not pair[0].stopped()
+    assert nothing_left(home)
+
+
+def test_a_judge_that_fails_says_nothing_and_loses_nothing(
+    home: Home, pair: tuple[Shelf, Shelf], quick: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*args: object) -> object:
+        raise ZeroDivisionError("oh")
+
+    monkeypatch.setattr(
+        "executor.measure.judge.JUDGES", {"steady_state": broken, "recovers_within": broken}, raising=True
+    )
+    system = system_of([*pair])
+    evidence = carried_out(home, system, (experiment_on(system, "base", duration_s=0.5),))
+    assert set(verdicts(evidence).values()) == {Verdict.INCONCLUSIVE}
+    assert evidence.observation_count > 0
 
 
 def test_a_dead_watchdog_is_replaced(home: Home, pair: tuple[Shelf, Shelf], quick: None) -> None:
