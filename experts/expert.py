@@ -18,6 +18,8 @@ class Expert(Protocol):
     """Folder name in ``experts/council``, for instance ``reliability-engineer``."""
     model: str
     """Who answers: ``offline``, or provider and model, for instance ``openai/gpt-5``."""
+    notes: list[str]
+    """What a person should know about how its answers came about so far: dropped items, stand-ins."""
 
     def propose(self, brief: Brief) -> list[Proposal]:
         """What may be wrong and how to find out. Deterministic where ``model`` is ``offline``."""
