@@ -21,12 +21,13 @@ def ask(
         connection = None
     connection = connection or http.client.HTTPConnection("127.0.0.1", port, timeout=timeout_s)
     begun = time.monotonic()
-    said: dict[str, object] = {"status": None, "body": "", "type": "", "error": ""}
+    said: dict[str, object] = {"status": None, "body": "", "type": "", "error": "", "local": 0}
     try:
         connection.timeout = timeout_s
         if connection.sock:
             connection.sock.settimeout(timeout_s)
         connection.request(method, path)
+        said["local"] = connection.sock.getsockname()[1]
         answer = connection.getresponse()
         said.update(status=answer.status, type=answer.headers.get("content-type", ""))
         said["body"] = answer.read().decode("latin-1")

@@ -162,7 +162,7 @@ class Scene:
         return self.caller.call(self.port, **how)
 
     def well(self) -> bool:
-        return self.call() | {"s": 0, "pid": 0} == _WELL
+        return self.call() | _UNTOLD == _WELL
 
     def callee_requests(self) -> int:
         """Requests that the callees of this test process have answered."""
@@ -173,10 +173,11 @@ class Scene:
         wait_until(lambda: sockets.connections(self.caller.process.pid, self.port))
 
     def bystander_well(self) -> bool:
-        return self.bystander.call(self.direct) | {"s": 0, "pid": 0} == _WELL
+        return self.bystander.call(self.direct) | _UNTOLD == _WELL
 
 
-_WELL = {"status": 200, "body": BODY.decode(), "type": "application/json", "error": "", "s": 0, "pid": 0}
+_UNTOLD = {"s": 0, "pid": 0, "local": 0}
+_WELL = {"status": 200, "body": BODY.decode(), "type": "application/json", "error": "", **_UNTOLD}
 
 
 @contextmanager

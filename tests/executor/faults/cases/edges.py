@@ -38,12 +38,11 @@ class EdgeSubject:
     def faulted(self) -> bool:
         return self.shows(self.scene.call(timeout_s=1.0)) and self.scene.bystander_well()
 
-    def state(self) -> Any:
+    def state(self) -> dict[str, Any]:
         if self.scene.managed is None:
             listed = subprocess.run(["nft", "list", "tables"], capture_output=True, text=True, check=True).stdout
-            return [line for line in listed.splitlines() if "contract" in line]
-        edges = self.scene.managed.ask({"do": "edges"})
-        return [edges, self.scene.managed.process.pid]
+            return {"tables": [line for line in listed.splitlines() if "contract" in line]}
+        return {"edges": self.scene.managed.ask({"do": "edges"}), "proxy": self.scene.managed.process.pid}
 
     def die(self) -> None:
         """What the fault lives in dies: the managed proxy, or else the caller that is to be hurt."""

@@ -68,10 +68,16 @@ def test_a_caller_that_was_started_again_is_hurt_too(edge: Scene) -> None:
 
 
 def test_a_bystander_keeps_its_connection(edge: Scene) -> None:
-    assert edge.bystander.call(edge.direct, keep=True)["status"] == 200
+    before = edge.bystander.call(edge.direct, keep=True)["local"]
     with faulted(edge, on_edge(edge, DependencyFailure(mode="refuse"))):
-        assert edge.bystander.call(edge.direct, keep=True)["status"] == 200
+        assert edge.bystander.call(edge.direct, keep=True)["local"] == before
         assert edge.bystander.call(edge.direct)["status"] == 200
+    assert edge.bystander.call(edge.direct, keep=True)["local"] == before
+
+
+def test_a_bystander_that_was_led_along_loses_no_call(edge: Scene) -> None:
+    with faulted(edge, on_edge(edge, Error(status=500))):
+        assert edge.bystander.call(edge.direct, keep=True)["status"] == 200
     assert edge.bystander.call(edge.direct, keep=True)["status"] == 200
 
 
