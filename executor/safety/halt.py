@@ -32,7 +32,7 @@ def halt(home: Home, reason: str, *, by: str | None = None) -> Halted:
     Raises ``UnavailableError`` if the flag cannot be written.
     """
     before = halted(home)
-    if before:
+    if before and home.halt_file.exists():  # one that merely cannot be read now may not be there
         return before
     flag = Halted(wall(), reason, by or _user())
     temporary = home.halt_file.with_suffix(f".{os.getpid()}")

@@ -1,0 +1,63 @@
+"""The flag; how runs heed it is in tests/executor/test_engine.py and test_watchdog.py."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from executor import audit
+from executor.errors import UnavailableError
+from executor.home import Home
+from executor.safety import halt as module
+from executor.safety.halt import halt, halted, resume, settled
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    return Home.open(tmp_path / "home")
+
+
+def test_it_is_up_until_resumed(home: Home) -> None:
+    assert halted(home) is None
+    first = halt(home, "a drill", by="alice")
+    assert halt(home, "again", by="bob") == first == halted(home)
+    assert (first.by, first.reason) == ("alice", "a drill")
+    assert resume(home, by="bob")
+    assert halted(home) is None
+    assert not resume(home)
+    assert [(row.who, row.what) for row in audit.entries(home)] == [("alice", "halted"), ("bob", "resumed")]
+    assert settled(home) == []
+
+
+@pytest.mark.parametrize("content", ["", "{", '{"since": 1}', "[]", json.dumps({"x": 1})])
+def test_a_flag_that_cannot_be_read_is_up(home: Home, content: str) -> None:
+    home.halt_file.write_text(content, encoding="utf-8")
+    assert halted(home) is not None
+    assert resume(home)
+
+
+def test_halting_works_without_a_journal(home: Home) -> None:
+    home.journal.write_text("this is no database" * 100, encoding="utf-8")
+    assert halt(home, "a drill").reason == "a drill"
+    assert halted(home) is not None
+
+
+def test_halting_works_on_a_full_disk(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(handle: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(module.os, "fsync", full)
+    halt(home, "a drill")
+    assert halted(home) is not None
+
+
+def test_a_halt_that_cannot_be_written_says_so(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*args: object, **kwargs: object) -> None:
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr(Path, "open", refuse)
+    monkeypatch.setattr(Path, "touch", refuse)
+    with pytest.raises(UnavailableError, match="cannot halt"):
+        halt(home, "a drill")
