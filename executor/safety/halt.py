@@ -1,4 +1,4 @@
-"""Halt everything, now. A file is the flag: it needs no service, no database and no event loop. Standard library only."""
+"""Halt everything, now. A file is the flag: it needs no service, no database, no event loop. Standard library only."""
 
 from __future__ import annotations
 
