@@ -64,7 +64,10 @@ class Client(Protocol):
     def answer(
         self, system: str, turns: tuple[Turn, ...], schema: dict[str, Any], *, timeout_s: float, tokens_max: int
     ) -> Reply:
-        """One answer shaped by the JSON Schema. Raises ``ProviderError``; never retries by itself."""
+        """One answer shaped by the JSON Schema. Raises ``ProviderError``; never retries by itself.
+
+        ``timeout_s`` bounds each wait for the server; one that keeps sending is not cut off by it.
+        """
 
 
 @dataclass(frozen=True)

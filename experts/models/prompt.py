@@ -10,13 +10,17 @@ from executor.model.faults import SPECS
 from executor.model.plan import Experiment
 from executor.model.probe import Check
 from executor.model.system import Dependency, Service
-from experts.brief import Brief
+from experts.allowed import target_name
+from experts.brief import Brief, PastResult
 from experts.expert import proposal_key
 from experts.models.answers import PROPOSALS_MAX, offered_faults
 from experts.playbook import persona
 from experts.proposal import Proposal
 from experts.scene import Scene
 from knowledge.fault_types import fault_text
+
+SERVICES_MAX = 120
+PAST_MAX = 200
 
 RULES = f"""\
 # Rules
@@ -45,7 +49,7 @@ def propose_prompt(brief: Brief, scene: Scene, matches: Sequence[Proposal]) -> s
     return "\n\n".join(
         [
             "What may be weak in this system, and which faults would show it?",
-            *_about(brief, scene),
+            *_about(brief, scene, _ends(matches)),
             _data("faults", _faults(brief)),
             _data("playbook", [_told(match) for match in matches]),
         ]
@@ -63,7 +67,7 @@ def critique_prompt(brief: Brief, scene: Scene, proposals: Sequence[Proposal], *
     return "\n\n".join(
         [
             f"What do you think of these proposals? Answer for those in your field, by their keys. {veto}",
-            *_about(brief, scene),
+            *_about(brief, scene, _ends(proposals)),
             _data("proposals", listed),
         ]
     )
@@ -82,8 +86,9 @@ def predict_prompt(brief: Brief, scene: Scene, experiment: Experiment) -> str:
             for one in experiment.hypotheses
         ],
     }
+    places = [end for one in experiment.hypotheses for end in one.place.split("->")]
     ask = "How likely is each hypothesis of this experiment to break? Answer for those in your field."
-    return "\n\n".join([ask, *_about(brief, scene), _data("experiment", told)])
+    return "\n\n".join([ask, *_about(brief, scene, set(places)), _data("experiment", told)])
 
 
 def repair_prompt(errors: Sequence[str]) -> str:
@@ -92,22 +97,40 @@ def repair_prompt(errors: Sequence[str]) -> str:
     return f"That answer cannot be used as it is:\n{shown}\nGive the whole answer again, corrected, in the same form."
 
 
-def _about(brief: Brief, scene: Scene) -> list[str]:
-    view = scene.view
+def _ends(proposals: Sequence[Proposal]) -> set[str]:
+    """Services that the proposals speak of."""
+    return {end for each in proposals for place in (each.place, target_name(each.target)) for end in place.split("->")}
+
+
+def _about(brief: Brief, scene: Scene, named: set[str]) -> list[str]:
+    """The brief. Of a system too large for a prompt only what is ``named`` is told, and how much is not."""
+    view, whole = scene.view, len(brief.system.services) <= SERVICES_MAX
+    services = [service for service in brief.system.services if whole or service.name in named]
+    shown = {service.name for service in services}
+    edges = [edge for edge in brief.system.dependencies if edge.caller in shown and edge.callee in shown]
+    beliefs = [known for known in brief.beliefs if shown.issuperset(known.place.split("->"))]
     system = {
         "name": brief.system.name,
         "environment": brief.system.environment.value,
-        "services": [_service(service) for service in brief.system.services],
-        "edges": [_edge(edge, view.bond(edge)) for edge in brief.system.dependencies],
+        "services": [_service(service) for service in services],
+        "services_left_out": len(brief.system.services) - len(services),
+        "edges": [_edge(edge, view.bond(edge)) for edge in edges],
     }
     return [
         _data("goal", brief.goal),
         _data("constraints", brief.constraints.model_dump(mode="json", exclude_defaults=True)),
         _data("system", system),
-        _data("beliefs", [known.model_dump(mode="json", exclude={"grounds"}) for known in brief.beliefs]),
-        _data("past", [past.model_dump(mode="json", exclude={"experiment"}) for past in brief.past]),
+        _data("beliefs", [known.model_dump(mode="json", exclude={"grounds"}) for known in beliefs]),
+        _data("past", [past.model_dump(mode="json", exclude={"experiment"}) for past in _past(brief)]),
         _data("cannot-be-done-here", [list(pair) for pair in brief.unsupported]),
     ]
+
+
+def _past(brief: Brief) -> list[PastResult]:
+    """The latest results of this system, then the nearest of others, as many as a prompt can hold."""
+    here = [past for past in brief.past if past.system == brief.system.name][-PAST_MAX:]
+    others = [past for past in brief.past if past.system != brief.system.name]
+    return [*here, *others[: PAST_MAX - len(here)]]
 
 
 def _service(service: Service) -> dict[str, Any]:

@@ -145,6 +145,18 @@ def test_no_secret_is_in_any_request(make: Callable[[Provider], Client], monkeyp
     assert KEY not in kept
 
 
+def test_of_a_large_system_only_what_matters_is_told() -> None:
+    data = library().model_dump()
+    data["services"] = [*data["services"], *({"name": f"far-{number}"} for number in range(500))]
+    with provider(says(GOOD)) as server:
+        expert(openai_chat(server)).propose(Brief.model_validate({"system": data}))
+        (body,) = [body for _, _, body in server.requests]
+    told = json.loads(re.search(r'<data name="system">\n(.*)\n</data>', body["messages"][1]["content"])[1])  # type: ignore[index]
+    assert {"desk", "reviews", "shelves"} <= {service["name"] for service in told["services"]}
+    assert told["services_left_out"] == 500
+    assert len(told["edges"]) == 5
+
+
 def test_imported_text_stays_quoted(make: Callable[[Provider], Client]) -> None:
     with provider(says(GOOD)) as server:
         expert(make(server)).propose(brief())
