@@ -1,8 +1,9 @@
 """What faults on edges share: each puts one of the fault proxy's faults on the edges of its target.
 
 An edge with a managed proxy is reached through that proxy's control socket; the proxy ends the fault when nobody renews
-it. Any other is reached, with root and nftables, by a helper of ours to which the kernel leads the caller's connections
-while a time-out in the kernel runs. Standard library only.
+it. Any other is reached, with root and nftables, by a helper of ours to which the kernel leads new connections to the
+callee's port while a time-out in the kernel runs; the helper strikes the caller's and carries the others. If it is
+killed, the others find nobody there either, until the next renewal or the time-out. Standard library only.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ from typing import Any, Final
 
 from executor.drivers import child, redirect, sockdiag
 from executor.drivers.sockdiag import Address
-from executor.errors import MurphyError
+from executor.errors import MurphyError, UnavailableError
 from executor.proxy.__main__ import raise_descriptor_limit
 from executor.proxy.edge import Edge
 from executor.proxy.faults import Fault, Spec
@@ -131,10 +131,11 @@ async def _serve(lease: child.Lease, job: dict[str, Any]) -> MurphyError | None:
         proxy = Transparent(job, tasks)
         port = await proxy.listen()
         try:
-            if (left_s := lease.left_s()) > 0:
-                redirect.lead(job["table"], ways, port, left_s)
-                await asyncio.to_thread(proxy.cut_existing)
-                child.ready()
+            if not (left_s := lease.left_s()):
+                raise UnavailableError("the lease lapsed before the redirect could begin.")
+            redirect.lead(job["table"], ways, port, left_s)
+            await asyncio.to_thread(proxy.cut_existing)
+            child.ready()
             while not told_to_end.is_set() and await asyncio.to_thread(lease.wait, _LOOK_S):
                 pass
         except MurphyError as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -13,11 +14,13 @@ from pathlib import Path
 
 import pytest
 
+from executor.clock import own_ticks
 from executor.drivers import child, process, redirect
 from executor.errors import UnavailableError
 from executor.faults.registry import behaviour
-from executor.model.faults.network import Latency
+from executor.model.faults.network import Latency, Reset
 from executor.model.faults.service import DependencyFailure, Error, Timeout
+from executor.model.system import Dependency, KernelRedirect, ProcessInstance, Service, System
 from tests.executor.faults.edge_kit import (
     Caller,
     Held,
@@ -230,16 +233,32 @@ def test_two_at_once_on_one_port_are_refused(edge: Scene) -> None:
     assert edge.well()
 
 
-def test_ipv6_is_led_away_too(edge: Scene) -> None:
-    table = redirect.table_of("six")
-    redirect.lead(table, [redirect.Way(9, ("::1", "127.0.0.1"), (0, os.getuid()))], 9, 60.0)
-    try:
-        assert redirect.live(table) == [9]
-        redirect.let_go(table)
-        assert redirect.live(table) == []
-    finally:
-        redirect.remove(table)
-        redirect.remove(table)
+def test_ipv6_is_led_away_too(tmp_path: Path) -> None:
+    """Here the caller is this process, and the callee answers on both kinds of address."""
+    need_redirect()
+    us = ProcessInstance(id="tests-1", pid=os.getpid(), start_ticks=own_ticks())
+    with socket.create_server(("::", 0), family=socket.AF_INET6, dualstack_ipv6=True) as server:
+        port = server.getsockname()[1]
+        edge = Dependency(caller="a", callee="b", port=port, interception=KernelRedirect())
+        services = (
+            Service(name="a", instances=(us,)),
+            Service(name="b", instances=(ProcessInstance(id="b-1", port=port),)),
+        )
+        system = System(name="s", services=services, dependencies=(edge,))
+        held = Held(Reset(), one_edge(system), system, tmp_path)
+        with socket.create_connection(("::1", port), timeout=20) as before:
+            held.inject()
+            try:
+                with pytest.raises(ConnectionResetError):
+                    before.recv(1)
+                for address in ("::1", "127.0.0.1"):
+                    with socket.create_connection((address, port), timeout=20) as after:
+                        after.sendall(b"1")
+                        with pytest.raises(ConnectionResetError):
+                            after.recv(1)
+            finally:
+                held.revert()
+        assert held.left_behind() == []
 
 
 def test_a_caller_that_is_not_there_cannot_be_told_apart(edge: Scene) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ def edge(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 
 @pytest.fixture
 def mark(request: pytest.FixtureRequest) -> str:
-    return f"t{abs(hash(request.node.nodeid)):x}"
+    return f"t{zlib.crc32(request.node.nodeid.encode()):x}"
 
 
 def test_error_answers_for_the_callee_and_hurts_only_what_is_meant(edge: Scene, mark: str) -> None:
