@@ -19,7 +19,7 @@ from executor.drivers import redirect
 from executor.errors import UnavailableError
 from executor.faults import held
 from executor.faults.behaviour import Context, EdgeTargets, LeaseKind, Record, Resolved
-from executor.faults.interception import unreachable, way
+from executor.faults.interception import unreachable, ways
 from executor.proxy import edges as proxies
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ class EdgeFault(ABC):
             if edge.interception.kind == "managed_proxy":
                 managed.append({"control": edge.interception.control, "edge": edge.interception.edge})
             else:
-                redirected.append(way(edge, target.callers.get(edge.caller, ())))
+                redirected += ways(edge, target.callers.get(edge.caller, ()), context.system)
         return {
             "mark": context.mark,
             "fault": {**self.wanted(fault), "seed": zlib.crc32(context.mark.encode())},

@@ -13,7 +13,7 @@ from executor.faults.behaviour import ProcessTarget
 from executor.proxy import edges as proxies
 
 if TYPE_CHECKING:
-    from executor.model.system import Dependency
+    from executor.model.system import Dependency, System
 
 
 def unreachable(edge: Dependency, callers: tuple[ProcessTarget, ...], wanted: dict[str, Any]) -> str | None:
@@ -62,33 +62,41 @@ def _same_network(pid: int) -> bool:
         return False
 
 
-def way(edge: Dependency, callers: tuple[ProcessTarget, ...]) -> dict[str, Any]:
-    """What the helper must know about an edge reached by redirect. Raises ``UnavailableError`` for an unknown host."""
+def ways(edge: Dependency, callers: tuple[ProcessTarget, ...], system: System) -> list[dict[str, Any]]:
+    """What the helper must know about an edge reached by redirect: one way for each port where the callee answers.
+
+    Raises ``UnavailableError`` for a host that has no address.
+    """
     try:
-        addresses = sorted(
-            {str(found[4][0]) for found in socket.getaddrinfo(edge.host, edge.port, type=socket.SOCK_STREAM)}
-        )
+        found = socket.getaddrinfo(edge.host, edge.port, type=socket.SOCK_STREAM)
     except OSError as error:
         raise UnavailableError(f"{edge.host} has no address ({error.strerror}).", where=edge.place) from None
+    addresses = sorted({str(each[4][0]) for each in found})
     here = any(address.startswith("127.") or address == "::1" for address in addresses)
-    return {
-        "edge": edge.place,
-        "protocol": "http" if edge.protocol == "http" else "tcp",
-        "port": edge.port,
-        "addresses": [] if here else addresses,
-        "users": sorted({user for caller in callers for user in _users(caller)}),
-        "instances": [_instance(caller) for caller in callers],
-    }
+    instances = system.service(edge.callee).instances if here else ()  # a balancer calls each of them
+    return [
+        {
+            "edge": edge.place,
+            "protocol": "http" if edge.protocol == "http" else "tcp",
+            "port": port,
+            "addresses": [] if here else addresses,
+            "users": sorted({user for caller in callers for user in _users(caller)}),
+            "instances": [_instance(caller) for caller in callers],
+        }
+        for port in sorted({port for port in (edge.port, *(i.port for i in instances)) if port is not None})
+    ]
 
 
 def _users(caller: ProcessTarget) -> set[int]:
     """Users that own the sockets of a process and its workers."""
-    found = set()
+    found: set[int] = set()
     for pid, _ in process.members(caller.pid, caller.start_ticks):
         try:
-            found.add(Path(f"/proc/{pid}").stat().st_uid)
+            status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8", errors="replace")
         except OSError:
             continue
+        # The directory's owner would be root for one that has dropped its privileges.
+        found.update(int(line.split()[4]) for line in status.splitlines() if line.startswith("Uid:"))
     return found
 
 

@@ -48,7 +48,11 @@ def answer_all() -> None:
 
 
 if __name__ == "__main__":
-    if "--worker" in sys.argv and os.fork():  # the worker answers; its parent only waits for it
-        os.wait()
-    else:
-        answer_all()
+    if "--worker" in sys.argv:  # the worker answers, as another user if it can; its parent only waits for it
+        if os.fork():
+            os.wait()
+            sys.exit()
+        "".encode("idna")  # loaded now: the other user may not be allowed to read the library
+        if os.geteuid() == 0:
+            os.setuid(65534)
+    answer_all()

@@ -30,6 +30,7 @@ from tests.executor.faults.edge_kit import (
     on_edge,
     one_edge,
     scene,
+    serving,
 )
 from tests.executor.proxy.servers import wait_until
 
@@ -68,6 +69,18 @@ def test_a_caller_that_was_started_again_is_hurt_too(edge: Scene) -> None:
         edge.caller = Caller("caller")
         wait_until(lambda: edge.call()["status"] == 500)
         assert edge.bystander_well()
+
+
+def test_every_instance_of_the_callee_is_meant(edge: Scene) -> None:
+    with serving() as second:
+        system = edge.system()
+        callee = Service(name="b", instances=tuple(ProcessInstance(id=f"b-{p}", port=p) for p in (edge.direct, second)))
+        system = System(name="s", services=(system.services[0], callee), dependencies=system.dependencies)
+        with faulted(edge, Held(Error(status=500), one_edge(system), system, edge.directory)):
+            assert edge.call()["status"] == 500
+            assert edge.caller.call(second)["status"] == 500
+            assert edge.bystander.call(second)["status"] == 200
+        assert edge.caller.call(second)["status"] == 200
 
 
 def test_a_bystander_keeps_its_connection(edge: Scene) -> None:
