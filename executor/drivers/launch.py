@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from executor.clock import own_ticks, start_ticks
+from executor.drivers import process, sockets
 
 _LIMITS = [name for name in dir(resource) if name.startswith("RLIMIT_")]
 
@@ -58,24 +59,24 @@ def _limits(pid: int) -> Iterator[tuple[str, tuple[int, int]]]:
 
 
 def _stream(pid: int, number: int) -> dict[str, Any]:
-    """Where its output went: a file by its path, a pipe by those who hold it too; anything else cannot be opened."""
+    """Where its output went: a file by its path; a pipe, or a file without a path, by those who hold it too."""
     try:
         goal = os.readlink(f"/proc/{pid}/fd/{number}")  # noqa: PTH115 - the kernel's text, not a path of ours
     except OSError:
         return {}
-    if goal.startswith("pipe:["):
-        return {"pipe": goal, "holders": list(_holders(goal, pid))}
+    if goal.startswith("pipe:[") or goal.endswith(" (deleted)"):
+        return {"goal": goal, "holders": list(_holders(goal, pid))}
     return {"path": goal} if goal.startswith("/") else {}
 
 
-def _holders(pipe: str, but: int) -> Iterator[list[int]]:
-    for entry in os.scandir("/proc"):
-        pid = int(entry.name) if entry.name.isdecimal() else but
+def _holders(goal: str, but: int) -> Iterator[list[int]]:
+    for pid in process.pids():
         ticks = start_ticks(pid)
-        with suppress(OSError):
-            for descriptor in os.scandir(f"/proc/{pid}/fd") if pid != but and ticks is not None else ():
-                if os.readlink(descriptor) == pipe:  # noqa: PTH115 - thousands: no Path for each
-                    yield [pid, ticks or 0, int(descriptor.name)]
+        if pid == but or ticks is None:
+            continue
+        for number, held in sockets.descriptors(pid):
+            if held == goal:
+                yield [pid, ticks, number]
 
 
 def _open(stream: Mapping[str, Any]) -> int:
@@ -84,7 +85,7 @@ def _open(stream: Mapping[str, Any]) -> int:
     places = [stream["path"]] if "path" in stream else []
     for pid, ticks, number in stream.get("holders", ()):
         with suppress(OSError):
-            same = start_ticks(pid) == ticks and os.readlink(f"/proc/{pid}/fd/{number}") == stream["pipe"]  # noqa: PTH115
+            same = start_ticks(pid) == ticks and os.readlink(f"/proc/{pid}/fd/{number}") == stream["goal"]  # noqa: PTH115
             places += [f"/proc/{pid}/fd/{number}"] if same else []
     for place in places:
         with suppress(OSError):

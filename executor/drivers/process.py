@@ -124,7 +124,8 @@ def parent(pid: int) -> int | None:
 
 def pids() -> list[int]:
     """All processes of this machine (of this pid namespace)."""
-    return [int(entry.name) for entry in os.scandir("/proc") if entry.name.isdecimal()]
+    with os.scandir("/proc") as entries:
+        return [int(entry.name) for entry in entries if entry.name.isdecimal()]
 
 
 def members(pid: int, ticks: int) -> list[list[int]]:

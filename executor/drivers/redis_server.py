@@ -38,16 +38,15 @@ def session(reference: str, login: tuple[str, str] | None = None) -> Iterator[An
     pool.connection_kwargs |= {"socket_connect_timeout": _CONNECT_S, "socket_timeout": _ANSWER_S, "protocol": 2}
     if login:
         pool.connection_kwargs |= dict(zip(("username", "password"), login, strict=True))
-    client = redis.Redis(connection_pool=pool, single_connection_client=True)
     try:
-        client.ping()
-        yield client
+        with redis.Redis(connection_pool=pool, single_connection_client=True) as client:  # connects at once
+            client.ping()
+            yield client
     except redis.AuthenticationError as error:
         raise RefusedError(f"Redis says: {str(error).rstrip('.')}.", where=reference) from None
     except redis.RedisError as error:
         raise UnavailableError(f"Redis says: {str(error).rstrip('.')}.", where=reference) from None
     finally:
-        client.close()
         pool.disconnect()
 
 

@@ -53,7 +53,7 @@ def record(target: ProcessTarget, context: Context, *, by: str) -> dict[str, Any
         argv = process.command_line(target.pid)
         program = by_hand[0] if by_hand else _program(target.pid, argv)
         how = launch.recipe(target.pid)
-        _write(environment, Path(f"/proc/{target.pid}/environ").read_bytes())
+        variables = Path(f"/proc/{target.pid}/environ").read_bytes()
     except OSError as error:
         raise UnavailableError(
             f"process {target.pid} cannot be looked at: {error.strerror}.",
@@ -62,13 +62,14 @@ def record(target: ProcessTarget, context: Context, *, by: str) -> dict[str, Any
         ) from None
     kept = {
         "instance": target.instance,
-        "members": process.members(target.pid, target.start_ticks),
+        "members": process.members(target.pid, target.start_ticks),  # what was read until here is of this very process
         "port": instance.port,
         "command": instance.command or ("" if instance.port else " ".join(argv)),
         "patience_s": 0.0 if by == "murphy" else _PATIENCE_S[target.service.restarts],
         "started": str(scratch / f"{context.mark}.started"),
         "how": how | {"argv": list(by_hand or argv), "program": program, "environ": str(environment)},
     }
+    _write(environment, variables)
     return kept | {"count": max(1, len(process.heads_of(_instance(kept))))}
 
 

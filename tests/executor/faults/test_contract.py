@@ -22,10 +22,10 @@ from executor.drivers import process
 from executor.errors import UnavailableError
 from executor.faults.behaviour import Behaviour, Context, Momentary, ProcessTarget, Record, Renewable
 from executor.faults.registry import BEHAVIOURS, behaviour
-from tests.executor.faults.cases import Bench, Case, Subject, data, instances
+from tests.executor.faults.cases import Bench, Case, Subject, data, edges, instances
 from tests.executor.kit import until
 
-CASES: tuple[Case, ...] = (*instances.CASES, *data.CASES)
+CASES: tuple[Case, ...] = (*instances.CASES, *data.CASES, *edges.CASES)
 MARK = f"murphy-contract-{os.getpid()}-1"
 LONG_S = 120.0
 INJECT = """
@@ -84,8 +84,12 @@ class Injection:
         """The fault is gone and everything is as it was."""
         assert self.how.active(self.record) is False
         until(self.subject.normal, what="the target is not well again")
-        until(lambda: self.subject.state() == self.before, what=f"{self.before} became {self.subject.state()}")
+        until(lambda: self.subject.state() == self.before, what=f"not as before: {self.changes()}")
         self.assert_nothing_left()
+
+    def changes(self) -> dict[str, Any]:
+        now = self.subject.state()
+        return {part: (was, now[part]) for part, was in self.before.items() if was != now[part]}
 
     def assert_nothing_left(self) -> None:
         until(lambda: not marked(), what=f"processes are left: {marked()}")
@@ -183,7 +187,7 @@ def test_executor_killed_after_injecting(case: Case, begin: Callable[[Case], Inj
     executor.kill()
     executor.wait()
     executor.stdout.close()
-    if isinstance(injection.how, Renewable):
+    if isinstance(injection.how, Renewable) and injection.how.lease != "server":
         until(lambda: injection.how.active(injection.record) is False, what="the fault outlives its executor")
         until(injection.subject.normal)
     injection.how.revert(injection.record)

@@ -94,12 +94,14 @@ class PostgresSubject(DataSubject):
         return False
 
     def state(self) -> Any:
+        with psycopg.connect(self.server.url()) as session:
+            rows = session.execute("SELECT * FROM goods ORDER BY 1").fetchall()
         return {
             "locks": self.server.ask(_LOCKS),
             "sessions": self.server.ask(_SESSIONS, "murphy%"),
             "flags": self.server.ask("SELECT datname, datallowconn, datconnlimit FROM pg_database ORDER BY 1"),
             "roles": self.server.ask("SELECT rolname, rolcanlogin FROM pg_roles ORDER BY 1"),
-            "rows": psycopg.connect(self.server.url()).execute("SELECT * FROM goods ORDER BY 1").fetchall(),
+            "rows": rows,
         }
 
 

@@ -29,8 +29,8 @@ CONNECTIONS = 25
 class ShelfSubject:
     """A shelf, and how one fault shows on it."""
 
-    def __init__(self, shelf: Shelf, shows: Callable[[ShelfSubject], bool]) -> None:
-        self.shelf, self.shows = shelf, shows
+    def __init__(self, shelf: Shelf, path: Path, shows: Callable[[ShelfSubject], bool]) -> None:
+        self.shelf, self.path, self.shows = shelf, path, shows
         service = Service(name=shelf.name, instances=(shelf.instance,), restarts="by_hand")
         self.system = System(name="library", services=(service,))
 
@@ -67,12 +67,8 @@ class ShelfSubject:
         self.shelf.started.poll()
 
     def helpers(self) -> list[psutil.Process]:
-        """Helper processes that the fault has started, told by the deadline file that a test gives them."""
-        return [
-            other
-            for other in psutil.process_iter()
-            if other.ppid() == os.getpid() and any(part.endswith(".lease") for part in _command(other))
-        ]
+        """Helper processes that the fault has started, told by their deadline file in the test's directory."""
+        return [p for p in psutil.process_iter() if any(part.startswith(f"{self.path}/") for part in _command(p)[3:])]
 
 
 def _command(other: psutil.Process) -> list[str]:
@@ -116,9 +112,9 @@ def _crowded(subject: ShelfSubject) -> bool:
 
 def case(fault: FaultSpec, shows: Callable[[ShelfSubject], bool]) -> Case:
     @contextmanager
-    def opened(_bench: Bench) -> Iterator[ShelfSubject]:
+    def opened(bench: Bench) -> Iterator[ShelfSubject]:
         with shelves("books") as (shelf,):
-            yield ShelfSubject(shelf, shows)
+            yield ShelfSubject(shelf, bench.path, shows)
 
     return Case(str(fault.model_dump()["kind"]), fault, opened)
 
