@@ -57,7 +57,7 @@ async def _serve(config: Config) -> MurphyError | None:
         except MurphyError as error:
             return error
         finally:
-            control.stop()
+            await control.stop()
             proxy.stop()
     return None
 

@@ -33,6 +33,7 @@ class Control:
         self._proxy = proxy
         self._path = path
         self._server: asyncio.Server | None = None
+        self._talks: dict[asyncio.Task[None] | None, asyncio.StreamWriter] = {}
 
     async def listen(self) -> None:
         """Begin to listen, mode 0600; a socket that a dead proxy left is replaced.
@@ -52,22 +53,34 @@ class Control:
         finally:
             os.umask(before)
 
-    def stop(self) -> None:
-        """Listen no more and remove the socket."""
+    async def stop(self) -> None:
+        """Listen no more, remove the socket and let go of whoever is connected."""
         if self._server:
             self._server.close()
             Path(self._path).unlink(missing_ok=True)
+        for writer in self._talks.values():
+            writer.close()
+        if talks := [task for task in self._talks if task]:
+            await asyncio.wait(talks)
 
     async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(OSError):  # whoever asked is gone
-            try:
-                while line := await reader.readline():
-                    writer.write(json.dumps(answer(self._proxy, line)).encode() + b"\n")
-                    await writer.drain()
-            except ValueError:  # no way to find where the next line begins
-                writer.write(json.dumps({"error": f"a line may have at most {LINE_BYTES} bytes"}).encode() + b"\n")
+        talk = asyncio.current_task()
+        self._talks[talk] = writer
+        try:
+            with suppress(OSError):  # whoever asked is gone
+                await self._answer_lines(reader, writer)
+        finally:
+            del self._talks[talk]
+            writer.close()
+
+    async def _answer_lines(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while line := await reader.readline():
+                writer.write(json.dumps(answer(self._proxy, line)).encode() + b"\n")
                 await writer.drain()
-        writer.close()
+        except ValueError:  # no way to find where the next line begins
+            writer.write(json.dumps({"error": f"a line may have at most {LINE_BYTES} bytes"}).encode() + b"\n")
+            await writer.drain()
 
 
 def answer(proxy: Proxy, line: bytes) -> dict[str, Any]:

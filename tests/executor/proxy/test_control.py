@@ -176,14 +176,23 @@ def test_calls_are_counted_or_unknown(proxy: Managed, dial: Dial) -> None:
 
 
 def test_it_ends_when_told_with_its_socket_and_its_connections(proxy: Managed, dial: Dial) -> None:
-    one = dial(proxy.http)
-    one.sendall(get("/plain"))
-    read_answer(one)
-    proxy.stop()
+    idle, held = dial(proxy.http), dial(proxy.tcp)
+    idle.sendall(get("/plain"))
+    read_answer(idle)
+    proxy.put(edge="a->c", kind="hang")
+    held.sendall(b"1")
+    wait_until(lambda: proxy.counters("a->c")["calls"])
+    with socket.socket(socket.AF_UNIX) as channel:
+        channel.connect(proxy.control)
+        channel.sendall(b'{"do": "edges"}\n')
+        assert channel.recv(1)
+        proxy.stop()
     assert proxy.process.returncode == 0
     assert not Path(proxy.control).exists()
-    with pytest.raises(ConnectionResetError):
-        one.recv(1)
+    assert "Traceback" not in proxy.log.read_text()
+    for one in (idle, held):
+        with pytest.raises(ConnectionResetError):
+            one.recv(1)
 
 
 def _start(directory: Path, **changes: Any) -> tuple[int, str]:
