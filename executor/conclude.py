@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from contextlib import suppress
 
 from executor.course import WHO, Course
@@ -14,6 +15,8 @@ from executor.record import Meter, evidence_of
 from executor.revert import undo_all
 from executor.strike import check_of
 
+LATE_S = 30.0
+"""How long the end of a run waits for threads that are still making a fault which was given up."""
 _log = logging.getLogger(__name__)
 
 
@@ -28,6 +31,9 @@ def judged(course: Course, experiment: Experiment, aborted: str) -> Judgement:
 
 def sweep(course: Course) -> list[str]:
     """Undo what is left, outside of any event loop, where nothing can cancel it; returns what is owed, in words."""
+    deadline = time.monotonic() + LATE_S
+    while course.making and time.monotonic() < deadline:
+        time.sleep(0.05)
     try:
         left = course.journal.pending(course.run)
     except UnavailableError:
@@ -43,7 +49,8 @@ def sweep(course: Course) -> list[str]:
             detail=check.detail,
         )
         course.ran[injection.experiment].reverts.append(check)
-    return [result.error for result in results if not result.reverted]
+    late = [f"{each}: it is still being made; it is undone when that ends" for each in list(course.making.values())]
+    return [result.error for result in results if not result.reverted] + late
 
 
 def conclude(course: Course, owed: list[str], meter: Meter) -> Evidence:

@@ -82,6 +82,8 @@ class Course:
     ending: Ending | None = None
     held: dict[int, Held] = field(default_factory=dict)
     """Faults whose lease is renewed, by injection."""
+    making: dict[int, Injection] = field(default_factory=dict)
+    """Faults that a thread is making right now, given up on or not. Written by those threads."""
     ran: dict[str, Ran] = field(default_factory=dict)
     """By experiment, those that have begun."""
     timeline: list[Event] = field(default_factory=list)

@@ -88,8 +88,6 @@ def run(
             guardian.abandon()
         else:
             guardian.leave()
-            if admitted:  # or it is the run of another process that used the approval first
-                home.clear_scratch(name)
         journal.close()
 
 
@@ -183,6 +181,8 @@ def _run_admitted(
             outcome = course.ending.outcome if course.ending else "completed"
             evidence = conclude(course, owed, meter)
             write_atomically(directory / "evidence.json", evidence)
+        if not owed and not _owed(journal, name):
+            home.clear_scratch(name)
         return evidence
     finally:
         journal.finish(name, outcome)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from executor.course import WHO
@@ -10,6 +11,7 @@ from executor.drivers.resolve import resolve
 from executor.errors import UnavailableError
 from executor.faults.behaviour import Behaviour, Context, EdgeTargets, Momentary, Record, Resolved
 from executor.faults.registry import behaviour
+from executor.journal import Journal
 from executor.model.evidence import ResolvedTarget, RevertCheck
 from executor.revert import Undone, undo
 from executor.safety.processes import refuse_above_protected, refuse_ourselves, refuse_same_process
@@ -65,12 +67,33 @@ def inject(course: Course, injection: Injection) -> Record | None:
     that was given up on, and comes to its end late, leaves nothing behind. If it raises, reverting is owed.
     """
     how = behaviour(injection.kind)
-    learned = how.inject(injection.record, course.limits.lease_s)
-    record = {**injection.record, **learned}
-    if course.journal.injected(injection.id, record):
-        return record
-    undo(course.journal, course.home, injection, by=WHO)
+    course.making[injection.id] = injection
+    record: Record = injection.record
+    try:
+        record = {**record, **how.inject(record, course.limits.lease_s)}
+        if course.journal.injected(injection.id, record):
+            return record
+        _undo_late(course, injection, record, always=True)
+    except Exception:
+        _undo_late(course, injection, record, always=False)
+        raise
+    finally:
+        del course.making[injection.id]
     return None
+
+
+def _undo_late(course: Course, injection: Injection, record: Record, *, always: bool) -> None:
+    """Undo what came too late; if not ``always``, then only what others think undone: the rest is theirs to undo.
+
+    The run may have ended meanwhile and closed its journal, so this opens its own.
+    """
+    journal = Journal(course.home.journal)
+    try:
+        if always or journal.injection(injection.id).state == "reverted":
+            journal.injected(injection.id, record)  # what was learned is needed to undo it
+            undo(journal, course.home, replace(injection, record=dict(record)), by=WHO)
+    finally:
+        journal.close()
 
 
 def shown(how: Behaviour, record: Record) -> bool:

@@ -71,7 +71,7 @@ class Scene:
     def plan(self, fault: Fault | None = None, *, duration_s: float = 8.0, limits: Limits = LIMITS) -> str:
         """Write and approve the plan; returns the run's name."""
         system = system_of([self.shelf])
-        plan = plan_of(system, (experiment_on(system, self.shelf.name, fault, duration_s=duration_s, baseline_s=0.5),))
+        plan = plan_of(system, (experiment_on(system, self.shelf.name, fault, duration_s=duration_s),))
         approval = approve(self.home, plan, limits)
         for name, value in (("plan", plan), ("approval", approval), ("system", system), ("limits", limits)):
             (self.directory / f"{name}.json").write_text(value.model_dump_json(), encoding="utf-8")

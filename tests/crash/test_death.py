@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
+import sqlite3
+import subprocess
+import sys
 
 from executor import audit
 from executor.drivers import process
@@ -14,9 +17,12 @@ from tests.crash.runner import MOMENTS
 from tests.executor.kit import LIMITS, until
 
 
-def test_two_processes_run_one_approval_once(scene: Scene) -> None:
-    scene.plan(duration_s=1.0)
+def test_two_processes_run_one_approval_once_and_recover_leaves_it_alone(scene: Scene) -> None:
+    scene.plan(duration_s=3.0)
     one, other = scene.start(), scene.start()
+    until(lambda: "injected" in one.said + other.said)
+    assert recover(scene.home) == []
+    assert scene.shelf.stopped()
     last = sorted([one.ended(), other.ended()])
     assert last[0] == "outcome completed"
     assert last[1].startswith(("refused refused by single use", "refused refused by concurrent runs"))
@@ -71,13 +77,31 @@ def test_killing_executor_and_watchdog_leaves_it_to_recover(scene: Scene) -> Non
     assert recover(scene.home) == []
 
 
-def test_recover_leaves_a_live_run_alone(scene: Scene) -> None:
-    scene.plan(duration_s=2.0)
+def test_a_journal_that_cannot_be_written_ends_the_fault_with_its_lease(scene: Scene) -> None:
+    scene.plan(duration_s=30.0)
     runner = scene.start()
     runner.says("injected")
-    assert recover(scene.home) == []
-    assert scene.shelf.stopped()
-    assert runner.ended() == "outcome completed"
+    db = sqlite3.connect(scene.home.journal, isolation_level=None)
+    try:
+        db.execute("BEGIN IMMEDIATE")  # nobody can renew a lease, nor note a revert
+        until(lambda: not scene.shelf.stopped(), within_s=LIMITS.lease_s + 20)
+        db.execute("ROLLBACK")
+    finally:
+        db.close()
+    assert runner.ended() == "outcome aborted"
+    until(lambda: not scene.pending())
+    assert not scene.shelf.stopped()
+
+
+def test_a_halt_by_another_process_ends_the_run(scene: Scene) -> None:
+    scene.plan(duration_s=30.0)
+    runner = scene.start()
+    runner.says("injected")
+    code = "import sys; from executor.home import Home; from executor.safety.halt import halt, settled\n"
+    code += "home = Home.open(sys.argv[1]); halt(home, 'a drill'); sys.exit(len(settled(home)))"
+    subprocess.run([sys.executable, "-c", code, str(scene.home.path)], check=True, timeout=60)
+    assert not scene.shelf.stopped()
+    assert runner.ended() == "outcome halted"
 
 
 def test_dying_with_the_watchdog_at_every_boundary_of_the_journal(scenes: list[Scene]) -> None:

@@ -98,7 +98,7 @@ class Shelf:
     def service(self) -> Service:
         path = "/via" if self.upstream else "/"
         probe = HttpProbe(url=f"http://127.0.0.1:{self.port}{path}", timeout_ms=2000)
-        check = Check(id=self.name, service=self.name, probe=probe, rate_hz=10)
+        check = Check(id=self.name, service=self.name, probe=probe, rate_hz=20)
         return Service(
             name=self.name, kind=ServiceKind.HTTP, instances=(self.instance,), operations=(check,), criticality=2
         )
@@ -189,7 +189,7 @@ def experiment_on(system: System, service: str, fault: Fault | None = None, **fi
         id=f"a{number}",
         fault=fault or Hang(),
         target=InstanceTarget(service=service),
-        duration_s=fields.pop("duration_s", 1.5),
+        duration_s=fields.pop("duration_s", 1.0),
     )
     given: dict[str, Any] = {
         "id": f"e{number}",
@@ -198,7 +198,7 @@ def experiment_on(system: System, service: str, fault: Fault | None = None, **fi
         "checks": checks,
         "actions": (action,),
         "abort_conditions": "none",
-        "baseline_s": 1.0,
+        "baseline_s": 0.5,
         "recovery_deadline_s": 15,
     }
     return Experiment(**{**given, **fields})

@@ -2,9 +2,10 @@ from __future__ import annotations
 
 import random
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,6 +13,7 @@ from executor import audit, engine
 from executor.drivers import process
 from executor.engine import load_evidence, run, run_id
 from executor.errors import SafetyRefusalError, UnavailableError
+from executor.faults.service.hang import Hang as Hang_
 from executor.home import Home
 from executor.journal import Journal
 from executor.model.criteria import CallsWithin, SteadyState
@@ -100,7 +102,7 @@ def test_a_run_is_normal_then_faulted_then_normal(home: Home, pair: tuple[Shelf,
     evidence = carried_out(
         home,
         system,
-        (experiment_on(system, "base", Hang(), duration_s=2.5),),
+        (experiment_on(system, "base", Hang(), duration_s=1.8),),
         (experiment_on(system, "base", Crash(restart="murphy"), number=2, duration_s=1.0),),
         report=look,
     )
@@ -203,8 +205,8 @@ def test_experiments_of_a_stage_run_side_by_side(home: Home, quick: None) -> Non
                 together.append(any(shelf.stopped() for shelf in running))
 
         stage = (
-            experiment_on(system, "one", number=1, duration_s=1.0, baseline_s=0.5),
-            experiment_on(system, "two", number=2, duration_s=1.0, baseline_s=0.5),
+            experiment_on(system, "one", number=1, duration_s=1.0),
+            experiment_on(system, "two", number=2, duration_s=1.0),
         )
         evidence = carried_out(home, system, stage, report=look)
         injected = [e.at_s for e in evidence.timeline if e.kind is EventKind.INJECTED]
@@ -216,7 +218,7 @@ def test_experiments_of_a_stage_run_side_by_side(home: Home, quick: None) -> Non
 
 def test_trials_are_repeated_and_resolved_anew(home: Home, pair: tuple[Shelf, Shelf], quick: None) -> None:
     system = system_of([*pair])
-    experiment = experiment_on(system, "base", Crash(restart="murphy"), trials=2, duration_s=0.3, baseline_s=0.5)
+    experiment = experiment_on(system, "base", Crash(restart="murphy"), trials=2, duration_s=0.3)
     evidence = carried_out(home, system, (experiment,))
     (result,) = evidence.results
     assert result.trials == 2
@@ -238,9 +240,9 @@ def test_a_fault_on_an_edge_is_renewed_counted_and_judged(home: Home, tmp_path: 
             prediction=Prediction(probability_breaks=0.5),
         )
         action = Action(
-            id="a1", fault=Error(status=500), target=EdgeTarget(caller="front", callee="base"), duration_s=3
+            id="a1", fault=Error(status=500), target=EdgeTarget(caller="front", callee="base"), duration_s=2
         )
-        experiment = experiment_on(system, "front", hypotheses=(hypothesis,), actions=(action,), baseline_s=2)
+        experiment = experiment_on(system, "front", hypotheses=(hypothesis,), actions=(action,), baseline_s=1.0)
         evidence = carried_out(home, system, (experiment,), limits=limits)
         (result,) = evidence.results[0].hypotheses
         steady, calls = result.criteria
@@ -366,7 +368,7 @@ def test_a_fault_that_cannot_be_made_ends_its_experiment_only(
         home,
         system,
         (experiment_on(system, "base", Crash(restart="murphy")),),
-        (experiment_on(system, "base", number=2, duration_s=3),),
+        (experiment_on(system, "base", number=2, duration_s=1.8),),
     )
     assert evidence.outcome == "completed"
     assert "no way" in evidence.results[0].aborted
@@ -377,6 +379,44 @@ def test_a_fault_that_cannot_be_made_ends_its_experiment_only(
         "r2": Verdict.HOLDS,
     }
     assert nothing_left(home)
+
+
+def test_a_fault_that_does_not_take_is_no_experiment(
+    home: Home, pair: tuple[Shelf, Shelf], quick: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("executor.faults.service.hang.Hang.inject", lambda *_args: {})
+    monkeypatch.setattr("executor.strike.SHOWN_S", 0.2)
+    system = system_of([*pair])
+    evidence = carried_out(home, system, (experiment_on(system, "base"),))
+    assert "does not show the fault" in evidence.results[0].aborted
+    assert set(verdicts(evidence).values()) == {Verdict.ABORTED}
+    assert nothing_left(home)
+
+
+def test_a_fault_that_is_made_too_late_undoes_itself(
+    home: Home, pair: tuple[Shelf, Shelf], quick: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    release, real, made = threading.Event(), Hang_.inject, threading.Event()
+    monkeypatch.setattr("executor.conclude.LATE_S", 0.2)
+
+    def late(self: Hang_, record: Mapping[str, Any], lease_s: float) -> dict[str, Any]:
+        release.wait(60)
+        try:
+            return real(self, record, lease_s)
+        finally:
+            made.set()
+
+    monkeypatch.setattr(Hang_, "inject", late)
+    monkeypatch.setattr("executor.trial.INJECT_S", 0.3)
+
+    system = system_of([*pair])
+    evidence = carried_out(home, system, (experiment_on(system, "base"),))
+    assert "takes longer" in evidence.results[0].aborted
+    assert "still being made" in evidence.owed[0]
+    release.set()  # everybody has given it up, and the run has ended: now it comes
+    assert made.wait(30)
+    until(lambda: not pair[0].stopped())
+    until(lambda: nothing_left(home))
 
 
 def test_a_revert_that_fails_is_owed_and_the_watchdog_pays(
@@ -447,7 +487,7 @@ def _stopped_at_random(directory: Path, shelf: Shelf) -> list[str]:
         directory.mkdir(exist_ok=True)
         home = Home.open(directory / str(number))
         fault = chance.choice([Hang(), Crash(restart="murphy")])
-        experiment = experiment_on(system, shelf.name, fault, duration_s=0.5, baseline_s=0.5, recovery_deadline_s=1)
+        experiment = experiment_on(system, shelf.name, fault, duration_s=0.5, recovery_deadline_s=1)
         stop = threading.Event()
         timers: list[threading.Timer] = []
 

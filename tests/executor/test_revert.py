@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -190,3 +193,30 @@ def test_two_do_not_undo_one_fault_at_a_time(home: Home, journal: Journal, fake:
     for thread in threads:
         thread.join()
     assert (most, fake.undone) == (1, ["m1"])
+
+
+def test_a_process_that_stands_still_in_mid_revert_is_not_waited_for(home: Home, journal: Journal, fake: Fake) -> None:
+    one = injected(journal, fake, "m1", "base-1")
+    code = (
+        "import sys, time; from pathlib import Path; from executor import revert; from executor.home import Home\n"
+        "from types import SimpleNamespace\n"
+        "with revert._claim(Home(Path(sys.argv[1])), SimpleNamespace(run='run-1', mark='m1')):\n"
+        "    print('held', flush=True); sys.stdin.read()"
+    )
+    holder = subprocess.Popen(
+        [sys.executable, "-c", code, str(home.path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    try:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == b"held\n"
+        waiting = threading.Thread(target=undo, args=(journal, home, one), kwargs={"by": "watchdog"})
+        waiting.start()
+        waiting.join(0.3)
+        assert waiting.is_alive()
+        assert fake.undone == []
+        holder.send_signal(signal.SIGSTOP)
+        waiting.join(20)
+        assert fake.undone == ["m1"]
+    finally:
+        holder.kill()
+        holder.communicate()
