@@ -59,7 +59,7 @@ def conclude(course: Course, owed: list[str], meter: Meter) -> Evidence:
     for experiment in course.plan.experiments:
         ran = course.reached(experiment)
         if ran.judgement is None:
-            cut_short = ran.count < experiment.trials
+            cut_short = len(ran.bounds) < experiment.trials
             ran.judgement = judged(course, experiment, (reason or "it was cut short") if cut_short else "")
             for event in ran.judgement.events:
                 course.tell(event)

@@ -55,8 +55,8 @@ class Ran:
 
     trials: list[TrialRecord] = field(default_factory=list)
     """Only until they are judged: they hold every observation."""
-    count: int = 0
-    """How many trials there were."""
+    bounds: list[TrialRecord] = field(default_factory=list)
+    """Of all trials, without observations."""
     reverts: list[RevertCheck] = field(default_factory=list)
     judgement: Judgement | None = None
 

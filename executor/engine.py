@@ -7,6 +7,7 @@ whatever happens in them, everything is undone before ``run`` returns or raises.
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from functools import partial
 
 import anyio
@@ -29,6 +30,7 @@ from executor.model.system import System
 from executor.observations import ObservationLog
 from executor.record import Meter, write_atomically
 from executor.recover import recover_lapsed
+from executor.rejudge import FILE, Trials
 from executor.safety.limits import Limits
 from executor.safety.preflight import Ready, healthy, preflight
 from executor.safety.radius import joint
@@ -180,6 +182,9 @@ def _run_admitted(
             owed = sweep(course)
             outcome = course.ending.outcome if course.ending else "completed"
             evidence = conclude(course, owed, meter)
+            write_atomically(
+                directory / FILE, Trials(by_experiment={k: tuple(r.bounds) for k, r in course.ran.items()})
+            )
             write_atomically(directory / "evidence.json", evidence)
         if not owed and not _owed(journal, name):
             home.clear_scratch(name)
@@ -213,7 +218,7 @@ async def _experiment(course: Course, experiment: Experiment, minders: Minders) 
             await trial.run()
         finally:
             ran.trials.append(trial.record())
-            ran.count += 1
+            ran.bounds.append(replace(ran.trials[-1], observations=()))
             ran.reverts += trial.reverts
         if trial.aborted:
             break

@@ -48,7 +48,7 @@ def evidence_of(course: Course, owed: list[str], meter: Meter) -> Evidence:
     for experiment in course.plan.experiments:
         ran = course.ran[experiment.id]
         assert ran.judgement is not None
-        results.append(ran.judgement.result(experiment, ran.count, ran.reverts))
+        results.append(ran.judgement.result(experiment, len(ran.bounds), ran.reverts))
     return Evidence(
         run=course.run,
         plan_id=course.plan.id,

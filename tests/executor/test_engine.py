@@ -23,6 +23,7 @@ from executor.model.plan import Action, EdgeTarget, Experiment, Hypothesis, Plan
 from executor.model.system import System
 from executor.model.vocabulary import Phase, Verdict, Weakness
 from executor.recover import recover
+from executor.rejudge import differences
 from executor.safety.halt import halt
 from executor.safety.limits import Limits
 from tests.executor.kit import (
@@ -139,7 +140,9 @@ def test_what_a_run_leaves_on_disk(home: Home, pair: tuple[Shelf, Shelf]) -> Non
         "observations.jsonl",
         "plan.json",
         "system.json",
+        "trials.json",
     ]
+    assert differences(home, evidence) == []
     lines = (directory / "observations.jsonl").read_text(encoding="utf-8").splitlines()
     assert len(lines) == evidence.observation_count > 0
     assert {Observation.model_validate_json(line).source for line in lines} == {"base", "front"}
