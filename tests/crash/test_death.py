@@ -10,6 +10,7 @@ import sys
 
 from executor import audit
 from executor.drivers import process
+from executor.engine import load_evidence
 from executor.model.faults.service import Crash
 from executor.recover import recover
 from tests.crash.conftest import Scene
@@ -102,6 +103,20 @@ def test_a_halt_by_another_process_ends_the_run(scene: Scene) -> None:
     subprocess.run([sys.executable, "-c", code, str(scene.home.path)], check=True, timeout=60)
     assert not scene.shelf.stopped()
     assert runner.ended() == "outcome halted"
+
+
+def test_an_interrupt_that_nobody_handles_leaves_nothing(scene: Scene) -> None:
+    run = scene.plan(duration_s=30.0)
+    runner = scene.start()
+    runner.says("injected")
+    runner.process.send_signal(signal.SIGINT)
+    runner.ended()
+    assert runner.process.returncode != 0
+    assert not scene.shelf.stopped()
+    assert scene.pending() == scene.running() == []
+    evidence = load_evidence(scene.home, run)
+    assert evidence is not None
+    assert evidence.outcome == "interrupted"
 
 
 def test_dying_with_the_watchdog_at_every_boundary_of_the_journal(scenes: list[Scene]) -> None:
