@@ -34,12 +34,11 @@ def approve(
     ] = None,
 ) -> int:
     """Show what will happen and what limits hold, and sign it. The signature is good for this very plan, once."""
-    from executor.safety.approval import make_grant
-    from executor.safety.signing import sign_grant
-
     from executor.clock import SYSTEM_CLOCK
     from executor.home import Home
+    from executor.safety.approval import make_grant
     from executor.safety.limits import load_limits
+    from executor.safety.signing import sign_grant
     from planner import files
     from planner.cli.output import out
 
@@ -67,7 +66,6 @@ def _own_key(home: Home) -> str:
     """The only key there is; a first one, named after the user, is made if there is none."""
     from executor.safety.signing import create_key
     from executor.safety.trust import trusted_keys
-
     from planner.cli.output import out
 
     known = sorted(trusted_keys(home))

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from planner.session import Outcome
 
 DEFAULT_HOME = Path(".murphy/demo")
+INTERNAL = 5
 
 
 def register(app: typer.Typer) -> None:
@@ -33,31 +34,22 @@ def demo(
     """Start the shop, discover it, plan, sign, run under the guard, report, learn. A second run knows more."""
     import shutil
 
-    from executor import snapshot
     from executor.home import Home
-    from planner.cli.output import heading, out
+    from planner.cli.output import out
     from planner.cli.run import exit_code
 
     began = time.monotonic()
     if forget:
         shutil.rmtree(home, ignore_errors=True)
     state = Home.open(home)
-    before = snapshot.take()
-    result = _turn(state, output, experiments, seconds, experts)
-    left = snapshot.take().left_since(before)
-    heading("Nothing left behind?")
-    for item in left:
-        out.print(f"[breaks]left: {item}[/breaks]", soft_wrap=True)
-    if not left:
-        what = "processes, listeners, nftables, queueing disciplines, namespaces, cgroups, mounts"
-        out.print(f"[holds]Nothing[/holds]: {what} are as before ({len(before.items)} looked at).", soft_wrap=True)
+    result, shop = _turn(state, output, experiments, seconds, experts)
+    clean = _prove(state, shop, result)
     out.print(f"\nReport: [head]{output}[/head]   The whole took {time.monotonic() - began:.0f} s.")
     out.print("Run it again: it plans from what it has just learned.", style="quiet")
-    code = exit_code(result.evidence, found=False)
-    return 5 if left else code
+    return exit_code(result.evidence, found=False) if clean else INTERNAL
 
 
-def _turn(home: Home, output: Path, experiments: int, seconds: float, experts: str | None) -> Outcome:
+def _turn(home: Home, output: Path, experiments: int, seconds: float, experts: str | None) -> tuple[Outcome, Path]:
     from planner.cli import experts_view, plan_view, results_view, system_view
     from planner.cli.interrupt import stopping
     from planner.cli.live import Live
@@ -107,4 +99,19 @@ def _turn(home: Home, output: Path, experiments: int, seconds: float, experts: s
     results_view.outcome(result.evidence)
     output.parent.mkdir(parents=True, exist_ok=True)
     write(home, result.evidence.run, output)
-    return result
+    return result, shop.directory
+
+
+def _prove(home: Home, shop: Path, result: Outcome) -> bool:
+    """Look for whatever bears a mark of this demo, and say what is found; whether it is nothing."""
+    from executor.traces import KINDS, traces
+    from planner.cli.output import heading, out
+
+    mark = f"murphy-{result.evidence.run.removeprefix('run-')}"
+    left = traces((str(home.path), str(shop), mark))
+    heading("Nothing left behind?")
+    for item in left:
+        out.print(f"[breaks]left: {item}[/breaks]", soft_wrap=True)
+    if not left:
+        out.print(f"[holds]Nothing[/holds]: none of this host's {KINDS} bears {mark} or belongs to the shop.")
+    return not left

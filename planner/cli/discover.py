@@ -41,13 +41,12 @@ def discover(
             "is there already.", where=str(output), hint="Give --force to write over it, or -o another file."
         )
 
-    from knowledge.topology.exercise import observe_exercises
-    from knowledge.topology.operations import with_operations
-
     from executor.model.system import System
     from knowledge.topology.annotations import annotate, load_annotations, save_system
+    from knowledge.topology.exercise import observe_exercises
     from knowledge.topology.live import Scope
     from knowledge.topology.live import discover as look
+    from knowledge.topology.operations import with_operations
     from planner.cli import system_view
     from planner.cli.output import emit, err, out
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from experts.track_record import Record
 from rich.console import Console
 from rich.markup import escape
 
+from experts.track_record import Record
 from planner.cli.output import out as terminal
 from planner.cli.results_view import table
 

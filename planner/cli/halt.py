@@ -48,9 +48,8 @@ def resume(as_json: Json = False) -> int:
 
 def recover(as_json: Json = False) -> int:
     """Undo what a run that died has left, and show what is still owed."""
-    from executor.recover import recover as undo_left
-
     from executor.home import Home
+    from executor.recover import recover as undo_left
 
     undone = undo_left(Home.open())
     owed = [result.error for result in undone if not result.reverted]

@@ -17,9 +17,8 @@ def register(app: typer.Typer) -> None:
 
 def create(name: Annotated[str, typer.Argument(help="Whose key it is.")]) -> None:
     """Make a signing key for a person and trust it on this machine."""
-    from executor.safety.signing import create_key
-
     from executor.home import Home
+    from executor.safety.signing import create_key
     from planner.cli.output import say
 
     home = Home.open()
@@ -29,9 +28,8 @@ def create(name: Annotated[str, typer.Argument(help="Whose key it is.")]) -> Non
 
 def listed(as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False) -> None:
     """List the trusted keys."""
-    from executor.safety.trust import trusted_keys
-
     from executor.home import Home
+    from executor.safety.trust import trusted_keys
     from planner.cli.output import emit, say
 
     trusted = sorted(trusted_keys(Home.open()))

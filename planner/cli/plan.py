@@ -39,11 +39,10 @@ def plan(
     as_json: Annotated[bool, typer.Option("--json", help="Print the plan for programs as well.")] = False,
 ) -> None:
     """Ask the experts what could go wrong, and write the plan that teaches most within the limits. Nothing is run."""
-    from experts.roster import from_environment
-
     from executor.home import Home
     from executor.safety.limits import load_limits
     from experts.brief import Constraints
+    from experts.roster import from_environment
     from knowledge.topology.annotations import load_system
     from planner import files
     from planner import goal as goals

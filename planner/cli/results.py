@@ -31,9 +31,8 @@ def register(app: typer.Typer) -> None:
 
 def findings(run: Annotated[str | None, typer.Option(help="Only of this run.")] = None, as_json: Json = False) -> None:
     """List the weaknesses that experiments have shown, newest first."""
-    from knowledge.ledger import Ledger
-
     from executor.home import Home
+    from knowledge.ledger import Ledger
     from planner.cli import results_view
     from planner.cli.output import emit
 
@@ -67,7 +66,6 @@ def evidence(
 ) -> int:
     """Show the evidence of a run; with --recompute, judge its observations again and compare."""
     from executor.engine import load_evidence
-
     from executor.home import Home
     from planner.cli import results_view
     from planner.cli.output import emit, say
@@ -124,10 +122,9 @@ def why(
 
 def experts(as_json: Json = False) -> None:
     """Show how well each expert's predictions came true."""
+    from executor.home import Home
     from experts.track_record import track_record
     from knowledge.ledger import Ledger
-
-    from executor.home import Home
     from planner.cli import experts_view
     from planner.cli.output import emit
 
