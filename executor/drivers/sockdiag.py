@@ -19,7 +19,8 @@ _NETLINK_SOCK_DIAG: Final = 4
 _BY_FAMILY, _DESTROY = 20, 21
 _REQUEST, _ACK, _DUMP = 0x1, 0x4, 0x300
 _ERROR, _DONE = 2, 3
-_NOT_LISTENING: Final = 0xFFFFFFFF & ~(1 << 10)
+_TIME_WAIT, _LISTEN = 6, 10
+_LIVE: Final = 0xFFFFFFFF & ~(1 << _LISTEN | 1 << _TIME_WAIT)
 _ANY_COOKIE: Final = b"\xff" * 8
 _HEADER = struct.Struct("=IHHII")
 _ID_BYTES, _MESSAGE_BYTES = 48, 72
@@ -32,20 +33,26 @@ class Connection:
     local: Address
     remote: Address
     inode: int
+    state: int
+    cookie: bytes
+    """The kernel's own name of the socket, never given to another one."""
 
 
 def find(local: Address, remote: Address) -> Connection | None:
-    """The connection between two numeric addresses; ``None`` if this machine has no such end."""
-    for body in _ask(_BY_FAMILY, 0, local, remote):
-        return _connection(body)
-    return None
+    """The connection between two numeric addresses; ``None`` if this machine has no such end.
+
+    Where the kernel knows of no connection it answers with the listener at ``local``, which is not what is meant.
+    """
+    found = [_connection(body) for body in _ask(_BY_FAMILY, 0, local, remote, _ANY_COOKIE)]
+    wanted = (ipaddress.ip_address(local[0]), local[1], ipaddress.ip_address(remote[0]), remote[1])
+    return next((one for one in found if one.state not in (_LISTEN, _TIME_WAIT) and _ends(one) == wanted), None)
 
 
 def to_port(port: int) -> list[Connection]:
     """Every connection of this machine whose far end has that port."""
     found = []
     for family in (socket.AF_INET, socket.AF_INET6):
-        request = struct.pack("=BBBBI", family, socket.IPPROTO_TCP, 0, 0, _NOT_LISTENING) + bytes(_ID_BYTES)
+        request = struct.pack("=BBBBI", family, socket.IPPROTO_TCP, 0, 0, _LIVE) + bytes(_ID_BYTES)
         found += [_connection(body) for body in _talk(_BY_FAMILY, _DUMP, request)]
     return [one for one in found if one.remote[1] == port]
 
@@ -56,23 +63,27 @@ def cut(one: Connection) -> bool:
     The owner sees a reset, as from a far end that died; if its own socket is destroyed, "connection aborted". Raises
     ``PermissionError`` without the right to administer the network, ``OSError`` if the kernel cannot.
     """
-    return _destroy(one.remote, one.local) or _destroy(one.local, one.remote)
+    far = find(one.remote, one.local)
+    return (far is not None and _destroy(far)) or _destroy(one)
 
 
-def _destroy(local: Address, remote: Address) -> bool:
+def _destroy(one: Connection) -> bool:
+    """Destroy that very socket: by its cookie, or the kernel would take the listener where the connection is gone."""
     try:
-        for _ in _ask(_DESTROY, _ACK, local, remote):
+        for _ in _ask(_DESTROY, _ACK, one.local, one.remote, one.cookie):
             pass
-    except FileNotFoundError:
-        return False
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ESTALE):
+            return False
+        raise
     return True
 
 
-def _ask(command: int, flags: int, local: Address, remote: Address) -> Iterator[bytes]:
+def _ask(command: int, flags: int, local: Address, remote: Address, cookie: bytes) -> Iterator[bytes]:
     near, far = ipaddress.ip_address(local[0]), ipaddress.ip_address(remote[0])
     family = socket.AF_INET if near.version == 4 else socket.AF_INET6
-    identity = struct.pack("!HH16s16s", local[1], remote[1], near.packed, far.packed) + bytes(4) + _ANY_COOKIE
-    request = struct.pack("=BBBBI", family, socket.IPPROTO_TCP, 0, 0, _NOT_LISTENING) + identity
+    identity = struct.pack("!HH16s16s", local[1], remote[1], near.packed, far.packed) + bytes(4) + cookie
+    request = struct.pack("=BBBBI", family, socket.IPPROTO_TCP, 0, 0, _LIVE) + identity
     try:
         yield from _talk(command, flags, request)
     except FileNotFoundError:
@@ -103,10 +114,15 @@ def _talk(command: int, flags: int, request: bytes) -> Iterator[bytes]:
 
 
 def _connection(body: bytes) -> Connection:
-    family = body[0]
+    family, state = body[0], body[1]
     sport, dport, near, far = struct.unpack_from("!HH16s16s", body, 4)
     (inode,) = struct.unpack_from("=I", body, _MESSAGE_BYTES - 4)
-    return Connection((_text(family, near), sport), (_text(family, far), dport), inode)
+    cookie = body[_ID_BYTES - 4 : _ID_BYTES + 4]
+    return Connection((_text(family, near), sport), (_text(family, far), dport), inode, state, cookie)
+
+
+def _ends(one: Connection) -> tuple[object, int, object, int]:
+    return ipaddress.ip_address(one.local[0]), one.local[1], ipaddress.ip_address(one.remote[0]), one.remote[1]
 
 
 def _text(family: int, packed: bytes) -> str:

@@ -10,7 +10,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -144,6 +144,7 @@ class Scene:
     direct: int = 0
     """Where the callee listens, and the bystander calls."""
     managed: Managed | None = None
+    last: dict[str, Any] = field(default_factory=dict)
 
     def system(self, protocol: str = "http") -> System:
         interception = (
@@ -162,7 +163,8 @@ class Scene:
         return self.caller.call(self.port, **how)
 
     def well(self) -> bool:
-        return self.call() | _UNTOLD == _WELL
+        self.last = self.call()
+        return self.last | _UNTOLD == _WELL
 
     def callee_requests(self) -> int:
         """Requests that the callees of this test process have answered."""
@@ -202,6 +204,7 @@ class Held:
     """One fault on one target: made, looked at, undone."""
 
     def __init__(self, fault: FaultSpec, target: Resolved, system: System, scratch: Path, mark: str = "m1") -> None:
+        mark = f"{mark}-{os.getpid()}"  # two runs of the tests may share a machine
         self.how: Behaviour = behaviour(fault.kind)  # type: ignore[attr-defined]
         why_not = self.how.unsupported(fault, target)
         assert why_not is None, why_not
