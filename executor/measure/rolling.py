@@ -7,13 +7,15 @@ from collections import deque
 KEPT = 2000
 """Answers remembered for each source."""
 PATIENCE_S = 1.0
-"""An asking awaited for longer than this, and than twice the slowest good answer so far, counts as failed for now."""
+"""No asking that has been awaited for less than this counts as failed."""
 
 
 class Rolling:
     """Answers by intended start. One that is still awaited keeps its place and is not good yet."""
 
-    def __init__(self, started_s: float) -> None:
+    def __init__(self, started_s: float, patience_s: float = PATIENCE_S) -> None:
+        """An asking awaited for longer than ``patience_s`` counts as failed for now: slow is not yet dead."""
+        self._patience_s = max(PATIENCE_S, patience_s)
         self.awaited: dict[int, float] = {}
         """Intended start of every asking under way, by slot, oldest first."""
         self._answers: deque[tuple[int, float, bool]] = deque(maxlen=KEPT)
@@ -35,10 +37,10 @@ class Rolling:
     def recent(self, n: int, now_s: float) -> list[bool]:
         """The last ``n`` answers (fewer if there are fewer), oldest first by intended start.
 
-        An asking that has been awaited for too long stands among them as failed, so that a system that hangs is seen
-        long before the probes' own time-outs.
+        An asking that has been awaited for too long, and for more than twice the time of the slowest good answer so
+        far, stands among them as failed, so that a system that hangs is seen before the probes' own time-outs.
         """
-        patience_s = max(PATIENCE_S, 2 * self._slowest_good_s)
+        patience_s = max(self._patience_s, 2 * self._slowest_good_s)
         overdue = [(slot, at_s, False) for slot, at_s in self.awaited.items() if now_s - at_s > patience_s]
         return [ok for _, _, ok in sorted([*self._answers, *overdue])[-n:]] if n > 0 else []
 

@@ -26,7 +26,7 @@ class Stream:
         self._probe = probe
         self._clock0 = clock0
         self._record = record
-        self.rolling = Rolling(self.now_s())
+        self.rolling = Rolling(self.now_s(), probe.timeout_ms / 2000)
 
     def now_s(self) -> float:
         """Seconds since the run started."""
