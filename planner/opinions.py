@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from experts.track_record import pool
-
 from executor.model.plan import Prediction
 from experts.expert import proposal_key
 from experts.proposal import Critique, Proposal
+from experts.track_record import pool
 
 CRITIC_OF_LAST_WORD = "safety-officer"
 """Whose veto counts."""

@@ -41,14 +41,15 @@ def target(where: Target) -> str:
     return f"{where.count} instance{'s' if where.count > 1 else ''} of {where.service}"
 
 
-def _share(probability: float) -> str:
-    return "every one" if probability >= 1 else f"{number(probability * 100)} %"
+def _each(probability: float, what: str) -> str:
+    """``every request`` or ``15 % of the requests``."""
+    return f"every {what}" if probability >= 1 else f"{number(probability * 100)} % of the {what}s"
 
 
 def _requests(fault: Any) -> str:
     method = "" if fault.method == "*" else f"{fault.method} "
     path = "" if fault.path == "*" else f" to {fault.path}"
-    return f"{_share(fault.probability)} of the {method}requests{path}"
+    return _each(fault.probability, f"{method}request") + path
 
 
 def _dependency_failure(fault: Any) -> str:
@@ -71,7 +72,7 @@ _FAULTS: Final[dict[str, Callable[[Any], str]]] = {
     "service.hang": lambda _: "freeze it: connections are accepted, nothing is answered",
     "service.slowdown": lambda f: f"leave it {number(f.cpu_percent)} % of one core",
     "service.error": lambda f: f"answer {_requests(f)} with {f.status}",
-    "service.timeout": lambda f: f"never answer {_requests(f)}",
+    "service.timeout": lambda f: f"leave {_requests(f)} unanswered",
     "service.corrupt_response": lambda f: f"damage ({named(f.how)}) the answers to {_requests(f)}",
     "service.dependency_failure": _dependency_failure,
     "network.latency": lambda f: (
@@ -79,7 +80,7 @@ _FAULTS: Final[dict[str, Callable[[Any], str]]] = {
         + (f" ± {duration(f.jitter_ms / 1000)}" if f.jitter_ms else "")
     ),
     "network.reset": lambda f: (
-        f"cut {_share(f.probability)} of the connections" + (f" after {f.after_bytes} bytes" if f.after_bytes else "")
+        f"cut {_each(f.probability, 'connection')}" + (f" after {f.after_bytes} bytes" if f.after_bytes else "")
     ),
     "network.partition": lambda f: f"{f.how} everything {'both ways' if f.direction == 'both' else 'one way'}",
     "resource.cpu": lambda f: (

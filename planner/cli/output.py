@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from typing import Any
 
 from rich.console import Console
@@ -18,8 +19,10 @@ THEME = Theme(
         "head": "bold",
     }
 )
+PIPED_WIDTH = 120
+"""Columns where nobody says how wide the page is: a file, a pipe, a CI log."""
 
-out = Console(theme=THEME, highlight=False)
+out = Console(theme=THEME, highlight=False, width=None if sys.stdout.isatty() else PIPED_WIDTH)
 err = Console(theme=THEME, highlight=False, stderr=True)
 
 

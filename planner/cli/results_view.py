@@ -15,7 +15,7 @@ from planner.cli.output import out as terminal
 
 def verdicts(evidence: Evidence, out: Console = terminal) -> None:
     """One row a hypothesis: what was seen, and what was expected."""
-    rows = table("verdict", "weakness", "where", "expected", "why")
+    rows = table("verdict", "weakness", "where", "P(breaks)", "why")
     for result in evidence.results:
         for h in result.hypotheses:
             verdict = f"[{h.verdict.value}]{h.verdict.value}[/{h.verdict.value}]"
@@ -30,15 +30,11 @@ def findings(found: Sequence[Finding], out: Console = terminal) -> None:
     if not found:
         out.print("No weakness was found.")
         return
-    rows = table("severity", "weakness", "where", "evidence", "remedy")
+    rows = table("weakness", "where", "what was seen, and what to do")
     for finding in found:
-        rows.add_row(
-            finding.severity.value,
-            words.named(finding.weakness.value),
-            escape(finding.place),
-            escape(finding.evidence),
-            escape(finding.remedy),
-        )
+        what = f"{escape(words.named(finding.weakness.value))}\n[quiet]{finding.severity.value}[/quiet]"
+        seen = f"{escape(finding.evidence)}\n[quiet]Remedy:[/quiet] {escape(finding.remedy)}"
+        rows.add_row(what, escape(finding.place), seen)
     out.print(rows)
 
 
@@ -55,5 +51,5 @@ def table(*columns: str) -> Table:
     """An empty table in the house's style; long text folds."""
     made = Table(box=None, padding=(0, 2, 1, 0), header_style="head")
     for column in columns:
-        made.add_column(column, overflow="fold", no_wrap=column in ("verdict", "severity", "expected"))
+        made.add_column(column, overflow="fold", no_wrap=column in ("verdict", "P(breaks)"))
     return made

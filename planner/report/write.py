@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from knowledge.ledger import Ledger
-
 from executor.errors import InputError
 from executor.home import Home
+from knowledge.ledger import Ledger
 from planner.report import render
 from planner.report.run import load
 

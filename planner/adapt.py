@@ -1,0 +1,80 @@
+"""What a run suggests to do next: another kind of fault, a smaller one, the same once more; or that it is enough."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from executor.model.evidence import Evidence, HypothesisResult
+from executor.model.faults import Fault
+from executor.model.plan import Experiment, Plan
+from executor.model.system import System
+from executor.model.vocabulary import Verdict
+from knowledge.beliefs import Belief
+from knowledge.fault_types import fault_type
+from knowledge.sensitivity import SENSITIVITY, information_gain
+from planner import words
+
+GAIN_MIN = 0.08
+"""Bits below which trying another kind of fault is not worth a sentence."""
+SETTLED = 0.05
+"""P(present) below which a weakness counts as ruled out."""
+DELAY_MS_MIN = 250.0
+IDEAS_MAX = 8
+
+
+def next_ideas(plan: Plan, evidence: Evidence, beliefs: Sequence[Belief], system: System) -> tuple[str, ...]:
+    """In words, the most telling first; the last says how far the system's places are settled."""
+    planned = {experiment.id: experiment for experiment in plan.experiments}
+    held = {(b.weakness, b.place): b for b in beliefs}
+    ideas: list[tuple[float, str]] = []
+    for result in evidence.results:
+        for judged in result.hypotheses:
+            belief = held.get((judged.weakness, judged.place))
+            ideas += _ideas(judged, planned[result.experiment], belief)
+    ranked = sorted(ideas, key=lambda idea: (-idea[0], idea[1]))
+    return (*dict.fromkeys(text for _, text in ranked[:IDEAS_MAX]), _how_far(beliefs, system))
+
+
+def _ideas(judged: HypothesisResult, experiment: Experiment, belief: Belief | None) -> Iterator[tuple[float, str]]:
+    what = f"{words.named(judged.weakness)} at {judged.place}"
+    fault = experiment.actions[0].fault
+    if judged.verdict in (Verdict.INCONCLUSIVE, Verdict.ABORTED):
+        yield 1.0, f"Try again: {what} was {judged.verdict.value} ({judged.reason})."
+    elif judged.verdict is Verdict.BREAKS:
+        smaller = _smaller(fault)
+        if smaller:
+            yield 0.5, f"Find the threshold: {what} broke when it was to {words.fault(fault)}; {smaller}."
+    elif belief is not None:
+        best = _best_other(belief)
+        if best and best[1] >= GAIN_MIN:
+            yield (
+                best[1],
+                f"Try another kind of fault: {what} held when it was to {words.fault(fault)}, but one of type "
+                f"“{words.named(best[0])}” might still show it (P(present) {belief.probability:.0%}).",
+            )
+
+
+def _smaller(fault: Fault) -> str:
+    delay_ms = float(getattr(fault, "delay_ms", 0.0))
+    if fault_type(fault).value not in ("slow", "sluggish") or delay_ms / 2 < DELAY_MS_MIN:
+        return ""
+    return f"try {words.duration(delay_ms / 2000)}"
+
+
+def _best_other(belief: Belief) -> tuple[str, float] | None:
+    """The type of fault not tried here yet that would tell most, with its expected bits."""
+    fresh = [name.value for name in SENSITIVITY[belief.weakness] if name.value not in belief.tested]
+    gains = [(name, information_gain(belief.probability, belief.weakness, (name,))) for name in fresh]
+    return max(gains, key=lambda pair: (pair[1], pair[0]), default=None)
+
+
+def _how_far(beliefs: Sequence[Belief], system: System) -> str:
+    """How many weaknesses at places that matter are shown or ruled out, and how many are open."""
+    matters = {service.name for service in system.services if service.criticality >= 2}
+    told = [b for b in beliefs if set(b.place.split("->")) & matters]
+    shown = sum(b.probability >= 0.95 for b in told)
+    ruled_out = sum(b.probability < SETTLED for b in told)
+    still = len(told) - shown - ruled_out
+    if not still:
+        return f"Enough: at places that matter, all {len(told)} suspected weaknesses are shown or ruled out."
+    return f"At places that matter, {shown} suspected weaknesses are shown, {ruled_out} ruled out, {still} still open."

@@ -1,0 +1,34 @@
+"""One experiment of an earlier run as a plan of its own, to see it again."""
+
+from __future__ import annotations
+
+from pydantic import ValidationError
+
+from executor.errors import InputError
+from executor.home import Home
+from executor.model.digest import digest
+from executor.model.plan import Plan, Stage
+from executor.model.system import System
+
+
+def once_more(home: Home, system: System, again: str, proposer: str) -> Plan:
+    """The plan for ``RUN/EXPERIMENT`` on the system as it is now. Raises ``InputError`` if there is no such thing."""
+    run, _, name = again.partition("/")
+    try:
+        past = Plan.model_validate_json((home.runs / run / "plan.json").read_bytes())
+    except (OSError, ValidationError):
+        raise InputError("there is no such run.", where=again, hint="murphy findings lists the runs.") from None
+    found = next((experiment for experiment in past.experiments if experiment.id == name), None)
+    if found is None:
+        known = ", ".join(experiment.id for experiment in past.experiments)
+        raise InputError(f"{run} had no experiment {name!r}.", where=again, hint=f"It had {known}.")
+    return Plan(
+        id=f"again-{digest({'run': run, 'experiment': name})[7:19]}",
+        system_name=system.name,
+        system_digest=digest(system),
+        environment=system.environment,
+        goal=f"See {name} of {run} again.",
+        rationale=f"Once more what {run} showed.",
+        proposer=proposer,
+        stages=(Stage(experiments=(found,)),),
+    )

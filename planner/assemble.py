@@ -1,0 +1,35 @@
+"""From a selection to a plan: one experiment a stage, in the order in which it should be run."""
+
+from __future__ import annotations
+
+from executor.model.digest import digest
+from executor.model.plan import Plan, Stage
+from experts.brief import Brief
+from planner import words
+from planner.optimise import Selection
+from planner.worth import seconds
+
+
+def assemble(chosen: Selection, brief: Brief, *, plan_id: str, proposer: str, candidates: int) -> Plan:
+    """The plan for a person to read and sign. Deterministic: equal input gives a byte-identical plan."""
+    system = brief.system
+    total_s = sum(seconds(experiment) for experiment in chosen.experiments)
+    front = sum(experiment.id in chosen.front for experiment in chosen.experiments)
+    runs = sorted({past.run for past in brief.past if past.system == system.name})
+    told = [
+        f"{len(chosen.experiments)} of {candidates} candidate experiments, about {words.duration(total_s)}; {front} of "
+        "them cannot be beaten in what they teach, risk and cost at once. "
+        f"It ends here because {chosen.reason}. What is easily undone comes first.",
+    ]
+    if runs:
+        told.append(f"Taken into account: {', '.join(runs[-5:])}.")
+    return Plan(
+        id=plan_id,
+        system_name=system.name,
+        system_digest=digest(system),
+        environment=system.environment,
+        goal=brief.goal,
+        rationale=" ".join(told),
+        proposer=proposer,
+        stages=tuple(Stage(experiments=(experiment,)) for experiment in chosen.experiments),
+    )

@@ -1,0 +1,103 @@
+"""What is believed of a system before it is planned for, and the past results behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from executor.home import Home
+from executor.model.system import System
+from experts.brief import KnownHypothesis, PastResult
+from experts.playbook import base_rates
+from knowledge.beliefs import NEIGHBOUR_MIN, Belief, beliefs_for
+from knowledge.features import Features
+from knowledge.ledger import Ledger
+from knowledge.neighbours import Neighbour, Remembers
+from knowledge.rows import PastRow
+
+PAST_MAX = 400
+"""The latest results of this system that experts are told; and as many of others."""
+
+
+@dataclass(frozen=True)
+class Recollection:
+    """What earlier runs, here and on similar systems, say of each weakness at each place."""
+
+    beliefs: tuple[Belief, ...]
+    past: tuple[PastResult, ...]
+    """Of this system, oldest first; then of similar ones, nearest first."""
+    runs: int
+    """How many runs of this system these rest on."""
+
+    @property
+    def known(self) -> tuple[KnownHypothesis, ...]:
+        """The beliefs as a brief holds them."""
+        return tuple(
+            KnownHypothesis(
+                weakness=b.weakness, place=b.place, probability=b.probability, runs=b.runs, grounds=b.grounds
+            )
+            for b in self.beliefs
+        )
+
+
+def believed(home: Home, system: System) -> tuple[Belief, ...]:
+    """A belief for each weakness that some playbook sees at a place of the system, by weakness and place.
+
+    Raises ``UnavailableError`` if ledger or memory cannot be read.
+    """
+    return recollect(home, system).beliefs
+
+
+def recollect(home: Home, system: System) -> Recollection:
+    """Beliefs and past results. Memory is opened only where there is something to remember."""
+    with Ledger.open(home) as ledger:
+        rates = base_rates(system)
+        if not ledger.runs():
+            return Recollection(beliefs_for(system, rates, ledger), (), 0)
+        from knowledge.memory import Memory
+
+        with Memory(home, ledger) as memory:
+            listening = _Listening(memory)
+            beliefs = beliefs_for(system, rates, ledger, listening)
+        own = ledger.past(system.name)
+    near = sorted(listening.heard.values(), key=lambda n: (-n.similarity, n.row.key))
+    others = [n for n in near if n.row.system != system.name and n.row.decided and n.similarity >= NEIGHBOUR_MIN]
+    past = (
+        *(_result(row, 1.0) for row in own[-PAST_MAX:]),
+        *(_result(n.row, n.similarity) for n in others[:PAST_MAX]),
+    )
+    return Recollection(beliefs, past, len({row.run for row in own}))
+
+
+class _Listening:
+    """A memory whose answers are also kept, so that what moved the beliefs can be told and is asked for only once."""
+
+    def __init__(self, memory: Remembers) -> None:
+        self._memory = memory
+        self.heard: dict[str, Neighbour] = {}
+
+    def similar_each(
+        self, queries: Sequence[Features], k: int, *, now: datetime | None = None
+    ) -> list[tuple[Neighbour, ...]]:
+        """As the memory answers."""
+        found = self._memory.similar_each(queries, k, now=now)
+        for near in (each for group in found for each in group):
+            held = self.heard.setdefault(near.row.key, near)
+            if near.similarity > held.similarity:
+                self.heard[near.row.key] = near
+        return found
+
+
+def _result(row: PastRow, similarity: float) -> PastResult:
+    return PastResult(
+        run=row.run,
+        system=row.system,
+        experiment=row.experiment,
+        weakness=row.weakness,
+        place=row.place,
+        fault=row.fault,
+        verdict=row.verdict,
+        reason=row.reason,
+        similarity=max(0.0, min(1.0, similarity)),
+    )

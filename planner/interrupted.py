@@ -1,0 +1,59 @@
+"""Evidence of a run whose executor was killed: that it began, what it was to do, and that it says nothing."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from executor.home import Home
+from executor.journal import Journal
+from executor.measure.judge import judge
+from executor.model.approval import Approval
+from executor.model.digest import digest
+from executor.model.evidence import Evidence
+from executor.model.plan import Plan
+from executor.model.system import System
+from executor.record import versions, write_atomically
+from executor.safety.limits import Limits
+
+_REASON = "the process that carried the run out died"
+
+
+def record_interrupted(
+    home: Home, run: str, plan: Plan, approval: Approval, *, system: System, limits: Limits
+) -> Evidence:
+    """Write and return it: every verdict ``aborted``, and whatever is still owed. What was observed stays unjudged."""
+    journal = Journal(home.journal)
+    try:
+        owed = tuple(f"{injection}: {injection.error or 'not undone yet'}"[:400] for injection in journal.pending(run))
+        begun = journal.store.read("SELECT started FROM runs WHERE run = ?", (run,))
+    finally:
+        journal.close()
+    started = datetime.fromisoformat(begun[0]["started"]).astimezone(UTC) if begun else datetime.now(UTC)
+    results = tuple(
+        judge(experiment, (), started=started, aborted=_REASON).result(experiment, 0, ())
+        for experiment in plan.experiments
+    )
+    evidence = Evidence(
+        run=run,
+        plan_id=plan.id,
+        plan_digest=digest(plan),
+        limits_digest=digest(limits),
+        system_digest=digest(system),
+        environment=plan.environment,
+        approver=approval.grant.approver,
+        started=started,
+        duration_s=0.0,
+        outcome="interrupted",
+        timeline=(),
+        targets=(),
+        results=results,
+        owed=owed,
+        observation_count=0,
+        versions=versions(),
+        cost={},
+    )
+    directory = home.run_dir(run)
+    for name, value in (("plan", plan), ("approval", approval), ("system", system), ("limits", limits)):
+        write_atomically(directory / f"{name}.json", value)
+    write_atomically(directory / "evidence.json", evidence)
+    return evidence

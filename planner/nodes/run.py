@@ -1,0 +1,54 @@
+"""``run``: the executor carries the plan out, once; a run that died is brought to its end, never begun again."""
+
+from __future__ import annotations
+
+from executor import engine
+from executor.errors import SafetyRefusalError
+from executor.home import Home
+from executor.journal import Journal
+from executor.model.approval import Approval
+from executor.recover import recover
+from planner.interrupted import record_interrupted
+from planner.state import State, limits_of, plan_of, system_of
+from planner.tools import Tools
+
+
+def run(state: State, tools: Tools) -> State:
+    """Leave the evidence in the home, under the name that follows from the approval.
+
+    Raises what ``engine.run`` raises when it may not begin; the approval is then as it was.
+    """
+    approval = Approval.model_validate(state["approval"])
+    plan, system, limits = plan_of(state), system_of(state), limits_of(state)
+    name = engine.run_id(approval)
+    if engine.load_evidence(tools.home, name) is not None:
+        return {"run": name}
+    if _begun(tools.home, approval):
+        _refuse_live(tools.home, name)
+        tools.progress("run", f"{name} had died: undoing what it left")
+        recover(tools.home)
+        record_interrupted(tools.home, name, plan, approval, system=system, limits=limits)
+        return {"run": name, "notes": [f"{name} was interrupted by a crash; it is not begun again"]}
+    engine.run(plan, approval, system=system, limits=limits, home=tools.home, report=tools.report, stop=tools.stop)
+    return {"run": name}
+
+
+def _refuse_live(home: Home, name: str) -> None:
+    """Another process may be carrying it out right now: that run is no corpse."""
+    journal = Journal(home.journal)
+    try:
+        live = any(row.run == name and row.alive for row in journal.running())
+    finally:
+        journal.close()
+    if live:
+        raise SafetyRefusalError(
+            "single use", measured=f"{name} is under way", limit="one run", hint="Wait for its end."
+        )
+
+
+def _begun(home: Home, approval: Approval) -> bool:
+    journal = Journal(home.journal)
+    try:
+        return journal.consumed(approval.grant.nonce) is not None
+    finally:
+        journal.close()

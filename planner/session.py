@@ -1,0 +1,236 @@
+"""A planning session: from a goal to a plan that waits for approval, and from the approval to what was learned."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from typing import Any, Final
+
+from langgraph.types import Command
+
+from executor.engine import load_evidence, run_id
+from executor.errors import InputError, SafetyRefusalError
+from executor.home import Home
+from executor.journal import Journal
+from executor.model.approval import Approval
+from executor.model.digest import digest
+from executor.model.evidence import Event, Evidence, Finding
+from executor.model.plan import Plan
+from executor.model.system import System
+from executor.safety.limits import Limits, load_limits
+from experts.brief import Constraints
+from experts.expert import Expert
+from experts.track_record import Record, track_record
+from knowledge.ledger import Ledger
+from planner.again import once_more
+from planner.graph import Graph, open_graph
+from planner.shelf import Shelf
+from planner.state import limits_of, plan_of, system_of
+from planner.tools import Progress, Tools
+
+DURABLE: Final = "sync"
+"""A step's result is on disk before the next begins."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What carrying out a plan has given."""
+
+    evidence: Evidence
+    findings: tuple[Finding, ...]
+    next_ideas: tuple[str, ...]
+    track_record: tuple[Record, ...]
+    """Of every expert, over all runs."""
+
+
+class Session:
+    """One session whose plan waits for approval, or was carried out. Kept in the home; any process can take it up."""
+
+    def __init__(self, home: Home, name: str, values: Mapping[str, Any]) -> None:
+        self.home = home
+        self.name = name
+        self.plan: Plan = plan_of(values)
+        self.system: System = system_of(values)
+        self.limits: Limits = limits_of(values)
+        self.notes: tuple[str, ...] = tuple(values.get("notes", ()))
+
+    @classmethod
+    def begin(
+        cls,
+        home: Home,
+        system: System,
+        *,
+        goal: str = "",
+        constraints: Constraints | None = None,
+        limits: Limits,
+        experts: Sequence[Expert],
+        proposer: str,
+        on_progress: Progress = lambda _stage, _text: None,
+    ) -> Session:
+        """Plan. A session that a crash cut short goes on where it was, if the same is asked for again.
+
+        Raises ``InputError`` if there is nothing to plan, ``SafetyRefusalError`` if the rules let nothing pass.
+        """
+        asked: dict[str, Any] = {
+            "system": system.model_dump(mode="json"),
+            "goal": goal,
+            "constraints": (constraints or Constraints()).model_dump(mode="json"),
+            "limits": limits.model_dump(mode="json"),
+            "proposer": proposer,
+        }
+        answerers = [[expert.name, expert.model] for expert in experts]
+        base = f"plan-{digest({**asked, 'experts': answerers})[7:19]}"
+        with closing(Shelf(home.sessions)) as shelf:
+            tools = Tools(home, shelf, tuple(experts), progress=on_progress)
+            with open_graph(tools) as graph, _unfinished(shelf, graph, base) as found:
+                name, fresh = found
+                given = {**asked, "plan_id": name} if fresh else None
+                try:
+                    graph.invoke(given, _at(name), durability=DURABLE)
+                except (InputError, SafetyRefusalError):
+                    _forget(graph, name)  # it ended, with a no: asking again is a new session
+                    raise
+                return cls(home, name, graph.get_state(_at(name)).values)
+
+    @classmethod
+    def find(cls, home: Home, plan: Plan | str) -> Session | None:
+        """The session of a plan (exactly this plan, if one is given and not its id); ``None`` if there is none."""
+        name = plan if isinstance(plan, str) else plan.id
+        with closing(Shelf(home.sessions)) as shelf, open_graph(Tools(home, shelf)) as graph:
+            values = graph.get_state(_at(name)).values
+        if not values.get("plan") or (isinstance(plan, Plan) and plan_of(values) != plan):
+            return None
+        return cls(home, name, values)
+
+    @classmethod
+    def adopt(cls, home: Home, plan: Plan, system: System, *, limits: Limits | None = None) -> Session:
+        """A session for a plan written or changed by hand. Raises ``SafetyRefusalError`` if a rule refuses it."""
+        allowed = limits or load_limits()
+        with closing(Shelf(home.sessions)) as shelf, open_graph(Tools(home, shelf)) as graph:
+            name = shelf.new(f"adopted-{digest(plan)[7:19]}")
+            given = {"system": system, "limits": allowed, "plan": plan}
+            values: dict[str, Any] = {key: value.model_dump(mode="json") for key, value in given.items()}
+            values |= {"plan_id": name, "goal": plan.goal, "proposer": plan.proposer}
+            with shelf.claimed(name):
+                graph.update_state(_at(name), values, as_node="select")
+                try:
+                    graph.invoke(None, _at(name), durability=DURABLE)
+                except (InputError, SafetyRefusalError):
+                    _forget(graph, name)
+                    raise
+            kept = cls(home, name, graph.get_state(_at(name)).values)
+        if kept.plan != plan:
+            _refuse_cut(kept, plan)
+        return kept
+
+    @classmethod
+    def repeat(cls, home: Home, system: System, *, again: str, limits: Limits, proposer: str) -> Session:
+        """A session with one experiment of an earlier run, ``RUN/EXPERIMENT``, to see it again."""
+        return cls.adopt(home, once_more(home, system, again, proposer), system, limits=limits)
+
+    def carry_out(
+        self,
+        approval: Approval,
+        *,
+        limits: Limits | None = None,
+        report: Callable[[Event], None] = lambda _event: None,
+        stop: threading.Event | None = None,
+        on_progress: Progress = lambda _stage, _text: None,
+    ) -> Outcome:
+        """Run the plan under the approval and learn from it; blocks. After a crash, called again, it goes on.
+
+        ``limits`` are those that the approval was given under. Raises ``SafetyRefusalError`` for an approval that does
+        not cover the plan, has been used, or while another process is at it, and what ``engine.run`` raises; nothing
+        was done then.
+        """
+        given = {
+            "approval": approval.model_dump(mode="json"),
+            "limits": (limits or self.limits).model_dump(mode="json"),
+        }
+        with closing(Shelf(self.home.sessions)) as shelf, shelf.claimed(self.name):
+            tools = Tools(self.home, shelf, progress=on_progress, report=report, stop=stop)
+            with open_graph(tools) as graph:
+                resume = _take(graph, self, approval, given)
+                graph.invoke(resume, _at(self.name), durability=DURABLE)
+                return _outcome(self.home, graph.get_state(_at(self.name)).values)
+
+
+def _at(name: str) -> Any:
+    return {"configurable": {"thread_id": name}}
+
+
+@contextmanager
+def _unfinished(shelf: Shelf, graph: Graph, base: str) -> Iterator[tuple[str, bool]]:
+    """A session to plan in, claimed, and whether it is new: one of equal input that a crash cut short, or a new one."""
+    last = shelf.newest(base)
+    if last is not None:
+        state = graph.get_state(_at(last))
+        if state.next and not state.values.get("plan"):
+            try:
+                with shelf.claimed(last):
+                    yield last, False
+                    return
+            except SafetyRefusalError as busy:
+                if busy.rule != "one at a time":
+                    raise
+    name = shelf.new(base)
+    with shelf.claimed(name):
+        yield name, True
+
+
+def _forget(graph: Graph, name: str) -> None:
+    assert graph.checkpointer and not isinstance(graph.checkpointer, bool)
+    graph.checkpointer.delete_thread(name)
+
+
+def _refuse_cut(kept: Session, plan: Plan) -> None:
+    dropped = sorted({e.id for e in plan.experiments} - {e.id for e in kept.plan.experiments})
+    raise SafetyRefusalError(
+        "check", measured=f"{', '.join(dropped)} would be left out", limit="every rule", hint="; ".join(kept.notes)
+    )
+
+
+def _take(graph: Graph, session: Session, approval: Approval, given: dict[str, Any]) -> Command[Any] | None:
+    """Bring the graph to where it takes this approval, or goes on with it; returns what to resume it with."""
+    state = graph.get_state(_at(session.name))
+    held = state.values.get("approval")
+    if state.next == ("approve",):
+        return Command(resume=given)
+    if held == given["approval"]:
+        if state.next:
+            return None  # a crash cut this very run short
+        raise SafetyRefusalError(
+            "single use",
+            measured=f"the approval was used by {run_id(approval)}",
+            limit="one run",
+            hint="Approve the plan again.",
+        )
+    if state.next == ("run",) and not _used(session.home, Approval.model_validate(held)):
+        graph.update_state(_at(session.name), given, as_node="approve")
+        return None
+    if state.next:  # an earlier run under another approval, cut short: bring it to its end first
+        graph.invoke(None, _at(session.name), durability=DURABLE)
+    graph.update_state(_at(session.name), {"approval": None, "run": None}, as_node="check")
+    graph.invoke(None, _at(session.name), durability=DURABLE)
+    return Command(resume=given)
+
+
+def _used(home: Home, approval: Approval) -> bool:
+    with closing(Journal(home.journal)) as journal:
+        return journal.consumed(approval.grant.nonce) is not None
+
+
+def _outcome(home: Home, values: Mapping[str, Any]) -> Outcome:
+    evidence = load_evidence(home, values["run"])
+    if evidence is None:
+        raise InputError("the evidence is no longer there.", where=values["run"])
+    with Ledger.open(home) as ledger:
+        record = track_record(ledger.predictions())
+    return Outcome(
+        evidence=evidence,
+        findings=tuple(Finding.model_validate(finding) for finding in values["findings"]),
+        next_ideas=tuple(values["ideas"]),
+        track_record=tuple(record),
+    )

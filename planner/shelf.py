@@ -1,0 +1,121 @@
+"""What sessions keep beside the graph's checkpoints, in the same file: whose they are, and models' finished answers."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from executor.clock import boot_id, own_ticks, start_ticks
+from executor.errors import SafetyRefusalError, UnavailableError
+
+BUSY_S = 30.0
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS sessions (
+  id TEXT PRIMARY KEY, base TEXT NOT NULL, number INTEGER NOT NULL, pid INTEGER, start_ticks INTEGER, boot_id TEXT,
+  UNIQUE (base, number)
+) STRICT;
+CREATE TABLE IF NOT EXISTS answers (key TEXT PRIMARY KEY, answer TEXT NOT NULL) STRICT;
+"""
+
+
+class Shelf:
+    """The table of sessions and the table of answers, for any number of threads and processes.
+
+    Every write is on disk before it returns. Raises ``UnavailableError`` if the file cannot be used.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lock = threading.Lock()
+        with self._explained():
+            os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
+            self._db = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
+            self._db.execute("PRAGMA journal_mode = WAL")
+            self._db.execute("PRAGMA synchronous = FULL")
+            self._db.executescript(_SCHEMA)
+
+    def close(self) -> None:
+        """Close the file. Idempotent."""
+        self._db.close()
+
+    def newest(self, base: str) -> str | None:
+        """The latest session begun from the same input, if there is one."""
+        found = self._one("SELECT id FROM sessions WHERE base = ? ORDER BY number DESC LIMIT 1", base)
+        return None if found is None else str(found)
+
+    def new(self, base: str) -> str:
+        """Enter a new session and return its id: ``base`` and the next number."""
+        with self._writing() as db:
+            (number,) = db.execute(
+                "SELECT coalesce(max(number), 0) + 1 FROM sessions WHERE base = ?", (base,)
+            ).fetchone()
+            name = f"{base}-{number}"
+            db.execute("INSERT INTO sessions (id, base, number) VALUES (?, ?, ?)", (name, base, number))
+        return name
+
+    @contextmanager
+    def claimed(self, session: str) -> Iterator[None]:
+        """Only one thread of one process works on a session at a time; a dead one's claim does not count.
+
+        Raises ``SafetyRefusalError`` if another is at it.
+        """
+        with self._writing() as db:
+            row = db.execute("SELECT pid, start_ticks, boot_id FROM sessions WHERE id = ?", (session,)).fetchone()
+            if row and row[0] is not None and row[2] == boot_id() and start_ticks(row[0]) == row[1]:
+                raise SafetyRefusalError(
+                    "one at a time",
+                    measured=f"process {row[0]} is working on session {session}",
+                    limit="one process a session",
+                    hint="Wait for its end.",
+                )
+            mine = (os.getpid(), own_ticks(), boot_id(), session)
+            db.execute("UPDATE sessions SET pid = ?, start_ticks = ?, boot_id = ? WHERE id = ?", mine)
+        try:
+            yield
+        finally:
+            with self._writing() as db:
+                db.execute("UPDATE sessions SET pid = NULL WHERE id = ?", (session,))
+
+    def answer(self, key: str, ask: Callable[[], str]) -> str:
+        """The answer kept under ``key``; else ask, and keep it before anything else happens.
+
+        A crash at any moment repeats no call whose answer had arrived.
+        """
+        kept = self._one("SELECT answer FROM answers WHERE key = ?", key)
+        if kept is not None:
+            return str(kept)
+        given = ask()
+        with self._writing() as db:
+            db.execute("INSERT INTO answers VALUES (?, ?) ON CONFLICT DO NOTHING", (key, given))
+        return given
+
+    def _one(self, query: str, parameter: str) -> object | None:
+        with self._explained(), self._lock:
+            row = self._db.execute(query, (parameter,)).fetchone()
+        return None if row is None else row[0]
+
+    @contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        with self._lock, self._explained():
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._db
+            except BaseException:
+                self._db.execute("ROLLBACK")
+                raise
+            self._db.execute("COMMIT")
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except (OSError, sqlite3.Error) as error:
+            raise UnavailableError(
+                f"planning sessions cannot be kept: {error}.",
+                where=str(self.path),
+                hint="Is the disk full or read-only?",
+            ) from error
