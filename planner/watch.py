@@ -8,7 +8,7 @@ from typing import Literal
 from executor.model.plan import AbortCondition, EdgeTarget, GroupsTarget, InstanceTarget, Target
 from executor.model.probe import Check, DetectionSignal
 from executor.model.system import System
-from planner.recipes.paths import checks_of, feels
+from planner.recipes.paths import checks_of, feels, may_suffer
 
 RATE_MAX_HZ = 60.0
 """All checks of an experiment together: more would load a small machine enough to be felt."""
@@ -45,8 +45,8 @@ def abort_conditions(
     Critical ones if there are any, else the others. ``expected`` names the checks that a hypothesis speaks of.
     ``none`` where everything that is watched may be hurt by design; the guard's own limits hold even then.
     """
-    may_suffer = set(expected)
-    spared = [c for c in checks if c.id not in may_suffer and not feels(c, target, system)]
+    hurt = set(expected)
+    spared = [c for c in checks if c.id not in hurt and not may_suffer(c, target, system)]
     chosen = [c for c in spared if c.critical] or spared
     conditions = tuple(
         AbortCondition(check=c.id, availability_below=ABORT_BELOW, of=of)

@@ -23,6 +23,8 @@ FOUND_WORTH = 0.5
 """A weakness shown is mended; one ruled out only reassures. So P(breaks) counts for so many bits besides."""
 CRITICALITY_WEIGHT = (0.25, 0.5, 0.75, 1.0)
 """By the criticality (0–3) of those who would be hurt."""
+ALIKE_WEIGHT = 0.7
+"""One result about a class foretells the next: each further place of it in one plan teaches so much less."""
 TRIED_WEIGHT = 0.3
 """What is left to learn where the same type of fault has already given a verdict here."""
 SETTLE_S = 2.5
@@ -108,7 +110,8 @@ def _value(hypothesis: Hypothesis, experiment: Experiment, brief: Brief, seen: S
         gain *= TRIED_WEIGHT
     if not before and all(row.verdict is Verdict.HOLDS for row in past):
         gain += FOUND_WORTH * hypothesis.prediction.probability_breaks * (TRIED_WEIGHT if past else 1.0)
-    return max(0.0, gain) * CRITICALITY_WEIGHT[_criticality(hypothesis, brief.system)]
+    alike = sum(other == weakness and elsewhere != place for other, elsewhere in seen)
+    return max(0.0, gain) * ALIKE_WEIGHT**alike * CRITICALITY_WEIGHT[_criticality(hypothesis, brief.system)]
 
 
 def _criticality(hypothesis: Hypothesis, system: System) -> int:

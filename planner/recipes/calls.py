@@ -17,11 +17,12 @@ from planner.recipes.paths import Edge, best, names
 
 RETRY_FACTOR = 3.0
 """Two retries a call are the most that a dependency in trouble should have to bear."""
-BREAKER_FACTOR = 0.6
+BREAKER_FACTOR = 0.5
 """A breaker that opens leaves a small part of the calls; one that does not leaves them all."""
 AVAILABILITY_WITH_RETRY = 0.97
-BASELINE_CALLS = 40
-FAULT_CALLS = 60
+BASELINE_CALLS = 24
+FAULT_CALLS = 40
+"""With these, calls that go on as before are told from half of them with the 95 % interval of their ratio."""
 RARE_ANSWERS = 64
 """Enough to tell 97 % from 85 % with its 95 % interval."""
 LATE_MS_MIN = 1000.0
@@ -81,8 +82,8 @@ def _counted(case: Case, factor: float, expected: str) -> Judging | Unfit:
         criteria=(CallsWithin(caller=caller, callee=callee, factor_max=factor),),
         drivers=names(driving),
         exercised_by=(case.edge,),
-        baseline_s=_span(driving, BASELINE_CALLS, 3.0, 6.0),
-        fault_s=_span(driving, FAULT_CALLS, 6.0, 10.0),
+        baseline_s=_span(driving, BASELINE_CALLS, 2.0, 6.0),
+        fault_s=_span(driving, FAULT_CALLS, 5.0, 10.0),
     )
 
 

@@ -62,6 +62,19 @@ def feels(check: Check, target: Target, system: System) -> bool:
     return any(exercises(check, edge, system) for edge in struck_edges(target, system))
 
 
+def may_suffer(check: Check, target: Target, system: System) -> bool:
+    """Whether the check's users could be hurt by what the fault does to those who call what is struck.
+
+    A caller that waits may run out of threads, and then it fails everybody, also those who never needed the callee.
+    """
+    waiting = {caller for caller, _ in struck_edges(target, system)}
+    if feels(check, target, system) or check.service in waiting:
+        return True
+    if check.exercises is None:
+        return any(check.service in upstream(system, service) for service in waiting)
+    return any(edge.partition("->")[2] in waiting for edge in check.exercises)
+
+
 def witnesses(edge: Edge, target: Target, system: System) -> tuple[Check, ...]:
     """Checks whose failing speaks of this edge and of no other struck one. Empty if the target leaves the edge alone.
 

@@ -14,7 +14,7 @@ DELAY_MS_MIN = 1500.0
 """A shorter delay cannot be told from an ordinary time-out with a retry."""
 ANSWERS_MIN = 8
 """The judge wants at least so many answers."""
-FILL_S = 2.0
+FILL_S = 1.5
 """Time for what is slow to use up the threads or connections of its caller."""
 
 
@@ -69,7 +69,7 @@ def missing_bulkhead(case: Case) -> Judging | Unfit:
         ),
         drivers=names(pressing),
         exercised_by=(case.edge,),
-        fault_s=FILL_S + max(4.0, _seconds(ANSWERS_MIN + 12, chosen)),
+        fault_s=FILL_S + max(3.5, _seconds(ANSWERS_MIN + 12, chosen)),
     )
 
 
