@@ -87,8 +87,6 @@ def _turn(home: Home, output: Path, experiments: int, seconds: float, experts: s
         with stopping() as stop, Live(session.plan) as live:
             result = session.carry_out(approval, limits=session.limits, report=live, stop=stop)
 
-    heading("Verdicts")
-    results_view.verdicts(result.evidence)
     heading("Findings")
     results_view.findings(result.findings)
     heading("The experts")

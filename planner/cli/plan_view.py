@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from rich.console import Console
 from rich.markup import escape
 from rich.panel import Panel
@@ -37,13 +39,21 @@ def show(plan: Plan, out: Console = terminal) -> None:
 def overview(plan: Plan) -> Table:
     """One row an experiment, for a plan with many."""
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="head")
-    for column in ("#", "what is done", "bears on", "expected to break"):
+    for column in ("#", "what is done, and what it follows from", "bears on", "P(breaks)"):
         table.add_column(column, overflow="fold")
     for number, experiment in enumerate(plan.experiments, start=1):
         weaknesses = dict.fromkeys(words.named(h.weakness.value) for h in experiment.hypotheses)
         likely = max(h.prediction.probability_breaks for h in experiment.hypotheses)
-        table.add_row(str(number), escape(experiment.title), ", ".join(weaknesses), f"{likely:.0%}")
+        because = cited(experiment)
+        what = escape(experiment.title) + (f"\n[quiet]{escape(because)}[/quiet]" if because else "")
+        table.add_row(str(number), what, ", ".join(weaknesses), f"{likely:.0%}")
     return table
+
+
+def cited(experiment: Experiment) -> str:
+    """The first sentence of an experiment's reasons that cites an earlier run; empty if none does."""
+    sentences = re.split(r"(?<=[.;]) ", experiment.rationale)
+    return next((sentence.rstrip(";.") for sentence in sentences if re.search(r"\brun-[0-9a-f]+", sentence)), "")
 
 
 def _panel(number: int, of: int, experiment: Experiment) -> Panel:

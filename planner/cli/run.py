@@ -51,8 +51,6 @@ def run(
     if as_json:
         emit(result.evidence)
     else:
-        heading("Verdicts")
-        results_view.verdicts(result.evidence)
         heading("Findings")
         results_view.findings(result.findings)
         results_view.outcome(result.evidence)

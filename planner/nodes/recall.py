@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from executor.model.vocabulary import Verdict
 from experts.track_record import track_record, weights
 from knowledge.ledger import Ledger
-from planner.beliefs import recollect
+from planner.beliefs import Recollection, recollect
 from planner.state import State, system_of
 from planner.tools import Tools
 
@@ -15,7 +16,7 @@ def recall(state: State, tools: Tools) -> State:
     found = recollect(tools.home, system_of(state))
     with Ledger.open(tools.home) as ledger:
         record = track_record(ledger.predictions())
-    said = f"{found.runs} earlier runs of this system are taken into account" if found.runs else ""
+    said = _settled(found, system_of(state).name)
     return {
         "recalled": {
             "beliefs": [known.model_dump(mode="json") for known in found.known],
@@ -24,3 +25,17 @@ def recall(state: State, tools: Tools) -> State:
         "weights": weights(record),
         "notes": [said] if said else [],
     }
+
+
+def _settled(found: Recollection, system: str) -> str:
+    """What earlier runs of this system have shown, in one line; empty if there was none."""
+    if not found.runs:
+        return ""
+    last = {(past.weakness, past.place): past.verdict for past in found.past if past.system == system}
+    broke = sum(verdict is Verdict.BREAKS for verdict in last.values())
+    held = sum(verdict is Verdict.HOLDS for verdict in last.values())
+    runs = "1 earlier run" if found.runs == 1 else f"{found.runs} earlier runs"
+    return (
+        f"{runs} of this system showed {broke} weaknesses and saw {held} other suspicions hold; these are tried again "
+        "only where another kind of fault may tell more"
+    )
