@@ -1,4 +1,4 @@
-"""From a selection to a plan: one experiment a stage, in the order in which it should be run."""
+"""From a selection to a plan, in the order in which it should be run."""
 
 from __future__ import annotations
 
@@ -6,14 +6,13 @@ from executor.model.digest import digest
 from executor.model.plan import Plan, Stage
 from experts.brief import Brief
 from planner import words
-from planner.optimise import Selection
-from planner.worth import seconds
+from planner.optimise import Selection, length
 
 
 def assemble(chosen: Selection, brief: Brief, *, plan_id: str, proposer: str, candidates: int) -> Plan:
     """The plan for a person to read and sign. Deterministic: equal input gives a byte-identical plan."""
     system = brief.system
-    total_s = sum(seconds(experiment) for experiment in chosen.experiments)
+    total_s = length(chosen.stages)
     front = sum(experiment.id in chosen.front for experiment in chosen.experiments)
     runs = sorted({past.run for past in brief.past if past.system == system.name})
     told = [
@@ -31,5 +30,5 @@ def assemble(chosen: Selection, brief: Brief, *, plan_id: str, proposer: str, ca
         goal=brief.goal,
         rationale=" ".join(told),
         proposer=proposer,
-        stages=tuple(Stage(experiments=(experiment,)) for experiment in chosen.experiments),
+        stages=tuple(Stage(experiments=stage) for stage in chosen.stages),
     )

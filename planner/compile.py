@@ -1,5 +1,7 @@
 """From proposals to experiments: equal faults on equal targets become one, bearing on several hypotheses.
 
+An experiment also bears on what was proposed at its place for another fault, as far as its own fault can show it.
+
 Pure and deterministic: equal input gives byte-identical experiments, in the order of their ids.
 """
 
@@ -8,8 +10,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from executor.model.faults import Fault
 from executor.model.plan import Action, Experiment, Hypothesis
 from executor.model.system import System
+from executor.model.vocabulary import Weakness
 from executor.safety.limits import Limits
 from experts.allowed import place_wanted, why_not
 from experts.brief import Brief
@@ -18,10 +22,13 @@ from experts.proposal import Critique, Proposal
 from planner import naming, words
 from planner.opinions import Opinions
 from planner.recipes.case import Case, Judging, Unfit
+from planner.recipes.paths import related_places
 from planner.recipes.table import judging
 from planner.watch import abort_conditions, checks_for, signals_for
 
 RECOVERY_MIN_S = 4.0
+STRETCH = 1.3
+"""So much longer an experiment may become for the sake of what it can decide besides."""
 PAST_CITED = 3
 PLACES_SHOWN = 4
 
@@ -40,10 +47,16 @@ class _Part:
 
     proposals: tuple[Proposal, ...]
     judging: Judging
+    lent: bool = False
+    """Whether the proposals meant another fault at the same place."""
 
     @property
     def first(self) -> Proposal:
         return self.proposals[0]
+
+    @property
+    def suspicion(self) -> tuple[Weakness, str]:
+        return self.first.weakness, self.first.place
 
 
 def compile_candidates(
@@ -72,8 +85,42 @@ def compile_candidates(
         group = parts.setdefault(experiment, {})
         behind = group[hypothesis].proposals if hypothesis in group else ()
         group[hypothesis] = _Part((*behind, proposal), found)
+    lenders = _lenders(parts)
+    for group in parts.values():
+        group.update(_lent(group, lenders, brief.system))
     experiments = tuple(_experiment(name, parts[name], brief, opinions) for name in sorted(parts))
     return Compiled(experiments, _notes(unfit, parts))
+
+
+def _lenders(parts: Mapping[str, Mapping[str, _Part]]) -> dict[tuple[Weakness, str], Proposal]:
+    """For each suspicion that some experiment tries, the proposal that is surest of it."""
+    found: dict[tuple[Weakness, str], Proposal] = {}
+    for name in sorted(parts):
+        for part in parts[name].values():
+            held = found.get(part.suspicion)
+            surest = max(part.proposals, key=lambda p: p.probability)
+            if held is None or surest.probability > held.probability:
+                found[part.suspicion] = surest
+    return found
+
+
+def _lent(
+    group: Mapping[str, _Part], lenders: Mapping[tuple[Weakness, str], Proposal], system: System
+) -> dict[str, _Part]:
+    """Further hypotheses that this experiment's fault can decide without taking much longer."""
+    first = next(iter(group.values())).first
+    fault, target = first.fault, first.target
+    had = {part.suspicion for part in group.values()}
+    longest_s = STRETCH * max(part.judging.fault_s for part in group.values())
+    near = related_places(target, system)
+    found: dict[str, _Part] = {}
+    for (weakness, place), lender in lenders.items():
+        if (weakness, place) in had or place not in near:
+            continue
+        judged = judging(Case(system, weakness, place, fault, target))
+        if isinstance(judged, Judging) and judged.fault_s <= longest_s:
+            found[naming.hypothesis_id(weakness, place, fault, target)] = _Part((lender,), judged, lent=True)
+    return found
 
 
 def _case(proposal: Proposal, system: System) -> Case:
@@ -119,8 +166,8 @@ def _experiment(name: str, parts: Mapping[str, _Part], brief: Brief, opinions: O
         id=name,
         title=_cut(f"{where[0].upper()}{where[1:]}: {words.fault(fault)}", 400),
         rationale=_rationale(parts, brief, opinions),
-        proposed_by=tuple(sorted({p.expert for part in parts.values() for p in part.proposals})),
-        hypotheses=tuple(_hypothesis(key, parts[key], opinions) for key in sorted(parts)),
+        proposed_by=tuple(sorted({p.expert for part in parts.values() if not part.lent for p in part.proposals})),
+        hypotheses=tuple(_hypothesis(key, parts[key], fault, opinions) for key in sorted(parts)),
         checks=checks,
         signals=signals_for((s for j in judgings for s in j.signals), target, system),
         actions=(Action(id=f"{name}-act", fault=fault, target=target, duration_s=fault_s),),
@@ -130,7 +177,7 @@ def _experiment(name: str, parts: Mapping[str, _Part], brief: Brief, opinions: O
     )
 
 
-def _hypothesis(name: str, part: _Part, opinions: Opinions) -> Hypothesis:
+def _hypothesis(name: str, part: _Part, fault: Fault, opinions: Opinions) -> Hypothesis:
     remedies = dict.fromkeys(p.remedy for p in part.proposals if p.remedy)
     return Hypothesis(
         id=name,
@@ -139,7 +186,7 @@ def _hypothesis(name: str, part: _Part, opinions: Opinions) -> Hypothesis:
         statement=_cut(part.judging.statement, 400),
         criteria=part.judging.criteria,
         exercised_by=part.judging.exercised_by,
-        prediction=opinions.prediction(part.first),
+        prediction=opinions.lent(part.first, fault) if part.lent else opinions.prediction(part.first),
         remedy=_cut(" ".join(remedies), 4000),
     )
 
@@ -148,6 +195,8 @@ def _rationale(parts: Mapping[str, _Part], brief: Brief, opinions: Opinions) -> 
     """What the experts said for it, what critics said, and which earlier runs bear on it."""
     said: dict[str, None] = {}
     for part in parts.values():
+        if part.lent:
+            continue
         said.update(dict.fromkeys(p.rationale for p in part.proposals))
         said.update(dict.fromkeys(c for p in part.proposals for c in opinions.concerns(p)))
         for past in at_place(brief, part.first.weakness, part.first.place)[-PAST_CITED:]:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from executor.model.faults import Fault
 from executor.model.plan import Prediction
 from experts.expert import proposal_key
 from experts.proposal import Critique, Proposal
 from experts.track_record import pool
+from knowledge.fault_types import fault_type
+from knowledge.sensitivity import sensitivity
 
 CRITIC_OF_LAST_WORD = "safety-officer"
 """Whose veto counts."""
@@ -45,3 +48,13 @@ class Opinions:
         said = dict(sorted(self._said[proposal_key(proposal)].items()))
         pooled = pool(said, {name: self._weights.get(name, 1.0) for name in said})
         return Prediction(probability_breaks=round(pooled, 4), by=tuple(said.items()))
+
+    def lent(self, proposal: Proposal, fault: Fault) -> Prediction:
+        """The same for another fault at the place: less, as far as that fault shows the weakness less surely.
+
+        Nobody gave this number, so nobody is scored by it.
+        """
+        meant = sensitivity(proposal.weakness, (fault_type(proposal.fault).value,))
+        shown = sensitivity(proposal.weakness, (fault_type(fault).value,))
+        pooled = self.prediction(proposal).probability_breaks
+        return Prediction(probability_breaks=round(min(0.99, pooled * shown / meant), 4))

@@ -23,10 +23,12 @@ FOUND_WORTH = 0.5
 """A weakness shown is mended; one ruled out only reassures. So P(breaks) counts for so many bits besides."""
 CRITICALITY_WEIGHT = (0.25, 0.5, 0.75, 1.0)
 """By the criticality (0–3) of those who would be hurt."""
-ALIKE_WEIGHT = 0.7
+ALIKE_WEIGHT = 0.5
 """One result about a class foretells the next: each further place of it in one plan teaches so much less."""
 TRIED_WEIGHT = 0.3
 """What is left to learn where the same type of fault has already given a verdict here."""
+STICKY = 0.2
+"""From here on a fault counts as hard to undo."""
 SETTLE_S = 2.5
 """Usual time until all is steady again, and until the next experiment begins."""
 

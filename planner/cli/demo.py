@@ -26,8 +26,8 @@ def demo(
         Path, typer.Option(help="Where the demo keeps its state; what it learns stays there.")
     ] = DEFAULT_HOME,
     output: Annotated[Path, typer.Option("-o", "--output", help="The report.")] = Path(".murphy/demo-report.html"),
-    experiments: Annotated[int, typer.Option(min=1, max=50, help="At most so many.")] = 14,
-    seconds: Annotated[float, typer.Option(min=10, help="The run should take at most about so long.")] = 130,
+    experiments: Annotated[int, typer.Option(min=1, max=50, help="At most so many.")] = 30,
+    seconds: Annotated[float, typer.Option(min=10, help="The run should take at most about so long.")] = 140,
     experts: Annotated[str | None, typer.Option(help="Who answers: offline, openai or anthropic.")] = None,
     forget: Annotated[bool, typer.Option("--forget", help="Begin without what earlier demos have learned.")] = False,
 ) -> int:

@@ -11,7 +11,7 @@ from executor.home import Home
 from executor.model.approval import Approval
 from executor.model.system import System
 from executor.model.vocabulary import Environment
-from executor.safety.limits import Limits
+from executor.safety.limits import BlastRadius, Limits
 from executor.safety.policy import Policy, approve_under, sign_policy
 from executor.safety.signing import create_key
 from executor.safety.trust import trusted_keys
@@ -24,6 +24,8 @@ from planner.session import Session
 
 OPERATOR = "demo-operator"
 POLICY = "demo"
+LIMITS = Limits(blast_radius=BlastRadius(instances_percent=25, services_percent=25), concurrent_faults_max=2)
+"""The shop is there to be broken: two things at a time, where neither can be felt by what the other judges."""
 GOAL = "Find out what breaks before users do."
 
 
@@ -44,7 +46,7 @@ def think(
         system,
         goal=GOAL,
         constraints=Constraints(experiments_max=experiments, seconds_max=seconds),
-        limits=Limits(),
+        limits=LIMITS,
         experts=from_environment(experts),
         proposer="demo",
         on_progress=lambda stage, text: tell(f"{stage}: {text}"),
@@ -64,6 +66,7 @@ def sign(home: Home, session: Session) -> Approval:
         systems=(session.system.name,),
         environments=(Environment.DEVELOPMENT,),
         allowed_faults=("service.*", "network.*", "resource.*", "data.*"),
+        blast_radius=LIMITS.blast_radius,
         valid_until=now + timedelta(hours=1),
     )
     sign_policy(home, policy, OPERATOR)

@@ -6,7 +6,7 @@ from executor.errors import InputError
 from executor.model.plan import Experiment
 from planner.assemble import assemble
 from planner.optimise import select as choose
-from planner.state import State, brief_of
+from planner.state import State, brief_of, limits_of
 from planner.tools import Tools
 
 
@@ -14,7 +14,7 @@ def select(state: State, tools: Tools) -> State:
     """Choose and order. Raises ``InputError`` if there is nothing to choose from."""
     brief = brief_of(state)
     candidates = [Experiment.model_validate(each) for each in state["candidates"]]
-    chosen = choose(candidates, brief)
+    chosen = choose(candidates, brief, limits_of(state))
     if not chosen.experiments:
         raise InputError(
             f"there is no experiment to plan: {_why(state, chosen.reason)}.",

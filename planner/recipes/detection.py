@@ -24,6 +24,8 @@ def detection_blind_spot(case: Case) -> Judging | Unfit:
     own = case.strikes_place
     if own and not case.whole:
         return Unfit("another instance of it would still answer")
+    if own and case.type is FaultType.SILENT:
+        return Unfit("its own signal would only fall silent, which tells whoever asks it no less than a report")
     lost = [edge for edge in struck_edges(case.target, case.system) if edge[0] == service.name]
     if not own and not lost:
         return Unfit(f"the fault strikes neither {service.name} nor what it calls")

@@ -62,6 +62,13 @@ def feels(check: Check, target: Target, system: System) -> bool:
     return any(exercises(check, edge, system) for edge in struck_edges(target, system))
 
 
+def related_places(target: Target, system: System) -> frozenset[str]:
+    """The places that a fault on the target may say something about: struck services and edges, and who calls them."""
+    edges = struck_edges(target, system)
+    places = {f"{caller}->{callee}" for caller, callee in edges} | {caller for caller, _ in edges}
+    return frozenset(places | ({target.service} if isinstance(target, InstanceTarget) else set()))
+
+
 def may_suffer(check: Check, target: Target, system: System) -> bool:
     """Whether the check's users could be hurt by what the fault does to those who call what is struck.
 
