@@ -39,7 +39,7 @@ class Guard(Contract):
     unplanned_services_max: Annotated[int, Field(ge=0)] = 2
     """Services that may leave steady state although no hypothesis of the experiment expects them to."""
     cpu_percent_max: Annotated[Percent, Field(gt=0)] = 100
-    """Host processor use, averaged over five seconds, above which a run is ended; 100, the default, switches this off."""
+    """Host processor use, averaged over five seconds, above which a run is ended; 100 switches this off."""
     memory_free_percent_min: Percent = 4
     """Free memory of the host below which a run is ended."""
 
