@@ -11,14 +11,16 @@ from executor.model.system import System
 from executor.model.vocabulary import Verdict
 from knowledge.beliefs import Belief
 from knowledge.fault_types import fault_type
-from knowledge.sensitivity import SENSITIVITY, information_gain
+from knowledge.sensitivity import information_gain
 from planner import words
+from planner.alternatives import alternatives
 
 GAIN_MIN = 0.08
 """Bits below which trying another kind of fault is not worth a sentence."""
 SETTLED = 0.05
 """P(present) below which a weakness counts as ruled out."""
-DELAY_MS_MIN = 250.0
+DELAY_MS_MIN = 1500.0
+"""A shorter delay cannot be told from an ordinary time-out with a retry."""
 IDEAS_MAX = 8
 
 
@@ -30,12 +32,14 @@ def next_ideas(plan: Plan, evidence: Evidence, beliefs: Sequence[Belief], system
     for result in evidence.results:
         for judged in result.hypotheses:
             belief = held.get((judged.weakness, judged.place))
-            ideas += _ideas(judged, planned[result.experiment], belief)
+            ideas += _ideas(judged, planned[result.experiment], belief, system)
     ranked = sorted(ideas, key=lambda idea: (-idea[0], idea[1]))
     return (*dict.fromkeys(text for _, text in ranked[:IDEAS_MAX]), _how_far(beliefs, system))
 
 
-def _ideas(judged: HypothesisResult, experiment: Experiment, belief: Belief | None) -> Iterator[tuple[float, str]]:
+def _ideas(
+    judged: HypothesisResult, experiment: Experiment, belief: Belief | None, system: System
+) -> Iterator[tuple[float, str]]:
     what = f"{words.named(judged.weakness)} at {judged.place}"
     fault = experiment.actions[0].fault
     if judged.verdict in (Verdict.INCONCLUSIVE, Verdict.ABORTED):
@@ -43,14 +47,14 @@ def _ideas(judged: HypothesisResult, experiment: Experiment, belief: Belief | No
     elif judged.verdict is Verdict.BREAKS:
         smaller = _smaller(fault)
         if smaller:
-            yield 0.5, f"Find the threshold: {what} broke when it was to {words.fault(fault)}; {smaller}."
+            yield 0.5, f"Find the threshold: {what} broke under “{words.fault(fault)}”; {smaller}."
     elif belief is not None:
-        best = _best_other(belief)
+        best = _best_other(belief, system)
         if best and best[1] >= GAIN_MIN:
             yield (
                 best[1],
-                f"Try another kind of fault: {what} held when it was to {words.fault(fault)}, but one of type "
-                f"“{words.named(best[0])}” might still show it (P(present) {belief.probability:.0%}).",
+                f"Try another kind of fault: {what} held under “{words.fault(fault)}”, but “{words.fault(best[0])}” "
+                f"might still show it (P(present) {belief.probability:.0%}).",
             )
 
 
@@ -61,11 +65,14 @@ def _smaller(fault: Fault) -> str:
     return f"try {words.duration(delay_ms / 2000)}"
 
 
-def _best_other(belief: Belief) -> tuple[str, float] | None:
-    """The type of fault not tried here yet that would tell most, with its expected bits."""
-    fresh = [name.value for name in SENSITIVITY[belief.weakness] if name.value not in belief.tested]
-    gains = [(name, information_gain(belief.probability, belief.weakness, (name,))) for name in fresh]
-    return max(gains, key=lambda pair: (pair[1], pair[0]), default=None)
+def _best_other(belief: Belief, system: System) -> tuple[Fault, float] | None:
+    """A fault of a type not tried here yet that would tell most, with its expected bits."""
+    gains = [
+        (fault, information_gain(belief.probability, belief.weakness, (fault_type(fault).value,)))
+        for fault in alternatives(belief.weakness, belief.place, system)
+        if fault_type(fault).value not in belief.tested
+    ]
+    return max(gains, key=lambda pair: pair[1], default=None)
 
 
 def _how_far(beliefs: Sequence[Belief], system: System) -> str:

@@ -88,7 +88,8 @@ class Session:
                 name, fresh = found
                 given = {**asked, "plan_id": name} if fresh else None
                 try:
-                    graph.invoke(given, _at(name), durability=DURABLE)
+                    # planning never runs anything, whatever a crash has left in the session
+                    graph.invoke(given, _at(name), durability=DURABLE, interrupt_before=["run"])
                 except (InputError, SafetyRefusalError):
                     _forget(graph, name)  # it ended, with a no: asking again is a new session
                     raise
@@ -97,19 +98,20 @@ class Session:
     @classmethod
     def find(cls, home: Home, plan: Plan | str) -> Session | None:
         """The session of a plan (exactly this plan, if one is given and not its id); ``None`` if there is none."""
-        name = plan if isinstance(plan, str) else plan.id
         with closing(Shelf(home.sessions)) as shelf, open_graph(Tools(home, shelf)) as graph:
-            values = graph.get_state(_at(name)).values
-        if not values.get("plan") or (isinstance(plan, Plan) and plan_of(values) != plan):
-            return None
-        return cls(home, name, values)
+            names = [plan] if isinstance(plan, str) else [plan.id, shelf.newest(_adopted(plan))]
+            for name in names:
+                values = graph.get_state(_at(name)).values if name else {}
+                if values.get("plan") and (isinstance(plan, str) or plan_of(values) == plan):
+                    return cls(home, str(name), values)
+        return None
 
     @classmethod
     def adopt(cls, home: Home, plan: Plan, system: System, *, limits: Limits | None = None) -> Session:
         """A session for a plan written or changed by hand. Raises ``SafetyRefusalError`` if a rule refuses it."""
         allowed = limits or load_limits()
         with closing(Shelf(home.sessions)) as shelf, open_graph(Tools(home, shelf)) as graph:
-            name = shelf.new(f"adopted-{digest(plan)[7:19]}")
+            name = shelf.new(_adopted(plan))
             given = {"system": system, "limits": allowed, "plan": plan}
             values: dict[str, Any] = {key: value.model_dump(mode="json") for key, value in given.items()}
             values |= {"plan_id": name, "goal": plan.goal, "proposer": plan.proposer}
@@ -161,23 +163,32 @@ def _at(name: str) -> Any:
     return {"configurable": {"thread_id": name}}
 
 
+def _adopted(plan: Plan) -> str:
+    return f"adopted-{digest(plan)[7:19]}"
+
+
 @contextmanager
 def _unfinished(shelf: Shelf, graph: Graph, base: str) -> Iterator[tuple[str, bool]]:
     """A session to plan in, claimed, and whether it is new: one of equal input that a crash cut short, or a new one."""
     last = shelf.newest(base)
-    if last is not None:
-        state = graph.get_state(_at(last))
-        if state.next and not state.values.get("plan"):
-            try:
-                with shelf.claimed(last):
-                    yield last, False
-                    return
-            except SafetyRefusalError as busy:
-                if busy.rule != "one at a time":
-                    raise
+    if last is not None and _is_planning(graph, last):
+        try:
+            with shelf.claimed(last):
+                yield last, False
+                return
+        except SafetyRefusalError as busy:
+            if busy.rule != "one at a time":
+                raise
     name = shelf.new(base)
     with shelf.claimed(name):
         yield name, True
+
+
+def _is_planning(graph: Graph, name: str) -> bool:
+    """Whether the session was cut short before it came to wait for an approval."""
+    state = graph.get_state(_at(name))
+    waits = any(task.interrupts for task in state.tasks)
+    return bool(state.next) and not waits and not state.values.get("approval")
 
 
 def _forget(graph: Graph, name: str) -> None:

@@ -16,8 +16,7 @@ def check(state: State, tools: Tools) -> State:
     while found := refusals(plan, system, limits):
         if len(plan.stages) == 1:
             raise found[0]
-        last = plan.stages[-1].experiments[0]
-        notes.append(f"“{last.title}” is left out: {_clause(found[0])}")
+        notes += [f"“{last.title}” is left out: {_clause(found[0])}" for last in plan.stages[-1].experiments]
         plan = Plan.model_validate({**plan.model_dump(), "stages": plan.stages[:-1]})
     tools.progress("check", f"{len(plan.experiments)} experiments pass every rule")
     return {"plan": plan.model_dump(mode="json"), "notes": notes}

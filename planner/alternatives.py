@@ -1,0 +1,52 @@
+"""Other faults by which a weakness at a place could be looked for: those that some recipe can judge there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from executor.model.faults import Fault
+from executor.model.faults.data import CacheFlush, ConnectionFailure, Lock
+from executor.model.faults.network import Latency, Reset
+from executor.model.faults.resource import Connections
+from executor.model.faults.service import CorruptResponse, Crash, DependencyFailure, Error, Hang, Timeout
+from executor.model.plan import EdgeTarget, InstanceTarget, Target
+from executor.model.system import System
+from executor.model.vocabulary import Weakness
+from planner.recipes.case import Case, Judging
+from planner.recipes.table import judging
+
+_ON_EDGES: tuple[Fault, ...] = (
+    DependencyFailure(mode="refuse"),
+    Timeout(),
+    Latency(delay_ms=3000),
+    Error(status=503),
+    Error(status=404),
+    CorruptResponse(),
+    Reset(),
+    Error(status=503, probability=0.15),
+)
+_ON_INSTANCES: tuple[Fault, ...] = (Crash(), Hang(), Connections(count=50), ConnectionFailure(), CacheFlush())
+
+
+def alternatives(weakness: Weakness, place: str, system: System) -> tuple[Fault, ...]:
+    """One fault of each sort that would tell something about the weakness at the place, in a fixed order."""
+    return tuple(
+        dict.fromkeys(
+            fault
+            for fault, target in _tries(place, system)
+            if isinstance(judging(Case(system, weakness, place, fault, target)), Judging)
+        )
+    )
+
+
+def _tries(place: str, system: System) -> Iterator[tuple[Fault, Target]]:
+    caller, _, callee = place.partition("->")
+    edges = [(caller, callee)] if callee else [(d.caller, d.callee) for d in system.dependencies if d.caller == caller]
+    for here in edges:
+        for fault in _ON_EDGES:
+            yield fault, EdgeTarget(caller=here[0], callee=here[1])
+    for service in system.services:
+        if service.name != (callee or caller):
+            continue
+        for fault in (*_ON_INSTANCES, *(Lock(table=table) for table in service.tables)):
+            yield fault, InstanceTarget(service=service.name)

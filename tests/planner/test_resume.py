@@ -1,0 +1,134 @@
+"""Whenever a session's process is killed, another takes it up: no finished model call and no run is ever repeated."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from executor.engine import load_evidence
+from executor.home import Home
+from executor.model.probe import Check
+from executor.model.system import Service, System
+from executor.model.vocabulary import Verdict
+from executor.store import Store
+from knowledge.ledger import Ledger
+from planner.session import Session
+from tests.executor.kit import LIMITS, Shelf, approve, shelves, until
+from tests.planner.planning import NAMES
+
+ROOT = Path(__file__).parents[2]
+
+
+class Scene:
+    """A real service, a home, and processes that plan for it."""
+
+    def __init__(self, directory: Path, shelf: Shelf) -> None:
+        self.directory, self.shelf = directory, shelf
+        self.home = Home.open(directory / "home")
+        asked = Check.model_validate({**shelf.service().operations[0].model_dump(), "critical": True})
+        service = Service.model_validate({**shelf.service().model_dump(), "operations": (asked,)})
+        self.system = System(name="library", services=(service,))
+        (directory / "system.json").write_text(self.system.model_dump_json(), encoding="utf-8")
+        (directory / "limits.json").write_text(LIMITS.model_dump_json(), encoding="utf-8")
+
+    def start(self, command: str, moment: str = "") -> subprocess.Popen[str]:
+        words = [sys.executable, "-m", "tests.planner.planning", str(self.directory), command, moment]
+        return subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+
+    def tell(self, command: str, moment: str = "") -> str:
+        """Run it to its end; its last word, empty if it was killed."""
+        with self.start(command, moment) as process:
+            said, _ = process.communicate(timeout=100)
+        assert process.returncode == (-9 if moment else 0)
+        return said.splitlines()[-1] if said and not moment else ""
+
+    def calls(self, of: str) -> list[str]:
+        return [line for line in (self.directory / "calls").read_text().splitlines() if line.startswith(of)]
+
+    def approved(self) -> str:
+        """Approve the session's plan; returns the run's name."""
+        plan_id = self.tell("begin").removeprefix("done ")
+        session = Session.find(self.home, plan_id)
+        assert session is not None
+        approval = approve(self.home, session.plan, LIMITS)
+        (self.directory / "plan_id").write_text(plan_id)
+        (self.directory / "approval.json").write_text(approval.model_dump_json(), encoding="utf-8")
+        return f"run-{approval.grant.nonce[:12]}"
+
+    def runs(self) -> list[tuple[str, str]]:
+        """Every run that the journal has ever seen, with its outcome."""
+        store = Store(self.home.journal)
+        try:
+            return [(row["run"], row["outcome"]) for row in store.read("SELECT run, outcome FROM runs")]
+        finally:
+            store.close()
+
+
+@pytest.fixture
+def scene(tmp_path: Path) -> Iterator[Scene]:
+    with shelves("base") as (base,):
+        yield Scene(tmp_path, base)
+
+
+def test_no_finished_model_call_is_repeated(scene: Scene) -> None:
+    """Killed after the second proposal, after the first critique of the next process, and among the rules."""
+    questions = sorted(f"{what} {name}" for what in ("propose", "critique") for name in NAMES)
+    for moment, kept in (("2", 2), (str(len(NAMES) - 1), len(NAMES) + 1), ("check", 2 * len(NAMES))):
+        scene.tell("begin", moment)
+        assert len(scene.calls("kept")) == kept
+    assert scene.tell("begin").startswith("done plan-")
+    assert sorted(line.removeprefix("asked ") for line in scene.calls("asked")) == questions
+    assert sorted(line.removeprefix("kept ") for line in scene.calls("kept")) == questions
+
+
+def test_a_session_that_has_come_to_its_plan_is_not_taken_up_by_planning_anew(scene: Scene) -> None:
+    plans = {scene.tell("begin"), scene.tell("begin")}
+    assert len(plans) == 2
+    assert len(scene.calls("asked")) == 4 * len(NAMES)
+
+
+def test_a_run_is_not_begun_twice_whenever_its_process_dies(scene: Scene) -> None:
+    run = scene.approved()
+    asked = len(scene.calls("asked"))
+    scene.tell("carry_out", "run")
+    assert not scene.home.journal.exists() or scene.runs() == []
+    scene.tell("carry_out", "learn")
+    assert scene.runs() == [(run, "completed")]
+    assert scene.tell("carry_out") == "done completed"
+    assert scene.runs() == [(run, "completed")]
+    assert scene.tell("carry_out").startswith("refused refused by single use")
+    assert len(scene.calls("asked")) == asked
+    with Ledger.open(scene.home) as ledger:
+        assert [(row.run, row.verdict) for row in ledger.past()] == [(run, Verdict.BREAKS)]
+        assert [finding.run for finding in ledger.findings()] == [run]
+
+
+def test_a_run_killed_in_mid_fault_is_brought_to_its_end_and_never_begun_again(scene: Scene) -> None:
+    run = scene.approved()
+    said: list[str] = []
+    with scene.start("carry_out") as process:
+        assert process.stdout is not None
+        reader = threading.Thread(
+            target=lambda: said.extend(line.strip() for line in process.stdout or ()), daemon=True
+        )
+        reader.start()
+        until(lambda: "injected" in said, within_s=60)
+        assert scene.shelf.stopped()
+        process.kill()
+        process.wait()
+        reader.join(10)
+    assert scene.tell("carry_out") == "done interrupted"
+    assert scene.runs() == [(run, "interrupted")]
+    assert not scene.shelf.stopped()
+    until(scene.shelf.answers)
+    evidence = load_evidence(scene.home, run)
+    assert evidence is not None
+    assert evidence.owed == ()
+    assert [h.verdict for result in evidence.results for h in result.hypotheses] == [Verdict.ABORTED]
+    assert scene.tell("carry_out").startswith("refused refused by single use")
+    assert scene.runs() == [(run, "interrupted")]
