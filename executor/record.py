@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import resource
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from executor.durable import write
 from executor.errors import UnavailableError
 from executor.model.base import Contract
 from executor.model.digest import digest
@@ -88,22 +88,7 @@ def versions() -> dict[str, str]:
 
 def write_atomically(path: Path, value: Contract) -> None:
     """Write a value as JSON; on disk on return. Raises ``UnavailableError``; the file is then as it was."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        with temporary.open("w", encoding="utf-8") as file:
-            file.write(value.model_dump_json(indent=1))
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-        _sync_directory(path.parent)
+        write(path, value.model_dump_json(indent=1).encode())
     except OSError as error:
-        temporary.unlink(missing_ok=True)
         raise UnavailableError(f"cannot be written: {error.strerror}.", where=str(path)) from error
-
-
-def _sync_directory(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

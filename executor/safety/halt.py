@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import getpass
 import json
-import os
 import time
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 
 from executor.clock import wall
+from executor.durable import sync_directory, write
 from executor.errors import UnavailableError
 from executor.home import Home
 from executor.journal import Journal
+from executor.person import whoami
 
 
 @dataclass(frozen=True)
@@ -34,15 +33,9 @@ def halt(home: Home, reason: str, *, by: str | None = None) -> Halted:
     before = halted(home)
     if before and home.halt_file.exists():  # one that merely cannot be read now may not be there
         return before
-    flag = Halted(wall(), reason, by or _user())
-    temporary = home.halt_file.with_suffix(f".{os.getpid()}")
+    flag = Halted(wall(), reason, by or whoami())
     try:
-        with temporary.open("w", encoding="utf-8") as file:
-            json.dump(vars(flag), file)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(home.halt_file)
-        _sync_directory(home.path)
+        write(home.halt_file, json.dumps(vars(flag)).encode())
     except OSError as error:
         with suppress(OSError):  # on a full disk an empty file may still be possible, and it halts as well
             home.halt_file.touch()
@@ -58,8 +51,8 @@ def resume(home: Home, *, by: str | None = None) -> bool:
         home.halt_file.unlink()
     except FileNotFoundError:
         return False
-    _sync_directory(home.path)
-    _audit(home, by or _user(), "resumed")
+    sync_directory(home.path)
+    _audit(home, by or whoami(), "resumed")
     return True
 
 
@@ -95,18 +88,3 @@ def _audit(home: Home, who: str, what: str, **detail: object) -> None:
             journal.note(who, what, **detail)
         finally:
             journal.close()
-
-
-def _sync_directory(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return f"uid {os.getuid()}"

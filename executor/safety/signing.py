@@ -6,10 +6,8 @@ Only the commands of a person may import this; an import contract keeps experts,
 from __future__ import annotations
 
 import fcntl
-import getpass
 import os
 import re
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,10 +23,12 @@ from cryptography.hazmat.primitives.serialization import (
 from pydantic import BaseModel
 
 from executor.clock import wall
+from executor.durable import write
 from executor.errors import InputError, SafetyRefusalError, UnavailableError
 from executor.home import Home
 from executor.model.approval import Approval, Grant
 from executor.model.digest import canonical
+from executor.person import whoami
 from executor.safety.trust import TRUSTED, Trusted, encoded, public_key, read_trusted, trusted_file
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
@@ -62,7 +62,7 @@ def trust(home: Home, name: str, public: str) -> None:
         if others := [other for other, entry in known.items() if entry.public == public and other != name]:
             raise InputError(f"this key is trusted already, as {others[0]}.", where=name)
         if name not in known:
-            entry = Trusted(public=public, by=_user(), at=wall())
+            entry = Trusted(public=public, by=whoami(), at=wall())
             write_private(trusted_file(home), TRUSTED.dump_json({**known, name: entry}, indent=2))
 
 
@@ -100,16 +100,7 @@ def write_private(path: Path, content: bytes) -> None:
     """Put a file in its place, whole and durable, mode 0600. Raises ``UnavailableError``, with the old one left."""
     try:
         path.parent.mkdir(mode=0o700, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".", delete=False) as file:  # mode 0600 from the start
-            try:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-                Path(file.name).replace(path)
-            except BaseException:
-                Path(file.name).unlink(missing_ok=True)
-                raise
-        _sync(path.parent)
+        write(path, content)
     except OSError as error:
         raise UnavailableError(f"cannot be written: {error.strerror}.", where=str(path)) from error
 
@@ -146,18 +137,3 @@ def _locked(directory: Path) -> Iterator[None]:
         yield
     finally:
         os.close(handle)
-
-
-def _sync(directory: Path) -> None:
-    handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return f"uid {os.getuid()}"

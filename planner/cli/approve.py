@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import re
 import sys
 from pathlib import Path
@@ -64,6 +63,7 @@ def approve(
 
 def _own_key(home: Home) -> str:
     """The only key there is; a first one, named after the user, is made if there is none."""
+    from executor.person import whoami
     from executor.safety.signing import create_key
     from executor.safety.trust import trusted_keys
     from planner.cli.output import out
@@ -73,7 +73,7 @@ def _own_key(home: Home) -> str:
         raise InputError(f"there are several keys: {', '.join(known)}.", where="approve", hint="Choose one with --key.")
     if known:
         return known[0]
-    name = re.sub(r"[^a-z0-9._-]", "-", getpass.getuser().lower()).strip("-._") or "operator"
+    name = re.sub(r"[^a-z0-9._-]", "-", whoami().lower()).strip("-._") or "operator"
     create_key(home, name)
     out.print(f"Made your signing key, {name}, in {home.keys}.")
     return name

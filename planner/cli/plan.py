@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -40,6 +39,7 @@ def plan(
 ) -> None:
     """Ask the experts what could go wrong, and write the plan that teaches most within the limits. Nothing is run."""
     from executor.home import Home
+    from executor.person import whoami
     from executor.safety.limits import load_limits
     from experts.brief import Constraints
     from experts.roster import from_environment
@@ -63,7 +63,7 @@ def plan(
         err.print(f"Understood: {'; '.join(understood)}.")
     home = Home.open()
     if again:
-        session = Session.repeat(home, found, again=again, limits=allowed, proposer=getpass.getuser())
+        session = Session.repeat(home, found, again=again, limits=allowed, proposer=whoami())
     else:
         with err.status("planning…") as status:
             session = Session.begin(
@@ -73,7 +73,7 @@ def plan(
                 constraints=wanted,
                 limits=allowed,
                 experts=from_environment(experts),
-                proposer=getpass.getuser(),
+                proposer=whoami(),
                 on_progress=lambda stage, text: status.update(f"{stage}: {text}"),
             )
     files.save(session.plan, output)
