@@ -1,10 +1,10 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
-from executor import record
 from executor.errors import UnavailableError
 from executor.model.evidence import Observation
 from executor.observations import ObservationLog
@@ -43,7 +43,7 @@ def test_a_write_that_fails_leaves_the_old_file(tmp_path: Path, monkeypatch: pyt
     def full(handle: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(record.os, "fsync", full)
+    monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(UnavailableError, match="No space left"):
         write_atomically(path, Limits(lease_s=9))
     assert path.read_bytes() == before

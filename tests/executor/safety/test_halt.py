@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -48,7 +49,7 @@ def test_halting_works_on_a_full_disk(home: Home, monkeypatch: pytest.MonkeyPatc
     def full(handle: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(module.os, "fsync", full)
+    monkeypatch.setattr(os, "fsync", full)
     halt(home, "a drill")
     assert halted(home) is not None
 
@@ -57,7 +58,7 @@ def test_a_halt_that_cannot_be_written_says_so(home: Home, monkeypatch: pytest.M
     def refuse(*args: object, **kwargs: object) -> None:
         raise OSError(30, "Read-only file system")
 
-    monkeypatch.setattr(Path, "open", refuse)
+    monkeypatch.setattr(module, "write", refuse)
     monkeypatch.setattr(Path, "touch", refuse)
     with pytest.raises(UnavailableError, match="cannot halt"):
         halt(home, "a drill")
