@@ -17,14 +17,18 @@ from planner.recipes.table import judging
 
 _ON_EDGES: tuple[Fault, ...] = (
     DependencyFailure(mode="refuse"),
-    Timeout(),
+    DependencyFailure(mode="blackhole"),
     Latency(delay_ms=3000),
+    Reset(),
+)
+_ON_HTTP: tuple[Fault, ...] = (
+    Timeout(),
     Error(status=503),
     Error(status=404),
     CorruptResponse(),
-    Reset(),
     Error(status=503, probability=0.15),
 )
+"""Only a proxy that understands the protocol can answer in the callee's place."""
 _ON_INSTANCES: tuple[Fault, ...] = (Crash(), Hang(), Connections(count=50), ConnectionFailure(), CacheFlush())
 
 
@@ -41,10 +45,10 @@ def alternatives(weakness: Weakness, place: str, system: System) -> tuple[Fault,
 
 def _tries(place: str, system: System) -> Iterator[tuple[Fault, Target]]:
     caller, _, callee = place.partition("->")
-    edges = [(caller, callee)] if callee else [(d.caller, d.callee) for d in system.dependencies if d.caller == caller]
-    for here in edges:
-        for fault in _ON_EDGES:
-            yield fault, EdgeTarget(caller=here[0], callee=here[1])
+    for edge in system.dependencies:
+        if edge.caller == caller and callee in ("", edge.callee):
+            for fault in (*_ON_EDGES, *(_ON_HTTP if edge.protocol == "http" else ())):
+                yield fault, EdgeTarget(caller=edge.caller, callee=edge.callee)
     for service in system.services:
         if service.name != (callee or caller):
             continue
