@@ -19,7 +19,18 @@ from typing import Any
 from executor.clock import own_ticks, start_ticks
 from executor.drivers import process, sockets
 
-_LIMITS = [name for name in dir(resource) if name.startswith("RLIMIT_")]
+_LIMITS = {
+    "Max cpu time": "RLIMIT_CPU",
+    "Max file size": "RLIMIT_FSIZE",
+    "Max data size": "RLIMIT_DATA",
+    "Max stack size": "RLIMIT_STACK",
+    "Max core file size": "RLIMIT_CORE",
+    "Max processes": "RLIMIT_NPROC",
+    "Max open files": "RLIMIT_NOFILE",
+    "Max locked memory": "RLIMIT_MEMLOCK",
+    "Max address space": "RLIMIT_AS",
+}
+"""Limits as ``/proc/PID/limits`` calls them: prlimit(2) would need a privilege to read another user's."""
 
 
 def recipe(pid: int) -> dict[str, Any]:
@@ -53,9 +64,11 @@ def _read(pid: int, name: str) -> str:
 
 
 def _limits(pid: int) -> Iterator[tuple[str, tuple[int, int]]]:
-    for name in _LIMITS:
-        with suppress(OSError, ValueError):  # one that this kernel does not know
-            yield name, resource.prlimit(pid, getattr(resource, name))
+    for line in _read(pid, "limits").splitlines():
+        name = _LIMITS.get(line[:26].strip())
+        if name:
+            soft, hard = (resource.RLIM_INFINITY if n == "unlimited" else int(n) for n in line[26:].split()[:2])
+            yield name, (soft, hard)
 
 
 def _stream(pid: int, number: int) -> dict[str, Any]:

@@ -110,7 +110,7 @@ def command_line(pid: int) -> tuple[str, ...]:
         raw = Path(f"/proc/{pid}/cmdline").read_bytes()
     except OSError:
         return ()
-    return tuple(os.fsdecode(part) for part in raw.rstrip(b"\0").split(b"\0")) if raw else ()
+    return tuple(os.fsdecode(part) for part in raw.removesuffix(b"\0").split(b"\0")) if raw else ()
 
 
 def parent(pid: int) -> int | None:
@@ -241,12 +241,17 @@ def find(instance: ProcessInstance) -> Found:
         require(instance.pid, instance.start_ticks)
         return Found(instance.pid, instance.start_ticks)
     heads = heads_of(instance)
-    if len(heads) != 1:
+    if not heads:
         raise UnavailableError(
-            f"{f'{len(heads)} processes' if heads else 'no process that we may look at'} {_wanted(instance)};"
-            f" exactly one should{': ' + ', '.join(map(str, heads)) if heads else ''}.",
+            f"no process that we may look at {_wanted(instance)}.",
             where=instance.id,
-            hint="Make command or port more exact." if heads else "Start it, or run Murphy as the user who runs it.",
+            hint="Start it, or run Murphy as the user who runs it.",
+        )
+    if len(heads) > 1:
+        raise UnavailableError(
+            f"{len(heads)} processes fit, and one should: each {_wanted(instance)} ({', '.join(map(str, heads))}).",
+            where=instance.id,
+            hint="Make command or port more exact.",
         )
     ticks = start_ticks(heads[0])
     if ticks is None:

@@ -1,0 +1,181 @@
+"""A process is started again as it ran: same user, limits, environment, outputs; once, and only if it may be."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from executor.clock import start_ticks
+from executor.drivers import process, restart
+from executor.errors import UnavailableError
+from executor.faults.behaviour import Context, ProcessTarget
+from executor.model.system import ProcessInstance, Service, System
+from tests.executor.kit import until
+
+PROGRAM = """
+import json, os, resource, sys, time
+status = dict(line.split(":", 1) for line in open("/proc/self/status").read().splitlines())
+print(json.dumps({
+    "ids": [os.getuid(), os.geteuid(), os.getgid(), os.getgroups()], "umask": status["Umask"].strip(),
+    "ignored": status["SigIgn"].strip(), "nice": os.nice(0), "files": resource.getrlimit(resource.RLIMIT_NOFILE),
+    "cwd": os.getcwd(), "secret": os.environ["SECRET"], "arguments": sys.argv[1:],
+    "oom": open("/proc/self/oom_score_adj").read(), "session": os.getsid(0) == os.getpid(),
+}), flush=True)
+time.sleep(100)
+"""
+PYTHON = "/usr/bin/python3" if Path("/usr/bin/python3").exists() else sys.executable
+Begin = Callable[..., tuple[ProcessTarget, "subprocess.Popen[bytes]", Path]]
+
+
+@pytest.fixture
+def begin() -> Iterator[Begin]:
+    """Starts the program with traits of its own, its output to a file."""
+    begun: list[str] = []
+    children: list[subprocess.Popen[bytes]] = []
+    with tempfile.TemporaryDirectory(prefix="murphy-test-") as name:
+        directory = Path(name)
+        directory.chmod(0o755)
+
+        def start(mark: str, **fields: Any) -> tuple[ProcessTarget, subprocess.Popen[bytes], Path]:
+            output = directory / f"{mark}.log"
+            user: dict[str, Any] = {}
+            if os.geteuid() == 0 and sys.executable != PYTHON:
+                user = {"user": 65534, "group": 65534, "extra_groups": [7, 9]}
+            begun.append(mark)
+            with output.open("ab") as stream:
+                child = subprocess.Popen(
+                    [
+                        "/bin/sh",
+                        "-c",
+                        'ulimit -Sn 200; ulimit -Hn 300; exec "$@"',
+                        "sh",
+                        PYTHON,
+                        "-c",
+                        PROGRAM,
+                        mark,
+                        "",
+                    ],
+                    stdout=stream,
+                    stderr=subprocess.DEVNULL,
+                    cwd="/usr",
+                    env={"SECRET": "canary=with = signs", "PATH": os.environ["PATH"]},
+                    umask=0o037,
+                    start_new_session=True,
+                    **user,
+                )
+                children.append(child)
+            until(lambda: output.read_bytes().endswith(b"\n"))
+            instance = ProcessInstance(id="it-1", command=mark)
+            service = Service(name="it", instances=(instance,), **({"restarts": "by_hand"} | fields))
+            found = process.find(instance)
+            return ProcessTarget(service, "it-1", found.pid, found.start_ticks, None), child, output
+
+        yield start
+        for child in children:
+            end(child)
+        for mark in begun:
+            for pid in process.heads_of(ProcessInstance(id="it", command=mark)):
+                ticks = start_ticks(pid) or 0
+                process.send(pid, ticks, signal.SIGKILL)
+                process.wait_gone(pid, ticks, 10)
+
+
+def keep(target: ProcessTarget, path: Path, by: str = "murphy") -> dict[str, Any]:
+    kept = restart.record(
+        target, Context(System(name="s", services=(target.service,)), "murphy-restart-1", str(path)), by=by
+    )
+    return dict(json.loads(json.dumps(kept)))
+
+
+def end(child: subprocess.Popen[bytes]) -> None:
+    child.kill()
+    child.wait()
+
+
+def test_comes_back_as_it_ran(begin: Begin, tmp_path: Path) -> None:
+    target, child, output = begin(f"asitran-{os.getpid()}")
+    kept = keep(target, tmp_path)
+    assert "canary" not in json.dumps(kept)
+    assert [file.stat().st_mode & 0o777 for file in tmp_path.iterdir()] == [0o600]
+    restart.ensure(kept)
+    assert child.poll() is None, "it was running and was started again"
+    kept = keep(target, tmp_path)
+    end(child)
+    assert restart.back(kept) is False
+    restart.ensure(kept)
+    assert restart.back(kept) is True
+    first, second = (json.loads(line) for line in until(lambda: lines(output, 2)))
+    assert first["files"] == [200, 300]
+    assert second == first
+    assert list(tmp_path.iterdir()) == [], "the environment is still on disk"
+
+
+def lines(output: Path, count: int) -> list[str]:
+    said = output.read_text().splitlines()
+    return said if len(said) == count else []
+
+
+def test_a_process_under_way_is_not_started_twice(
+    begin: Begin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It runs, and what tells that it is back has not come yet: the next attempt waits for it."""
+    target, child, output = begin(f"underway-{os.getpid()}")
+    kept = keep(target, tmp_path) | {"count": 2}
+    monkeypatch.setattr(restart, "_BACK_S", 0.3)
+    end(child)
+    for _ in range(3):
+        with pytest.raises(UnavailableError, match="is not back yet"):
+            restart.ensure(kept)
+    assert len(process.heads_of(ProcessInstance(id="it", command=f"underway-{os.getpid()}"))) == 1
+    restart.ensure(kept | {"count": 1})
+    assert len(until(lambda: lines(output, 2))) == 2
+
+
+def test_siblings_count(begin: Begin, tmp_path: Path) -> None:
+    """Of two alike one is ended: the other does not stand for it."""
+    target, child, _ = begin(f"sibling-{os.getpid()}")
+    other = subprocess.Popen([PYTHON, "-c", "import time; time.sleep(100)", f"sibling-{os.getpid()}"])
+    try:
+        until(lambda: len(process.heads_of(ProcessInstance(id="it", command=f"sibling-{os.getpid()}"))) == 2)
+        kept = keep(target, tmp_path)
+        end(child)
+        assert restart.back(kept) is False
+        restart.ensure(kept)
+        assert len(process.heads_of(ProcessInstance(id="it", command=f"sibling-{os.getpid()}"))) == 2
+    finally:
+        end(other)
+
+
+def test_what_cannot_be_started_is_said(begin: Begin, tmp_path: Path) -> None:
+    target, child, _ = begin(f"nowhere-{os.getpid()}")
+    kept = keep(target, tmp_path)
+    kept["how"]["program"] = "/nowhere/at/all"
+    end(child)
+    with pytest.raises(UnavailableError, match=r"cannot be started again: .*No such file"):
+        restart.ensure(kept)
+
+
+def test_a_process_that_hides_its_command_line_is_refused(begin: Begin) -> None:
+    target, _, _ = begin(f"hidden-{os.getpid()}")
+    assert restart.impossible(target) is None
+    code = "import os, sys; os.execv(sys.executable, ['worker: masked', '-c', 'import time; time.sleep(100)'])"
+    child = subprocess.Popen([PYTHON, "-c", code])
+    try:
+        instance = ProcessInstance(id="it-1", command="worker: masked")
+        until(lambda: process.command_line(child.pid)[:1] == ("worker: masked",))
+        for fields, possible in (({}, False), ({"restarts": "supervised"}, True), ({"restart_command": ("it",)}, True)):
+            service = Service.model_validate({"name": "it", "instances": (instance,), **fields})
+            found = process.find(instance)
+            reason = restart.impossible(ProcessTarget(service, "it-1", found.pid, found.start_ticks, None))
+            assert (reason is None) is possible
+    finally:
+        end(child)

@@ -1,0 +1,208 @@
+"""What is particular to single faults on data; the rest is in the contract suite."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from executor.drivers import child, process
+from executor.errors import UnavailableError
+from executor.faults.behaviour import Context, ProcessTarget
+from executor.faults.data import cache_flush, shelf
+from executor.faults.registry import behaviour
+from executor.model.faults import FaultSpec
+from executor.model.faults.data import CacheFlush, ConnectionFailure, Lock
+from executor.model.system import ProcessInstance, Service, System
+from tests.executor.faults.cases import Bench
+from tests.executor.faults.cases.data import PostgresSubject, RedisSubject
+from tests.executor.kit import until
+
+
+@pytest.fixture
+def database(bench: Bench) -> Iterator[PostgresSubject]:
+    subject = PostgresSubject(bench.postgres(), PostgresSubject.locked)
+    yield subject
+    subject.pooled.close()
+
+
+@pytest.fixture
+def cache(bench: Bench) -> Iterator[RedisSubject]:
+    subject = RedisSubject(bench.redis(), RedisSubject.empty)
+    yield subject
+    subject.pooled.close()
+
+
+def altered(target: ProcessTarget, **fields: Any) -> ProcessTarget:
+    service = Service.model_validate({**target.service.model_dump(), **fields})
+    return ProcessTarget(service, target.instance, target.pid, target.start_ticks, target.port)
+
+
+def why_not(fault: FaultSpec, target: ProcessTarget) -> str:
+    how = behaviour(fault.model_dump()["kind"])
+    reason = how.unsupported(fault, target)
+    assert reason is not None
+    with pytest.raises(UnavailableError, match=r"\w") as caught:
+        how.prepare(fault, target, context(target, Path("/nonexistent")))
+    assert str(caught.value) == reason
+    return reason
+
+
+def context(target: ProcessTarget, path: Path) -> Context:
+    return Context(System(name="s", services=(target.service,)), f"murphy-data-{os.getpid()}", str(path))
+
+
+@contextmanager
+def injected(fault: FaultSpec, target: ProcessTarget, path: Path) -> Iterator[dict[str, Any]]:
+    how = behaviour(fault.model_dump()["kind"])
+    record = how.prepare(fault, target, context(target, path))
+    record |= how.inject(record, 60)
+    yield record
+    how.revert(record)
+    assert how.active(record) is False
+
+
+def test_what_is_not_supported_is_said(database: PostgresSubject, cache: RedisSubject) -> None:
+    server, redis = database.resolved(), cache.resolved()
+    assert "not known to be PostgreSQL" in why_not(Lock(table="goods"), altered(server, technology="mysql"))
+    assert "has no dsn" in why_not(Lock(table="goods"), altered(server, dsn=None))
+    assert "env:NOT_SET_AT_ALL" in why_not(Lock(table="goods"), altered(server, dsn="env:NOT_SET_AT_ALL"))
+    assert "has no table nowhere" in why_not(Lock(table="nowhere"), server)
+    assert "has no table pg_catalog.pg_class" in why_not(Lock(table="pg_catalog.pg_class"), server)
+    assert "not disposable" in why_not(CacheFlush(), altered(redis, disposable=False))
+    assert "has no key nothing:*" in why_not(CacheFlush(pattern="nothing:*"), redis)
+    assert "is not known here" in why_not(ConnectionFailure(), altered(server, technology="mysql"))
+
+
+def test_a_dsn_to_another_server_is_refused(database: PostgresSubject, cache: RedisSubject) -> None:
+    """The connection string leads somewhere, and not to the process that was approved."""
+    for fault, target in ((Lock(table="goods"), database.resolved()), (CacheFlush(), cache.resolved())):
+        parent = os.getpid()
+        ticks = int(Path(f"/proc/{parent}/stat").read_text().rpartition(")")[2].split()[19])
+        elsewhere = ProcessTarget(target.service, target.instance, parent, ticks, target.port)
+        assert "leads to another server" in why_not(fault, elsewhere)
+
+
+def test_a_connection_string_is_never_quoted(database: PostgresSubject, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TEST_POSTGRES", "canary password=canary nonsense")
+    assert "canary" not in why_not(Lock(table="goods"), database.resolved())
+    monkeypatch.setenv("TEST_POSTGRES", f"host=127.0.0.1 port={database.server.port} user=canari password=canary")
+    assert "canary" not in why_not(Lock(table="goods"), database.resolved())
+
+
+def test_a_lost_reference_is_named_and_the_revert_stays_owed(
+    database: PostgresSubject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    how = behaviour("data.connection_failure")
+    with injected(ConnectionFailure(), database.resolved(), tmp_path) as record:
+        with monkeypatch.context() as forgotten:
+            forgotten.delenv("TEST_POSTGRES")
+            assert how.active(record) is None
+            with pytest.raises(UnavailableError, match="env:TEST_POSTGRES"):
+                how.revert(record)
+        assert how.active(record) is True
+
+
+def test_waiting_for_a_lock_ends(database: PostgresSubject, tmp_path: Path) -> None:
+    target, how = database.resolved(), behaviour("data.lock")
+    record = how.prepare(Lock(table="goods"), target, context(target, tmp_path))
+    with psycopg.connect(database.server.url()) as other:
+        other.execute("LOCK TABLE goods IN ACCESS SHARE MODE")
+        with pytest.raises(UnavailableError, match="lock timeout"):
+            how.inject(record, 60)
+    how.revert(record)
+    assert how.active(record) is False
+    until(database.normal)
+
+
+def test_a_lock_whose_helper_is_killed_goes_with_it(database: PostgresSubject, tmp_path: Path) -> None:
+    how = behaviour("data.lock")
+    with injected(Lock(table="goods", mode="EXCLUSIVE"), database.resolved(), tmp_path) as record:
+        assert how.active(record) is True
+        (helper,) = child.living(Path(record["deadline"]))
+        process.send(helper.pid, helper.start_ticks, signal.SIGKILL)
+        until(lambda: how.active(record) is False)
+        until(database.normal)
+
+
+def test_a_lock_whose_helper_hangs_is_ended_by_the_server(database: PostgresSubject, tmp_path: Path) -> None:
+    target, how = database.resolved(), behaviour("data.lock")
+    record = how.prepare(Lock(table="goods"), target, context(target, tmp_path))
+    how.inject(record, 2.0)
+    (helper,) = child.living(Path(record["deadline"]))
+    process.send(helper.pid, helper.start_ticks, signal.SIGSTOP)
+    until(database.normal, what="the server does not end the silent session")
+    how.revert(record)
+    assert how.active(record) is False
+
+
+def test_sessions_of_murphy_and_of_administrators_are_left_alone(database: PostgresSubject, tmp_path: Path) -> None:
+    url = database.server.url
+    with (
+        psycopg.connect(url(), application_name="murphy-other", autocommit=True) as ours,
+        psycopg.connect(url("postgres"), autocommit=True) as administrator,
+        injected(ConnectionFailure(), database.resolved(), tmp_path) as record,
+    ):
+        assert record["ended"] == 1
+        assert database.cut()
+        assert ours.execute("SELECT 1").fetchone() == administrator.execute("SELECT 1").fetchone() == (1,)
+
+
+def test_keys_that_the_application_wrote_anew_are_kept(cache: RedisSubject, tmp_path: Path) -> None:
+    with (
+        injected(CacheFlush(pattern="product:*"), cache.resolved(), tmp_path) as record,
+        cache.server.client() as client,
+    ):
+        assert record["taken"] == 301
+        client.set("product:1", "anew")
+        client.set("product:cold", "anew")
+    with cache.server.client() as client:
+        assert (client.get("product:1"), client.get("product:2")) == (b"anew", b"product 2")
+        assert (client.get("product:cold"), client.ttl("product:cold")) == (b"anew", -1)
+
+
+def test_a_key_that_would_have_expired_does_not_come_back(cache: RedisSubject, tmp_path: Path) -> None:
+    with cache.server.client() as client:
+        client.set("brief:1", "x", px=1500)
+    with injected(CacheFlush(pattern="brief:*"), cache.resolved(), tmp_path) as record, cache.server.client() as client:
+        (kept,) = shelf.read(Path(record["shelf"])).values()
+        until(lambda: cache_flush._now_ms(client) > kept.expires_ms)
+    with cache.server.client() as client:
+        assert client.exists("brief:1") == 0
+
+
+def test_too_much_is_refused(cache: RedisSubject, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cache_flush, "MOST_KEYS", 300)
+    assert "more than 300 keys are meant" in why_not(CacheFlush(pattern="product:*"), cache.resolved())
+    monkeypatch.setattr(cache_flush, "MOST_KEYS", 1000)
+    monkeypatch.setattr(cache_flush, "MOST_BYTES", 1000)
+    assert "0 MiB would go, 0 at most" in why_not(CacheFlush(pattern="product:*"), cache.resolved())
+
+
+def test_a_shelf_cut_short_by_a_crash_is_read(tmp_path: Path) -> None:
+    file = tmp_path / "shelf"
+    keys = {b"a": shelf.Kept(b"\x00\xff", 0), b"b": shelf.Kept(b"2", 5)}
+    shelf.add(file, keys)
+    shelf.forget(file, [b"b"])
+    with file.open("a") as stream:
+        stream.write('["Yw==", "M')
+    assert shelf.read(file) == {b"a": keys[b"a"]}
+
+
+def test_an_instance_without_a_port_in_the_system_is_found_by_its_server(cache: RedisSubject) -> None:
+    """The dsn decides, checked against the process: a port in system.yaml is not needed."""
+    target = cache.resolved()
+    instance = ProcessInstance(id="redis-1", pid=target.pid, start_ticks=target.start_ticks)
+    service = Service.model_validate({**target.service.model_dump(), "instances": (instance,)})
+    assert (
+        behaviour("data.cache_flush").unsupported(
+            CacheFlush(), ProcessTarget(service, "redis-1", target.pid, target.start_ticks, None)
+        )
+        is None
+    )

@@ -1,0 +1,156 @@
+"""What is particular to single faults on instances; the rest is in the contract suite."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from executor.clock import start_ticks
+from executor.drivers import child, process
+from executor.errors import UnavailableError
+from executor.faults.behaviour import Context, ProcessTarget
+from executor.faults.registry import behaviour
+from executor.model.faults import FaultSpec
+from executor.model.faults.service import Crash, Hang, Slowdown, Stop
+from executor.model.system import ProcessInstance, Service, System
+from tests.executor.kit import free_port, until
+
+SUPERVISOR = """
+import subprocess, sys, time
+for _ in range(10):
+    subprocess.run([sys.executable, *sys.argv[1:]], check=False)
+"""
+SERVER = """
+import http.server, os, signal, sys, time
+if "stubborn" in sys.argv:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+server = http.server.HTTPServer(("127.0.0.1", int(sys.argv[1])), http.server.SimpleHTTPRequestHandler)
+if "prefork" in sys.argv:
+    parent = os.getpid()
+    for _ in range(2):
+        if not os.fork():
+            while os.getppid() == parent:
+                time.sleep(0.02)
+            sys.exit()
+server.serve_forever()
+"""
+
+
+class Running:
+    def __init__(self, *words: str, supervised: bool = False) -> None:
+        self.port = free_port()
+        argv = ["-c", SERVER, str(self.port), *words]
+        before = ["-c", SUPERVISOR] if supervised else []
+        self.started = subprocess.Popen([sys.executable, *before, *argv], stderr=subprocess.DEVNULL)
+        instance = ProcessInstance(id="it-1", port=self.port)
+        restarts = "supervised" if supervised else "by_hand"
+        self.service = Service(name="it", instances=(instance,), restarts=restarts)
+
+    def heads(self) -> list[int]:
+        return process.heads_of(self.service.instances[0])
+
+    def target(self) -> ProcessTarget:
+        until(self.heads)
+        found = process.find(self.service.instances[0])
+        return ProcessTarget(self.service, "it-1", found.pid, found.start_ticks, self.port)
+
+    def end(self) -> None:
+        self.started.kill()
+        self.started.wait()
+        for pid in self.heads():
+            process.send(pid, start_ticks(pid) or 0, signal.SIGKILL)
+        until(lambda: not self.heads())
+
+
+@pytest.fixture
+def server() -> Iterator[Running]:
+    running = Running()
+    yield running
+    running.end()
+
+
+def prepared(fault: FaultSpec, target: ProcessTarget, path: Path) -> dict[str, object]:
+    how = behaviour(fault.model_dump()["kind"])
+    assert how.unsupported(fault, target) is None
+    return how.prepare(
+        fault, target, Context(System(name="s", services=(target.service,)), "murphy-instance-1", str(path))
+    )
+
+
+def test_a_supervised_process_is_left_to_its_supervisor(tmp_path: Path) -> None:
+    running = Running(supervised=True)
+    try:
+        record = prepared(Crash(), running.target(), tmp_path)
+        behaviour("service.crash").inject(record, 60)
+        behaviour("service.crash").revert(record)
+        assert [process.parent(pid) for pid in running.heads()] == [running.started.pid]
+    finally:
+        running.end()
+
+
+def test_stop_kills_what_does_not_end(tmp_path: Path) -> None:
+    running = Running("stubborn")
+    try:
+        target = running.target()
+        record = prepared(Stop(grace_s=0.3), target, tmp_path)
+        behaviour("service.stop").inject(record, 60)
+        assert not process.alive(target.pid, target.start_ticks)
+        behaviour("service.stop").revert(record)
+        assert running.heads()
+    finally:
+        running.end()
+
+
+def test_a_long_grace_is_refused(server: Running) -> None:
+    reason = behaviour("service.stop").unsupported(Stop(grace_s=31), server.target())
+    assert reason == "a grace time of 31 s is not waited for; give at most 30 s."
+
+
+def test_workers_hang_with_their_server(tmp_path: Path) -> None:
+    running = Running("prefork")
+    try:
+        target = running.target()
+        until(lambda: len(process.members(target.pid, target.start_ticks)) == 3)
+        members = process.members(target.pid, target.start_ticks)
+        record = prepared(Hang(), target, tmp_path)
+        behaviour("service.hang").inject(record, 60)
+        until(lambda: [process.state(pid, ticks) for pid, ticks in members] == ["T", "T", "T"])
+        behaviour("service.hang").revert(record)
+        until(lambda: "T" not in [process.state(pid, ticks) for pid, ticks in members])
+    finally:
+        running.end()
+
+
+@pytest.mark.parametrize("fault", [Hang(), Slowdown(cpu_percent=50)], ids=lambda fault: fault.kind)
+def test_a_process_that_somebody_else_has_stopped_is_refused(server: Running, tmp_path: Path, fault: FaultSpec) -> None:
+    target = server.target()
+    process.send(target.pid, target.start_ticks, signal.SIGSTOP)
+    until(lambda: process.state(target.pid, target.start_ticks) == "T")
+    how = behaviour(fault.model_dump()["kind"])
+    assert "stopped by somebody already" in (how.unsupported(fault, target) or "")
+    with pytest.raises(UnavailableError):
+        how.prepare(fault, target, Context(System(name="s", services=(target.service,)), "m", str(tmp_path)))
+    assert process.state(target.pid, target.start_ticks) == "T"
+
+
+def test_slowdown_whose_helper_was_killed_lets_the_process_go_on(server: Running, tmp_path: Path) -> None:
+    """A helper killed by force while the process stands still cannot let it go on; reverting does."""
+    target, how = server.target(), behaviour("service.slowdown")
+    record = prepared(Slowdown(cpu_percent=5), target, tmp_path)
+    how.inject(record, 60)
+    (helper,) = child.living(Path(str(record["deadline"])))
+    until(lambda: process.state(target.pid, target.start_ticks) == "T")
+    process.send(helper.pid, helper.start_ticks, signal.SIGSTOP)
+    until(lambda: process.state(helper.pid, helper.start_ticks) == "T")
+    process.send(target.pid, target.start_ticks, signal.SIGSTOP)
+    process.send(helper.pid, helper.start_ticks, signal.SIGKILL)
+    assert process.wait_gone(helper.pid, helper.start_ticks, 10)
+    assert how.active(record) is True
+    how.revert(record)
+    assert how.active(record) is False
+    assert process.state(target.pid, target.start_ticks) != "T"
