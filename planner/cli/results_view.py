@@ -15,7 +15,7 @@ from planner.cli.output import out as terminal
 
 def verdicts(evidence: Evidence, out: Console = terminal) -> None:
     """One row a hypothesis: what was seen, and what was expected."""
-    rows = table("verdict", "weakness", "where", "P(breaks)", "why")
+    rows = table("verdict", "weakness", "where", "P(breaks)", "why", gap=1)
     for result in evidence.results:
         for h in result.hypotheses:
             verdict = f"[{h.verdict.value}]{h.verdict.value}[/{h.verdict.value}]"
@@ -30,7 +30,7 @@ def findings(found: Sequence[Finding], out: Console = terminal) -> None:
     if not found:
         out.print("No weakness was found.")
         return
-    rows = table("weakness", "where", "what was seen, and what to do")
+    rows = table("weakness", "where", "what was seen, and what to do", gap=1)
     for finding in found:
         what = f"{escape(words.named(finding.weakness.value))}\n[quiet]{finding.severity.value}[/quiet]"
         seen = f"{escape(finding.evidence)}\n[quiet]Remedy:[/quiet] {escape(finding.remedy)}"
@@ -47,9 +47,9 @@ def outcome(evidence: Evidence, out: Console = terminal) -> None:
         out.print(f"Run {evidence.run} {evidence.outcome}; {undone} faults undone, each asked for and found gone.")
 
 
-def table(*columns: str) -> Table:
-    """An empty table in the house's style; long text folds."""
-    made = Table(box=None, padding=(0, 2, 1, 0), header_style="head")
+def table(*columns: str, gap: int = 0) -> Table:
+    """An empty table in the house's style; long text folds. ``gap``: empty lines after each row."""
+    made = Table(box=None, padding=(0, 2, gap, 0), header_style="head")
     for column in columns:
         made.add_column(column, overflow="fold", no_wrap=column in ("verdict", "P(breaks)"))
     return made
