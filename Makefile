@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test check format lint types imports smoke schemas lock clean
+.PHONY: demo test check format lint types imports smoke score schemas lock clean
 
 demo: .venv/ready
 	$(BIN)/murphy demo $(DEMO)
@@ -30,6 +30,13 @@ imports: .venv/ready
 # The demo with few experiments and without what earlier ones learned.
 smoke: .venv/ready
 	$(BIN)/murphy demo --forget --home .murphy/smoke --output .murphy/smoke.html --experiments 3 --seconds 45
+	MURPHY_HOME=.murphy/smoke $(BIN)/murphy findings --json | $(BIN)/python examples/shop/score.py
+
+# Two whole demos, and what they found held against what is truly wrong with the shop. Five minutes.
+score: .venv/ready
+	$(BIN)/murphy demo --forget --home .murphy/score --output .murphy/score.html
+	$(BIN)/murphy demo --home .murphy/score --output .murphy/score.html
+	MURPHY_HOME=.murphy/score $(BIN)/murphy findings --json | $(BIN)/python examples/shop/score.py --least 20
 
 # Writes the golden JSON Schemas anew after a wanted change of the contract.
 schemas: .venv/ready
