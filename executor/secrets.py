@@ -19,4 +19,6 @@ def reveal(reference: str) -> str:
         ) from None
     except OSError as error:
         raise UnavailableError(f"the file cannot be read: {error.strerror}.", where=reference) from None
+    if not value:  # a database library would take it for its defaults and go wherever those lead
+        raise UnavailableError("is empty.", where=reference, hint="Set it where murphy runs.")
     return value
