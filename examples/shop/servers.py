@@ -71,10 +71,17 @@ class Postgres:
             if not self._may_enter(self.data):
                 raise PermissionError(f"PostgreSQL runs as nobody, who cannot reach {self._run}; choose one under /tmp")
             if not self._may_enter(self._installed):
-                self._installed = Path(shutil.copytree(self._installed, self._run / "postgres-installed"))
+                self._installed = self._copied()
         self._call(
             "initdb", "-D", str(self.data), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"
         )
+
+    def _copied(self) -> Path:
+        """The programs with the libraries that they look for beside their package, where ``nobody`` can reach them."""
+        package = self._installed.parent
+        libraries = f"{package.name}.libs"
+        shutil.copytree(package.with_name(libraries), self._run / libraries)
+        return Path(shutil.copytree(self._installed, self._run / package.name / self._installed.name))
 
     def command(self) -> list[str]:
         """The server, on TCP only, small, and without care for a crash of the machine."""
