@@ -10,6 +10,8 @@ from pathlib import Path
 
 from executor.errors import InputError, UnavailableError
 
+_DIRECTORIES = ("keys", "runs", "memory")
+_FILES = ("journal.db", "ledger.db", "sessions.db", "memory.lock", "watchdog.log")
 _RUN_ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 
 
@@ -21,10 +23,19 @@ class Home:
 
     @classmethod
     def open(cls, path: Path | str | None = None) -> Home:
-        """The home at ``path``, made if it is not there. Raises ``UnavailableError`` if that cannot be."""
+        """The home at ``path``, made if it is not there. Raises ``UnavailableError`` if that cannot be.
+
+        A directory that others use too (``/tmp``, a checkout) is refused, not closed to them.
+        """
         chosen = Path(path or os.environ.get("MURPHY_HOME") or Path.home() / ".local" / "share" / "murphy").resolve()
         home = cls(chosen)
         try:
+            if home._belongs_to_others():
+                raise UnavailableError(
+                    "the state directory must be Murphy's alone, and others can read this one and use it.",
+                    where=str(chosen),
+                    hint="Set MURPHY_HOME to a directory that is empty or not there yet.",
+                )
             for directory in (chosen, home.keys, home.runs, home.memory):
                 directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             chosen.chmod(0o700)
@@ -35,6 +46,23 @@ class Home:
                 hint="Set MURPHY_HOME to a directory that you may write.",
             ) from error
         return home
+
+    def _belongs_to_others(self) -> bool:
+        if not self.path.is_dir() or self.is_made():
+            return False
+        return bool(self.path.stat().st_mode & 0o077) and any(self.path.iterdir())
+
+    def is_made(self) -> bool:
+        """Whether there is a state directory already."""
+        return self.keys.is_dir() and self.runs.is_dir()
+
+    def forget(self) -> None:
+        """Remove all state but a halt, and nothing that is not Murphy's. See ``executor.recover.forget`` first."""
+        for path in self.path.iterdir():
+            if path.name in _DIRECTORIES and not path.is_symlink():
+                shutil.rmtree(path)
+            elif path.name.removesuffix("-wal").removesuffix("-shm") in _FILES:
+                path.unlink()
 
     @property
     def journal(self) -> Path:

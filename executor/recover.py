@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from executor.errors import SafetyRefusalError
 from executor.home import Home
 from executor.journal import Journal
 from executor.revert import Undone, undo_all
@@ -37,3 +38,26 @@ def recover_lapsed(journal: Journal, home: Home) -> list[Undone]:
         if run not in alive and not journal.pending(run):
             home.clear_scratch(run)
     return results
+
+
+def forget(home: Home) -> None:
+    """Remove a home's state, if there is any, once all that its runs left is undone.
+
+    Raises ``SafetyRefusalError`` while a run is under way or a revert is owed: the journal alone knows how to undo it.
+    """
+    if not home.is_made():
+        return
+    recover(home)
+    journal = Journal(home.journal)
+    try:
+        kept = [row.run for row in journal.running()] + [str(injection) for injection in journal.pending()]
+    finally:
+        journal.close()
+    if kept:
+        raise SafetyRefusalError(
+            "forgetting",
+            measured=f"{kept[0]} is not over",
+            limit="a home in which nothing is under way or owed",
+            hint="Wait for its end, or run murphy recover.",
+        )
+    home.forget()

@@ -32,15 +32,14 @@ def demo(
     forget: Annotated[bool, typer.Option("--forget", help="Begin without what earlier demos have learned.")] = False,
 ) -> int:
     """Start the shop, discover it, plan, sign, run under the guard, report, learn. A second run knows more."""
-    import shutil
-
     from executor.home import Home
+    from executor.recover import forget as forget_state
     from planner.cli.output import out
     from planner.cli.run import exit_code
 
     began = time.monotonic()
     if forget:
-        shutil.rmtree(home, ignore_errors=True)
+        forget_state(Home(home.resolve()))
     state = Home.open(home)
     result, shop = _turn(state, output, experiments, seconds, experts)
     clean = _prove(state, shop, result)

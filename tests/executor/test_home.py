@@ -43,3 +43,23 @@ def test_scratch_goes_and_comes(tmp_path: Path) -> None:
     assert list(home.run_dir("run-1").iterdir()) == []
     assert home.run_dir("run-2", make=False) == home.runs / "run-2"
     assert not (home.runs / "run-2").exists()
+
+
+def test_a_directory_that_others_use_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    shared.chmod(0o755)
+    (shared / "theirs").write_text("", encoding="utf-8")
+    with pytest.raises(UnavailableError, match="alone"):
+        Home.open(shared)
+    assert stat.S_IMODE(shared.stat().st_mode) == 0o755
+    assert [path.name for path in shared.iterdir()] == ["theirs"]
+
+
+def test_forgetting_takes_what_is_ours_and_keeps_the_rest_and_a_halt(tmp_path: Path) -> None:
+    home = Home.open(tmp_path)
+    for name in ("theirs", "HALTED", "journal.db", "journal.db-wal", "sessions.db"):
+        (tmp_path / name).write_text("", encoding="utf-8")
+    home.scratch("run-1")
+    home.forget()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["HALTED", "theirs"]
