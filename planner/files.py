@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -32,7 +33,8 @@ def save(value: BaseModel, path: Path) -> None:
         temporary.write_text(value.model_dump_json(indent=2) + "\n", encoding="utf-8")
         temporary.replace(path)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink()
         raise InputError(f"cannot be written: {error.strerror}.", where=str(path)) from None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -86,12 +87,20 @@ def load_system(path: Path) -> System:
 
 
 def save_system(system: System, path: Path) -> None:
-    """Write ``system.yaml`` whole or not at all; fields that say nothing beyond their default are left out."""
+    """Write ``system.yaml`` whole or not at all; fields that say nothing beyond their default are left out.
+
+    Raises ``InputError`` if the file cannot be written.
+    """
     data = _tagged(system.model_dump(mode="json", exclude_defaults=True), system.model_dump(mode="json"))
     text = yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=120)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)
+    try:
+        temporary.write_text(text, encoding="utf-8")
+        temporary.replace(path)
+    except OSError as error:
+        with suppress(OSError):
+            temporary.unlink()
+        raise InputError(f"cannot be written: {error.strerror}.", where=str(path)) from None
 
 
 def _tagged(short: Any, whole: Any) -> Any:

@@ -15,6 +15,8 @@ from executor.errors import InputError
 
 Model = TypeVar("Model", bound=BaseModel)
 _Path = tuple[int | str, ...]
+_VALUES_MAX = 1_000_000
+"""More values than this, with every alias followed, is no file that a person has written."""
 
 
 def read(path: Path, model: type[Model]) -> Model:
@@ -31,7 +33,11 @@ def parse(text: str, model: type[Model], *, where: str) -> Model:
     """The same from text; ``where`` names it in errors."""
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
+        if node is not None and _values(node, {}) > _VALUES_MAX:
+            raise InputError(f"holds over {_VALUES_MAX} values once its aliases are followed.", where=where)
         data = yaml.safe_load(text)
+    except RecursionError:
+        raise InputError("refers to itself, or is nested too deeply.", where=where) from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         place = f"{where}:{mark.line + 1}" if mark else where
@@ -148,6 +154,17 @@ def _resolve(schema: dict[str, Any], one: dict[str, Any]) -> list[dict[str, Any]
 
 def _leaf_fields(schema: dict[str, Any], one: dict[str, Any]) -> set[str]:
     return {name for option in _resolve(schema, one) for name in option.get("properties", {})}
+
+
+def _values(node: yaml.Node, known: dict[int, int]) -> int:
+    """How many values a node stands for, counting what an alias points to each time; ``known`` keeps that cheap."""
+    if id(node) not in known:
+        if isinstance(node, yaml.MappingNode):
+            parts = [part for pair in node.value for part in pair]
+        else:
+            parts = node.value if isinstance(node, yaml.SequenceNode) else []
+        known[id(node)] = 1 + sum(_values(part, known) for part in parts)
+    return known[id(node)]
 
 
 def _repeated_keys(node: yaml.Node | None) -> Iterator[tuple[str, int]]:

@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 
 from executor.errors import InputError
 from executor.model.plan import Plan
+from executor.model.system import Service, System
 from planner import files
 from tests.executor.model.examples import plans
 
@@ -89,3 +90,10 @@ def test_a_wrong_plan_is_refused_with_its_place(change: Any, said: str, tmp_path
 def _fault(plan: dict[str, Any]) -> dict[str, Any]:
     fault: dict[str, Any] = plan["stages"][0]["experiments"][0]["actions"][0]["fault"]
     return fault
+
+
+def test_a_file_that_cannot_be_written_is_said_plainly(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    for path in (tmp_path / "nowhere" / "plan.json", tmp_path / "file" / "plan.json"):
+        with pytest.raises(InputError, match="cannot be written"):
+            files.save(System(name="s", services=(Service(name="a"),)), path)

@@ -156,6 +156,11 @@ def test_what_does_not_fit_is_named_with_what_was_found(annotated, text: str, me
     assert str(caught.value).startswith(message)
 
 
+BOMB = "x: &a0 [1, 1, 1, 1, 1, 1, 1, 1, 1, 1]\n" + "".join(
+    f"x{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 9)
+)
+
+
 @pytest.mark.parametrize(
     ("text", "place", "message"),
     [
@@ -169,6 +174,9 @@ def test_what_does_not_fit_is_named_with_what_was_found(annotated, text: str, me
         ("services: [\n", ":2", "is not valid YAML"),
         ("- a\n", "", "must be a YAML mapping. Allowed: dependencies, services, system."),
         ("dependencies:\n  - caller: a\n", ":2", "dependencies[0].callee is missing."),
+        ("services: &a [*a]\n", "", "refers to itself, or is nested too deeply."),
+        (f"services: {'[' * 5000}\n", "", "refers to itself, or is nested too deeply."),
+        (BOMB, "", "holds over 1000000 values once its aliases are followed."),
     ],
 )
 def test_a_file_that_is_wrong_is_told_by_line_and_field(tmp_path: Path, text: str, place: str, message: str):
@@ -203,6 +211,11 @@ def test_a_system_file_that_names_what_it_has_not_is_refused(tmp_path: Path):
     )
     with pytest.raises(InputError, match="no edge is named a->b"):
         load_system(path)
+
+
+def test_a_file_that_cannot_be_written_is_said_plainly(annotated, tmp_path: Path):
+    with pytest.raises(InputError, match="cannot be written: No such file"):
+        save_system(annotated(GOOD), tmp_path / "nowhere" / "system.yaml")
 
 
 def test_a_missing_file_is_said_plainly(tmp_path: Path):
