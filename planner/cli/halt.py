@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from planner.cli.visible import visible
+
 Json = Annotated[bool, typer.Option("--json", help="For programs.")]
 OWED = 4
 
@@ -65,7 +67,7 @@ def _tell(value: dict[str, object], said: str, owed: list[str], *, as_json: bool
 
         print(json.dumps(value, indent=2))  # noqa: T201
     elif owed:
-        print("Still owed:", *owed, "Run murphy recover until nothing is.", sep="\n  ")  # noqa: T201
+        print("Still owed:", *map(visible, owed), "Run murphy recover until nothing is.", sep="\n  ")  # noqa: T201
     else:
-        print(said)  # noqa: T201
+        print(visible(said))  # noqa: T201
     return OWED if owed else 0

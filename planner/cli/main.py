@@ -10,6 +10,7 @@ from typer.exceptions import TyperException
 
 from executor.errors import MurphyError
 from planner.cli import approve, demo, discover, doctor, faults, halt, keys, plan, proxy, results, run
+from planner.cli.visible import visible
 
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # chromadb brings onnxruntime, which calls home unless told first
 
@@ -60,7 +61,7 @@ def _misused(message: str) -> int:
 
 
 def _complain(sentence: str, code: int) -> int:
-    print(f"murphy: {sentence}", file=sys.stderr)  # noqa: T201
+    print(f"murphy: {visible(sentence)}", file=sys.stderr)  # noqa: T201
     return code
 
 

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterable
 from typing import Any
 
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
 from rich.theme import Theme
+
+from planner.cli.visible import visible
 
 THEME = Theme(
     {
@@ -22,8 +26,18 @@ THEME = Theme(
 PIPED_WIDTH = 120
 """Columns where nobody says how wide the page is: a file, a pipe, a CI log."""
 
-out = Console(theme=THEME, highlight=False, width=None if sys.stdout.isatty() else PIPED_WIDTH)
-err = Console(theme=THEME, highlight=False, stderr=True)
+
+class Terminal(Console):
+    """A console whose every text is shown as it is, wherever it came from: plans, models, servers' answers."""
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        """What rich makes of it, with nothing in it that a terminal would obey but rich's own."""
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else Segment(visible(segment.text), segment.style)
+
+
+out = Terminal(theme=THEME, highlight=False, width=None if sys.stdout.isatty() else PIPED_WIDTH)
+err = Terminal(theme=THEME, highlight=False, stderr=True)
 
 
 def emit(value: Any) -> None:
