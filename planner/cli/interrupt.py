@@ -16,7 +16,8 @@ _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 def stopping() -> Iterator[threading.Event]:
     """An event that any of these signals sets; the handlers of before are back afterwards.
 
-    The signals do nothing else meanwhile, however often they come: undoing is never cut short.
+    The signals do nothing else meanwhile, however often they come: undoing is never cut short. One that is ignored, as
+    under ``nohup``, stays ignored.
     """
     stop = threading.Event()
 
@@ -25,7 +26,8 @@ def stopping() -> Iterator[threading.Event]:
         print(f"\nmurphy: {word}…", file=sys.stderr, flush=True)  # noqa: T201
         stop.set()
 
-    before = {number: signal.signal(number, ask) for number in _ENDING}
+    heeded = [number for number in _ENDING if signal.getsignal(number) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, ask) for number in heeded}
     try:
         yield stop
     finally:

@@ -1,0 +1,37 @@
+"""Signals ask a run to end, and only those that somebody wants heeded."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+
+import pytest
+
+from planner.cli.interrupt import stopping
+
+
+@pytest.fixture(autouse=True)
+def _handlers() -> Iterator[None]:
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda n: n.name)
+def test_a_signal_asks_once_and_again_and_the_handlers_come_back(number: signal.Signals) -> None:
+    signal.signal(number, signal.SIG_DFL)
+    with stopping() as stop:
+        os.kill(os.getpid(), number)
+        os.kill(os.getpid(), number)
+        assert stop.wait(10)
+    assert signal.getsignal(number) is signal.SIG_DFL
+
+
+def test_a_hang_up_that_is_ignored_stays_ignored() -> None:
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    with stopping() as stop:
+        os.kill(os.getpid(), signal.SIGHUP)
+        assert not stop.is_set()
+    assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
