@@ -16,6 +16,8 @@ ANSWERS_MIN = 8
 """The judge wants at least so many answers."""
 FILL_S = 1.5
 """Time for what is slow to use up the threads or connections of its caller."""
+LATE_S_MAX = 5.0
+"""An answer that is later than this has not come when the fault ends, and then counts as not served."""
 
 
 def missing_timeout(case: Case) -> Judging | Unfit:
@@ -62,6 +64,8 @@ def missing_bulkhead(case: Case) -> Judging | Unfit:
     if not apart or not pressing:
         return Unfit(f"{caller} has no two operations of which one uses {callee} and one is seen not to")
     chosen = best(apart, caller)
+    # what is starved may be answered as late as the callee, and only what is answered during the fault counts
+    late_s = delay_ms(case.fault) / 1000 if delay_ms(case.fault) <= LATE_S_MAX * 1000 else 0.0
     return Judging(
         statement=f"{caller} serves {', '.join(names(chosen))} as ever while its calls to {callee} wait",
         criteria=tuple(
@@ -69,7 +73,7 @@ def missing_bulkhead(case: Case) -> Judging | Unfit:
         ),
         drivers=names(pressing),
         exercised_by=(case.edge,),
-        fault_s=FILL_S + max(3.5, _seconds(ANSWERS_MIN + 12, chosen)),
+        fault_s=FILL_S + max(3.5, _seconds(ANSWERS_MIN + 12, chosen), late_s + _seconds(ANSWERS_MIN, chosen)),
     )
 
 
