@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from executor.model.faults.data import CacheFlush
 from executor.model.faults.network import Latency
 from executor.model.faults.service import DependencyFailure, Error, Hang, Timeout
@@ -12,7 +16,7 @@ from executor.safety.limits import BlastRadius, Limits
 from experts.brief import KnownHypothesis, PastResult
 from experts.proposal import Proposal
 from planner.optimise import front, length, select
-from planner.worth import STICKY, seconds, stickiness, worth
+from planner.worth import ALIKE_WEIGHT, STICKY, seconds, stickiness, worth
 from tests.planner.systems import bazaar, brief_for, check, compiled, edge, proposal, service
 
 REFUSE = DependencyFailure(mode="refuse")
@@ -67,6 +71,14 @@ def test_a_covered_hypothesis_adds_little() -> None:
     assert again < other < fresh
 
 
+def test_a_further_place_of_the_same_weakness_adds_less() -> None:
+    fresh = worth(tips(), BRIEF, {}).value
+    once = worth(tips(), BRIEF, {(Weakness.HARD_DEPENDENCY, "app->cache"): frozenset({"refused"})}).value
+    unlike = worth(tips(), BRIEF, {(Weakness.MISSING_TIMEOUT, "app->cache"): frozenset({"slow"})}).value
+    assert once == pytest.approx(ALIKE_WEIGHT * fresh)
+    assert unlike == fresh
+
+
 def test_what_a_run_has_shown_or_ruled_out_is_hardly_worth_repeating() -> None:
     past = PastResult(
         run="run-1",
@@ -109,6 +121,33 @@ def test_the_front_leaves_out_what_another_beats() -> None:
     held = front([tips(), dear, cache()], BRIEF)
     assert "dear" not in held
     assert held
+
+
+@given(st.lists(st.tuples(st.integers(0, 2), st.integers(1, 4), st.floats(0.02, 0.95)), max_size=7))
+@settings(max_examples=40, deadline=None)
+def test_the_front_and_the_budgets_hold_for_any_candidates(drawn: list[tuple[int, int, float]]) -> None:
+    """Nothing on the front is beaten, everything off it is, and no selection goes beyond what was asked for."""
+    made = (tips, cache, lambda p: tips(p, Error()))
+    candidates = [
+        Experiment.model_validate({**made[kind](p).model_dump(), "id": f"e{n}", "trials": trials})
+        for n, (kind, trials, p) in enumerate(drawn)
+    ]
+    figures = {e.id: worth(e, BRIEF, {}) for e in candidates}
+    held = front(candidates, BRIEF)
+
+    def beaten(name: str) -> bool:
+        mine = figures[name]
+        return any(
+            other != mine and other.value >= mine.value and other.risk <= mine.risk and other.seconds <= mine.seconds
+            for other in figures.values()
+        )
+
+    assert set(held) == {name for name in figures if not beaten(name)}
+    brief = brief_for(bazaar(), experiments_max=2, seconds_max=30)
+    chosen = select(candidates, brief)
+    assert len(chosen.experiments) <= 2
+    assert length(chosen.stages) <= 30
+    assert chosen == select(candidates[::-1], brief)
 
 
 def test_side_by_side_only_where_neither_feels_the_other_and_the_limits_allow_it() -> None:
