@@ -32,3 +32,19 @@ def renew(kept: Record, lease_s: float) -> None:
 def end(kept: Record) -> None:
     """End the helpers, those too that were started and never recorded. Idempotent."""
     child.end(Path(kept["deadline"]))
+
+
+class Held:
+    """The half of a behaviour that is the same for every fault that is a helper at work, and gone with it."""
+
+    def renew(self, record: Record, lease_s: float) -> None:
+        """Push the helpers' deadline on."""
+        renew(record, lease_s)
+
+    def active(self, record: Record) -> bool | None:
+        """Whether a helper is at work."""
+        return alive(record)
+
+    def revert(self, record: Record) -> None:
+        """End the helpers; what they hold goes with them."""
+        end(record)

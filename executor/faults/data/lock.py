@@ -24,7 +24,7 @@ WHERE a.application_name = %s AND l.granted AND l.relation = %s::oid AND l.mode 
 _END = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = %s AND usename = current_user"
 
 
-class Lock:
+class Lock(held.Held):
     """The lock dies with the helper's connection; the server ends the session itself if the helper falls silent.
 
     Waiting for the lock, which holds up others already, ends after 3 s.
@@ -63,10 +63,6 @@ class Lock:
         arguments = [*(record[part] for part in ("dsn", "name", "schema", "table", "mode")), str(lease_s)]
         held.start("executor.faults.data.lock", arguments, record, lease_s, ready_s=20)
         return {}
-
-    def renew(self, record: Record, lease_s: float) -> None:
-        """Push the helper's deadline on."""
-        held.renew(record, lease_s)
 
     def active(self, record: Record) -> bool | None:
         """Whether the server shows our lock; a lock cannot outlive the server's process."""

@@ -22,8 +22,8 @@ _FILL_S = 5.0
 _SPARE_DESCRIPTORS = 32
 
 
-class Connections:
-    """As many as asked, or as the server lets in; the server sees clients that say nothing."""
+class Connections(held.Held):
+    """As many as asked, or as the server lets in, and opened anew when it closes them; they say nothing."""
 
     kind = "resource.connections"
     lease: LeaseKind = "parent_death"
@@ -57,18 +57,6 @@ class Connections:
         arguments = [record["address"], str(record["port"]), str(record["count"])]
         held.start("executor.faults.resource.connections", arguments, record, lease_s, ready_s=_FILL_S + 10)
         return {}
-
-    def renew(self, record: Record, lease_s: float) -> None:
-        """Push the helper's deadline on."""
-        held.renew(record, lease_s)
-
-    def active(self, record: Record) -> bool:
-        """Whether the helper lives: it also opens anew what the server closes."""
-        return held.alive(record)
-
-    def revert(self, record: Record) -> None:
-        """End the helper; its connections close with it."""
-        held.end(record)
 
 
 def main() -> None:

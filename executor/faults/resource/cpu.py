@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 PERIOD_S = 0.1
 
 
-class Cpu:
+class Cpu(held.Held):
     """One helper a core; each works for its share of every period and sleeps for the rest."""
 
     kind = "resource.cpu"
@@ -46,18 +46,6 @@ class Cpu:
         for core in record["cores"]:
             held.start("executor.faults.resource.cpu", [str(core), str(record["share"])], record, lease_s)
         return {}
-
-    def renew(self, record: Record, lease_s: float) -> None:
-        """Push the helpers' deadline on."""
-        held.renew(record, lease_s)
-
-    def active(self, record: Record) -> bool:
-        """Whether a helper is at work."""
-        return held.alive(record)
-
-    def revert(self, record: Record) -> None:
-        """End the helpers."""
-        held.end(record)
 
 
 def _cores(target: ProcessTarget) -> list[int]:

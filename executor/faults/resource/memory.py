@@ -28,7 +28,7 @@ _STEP_BYTES = 16 * 2**20
 _TICK_S = 0.1
 
 
-class Memory:
+class Memory(held.Held):
     """The helper touches every page, and is the first that the kernel ends when memory runs out."""
 
     kind = "resource.memory"
@@ -58,18 +58,6 @@ class Memory:
         ready_s = 10 + record["bytes"] / _TAKES_BYTES_PER_S
         held.start("executor.faults.resource.memory", arguments, record, lease_s, ready_s=ready_s)
         return {}
-
-    def renew(self, record: Record, lease_s: float) -> None:
-        """Push the helper's deadline on."""
-        held.renew(record, lease_s)
-
-    def active(self, record: Record) -> bool:
-        """Whether the helper lives."""
-        return held.alive(record)
-
-    def revert(self, record: Record) -> None:
-        """End the helper; the kernel takes its memory back."""
-        held.end(record)
 
 
 def _host_memory() -> tuple[int, int]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from executor.drivers import process, restart
 from executor.faults.behaviour import Context, LeaseKind, ProcessTarget, Record, Resolved
+from executor.faults.service.down import Down
 
 if TYPE_CHECKING:
     from executor.model.faults.service import Crash as Spec
@@ -15,7 +16,7 @@ _ENDS_WITHIN_S = 10.0
 """A process that dumps core ends only when the core is written."""
 
 
-class Crash:
+class Crash(Down):
     """Kills it and its workers through pidfds; undone when an instance that fits is running again."""
 
     kind = "service.crash"
@@ -35,16 +36,3 @@ class Crash:
         """Send the signal and see the processes end. Raises ``UnavailableError`` if they are gone, or do not end."""
         process.end_all(record["members"], Signals[record["signal"]], _ENDS_WITHIN_S, where=record["instance"])
         return {}
-
-    def active(self, record: Record) -> bool:
-        """Whether no instance that fits is running."""
-        return not restart.back(record)
-
-    def struck(self, record: Record) -> bool:
-        """Whether the process of then is gone."""
-        pid, ticks = record["members"][0]
-        return not process.alive(pid, ticks)
-
-    def revert(self, record: Record) -> None:
-        """Let the supervisor start it, or start it."""
-        restart.ensure(record)

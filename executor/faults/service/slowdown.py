@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 PERIOD_S = 0.1
 
 
-class Slowdown:
+class Slowdown(held.Held):
     """The helper always lets the process go on when it ends; if it is killed, the watchdog's revert does."""
 
     kind = "service.slowdown"
@@ -43,10 +43,6 @@ class Slowdown:
         arguments = [json.dumps(record["members"]), str(record["share"])]
         held.start("executor.faults.service.slowdown", arguments, record, lease_s)
         return {}
-
-    def renew(self, record: Record, lease_s: float) -> None:
-        """Push the helper's deadline on."""
-        held.renew(record, lease_s)
 
     def active(self, record: Record) -> bool:
         """Whether the helper is at work, or has left a process stopped."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from executor.drivers import process, restart
 from executor.faults.behaviour import Context, LeaseKind, ProcessTarget, Record, Resolved
+from executor.faults.service.down import Down
 
 if TYPE_CHECKING:
     from executor.model.faults.service import Stop as Spec
@@ -16,7 +17,7 @@ LONGEST_GRACE_S = 30.0
 _ENDS_WITHIN_S = 5.0
 
 
-class Stop:
+class Stop(Down):
     """SIGTERM, then SIGKILL after the grace time; undone when an instance that fits is running again."""
 
     kind = "service.stop"
@@ -42,16 +43,3 @@ class Stop:
         for pid, ticks in record["members"][1:]:  # a server ends its workers itself; a killed one could not
             process.send(pid, ticks, Signals.SIGKILL)
         return {}
-
-    def active(self, record: Record) -> bool:
-        """Whether no instance that fits is running."""
-        return not restart.back(record)
-
-    def struck(self, record: Record) -> bool:
-        """Whether the process of then is gone."""
-        pid, ticks = record["members"][0]
-        return not process.alive(pid, ticks)
-
-    def revert(self, record: Record) -> None:
-        """Let the supervisor start it, or start it."""
-        restart.ensure(record)
