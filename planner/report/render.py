@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
+from typing import Final
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
@@ -11,6 +13,9 @@ from executor.model.vocabulary import Verdict
 from planner import words
 from planner.report.picture import timeline
 from planner.report.run import Run
+
+_MARKS: Final = re.compile(r"([\\`*_\[\]<>|&#~])")
+"""What means something in the middle of a line of Markdown."""
 
 
 def html(run: Run) -> str:
@@ -43,7 +48,7 @@ def markdown(run: Run) -> str:
     lines += ["| verdict | weakness | where | why |", "|---|---|---|---|"]
     for result in run.evidence.results:
         lines += [
-            f"| {h.verdict.value} | {words.named(h.weakness.value)} | `{h.place}` | {_cell(h.reason)} |"
+            f"| {h.verdict.value} | {words.named(h.weakness.value)} | `{h.place}` | {_plain(h.reason)} |"
             for h in result.hypotheses
         ]
     for finding in run.findings:
@@ -51,16 +56,18 @@ def markdown(run: Run) -> str:
             "",
             f"## {words.named(finding.weakness.value).capitalize()} at `{finding.place}` ({finding.severity.value})",
         ]
-        lines += ["", finding.evidence, "", f"Remedy: {finding.remedy}", "", f"See it again: `{finding.reproduce}`"]
+        lines += ["", _plain(finding.evidence), "", f"Remedy: {_plain(finding.remedy)}"]
+        lines += ["", f"See it again: `{_code(finding.reproduce)}`"]
     if run.evidence.owed:
-        lines += ["", "## Still owed", "", *(f"- {owed}" for owed in run.evidence.owed)]
+        lines += ["", "## Still owed", "", *(f"- {_plain(owed)}" for owed in run.evidence.owed)]
     return "\n".join(lines) + "\n"
 
 
 def headline(run: Run) -> str:
     """The outcome in one line."""
     if run.evidence.owed:
-        return f"{len(run.evidence.owed)} faults could not be undone"
+        owed = len(run.evidence.owed)
+        return f"{owed} fault{'' if owed == 1 else 's'} could not be undone"
     if run.evidence.outcome != "completed":
         return f"The run was {run.evidence.outcome}; everything was undone"
     found = len(run.findings)
@@ -79,5 +86,11 @@ def unknown(run: Run) -> list[HypothesisResult]:
     return [h for result in run.evidence.results for h in result.hypotheses if h.verdict in open_ends]
 
 
-def _cell(text: str) -> str:
-    return text.replace("|", "\\|").replace("\n", " ")
+def _plain(text: str) -> str:
+    """One line of text that is only text: what services answered must not become tags, links or headings."""
+    return _MARKS.sub(r"\\\1", " ".join(text.split()))
+
+
+def _code(text: str) -> str:
+    """The same for the inside of a code span, in which nothing can be escaped."""
+    return " ".join(text.replace("`", "'").split())

@@ -108,6 +108,22 @@ def test_a_run_is_not_begun_twice_whenever_its_process_dies(scene: Scene) -> Non
         assert [finding.run for finding in ledger.findings()] == [run]
 
 
+def test_one_approval_carried_out_by_two_processes_at_once_runs_once(scene: Scene) -> None:
+    run = scene.approved()
+    both = [scene.start("carry_out") for _ in range(2)]
+    said = []
+    for process in both:
+        out, _ = process.communicate(timeout=100)
+        assert process.returncode == 0
+        said.append(out.splitlines()[-1])
+    (done,) = (words for words in said if words.startswith("done"))
+    (refused,) = (words for words in said if words.startswith("refused"))
+    assert done == "done completed"
+    assert "one at a time" in refused or "single use" in refused  # the second came during the run, or after it
+    assert scene.runs() == [(run, "completed")]
+    until(scene.shelf.answers)
+
+
 def test_a_run_killed_in_mid_fault_is_brought_to_its_end_and_never_begun_again(scene: Scene) -> None:
     run = scene.approved()
     said: list[str] = []
