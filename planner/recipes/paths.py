@@ -56,8 +56,11 @@ def struck_whole(target: Target, system: System) -> bool:
 
 
 def feels(check: Check, target: Target, system: System) -> bool:
-    """Whether a fault on the target can reach the check's users."""
-    if isinstance(target, InstanceTarget) and check.service == target.service:
+    """Whether a fault on the target can reach the check's users.
+
+    A check may ask its service through another, a load balancer say: no edge shows that, its ``needs`` do.
+    """
+    if isinstance(target, InstanceTarget) and target.service in (check.service, *(check.needs or ())):
         return True
     return any(exercises(check, edge, system) for edge in struck_edges(target, system))
 

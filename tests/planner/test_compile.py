@@ -13,7 +13,7 @@ from executor.errors import InputError
 from executor.model.digest import canonical
 from executor.model.faults import SPECS
 from executor.model.faults.network import Latency
-from executor.model.faults.service import DependencyFailure, Error, Hang
+from executor.model.faults.service import Crash, DependencyFailure, Error, Hang
 from executor.model.plan import EdgeTarget, InstanceTarget, Plan
 from executor.model.system import System
 from executor.model.vocabulary import Verdict, Weakness
@@ -96,6 +96,13 @@ def test_expected_harm_aborts_nothing_and_collateral_does() -> None:
     guarded = {condition.check for condition in experiment.abort_conditions}
     assert "time" in guarded  # critical, and has nothing to do with it
     assert not guarded & {"home", "imprint"}  # both live in the caller that is made to wait
+
+
+def test_what_needs_the_struck_service_ends_nothing_though_no_edge_shows_that_it_goes_through_it() -> None:
+    crash = proposal(Weakness.SINGLE_POINT_OF_FAILURE, "lb", Crash())
+    (experiment,) = compiled(crash).experiments
+    guarded = () if experiment.abort_conditions == "none" else experiment.abort_conditions
+    assert not {"order", "list"} & {condition.check for condition in guarded}  # both are asked through lb
 
 
 def test_the_rationale_cites_what_earlier_runs_showed() -> None:
