@@ -92,7 +92,7 @@ def save_system(system: System, path: Path) -> None:
     Raises ``InputError`` if the file cannot be written.
     """
     data = _tagged(system.model_dump(mode="json", exclude_defaults=True), system.model_dump(mode="json"))
-    text = yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=120)
+    text = yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=120, default_flow_style=None)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         temporary.write_text(text, encoding="utf-8")

@@ -64,7 +64,7 @@ def _candidates(service: Service, port: int, system: System) -> Iterator[Probe]:
     if "http" in spoken or service.kind in (ServiceKind.HTTP, ServiceKind.LOAD_BALANCER):
         for path in _PATHS:
             yield HttpProbe(
-                url=f"http://127.0.0.1:{port}{path}", expect_status=tuple(range(200, 300)), timeout_ms=_TIMEOUT_MS
+                url=f"http://127.0.0.1:{port}{path}", expect_status=tuple(range(200, 207)), timeout_ms=_TIMEOUT_MS
             )
     yield TcpProbe(port=port, timeout_ms=_TIMEOUT_MS)
 
