@@ -29,10 +29,16 @@ def next_ideas(plan: Plan, evidence: Evidence, beliefs: Sequence[Belief], system
     planned = {experiment.id: experiment for experiment in plan.experiments}
     held = {(b.weakness, b.place): b for b in beliefs}
     ideas: list[tuple[float, str]] = []
+    cut_short = 0
     for result in evidence.results:
         for judged in result.hypotheses:
+            if judged.verdict is Verdict.ABORTED:
+                cut_short += 1
+                continue
             belief = held.get((judged.weakness, judged.place))
             ideas += _ideas(judged, planned[result.experiment], belief, system)
+    if cut_short:
+        ideas.append((2.0, f"Plan again: {words.many(cut_short, 'question')} got no answer, as the run was cut short."))
     ranked = sorted(ideas, key=lambda idea: (-idea[0], idea[1]))
     return (*dict.fromkeys(text for _, text in ranked[:IDEAS_MAX]), _how_far(beliefs, system))
 
@@ -42,7 +48,7 @@ def _ideas(
 ) -> Iterator[tuple[float, str]]:
     what = f"{words.named(judged.weakness)} at {judged.place}"
     fault = experiment.actions[0].fault
-    if judged.verdict in (Verdict.INCONCLUSIVE, Verdict.ABORTED):
+    if judged.verdict is Verdict.INCONCLUSIVE:
         yield 1.0, f"Try again: {what} was {judged.verdict.value} ({judged.reason})."
     elif judged.verdict is Verdict.BREAKS:
         smaller = _smaller(fault)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from executor.model.criteria import Criterion
+from executor.model.evidence import EventKind, Evidence
 from executor.model.faults import FaultSpec
 from executor.model.plan import Action, EdgeTarget, Experiment, GroupsTarget, Target
 
@@ -28,6 +29,19 @@ def duration(seconds: float) -> str:
 def named(value: str) -> str:
     """A vocabulary word for people: ``hard_dependency`` becomes ``hard dependency``."""
     return value.replace("_", " ")
+
+
+def many(count: int, what: str) -> str:
+    """``1 fault``, ``2 faults``."""
+    return f"{count} {what}{'' if count == 1 else 's'}"
+
+
+def cut_short(evidence: Evidence) -> str:
+    """Why a run did not come to its end, and how far it came."""
+    begun = {event.experiment for event in evidence.timeline if event.kind is EventKind.INJECTED}
+    ends = (EventKind.ABORTED, EventKind.HALTED)
+    why = next((event.detail for event in evidence.timeline if event.kind in ends and event.detail), evidence.outcome)
+    return f"Cut short after {len(begun)} of {many(len(evidence.results), 'experiment')}: {why}."
 
 
 def target(where: Target) -> str:
@@ -62,7 +76,7 @@ def _dependency_failure(fault: Any) -> str:
 
 
 _RESTART: Final = {
-    "supervisor": "its supervisor should start it again",
+    "supervisor": "its supervisor should start it again, or else Murphy does",
     "murphy": "Murphy starts it again afterwards",
 }
 

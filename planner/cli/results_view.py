@@ -41,10 +41,13 @@ def findings(found: Sequence[Finding], out: Console = terminal) -> None:
 def outcome(evidence: Evidence, out: Console = terminal) -> None:
     """How the run ended, and whether anything is owed."""
     undone = sum(len(result.reverts) for result in evidence.results)
+    if evidence.outcome != "completed":
+        out.print(f"[aborted]{escape(words.cut_short(evidence))}[/aborted]")
     if evidence.owed:
         out.print(f"[breaks]Still owed: {escape('; '.join(evidence.owed))}. Run murphy recover.[/breaks]")
     else:
-        out.print(f"Run {evidence.run} {evidence.outcome}; {undone} faults undone, each asked for and found gone.")
+        faults = words.many(undone, "fault")
+        out.print(f"Run {evidence.run} {evidence.outcome}; {faults} undone, each asked for and found gone.")
 
 
 def table(*columns: str, gap: int = 0) -> Table:

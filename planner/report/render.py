@@ -45,6 +45,8 @@ def markdown(run: Run) -> str:
         f"Run `{run.evidence.run}` of plan `{run.plan.id}` on {run.plan.system_name}.",
         "",
     ]
+    if run.evidence.outcome != "completed":
+        lines += [_plain(words.cut_short(run.evidence)), ""]
     lines += ["| verdict | weakness | where | why |", "|---|---|---|---|"]
     for result in run.evidence.results:
         lines += [

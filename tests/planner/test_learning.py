@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from executor.home import Home
 from executor.model.digest import digest
-from executor.model.evidence import Evidence, ExperimentResult, HypothesisResult
+from executor.model.evidence import Event, EventKind, Evidence, ExperimentResult, HypothesisResult
 from executor.model.plan import Plan
 from executor.model.vocabulary import Verdict
 from executor.safety.limits import Limits
@@ -14,6 +14,7 @@ from experts.brief import Brief, Constraints
 from experts.roster import council
 from knowledge.findings import findings
 from knowledge.ledger import Ledger
+from planner import words
 from planner.adapt import next_ideas
 from planner.assemble import assemble
 from planner.beliefs import recollect
@@ -103,6 +104,20 @@ def test_the_second_plan_is_another_and_says_why(home: Home) -> None:
     longer = planned(home, "plan-2", experiments=30)
     assert not {e.id for e in first.experiments} & {e.id for e in longer.experiments}
     assert any(RUN in e.rationale for e in longer.experiments)
+
+
+def test_what_a_run_left_unasked_is_one_idea_and_it_is_said_how_far_it_came(home: Home) -> None:
+    first = planned(home, "plan-1")
+    asked = [h.id for e in first.experiments for h in e.hypotheses]
+    whole = evidence_for(first, dict.fromkeys(asked, Verdict.ABORTED))
+    begun = Event(kind=EventKind.INJECTED, at_s=1, wall=whole.started, experiment=first.experiments[0].id)
+    ended = Event(kind=EventKind.ABORTED, at_s=2, wall=whole.started, detail="it was stopped")
+    evidence = whole.model_copy(update={"outcome": "interrupted", "timeline": (begun, ended)})
+    ideas = next_ideas(first, evidence, (), bazaar())
+    assert ideas[0] == f"Plan again: {len(asked)} questions got no answer, as the run was cut short."
+    assert not any("aborted" in idea for idea in ideas)
+    said = f"Cut short after 1 of {len(first.experiments)} experiments: it was stopped."
+    assert words.cut_short(evidence) == said
 
 
 def test_equal_knowledge_gives_the_same_plan(home: Home) -> None:
