@@ -45,7 +45,7 @@ def discover(scope: Scope | None = None, window_s: float = 3.0, *, name: str = "
     groups = _groups(processes, members, {pid for pid, _ in sampler.calls})
     if not groups:
         raise UnavailableError(
-            "no service was found: no process in scope listens on a TCP port or talks to one",
+            "no service was found: no process in scope listens on a TCP port or talks to one.",
             hint="Start the system first, or widen the scope.",
         )
     edges = dependencies(groups, calls, proxies, can_redirect=_can_redirect())

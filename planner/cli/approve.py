@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def register(app: typer.Typer) -> None:
     """Add this family's commands."""
-    app.command()(approve)
+    app.command(short_help="Show what will happen, and sign it.")(approve)
 
 
 def approve(

@@ -18,7 +18,7 @@ INTERNAL = 5
 
 def register(app: typer.Typer) -> None:
     """Add this family's commands."""
-    app.command()(demo)
+    app.command(short_help="Run the whole loop once, on a small real shop.")(demo)
 
 
 def demo(

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 def register(app: typer.Typer) -> None:
     """Add this family's commands."""
-    app.command()(faults)
+    app.command(short_help="List the faults, or what is possible at a place.")(faults)
 
 
 def faults(

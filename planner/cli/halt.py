@@ -14,9 +14,9 @@ OWED = 4
 
 def register(app: typer.Typer) -> None:
     """Add this family's commands."""
-    app.command()(halt)
+    app.command(short_help="Undo everything of every run; none begins until resume.")(halt)
     app.command()(resume)
-    app.command()(recover)
+    app.command(short_help="Undo what a run that died has left.")(recover)
 
 
 def halt(

@@ -19,8 +19,8 @@ Experts = Annotated[str | None, typer.Option(help="Who answers for the experts: 
 
 def register(app: typer.Typer) -> None:
     """Add this family's commands."""
-    app.command()(plan)
-    app.command()(show)
+    app.command(short_help="Ask the experts, and write a plan; nothing is run.")(plan)
+    app.command(short_help="Say exactly what a plan will do.")(show)
 
 
 def plan(

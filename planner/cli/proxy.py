@@ -10,7 +10,7 @@ import typer
 
 def register(app: typer.Typer) -> None:
     """Add this family's commands."""
-    app.command()(proxy)
+    app.command(short_help="Stand on the edges, so that faults can.")(proxy)
 
 
 def proxy(config: Annotated[Path, typer.Option(help="JSON file that names the control socket and the edges.")]) -> None:

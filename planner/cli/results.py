@@ -19,12 +19,12 @@ RunName = Annotated[str | None, typer.Argument(metavar="RUN", help="A run's name
 def register(app: typer.Typer) -> None:
     """Add this family's commands."""
     app.command()(findings)
-    app.command()(report)
-    app.command()(evidence)
-    app.command()(why)
+    app.command(short_help="Write one run as an HTML page or as Markdown.")(report)
+    app.command(short_help="Show a run's evidence, or judge it anew.")(evidence)
+    app.command(short_help="Say what is believed of a place, and why.")(why)
     app.command()(experts)
     audit = typer.Typer(help="The trail of who did what.", no_args_is_help=True)
-    audit.command()(verify)
+    audit.command(short_help="Check that nobody has altered the trail.")(verify)
     audit.command("show")(trail)
     app.add_typer(audit, name="audit")
 
