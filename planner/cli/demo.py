@@ -27,7 +27,7 @@ def demo(
     ] = DEFAULT_HOME,
     output: Annotated[Path, typer.Option("-o", "--output", help="The report.")] = Path(".murphy/demo-report.html"),
     experiments: Annotated[int, typer.Option(min=1, max=50, help="At most so many.")] = 30,
-    seconds: Annotated[float, typer.Option(min=10, help="The run should take at most about so long.")] = 140,
+    seconds: Annotated[float, typer.Option(min=10, help="The run should take at most about so long.")] = 128,
     experts: Annotated[str | None, typer.Option(help="Who answers: offline, openai or anthropic.")] = None,
     forget: Annotated[bool, typer.Option("--forget", help="Begin without what earlier demos have learned.")] = False,
 ) -> int:
