@@ -189,6 +189,8 @@ class Trial:
         self._emit(EventKind.REVERTED if result.reverted else EventKind.REVERT_OWED, action, check.detail)
         if not result.reverted:
             self.course.end("aborted", f"a revert is owed: {check.detail}")
+        elif injection.by not in ("", WHO):  # it was gone before its time: what was seen since is not what it does
+            self.course.end("aborted", f"the lease of {injection} lapsed, and the {injection.by} undid it")
 
     async def _recovery(self, since_s: float) -> None:
         """Watch until all is steady again, or the deadline."""

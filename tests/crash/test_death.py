@@ -8,6 +8,8 @@ import sqlite3
 import subprocess
 import sys
 
+import pytest
+
 from executor import audit
 from executor.drivers import process
 from executor.engine import load_evidence
@@ -47,8 +49,9 @@ def test_killing_the_executor_in_mid_fault_ends_the_fault_at_once(scene: Scene) 
     assert not (scene.home.runs / run / "scratch").exists()
 
 
-def test_a_stopped_executor_loses_its_lease(scene: Scene) -> None:
-    scene.plan(duration_s=30.0)
+@pytest.mark.parametrize("duration_s", [30.0, 2.0], ids=["within the fault", "beyond the fault"])
+def test_a_stopped_executor_loses_its_lease(scene: Scene, duration_s: float) -> None:
+    scene.plan(duration_s=duration_s)
     runner = scene.start()
     runner.says("injected")
     os.kill(runner.process.pid, signal.SIGSTOP)
