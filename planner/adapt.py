@@ -90,4 +90,4 @@ def _how_far(beliefs: Sequence[Belief], system: System) -> str:
     still = len(told) - shown - ruled_out
     if not still:
         return f"Enough: at places that matter, all {len(told)} suspected weaknesses are shown or ruled out."
-    return f"At places that matter, {shown} suspected weaknesses are shown, {ruled_out} ruled out, {still} still open."
+    return f"Suspected weaknesses at places that matter: {shown} shown, {ruled_out} ruled out, {still} still open."

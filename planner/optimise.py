@@ -47,7 +47,7 @@ def select(candidates: Sequence[Experiment], brief: Brief, limits: Limits | None
     while left:
         taken = sum(map(len, stages))
         if taken >= brief.constraints.experiments_max:
-            reason = f"{taken} experiments are as many as were asked for"
+            reason = f"no more than {taken} were asked for"
             break
         ranked = sorted(((worth(e, brief, seen), e) for e in left), key=lambda pair: (-pair[0].rate, pair[1].id))
         if ranked[0][0].value < WORTH_MIN:
