@@ -24,13 +24,19 @@ def halt(
     as_json: Json = False,
 ) -> int:
     """Revert everything of every run, now, and let no run begin until ``murphy resume``."""
+    from executor.errors import OwedRevertError, UnavailableError
     from executor.home import Home
     from executor.safety.halt import halt as raise_flag
     from executor.safety.halt import settled
 
     home = Home.open()
     flag = raise_flag(home, reason)
-    left = settled(home)
+    try:
+        left = settled(home)
+    except UnavailableError as error:
+        raise OwedRevertError(
+            f"halted, and no run begins; but whether every fault is undone cannot be told: {error}"
+        ) from error
     return _tell(
         {"halted": True, "since": flag.since, "by": flag.by, "reason": flag.reason, "owed": left},
         f"Halted ({flag.reason}). Every fault is undone; no run begins until murphy resume.",

@@ -33,6 +33,7 @@ for family in (demo, doctor, discover, plan, approve, run, halt, results, faults
 
 def main() -> None:
     """Run the command line, and turn every error a person can act on into one sentence and an exit code."""
+    _open_standard_streams()
     try:
         code = app(standalone_mode=False)
     except MurphyError as error:
@@ -51,6 +52,21 @@ def main() -> None:
         name = type(error).__name__
         code = _complain(f"internal error: {name}: {error}. Set MURPHY_TRACE=1 to see where.", INTERNAL)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _open_standard_streams() -> None:
+    """Put the null device where the caller has closed one of 0, 1 and 2, before a file of ours gets that number."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free
+    if sys.stdout is None:
+        sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115 - as long as the process
+    if sys.stderr is None:
+        sys.stderr = open(2, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
+    if sys.stdin is None:
+        sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115
 
 
 def _misused(message: str) -> int:

@@ -64,6 +64,21 @@ def test_halt_is_kept_until_resumed_and_both_are_in_the_audit_trail(murphy: Murp
     assert murphy("audit", "verify").returncode == 0
 
 
+def test_halt_works_without_a_journal_and_says_what_it_cannot_tell(murphy: Murphy, tmp_path: Path) -> None:
+    (tmp_path / "home").mkdir(mode=0o700)
+    (tmp_path / "home" / "journal.db").write_bytes(b"no journal" * 100)
+    done = murphy("halt")
+    assert done.returncode == 4
+    assert "halted, and no run begins; but whether every fault is undone cannot be told" in done.stderr
+    assert (tmp_path / "home" / "HALTED").exists()
+
+
+def test_closed_standard_streams_change_no_exit_code(tmp_path: Path) -> None:
+    command = f'"{sys.executable}" -m planner.cli.main evidence >&- 2>&- <&-'
+    environment = {**os.environ, "MURPHY_HOME": str(tmp_path / "home"), "PYTHONPATH": str(Path(__file__).parents[3])}
+    assert subprocess.run(["/bin/sh", "-c", command], env=environment, timeout=60, check=False).returncode == 2
+
+
 def test_recover_with_nothing_owed_says_so(murphy: Murphy) -> None:
     done = murphy("recover")
     assert (done.returncode, done.stdout.strip()) == (0, "Nothing is owed.")
