@@ -23,7 +23,7 @@ def register(app: typer.Typer) -> None:
 def run(
     path: Annotated[Path, typer.Argument(metavar="PLAN", help="A plan's file.")] = Path("plan.json"),
     approval: Annotated[Path | None, typer.Option(help="Its approval; default: beside the plan.")] = None,
-    system: Annotated[Path, typer.Option("--system", help="The system, for a plan written by hand.")] = Path(
+    system: Annotated[Path, typer.Option("--system", help="The system; it must be as it was planned for.")] = Path(
         "system.yaml"
     ),
     limits: Annotated[Path | None, typer.Option(help="The operator's limits; default: limits.toml.")] = None,
@@ -31,6 +31,7 @@ def run(
 ) -> int:
     """Carry out an approved plan under the guard. Ctrl-C undoes everything and says so."""
     from executor.home import Home
+    from executor.safety.drift import refuse_drift
     from executor.safety.limits import load_limits
     from knowledge.topology.annotations import load_system
     from planner import files
@@ -45,7 +46,13 @@ def run(
     if not signed.exists():
         raise InputError("the plan is not approved.", where=str(path), hint=f"murphy approve {path} signs it.")
     granted = files.load_approval(signed)
-    session = Session.find(home, plan) or Session.adopt(home, plan, load_system(system))
+    session = Session.find(home, plan)
+    if session is None:
+        session = Session.adopt(home, plan, load_system(system))
+    elif system.exists():  # what its owner has written there since, for instance that a service is protected, counts
+        now = load_system(system)
+        if now.name == plan.system_name:
+            refuse_drift(plan, now, session.system)
     with stopping() as stop, Live(plan, err if as_json else out) as live:
         result = session.carry_out(granted, limits=allowed, report=live, stop=stop)
     if as_json:

@@ -1,0 +1,53 @@
+"""What stands in ``system.yaml`` when a run is asked for counts, not what stood there when it was planned."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from executor.errors import MurphyError, SafetyRefusalError
+from executor.home import Home
+from executor.model.system import System
+from executor.safety.limits import Limits
+from knowledge.topology.annotations import save_system
+from planner import files
+from planner.cli.run import run
+from planner.session import Session
+from tests.executor.kit import approve
+from tests.planner.systems import bazaar
+from tests.planner.test_session import plan
+
+LIMITS = Limits()
+
+
+def asked_to_run(directory: Path, system: System) -> MurphyError:
+    """Approve the plan for the bazaar, write ``system``, and run: why not, since none of its processes is there."""
+    save_system(system, directory / "system.yaml")
+    files.save(plan(), directory / "plan.json")
+    files.save(approve(Home.open(), plan(), LIMITS), directory / "plan.approval.json")
+    with pytest.raises(MurphyError) as refused:
+        run(directory / "plan.json", approval=None, system=directory / "system.yaml", limits=None, as_json=False)
+    return refused.value
+
+
+@pytest.fixture(autouse=True)
+def session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Session:
+    monkeypatch.setenv("MURPHY_HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+    return Session.adopt(Home.open(), plan(), bazaar(), limits=LIMITS)
+
+
+def test_a_service_that_was_protected_since_is_refused(tmp_path: Path) -> None:
+    first, *others = bazaar().services
+    changed = System(**{**dict(bazaar()), "services": (type(first)(**{**dict(first), "protected": True}), *others)})
+    refused = asked_to_run(tmp_path, changed)
+    assert isinstance(refused, SafetyRefusalError)
+    assert refused.rule == "system drift"
+    assert f"{first.name} changed in protected" in str(refused)
+
+
+@pytest.mark.parametrize("name", ["bazaar", "elsewhere"])
+def test_the_same_system_and_a_file_about_another_stand_in_no_way(tmp_path: Path, name: str) -> None:
+    system = bazaar() if name == "bazaar" else System(**{**dict(bazaar()), "name": name, "dependencies": ()})
+    assert "drift" not in str(asked_to_run(tmp_path, system))
