@@ -31,7 +31,9 @@ def _settled(found: Recollection, system: str) -> str:
     """What earlier runs of this system have shown, in one line; empty if there was none."""
     if not found.runs:
         return ""
-    last = {(past.weakness, past.place): past.verdict for past in found.past if past.system == system}
+    told = (Verdict.BREAKS, Verdict.HOLDS)  # a run that was cut short takes back nothing
+    mine = (past for past in found.past if past.system == system and past.verdict in told)
+    last = {(past.weakness, past.place): past.verdict for past in mine}
     broke = sum(verdict is Verdict.BREAKS for verdict in last.values())
     held = sum(verdict is Verdict.HOLDS for verdict in last.values())
     runs = "1 earlier run" if found.runs == 1 else f"{found.runs} earlier runs"
