@@ -142,7 +142,8 @@ def _claim(home: Home, injection: Injection) -> Iterator[None]:
         while time.monotonic() < deadline and not _stands_still(handle):
             with suppress(BlockingIOError):
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                os.pwrite(handle, f"{os.getpid():>{_PID_BYTES}}".encode(), 0)
+                with suppress(OSError):  # on a full disk the claim holds all the same; only its holder stays unknown
+                    os.pwrite(handle, f"{os.getpid():>{_PID_BYTES}}".encode(), 0)
                 break
             time.sleep(0.01)
         yield

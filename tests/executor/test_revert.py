@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -171,6 +172,19 @@ def test_undoing_does_not_wait_for_a_directory_that_cannot_be_made(
 
     monkeypatch.setattr(Home, "scratch", full)
     assert undo(journal, home, one, by="watchdog").reverted
+
+
+def test_undoing_does_not_wait_for_room_to_say_who_undoes(
+    home: Home, journal: Journal, fake: Fake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = injected(journal, fake, "m1", "base-1")
+
+    def full(handle: int, content: bytes, offset: int) -> int:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "pwrite", full)
+    assert undo(journal, home, one, by="watchdog").reverted
+    assert fake.there == set()
 
 
 def test_two_do_not_undo_one_fault_at_a_time(home: Home, journal: Journal, fake: Fake) -> None:
