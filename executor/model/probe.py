@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from executor.model.base import Contract, Line, Milliseconds, Name, Port
 
@@ -24,6 +24,13 @@ class HttpProbe(Contract):
     """Text that a good answer's body contains; ``None``: any body."""
     timeout_ms: Annotated[Milliseconds, Field(gt=0)] = 10_000
     """After this the answer counts as failed; generous, so that slow is seen as slow and not as dead."""
+
+    @model_validator(mode="after")
+    def _carries_no_secret(self) -> Self:
+        authority = self.url.split("://", 1)[1].split("/")[0].split("?")[0].split("#")[0]
+        if "@" in authority:
+            raise ValueError("an address with a user or password in it would be kept, shown and sent to models")
+        return self
 
 
 class TcpProbe(Contract):

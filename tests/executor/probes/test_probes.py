@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
+from pydantic import ValidationError
 
 from executor.errors import InputError, SafetyRefusalError
 from executor.model.probe import HttpProbe, Probe, TcpProbe
@@ -147,7 +148,6 @@ def test_loopback_needs_no_naming(url: str) -> None:
     "url",
     [
         "http://192.0.2.1/",
-        "http://127.0.0.1@192.0.2.1/",
         "http://127.0.0.1.example/",
         "http://[::ffff:192.0.2.1]/",
         "http://0.0.0.0/",
@@ -182,5 +182,15 @@ def test_hosts_that_the_system_names_are_allowed() -> None:
 
 def test_an_address_without_a_host_is_refused() -> None:
     for url in ("http://:80/", "http://127.0.0.1\\@x/", "http://[1/"):
-        with pytest.raises(InputError):
+        with pytest.raises((InputError, ValidationError)):
             host_of(HttpProbe(url=url))
+
+
+@pytest.mark.parametrize(
+    "url", ["http://me:secret@127.0.0.1/", "http://127.0.0.1@192.0.2.1/", "http://secret@host", "https://a:b@host?x=1"]
+)
+def test_an_address_with_a_password_is_refused(url: str) -> None:
+    with pytest.raises(ValidationError, match="user or password") as refused:
+        HttpProbe(url=url)
+    assert "secret" not in str(refused.value.errors(include_url=False, include_input=False))
+    assert HttpProbe(url="http://host/path?to=me@example.org").url
