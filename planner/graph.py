@@ -27,7 +27,7 @@ from planner.nodes.recall import recall
 from planner.nodes.rehearse import rehearse
 from planner.nodes.run import run
 from planner.nodes.select import select
-from planner.shelf import BUSY_S
+from planner.shelf import BUSY_S, unkept
 from planner.state import Asked, State
 from planner.tools import Tools
 
@@ -51,11 +51,17 @@ _ASKINGS: tuple[tuple[str, Callable[[Asked, Tools], State]], ...] = (("propose",
 
 @contextmanager
 def open_graph(tools: Tools) -> Iterator[Graph]:
-    """The graph over the home's checkpoints (mode 0600). Only plain values are ever read back from them."""
+    """The graph over the home's checkpoints (mode 0600). Only plain values are ever read back from them.
+
+    Raises ``UnavailableError`` where they cannot be read or written, also while the graph is used.
+    """
     path = tools.home.sessions
-    os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
-    with closing(sqlite3.connect(path, timeout=BUSY_S, check_same_thread=False)) as connection:
-        yield build(tools).compile(SqliteSaver(connection, serde=JsonPlusSerializer(allowed_msgpack_modules=None)))
+    try:
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
+        with closing(sqlite3.connect(path, timeout=BUSY_S, check_same_thread=False)) as connection:
+            yield build(tools).compile(SqliteSaver(connection, serde=JsonPlusSerializer(allowed_msgpack_modules=None)))
+    except sqlite3.Error as error:
+        raise unkept(path, error) from error
 
 
 def build(tools: Tools) -> StateGraph[State, None, State, State]:

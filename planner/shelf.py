@@ -114,8 +114,11 @@ class Shelf:
         try:
             yield
         except (OSError, sqlite3.Error) as error:
-            raise UnavailableError(
-                f"planning sessions cannot be kept: {error}.",
-                where=str(self.path),
-                hint="Is the disk full or read-only?",
-            ) from error
+            raise unkept(self.path, error) from error
+
+
+def unkept(path: Path, error: Exception) -> UnavailableError:
+    """What to say where the file of the sessions cannot be used."""
+    return UnavailableError(
+        f"planning sessions cannot be kept: {error}.", where=str(path), hint="Is the disk full or read-only?"
+    )

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import sqlite3
 from contextlib import closing
 
 import pytest
 
-from executor.errors import InputError, MurphyError, SafetyRefusalError
+from executor.errors import InputError, MurphyError, SafetyRefusalError, UnavailableError
 from executor.home import Home
 from executor.model.digest import digest
 from executor.model.faults.network import Latency
@@ -111,3 +112,12 @@ class _Silent:
         return []
 
     critique = predict = propose
+
+
+def test_checkpoints_that_cannot_be_written_are_said_plainly(home: Home) -> None:
+    with (
+        closing(Shelf(home.sessions)) as shelf,
+        pytest.raises(UnavailableError, match="planning sessions cannot be kept: database or disk is full"),
+        open_graph(Tools(home, shelf)),
+    ):
+        raise sqlite3.OperationalError("database or disk is full")
