@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated
 
@@ -9,6 +10,8 @@ import typer
 
 from executor.errors import InputError
 from executor.model.vocabulary import Environment
+
+_NAME = "[a-z0-9][a-z0-9._-]{0,62}"
 
 
 def register(app: typer.Typer) -> None:
@@ -36,6 +39,12 @@ def discover(
     """Find services, their instances, and who calls whom. Changes nothing; asks each operation a few times."""
     if not live:
         raise InputError("nothing says where to look.", where="discover", hint="Give --live.")
+    if not re.fullmatch(_NAME, name):
+        raise InputError(
+            f"{name!r} cannot be a system's name.",
+            where="--name",
+            hint="Use lower case letters, digits, dots, dashes and underscores, at most 63.",
+        )
     if output.exists() and not force and not as_json:
         raise InputError(
             "is there already.", where=str(output), hint="Give --force to write over it, or -o another file."

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 SystemFile = Annotated[Path, typer.Option("--system", help="The system; murphy discover writes it.")]
 Experts = Annotated[str | None, typer.Option(help="Who answers for the experts: offline, openai or anthropic.")]
 
+GOAL_MAX = 4000
+
 
 def register(app: typer.Typer) -> None:
     """Add this family's commands."""
@@ -49,6 +51,8 @@ def plan(
     from planner.cli.output import emit, err, out
     from planner.session import Session
 
+    if len(goal) > GOAL_MAX:
+        raise InputError(f"has {len(goal)} characters, and the limit is {GOAL_MAX}.", where="--goal")
     found = load_system(system)
     allowed = load_limits(limits)
     wanted = Constraints(

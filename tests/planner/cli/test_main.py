@@ -93,9 +93,11 @@ def test_recover_with_nothing_owed_says_so(murphy: Murphy) -> None:
         (["run", "none.json"], 2, "none.json: is not there."),
         (["plan", "--system", "none.yaml"], 2, "none.yaml: cannot be read"),
         (["report"], 2, "there is no run yet."),
+        (["discover", "--live", "--name", "A B"], 2, "--name: 'A B' cannot be a system's name."),
+        (["plan", "--goal", "x" * 5000], 2, "--goal: has 5000 characters, and the limit is 4000."),
         (["nonsense"], 2, "No such command 'nonsense'"),
     ],
-    ids=lambda value: "-".join(value) if isinstance(value, list) else None,
+    ids=lambda value: "-".join(value)[:40] if isinstance(value, list) else None,
 )
 def test_mistakes_are_one_sentence_without_a_trace(murphy: Murphy, arguments: list[str], code: int, said: str) -> None:
     done = murphy(*arguments)
