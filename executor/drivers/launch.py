@@ -32,6 +32,9 @@ _LIMITS = {
 }
 """Limits as ``/proc/PID/limits`` calls them: prlimit(2) would need a privilege to read another user's."""
 
+_PASSED_ON = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT)
+"""Signals that nohup and shells have a program ignore from its start; any other it ignores by its own doing."""
+
 
 def recipe(pid: int) -> dict[str, Any]:
     """With what a process runs, its arguments and environment aside. Raises ``OSError`` if it may not be looked at."""
@@ -46,6 +49,7 @@ def recipe(pid: int) -> dict[str, Any]:
         "cores": sorted(os.sched_getaffinity(pid)),
         "oom_score_adj": int(_read(pid, "oom_score_adj")),
         "limits": dict(_limits(pid)),
+        "ignored": [n.value for n in _PASSED_ON if int(status["SigIgn"], 16) >> (n.value - 1) & 1],
         "streams": [_stream(pid, number) for number in (1, 2)],
     }
 
@@ -113,7 +117,7 @@ def _become(how: Mapping[str, Any]) -> None:
     os.setsid()
     for number in signal.valid_signals():
         with suppress(OSError, ValueError):
-            signal.signal(number, signal.SIG_DFL)
+            signal.signal(number, signal.SIG_IGN if number in how["ignored"] else signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
     streams = [os.open(os.devnull, os.O_RDONLY), *map(_open, how["streams"])]
     for standard, descriptor in enumerate(streams):
