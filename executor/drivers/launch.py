@@ -145,6 +145,7 @@ def main() -> int:
     how = json.load(sys.stdin)
     pairs = (item.partition(b"=") for item in Path(how["environ"]).read_bytes().split(b"\0") if b"=" in item)
     environment = {name: value for name, _, value in pairs}
+    arguments = Path(how["arguments"]).read_bytes().split(b"\0")
     reading, writing = os.pipe()
     if os.fork():
         os.close(writing)
@@ -154,7 +155,7 @@ def main() -> int:
         return 1 if problem else 0
     try:
         _become(how)
-        os.execvpe(how["program"], how["argv"], environment)
+        os.execvpe(how["program"], arguments, environment)
     except (OSError, ValueError) as error:
         os.write(writing, str(error).encode())
     finally:

@@ -42,12 +42,13 @@ def impossible(target: ProcessTarget) -> str | None:
 def record(target: ProcessTarget, context: Context, *, by: str) -> dict[str, Any]:
     """All that is needed to see whether the instance runs, and to start it again; ``by`` as in the fault's ``restart``.
 
-    Its environment may hold secrets, so it goes to a file of mode 0600 that the restart deletes, never to the journal.
+    Its environment and arguments may hold secrets, so they go to files of mode 0600 that the restart deletes, never to
+    the journal.
     Raises ``UnavailableError`` if the process may not be looked at.
     """
     scratch = Path(context.scratch)
     instance = next(i for i in target.service.instances if i.id == target.instance)
-    environment = scratch / f"{context.mark}.environ"
+    environment, arguments = scratch / f"{context.mark}.environ", scratch / f"{context.mark}.arguments"
     by_hand = target.service.restart_command
     try:
         argv = process.command_line(target.pid)
@@ -67,9 +68,10 @@ def record(target: ProcessTarget, context: Context, *, by: str) -> dict[str, Any
         "command": instance.command or ("" if instance.port else " ".join(argv)),
         "patience_s": 0.0 if by == "murphy" else _PATIENCE_S[target.service.restarts],
         "started": str(scratch / f"{context.mark}.started"),
-        "how": how | {"argv": list(by_hand or argv), "program": program, "environ": str(environment)},
+        "how": how | {"program": program, "arguments": str(arguments), "environ": str(environment)},
     }
     _write(environment, variables)
+    _write(arguments, b"\0".join(map(os.fsencode, by_hand or argv)))
     return kept | {"count": max(1, len(process.heads_of(_instance(kept))))}
 
 
@@ -89,7 +91,7 @@ def ensure(kept: Mapping[str, Any]) -> None:
             _start(kept)
         if not _back_within(kept, _BACK_S):
             raise UnavailableError("was started again and is not back yet.", where=kept["instance"])
-    for file in (kept["how"]["environ"], kept["started"]):
+    for file in (kept["how"]["environ"], kept["how"]["arguments"], kept["started"]):
         Path(file).unlink(missing_ok=True)
 
 

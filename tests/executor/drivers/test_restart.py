@@ -62,6 +62,7 @@ def begin() -> Iterator[Begin]:
                         "-c",
                         PROGRAM,
                         mark,
+                        "--password=canary",
                         "",
                     ],
                     stdout=stream,
@@ -105,7 +106,7 @@ def test_comes_back_as_it_ran(begin: Begin, tmp_path: Path) -> None:
     target, child, output = begin(f"asitran-{os.getpid()}")
     kept = keep(target, tmp_path)
     assert "canary" not in json.dumps(kept)
-    assert [file.stat().st_mode & 0o777 for file in tmp_path.iterdir()] == [0o600]
+    assert [file.stat().st_mode & 0o777 for file in tmp_path.iterdir()] == [0o600, 0o600]
     restart.ensure(kept)
     assert child.poll() is None, "it was running and was started again"
     kept = keep(target, tmp_path)
@@ -116,7 +117,7 @@ def test_comes_back_as_it_ran(begin: Begin, tmp_path: Path) -> None:
     first, second = (json.loads(line) for line in until(lambda: lines(output, 2)))
     assert first["files"] == [200, 300]
     assert second == first
-    assert list(tmp_path.iterdir()) == [], "the environment is still on disk"
+    assert list(tmp_path.iterdir()) == [], "secrets are still on disk"
 
 
 def lines(output: Path, count: int) -> list[str]:
