@@ -32,6 +32,10 @@ class UnavailableError(MurphyError):
     exit_code = 2
 
 
+class FaultGoneError(UnavailableError):
+    """A fault ended before its time, with what carried it: what is seen from now on is not what it does."""
+
+
 class SafetyRefusalError(MurphyError):
     """A safety rule says no: which rule, what was measured, the limit, what would pass. Nothing was injected."""
 

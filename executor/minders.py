@@ -10,7 +10,7 @@ import anyio
 import anyio.to_thread
 
 from executor.course import Course, Held
-from executor.errors import UnavailableError
+from executor.errors import FaultGoneError, UnavailableError
 from executor.faults.behaviour import Renewable
 from executor.safety.guard import HZ, HostGuard
 from executor.safety.halt import halted
@@ -87,16 +87,21 @@ class Minders:
             except Exception as error:  # noqa: BLE001 - whatever stands in the way, the fault may not live on
                 course.end("aborted", f"a lease could not be renewed: {error}")
                 continue
-            if lost := [each for each in lost if each.injection.id in course.held]:
-                course.end("aborted", f"the lease of {lost[0].injection} lapsed, and the watchdog undid it")
+            for each, why in lost:
+                if each.injection.id in course.held:  # else it has just been undone, in its time
+                    course.end("aborted", f"{each.injection} ended before its time: {why}")
 
-    def _renew(self, held: list[Held]) -> list[Held]:
-        """Renew; returns those whose lease is lost. The journal first: what is lost there is not renewed elsewhere."""
+    def _renew(self, held: list[Held]) -> list[tuple[Held, str]]:
+        """Renew; returns those that are lost, and why. The journal first: what lapsed there is renewed nowhere."""
         course = self._course
         course.journal.renew(course.run, course.limits.lease_s)
         pending = course.journal.pending(course.run)
         live = {i.id for i in pending if i.state in ("armed", "injected") and not i.lapsed}
+        lost = [(each, "its lease lapsed, and the watchdog undid it") for each in held if each.injection.id not in live]
         for each in held:
             if each.record is not None and each.injection.id in live and isinstance(each.how, Renewable):
-                each.how.renew(each.record, course.limits.lease_s)
-        return [each for each in held if each.injection.id not in live]
+                try:
+                    each.how.renew(each.record, course.limits.lease_s)
+                except FaultGoneError as gone:
+                    lost.append((each, str(gone)))
+        return lost

@@ -13,8 +13,8 @@ import anyio.to_thread
 
 from executor import strike
 from executor.course import WHO, Course, Held
-from executor.errors import MurphyError, UnavailableError
-from executor.faults.behaviour import Resolved
+from executor.errors import FaultGoneError, MurphyError, UnavailableError
+from executor.faults.behaviour import Renewable, Resolved
 from executor.faults.registry import behaviour
 from executor.journal import Injection
 from executor.measure.counters import edges_of
@@ -119,7 +119,22 @@ class Trial:
         except (MurphyError, OSError) as error:
             self._abort(_words(error))
         await anyio.sleep_until(self._made.get(action.id, anyio.current_time()) + action.duration_s)
-        await self._undo([injection for injection in self._injections if injection.action == action.id])
+        mine = [injection for injection in self._injections if injection.action == action.id]
+        for injection in mine:
+            await self._last_look(injection)
+        await self._undo(mine)
+
+    async def _last_look(self, injection: Injection) -> None:
+        """Between the last renewal and its end a fault may have gone with what carried it: then nothing is judged."""
+        held = self.course.held.get(injection.id)
+        if held is None or held.record is None or not isinstance(held.how, Renewable):
+            return
+        try:
+            await anyio.to_thread.run_sync(held.how.renew, held.record, self.course.limits.lease_s)
+        except FaultGoneError as gone:
+            self.course.end("aborted", f"{injection} ended before its time: {gone}")
+        except (MurphyError, OSError):
+            return  # undoing it says what is wrong
 
     async def _strike(self, action: Action, target: Resolved) -> None:
         """Make one fault. What goes wrong with it ends the trial; what makes any fault unsafe ends the run."""

@@ -89,7 +89,10 @@ class Renewable(Protocol):
     """A fault whose own lease (kernel timeout, server time-out, child deadline) must be pushed on from time to time."""
 
     def renew(self, record: Record, lease_s: float) -> None:
-        """Let the fault live ``lease_s`` seconds from now. Does nothing if it is already gone."""
+        """Let the fault live ``lease_s`` seconds from now. One that is gone stays gone.
+
+        Raises ``FaultGoneError`` if what carried it is gone, and ``UnavailableError`` if it cannot be renewed.
+        """
 
 
 @runtime_checkable

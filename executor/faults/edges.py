@@ -16,7 +16,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from executor.drivers import redirect
-from executor.errors import UnavailableError
+from executor.errors import FaultGoneError, UnavailableError
 from executor.faults import held
 from executor.faults.behaviour import Context, EdgeTargets, LeaseKind, Record, Resolved
 from executor.faults.interception import unreachable, ways
@@ -90,16 +90,25 @@ class EdgeFault(ABC):
         return {}
 
     def renew(self, record: Record, lease_s: float) -> None:
-        """Push the leases on. Where the helper has died, nobody is led to its dead end any more."""
+        """Push the leases on. Where the helper has died, nobody is led to its dead end any more.
+
+        Raises ``FaultGoneError`` where a proxy or the helper is gone, or was started anew; the others are renewed.
+        """
+        gone = []
         for control in _controls(record):
-            with suppress(proxies.ProxyGoneError):  # its faults went with it
-                proxies.renew(control, record["mark"], lease_s)
+            with suppress(proxies.ProxyGoneError):
+                if proxies.renew(control, record["mark"], lease_s):
+                    continue
+            gone.append(f"the fault proxy at {control}")
         if record["redirected"]:
             if held.alive(record):
                 held.renew(record, lease_s)
                 redirect.renew(record["table"], _ports(record), lease_s)
             else:
                 redirect.remove(record["table"])
+                gone.append("the helper that carried it")
+        if gone:
+            raise FaultGoneError(f"the fault went with {' and '.join(gone)}.")
 
     def active(self, record: Record) -> bool | None:
         """Whether it is in force on any edge: asked of the proxies and of the kernel."""

@@ -16,7 +16,7 @@ import pytest
 
 from executor.clock import own_ticks
 from executor.drivers import child, process, redirect
-from executor.errors import UnavailableError
+from executor.errors import FaultGoneError, UnavailableError
 from executor.faults.registry import behaviour
 from executor.model.faults.network import Latency, Reset
 from executor.model.faults.service import DependencyFailure, Error, Timeout
@@ -144,7 +144,8 @@ def test_renewal_after_the_helper_was_killed_opens_the_way_at_once(edge: Scene) 
     held = on_edge(edge, Error(status=500))
     held.inject()
     _end_by_force(held)
-    held.how.renew(held.record, 60.0)  # type: ignore[attr-defined]
+    with pytest.raises(FaultGoneError):
+        held.how.renew(held.record, 60.0)  # type: ignore[attr-defined]
     assert held.active() is False
     assert edge.well()
     held.revert()
