@@ -23,6 +23,7 @@ from executor.home import Home
 from executor.journal import Journal
 from executor.minders import Minders
 from executor.model.approval import Approval
+from executor.model.base import why_not
 from executor.model.digest import digest
 from executor.model.evidence import EventKind, Evidence
 from executor.model.plan import Experiment, Plan
@@ -51,7 +52,7 @@ def load_evidence(home: Home, run: str) -> Evidence | None:
     except FileNotFoundError:
         return None
     except (OSError, ValidationError) as error:
-        raise InputError(f"the evidence cannot be read: {error}.", where=run) from error
+        raise InputError(f"the evidence cannot be read: {why_not(error)}.", where=run) from error
 
 
 def run(

@@ -13,7 +13,7 @@ from executor.errors import InputError
 from executor.home import Home
 from executor.measure.judge import Judgement, judge
 from executor.measure.records import TrialRecord
-from executor.model.base import Contract, Name
+from executor.model.base import Contract, Name, why_not
 from executor.model.evidence import Evidence, ExperimentResult, Observation
 from executor.model.plan import Plan
 
@@ -40,7 +40,7 @@ def differences(home: Home, evidence: Evidence) -> list[str]:
         hint = "A run whose process was killed leaves observations, and nothing to judge them by."
         raise InputError(f"the run has left no {Path(error.filename).name}.", where=evidence.run, hint=hint) from None
     except (OSError, ValidationError) as error:
-        raise InputError(f"the run's files cannot be read: {error}.", where=evidence.run) from error
+        raise InputError(f"the run's files cannot be read: {why_not(error)}.", where=evidence.run) from error
     found: list[str] = []
     for result in evidence.results:
         experiment = next(e for e in plan.experiments if e.id == result.experiment)

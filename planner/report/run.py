@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from executor.errors import InputError
 from executor.home import Home
+from executor.model.base import why_not
 from executor.model.evidence import Event, Evidence, ExperimentResult, Finding, Observation
 from executor.model.plan import Experiment, Plan
 
@@ -43,7 +44,7 @@ def load(home: Home, run: str, findings: tuple[Finding, ...]) -> Run:
         evidence = Evidence.model_validate_json((directory / "evidence.json").read_bytes())
         observations = _observations(directory / "observations.jsonl")
     except (OSError, ValidationError) as error:
-        raise InputError(f"the files of run {run} cannot be read: {error}.", where=str(directory)) from error
+        raise InputError(f"the files of run {run} cannot be read: {why_not(error)}.", where=str(directory)) from error
     return Run(plan, evidence, findings, observations)
 
 
