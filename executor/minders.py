@@ -103,5 +103,5 @@ class Minders:
                 try:
                     each.how.renew(each.record, course.limits.lease_s)
                 except FaultGoneError as gone:
-                    lost.append((each, str(gone)))
+                    lost.append((each, gone.message.rstrip(".")))
         return lost

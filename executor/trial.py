@@ -132,7 +132,7 @@ class Trial:
         try:
             await anyio.to_thread.run_sync(held.how.renew, held.record, self.course.limits.lease_s)
         except FaultGoneError as gone:
-            self.course.end("aborted", f"{injection} ended before its time: {gone}")
+            self.course.end("aborted", f"{injection} ended before its time: {gone.message.rstrip('.')}")
         except (MurphyError, OSError):
             return  # undoing it says what is wrong
 
