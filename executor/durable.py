@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 
@@ -28,3 +29,13 @@ def sync_directory(path: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def create(path: Path) -> None:
+    """See that a database's file is there, mode 0600 from birth. Raises ``OSError`` if it cannot be made.
+
+    One that is there is not opened: closing it again would drop every lock that this process holds on it (POSIX), and
+    then another process takes itself for the last user of the database and removes its log under those that write it.
+    """
+    with suppress(FileExistsError):
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -14,6 +13,7 @@ from sqlalchemy import Engine, create_engine, event, inspect, select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
+from executor.durable import create
 from executor.errors import UnavailableError
 from executor.home import Home
 from executor.model.evidence import Evidence, Finding
@@ -38,7 +38,7 @@ class Ledger:
     def __init__(self, path: Path) -> None:
         self.path = path
         with _explained(path):
-            os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
+            create(path)
             self._engine = _engine(path)
             self._prepare()
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -14,6 +13,7 @@ from langgraph.graph import END, START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.types import Send
 
+from executor.durable import create
 from planner.nodes.adapt import adapt
 from planner.nodes.approve import approve
 from planner.nodes.brief import brief
@@ -57,7 +57,7 @@ def open_graph(tools: Tools) -> Iterator[Graph]:
     """
     path = tools.home.sessions
     try:
-        os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
+        create(path)
         with closing(sqlite3.connect(path, timeout=BUSY_S, check_same_thread=False)) as connection:
             yield build(tools).compile(SqliteSaver(connection, serde=JsonPlusSerializer(allowed_msgpack_modules=None)))
     except sqlite3.Error as error:

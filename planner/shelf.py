@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from executor.clock import boot_id, own_ticks, start_ticks
+from executor.durable import create
 from executor.errors import SafetyRefusalError, UnavailableError
 
 BUSY_S = 30.0
@@ -32,7 +33,7 @@ class Shelf:
         self.path = path
         self._lock = threading.Lock()
         with self._explained():
-            os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
+            create(path)
             self._db = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
             self._db.execute("PRAGMA journal_mode = WAL")
             self._db.execute("PRAGMA synchronous = FULL")

@@ -260,3 +260,21 @@ class Leases(RuleBasedStateMachine):
 
 TestLeases = Leases.TestCase
 TestLeases.settings = settings(max_examples=12, stateful_step_count=25, deadline=None)
+
+
+def test_a_second_connection_of_a_process_costs_the_first_none_of_its_locks(journal: Journal) -> None:
+    """Else the next process to leave takes itself for the last one, and removes the log under the one that writes."""
+    path = journal.store.path
+    journal.note("tester", "first")
+    Journal(path).close()
+    leave = multiprocessing.get_context("spawn").Process(target=_come_and_go, args=(str(path),))
+    leave.start()
+    leave.join(60)
+    assert leave.exitcode == 0
+    assert path.with_name("journal.db-wal").exists()
+
+
+def _come_and_go(path: str) -> None:
+    other = Journal(Path(path))
+    other.note("other", "came")
+    other.close()
