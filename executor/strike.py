@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from executor.course import WHO
+from executor.drivers import process
 from executor.drivers.resolve import resolve
 from executor.errors import UnavailableError
 from executor.faults.behaviour import Behaviour, Context, EdgeTargets, Momentary, Record, Resolved
@@ -106,6 +107,23 @@ def shown(how: Behaviour, record: Record) -> bool:
             return False
         time.sleep(0.02)
     return True
+
+
+def ended_early(course: Course, how: Behaviour, record: Record, injection: Injection) -> str:
+    """Why a fault that should still be there is not; empty if it is, or if nobody can tell.
+
+    A supervisor that has ended a struck instance did what it is for: that is the system's own answer, and is judged.
+    """
+    if isinstance(how, Momentary) or how.active(record) is not False:
+        return ""
+    struck = [t for t in course.targets if (t.action, t.instance) == (injection.action, injection.subject)][-1:]
+    for one in struck:
+        if one.pid is None or one.start_ticks is None or process.alive(one.pid, one.start_ticks):
+            continue
+        if course.system.service(one.place or "").restarts == "supervised":
+            return ""
+        return f"process {one.pid} is gone, and not by our doing"
+    return "the target no longer shows it"
 
 
 def subject(target: Resolved) -> str:

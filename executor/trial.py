@@ -125,16 +125,20 @@ class Trial:
         await self._undo(mine)
 
     async def _last_look(self, injection: Injection) -> None:
-        """Between the last renewal and its end a fault may have gone with what carried it: then nothing is judged."""
+        """A fault may have gone with what carried it, or with its target, before its time: then nothing is judged."""
         held = self.course.held.get(injection.id)
-        if held is None or held.record is None or not isinstance(held.how, Renewable):
+        if held is None or held.record is None:
             return
         try:
-            await anyio.to_thread.run_sync(held.how.renew, held.record, self.course.limits.lease_s)
+            if isinstance(held.how, Renewable):
+                await anyio.to_thread.run_sync(held.how.renew, held.record, self.course.limits.lease_s)
+            early = await anyio.to_thread.run_sync(strike.ended_early, self.course, held.how, held.record, injection)
         except FaultGoneError as gone:
-            self.course.end("aborted", f"{injection} ended before its time: {gone.message.rstrip('.')}")
+            early = gone.message.rstrip(".")
         except (MurphyError, OSError):
             return  # undoing it says what is wrong
+        if early:
+            self.course.end("aborted", f"{injection} ended before its time: {early}")
 
     async def _strike(self, action: Action, target: Resolved) -> None:
         """Make one fault. What goes wrong with it ends the trial; what makes any fault unsafe ends the run."""
