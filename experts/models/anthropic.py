@@ -21,7 +21,6 @@ class AnthropicClient:
         self._name = model
         self._base_url = base_url
         self._api_key = api_key
-        self._made: Anthropic | None = None
 
     def answer(
         self, system: str, turns: tuple[Turn, ...], schema: dict[str, Any], *, timeout_s: float, tokens_max: int
@@ -31,14 +30,15 @@ class AnthropicClient:
 
         said: list[Any] = [{"role": turn.role, "content": turn.text} for turn in turns]
         try:
-            done = self._client().messages.create(
-                model=self._name,
-                system=system,
-                messages=said,
-                max_tokens=tokens_max,
-                output_config={"format": {"type": "json_schema", "schema": anthropic.transform_schema(schema)}},
-                timeout=timeout_s,
-            )
+            with self._client() as client:
+                done = client.messages.create(
+                    model=self._name,
+                    system=system,
+                    messages=said,
+                    max_tokens=tokens_max,
+                    output_config={"format": {"type": "json_schema", "schema": anthropic.transform_schema(schema)}},
+                    timeout=timeout_s,
+                )
         except anthropic.APITimeoutError:
             raise ProviderError(f"no answer within {timeout_s:g} s", retry=True) from None
         except anthropic.APIConnectionError as error:
@@ -58,10 +58,9 @@ class AnthropicClient:
         )
 
     def _client(self) -> Anthropic:
-        if self._made is None:
-            from anthropic import Anthropic
+        """One for each question, to be closed: a kept one holds its connection until some garbage collection."""
+        from anthropic import Anthropic
 
-            self._made = Anthropic(
-                api_key=self._api_key or ("none" if self._base_url else None), base_url=self._base_url, max_retries=0
-            )
-        return self._made
+        return Anthropic(
+            api_key=self._api_key or ("none" if self._base_url else None), base_url=self._base_url, max_retries=0
+        )

@@ -32,7 +32,6 @@ class OpenAIClient:
         self._base_url = base_url
         self._api_key = api_key
         self._api = api or ("chat" if base_url else "responses")
-        self._made: OpenAI | None = None
 
     def answer(
         self, system: str, turns: tuple[Turn, ...], schema: dict[str, Any], *, timeout_s: float, tokens_max: int
@@ -60,16 +59,17 @@ class OpenAIClient:
         messages += [{"role": turn.role, "content": turn.text} for turn in turns]
         given: dict[str, Any] = {} if self.temperature is None else {"temperature": self.temperature}
         given["max_tokens" if self._base_url else "max_completion_tokens"] = most
-        done = self._client().chat.completions.create(
-            model=self._name,
-            messages=messages,
-            response_format={
-                "type": "json_schema",
-                "json_schema": {"name": "answer", "schema": schema, "strict": True},
-            },
-            timeout=timeout_s,
-            **given,
-        )
+        with self._client() as client:
+            done = client.chat.completions.create(
+                model=self._name,
+                messages=messages,
+                response_format={
+                    "type": "json_schema",
+                    "json_schema": {"name": "answer", "schema": schema, "strict": True},
+                },
+                timeout=timeout_s,
+                **given,
+            )
         choices = done.choices or []
         usage = done.usage
         return Reply(
@@ -84,16 +84,17 @@ class OpenAIClient:
     ) -> Reply:
         said: list[Any] = [{"role": turn.role, "content": turn.text} for turn in turns]
         given: dict[str, Any] = {} if self.temperature is None else {"temperature": self.temperature}
-        done = self._client().responses.create(
-            model=self._name,
-            instructions=system,
-            input=said,
-            text={"format": {"type": "json_schema", "name": "answer", "schema": schema, "strict": True}},
-            max_output_tokens=most,
-            store=False,
-            timeout=timeout_s,
-            **given,
-        )
+        with self._client() as client:
+            done = client.responses.create(
+                model=self._name,
+                instructions=system,
+                input=said,
+                text={"format": {"type": "json_schema", "name": "answer", "schema": schema, "strict": True}},
+                max_output_tokens=most,
+                store=False,
+                timeout=timeout_s,
+                **given,
+            )
         usage = done.usage
         return Reply(
             text=done.output_text if done.output else "",
@@ -103,11 +104,10 @@ class OpenAIClient:
         )
 
     def _client(self) -> OpenAI:
-        if self._made is None:
-            from openai import OpenAI
+        """One for each question, to be closed: a kept one holds its connection until some garbage collection."""
+        from openai import OpenAI
 
-            self._made = OpenAI(api_key=self._api_key or "none", base_url=self._base_url, max_retries=0)
-        return self._made
+        return OpenAI(api_key=self._api_key or "none", base_url=self._base_url, max_retries=0)
 
 
 def _strict(schema: Any) -> Any:

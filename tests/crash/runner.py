@@ -66,6 +66,7 @@ def die_at(moment: str, both: bool) -> None:
 
 def main() -> None:
     directory = Path(sys.argv[1])
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job would have it ignored
     if len(sys.argv) > 2:
         die_at(sys.argv[2], both=sys.argv[3] == "both")
     try:
