@@ -1,4 +1,4 @@
-"""What this machine can and cannot do, why, and what would change that. Looks; changes nothing."""
+"""What Murphy finds on this machine: what it needs, and what opens more faults to it."""
 
 from __future__ import annotations
 
@@ -9,41 +9,12 @@ import signal
 import sqlite3
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from executor.errors import MurphyError
 from executor.home import Home
-
-
-@dataclass(frozen=True)
-class Diagnosis:
-    """One thing looked at."""
-
-    what: str
-    works: bool
-    detail: str
-    remedy: str = ""
-    """What to do if it should work; empty where nothing is to be done."""
-    needed: bool = False
-    """Whether Murphy cannot run at all without it."""
-
-
-def examine() -> list[Diagnosis]:
-    """Look at everything, in the order in which a person would mend it."""
-    looks: tuple[Callable[[], Diagnosis], ...] = (
-        _python,
-        _state,
-        _pidfd,
-        _root,
-        _nftables,
-        _cgroup,
-        _postgresql,
-        _redis,
-        lambda: _model("OpenAI", "OPENAI_API_KEY", "OPENAI_BASE_URL"),
-        lambda: _model("Anthropic", "ANTHROPIC_API_KEY", "ANTHROPIC_BASE_URL"),
-    )
-    return [look() for look in looks]
+from planner.doctor.diagnosis import Diagnosis
 
 
 def _python() -> Diagnosis:
@@ -127,8 +98,13 @@ def _redis() -> Diagnosis:
     return Diagnosis("Redis for the demo", bool(version), version or "not installed", remedy)
 
 
-def _model(name: str, key: str, address: str) -> Diagnosis:
-    if os.environ.get(key):
-        where = os.environ.get(address, "the provider's own address")
-        return Diagnosis(f"{name} experts", True, f"{key} is set; asks {where}")
-    return Diagnosis(f"{name} experts", False, f"{key} is not set; the offline experts answer", f"Set {key} to use it.")
+LOOKS: Final[tuple[Callable[[], Diagnosis], ...]] = (
+    _python,
+    _state,
+    _pidfd,
+    _root,
+    _nftables,
+    _cgroup,
+    _postgresql,
+    _redis,
+)

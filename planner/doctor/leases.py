@@ -1,0 +1,92 @@
+"""Which levels of the safety net are in force on this machine: what would end a fault whose executor has died."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+import psutil
+
+from executor.drivers import redirect
+from executor.errors import MurphyError
+from executor.home import Home
+from planner.doctor.diagnosis import Diagnosis
+
+_CAPABILITIES: Final = {"CAP_IPC_LOCK": 14, "CAP_SYS_NICE": 23, "CAP_SYS_RESOURCE": 24}
+"""What the watchdog needs to keep its memory, go before others, and be spared in a memory shortage. Source:
+linux/capability.h."""
+_VOLATILE: Final = frozenset({"tmpfs", "ramfs", "overlay"})
+"""File systems that may not outlive a restart of the machine, or of the container."""
+_REMOTE: Final = frozenset({"nfs", "nfs4", "cifs", "smb3", "9p", "fuse.sshfs"})
+"""File systems on which SQLite's locks and log cannot be relied on. Source: sqlite.org/wal.html."""
+UNITS: Final = (Path("/etc/systemd/system"), Path("/usr/lib/systemd/system"), Path("/lib/systemd/system"))
+"""Where a system's units are."""
+UNIT: Final = "murphy-recover.service"
+
+
+def _kernel() -> Diagnosis:
+    why = redirect.unavailable()
+    if why is None:
+        return Diagnosis(
+            "lease in the kernel", True, "redirected edges end by a time-out of nftables, whoever has died"
+        )
+    return Diagnosis("lease in the kernel", False, why, "Edges through a managed proxy end by the proxy's own lease.")
+
+
+def _watchdog() -> Diagnosis:
+    lacking = [name for name, bit in _CAPABILITIES.items() if not _effective() >> bit & 1]
+    if not lacking:
+        detail = "spared in a memory shortage, its memory locked, before others at the processor"
+        return Diagnosis("protected watchdog", True, detail)
+    detail = f"it runs like any process of yours: {', '.join(lacking)} missing"
+    remedy = "Run as root." if os.geteuid() else "Grant them to the service or container that Murphy runs in."
+    return Diagnosis("protected watchdog", False, detail, remedy)
+
+
+def _effective() -> int:
+    status = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
+    return next(int(line.split()[1], 16) for line in status.splitlines() if line.startswith("CapEff:"))
+
+
+def _own_processes() -> Diagnosis:
+    """Whether the end of a container would take the watchdog along with the executor."""
+    status = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
+    depth = next((len(line.split()) - 1 for line in status.splitlines() if line.startswith("NSpid:")), 1)
+    if depth == 1:
+        return Diagnosis("watchdog outlives us", True, "it has a session of its own")
+    remedy = "Keep the state directory on a volume, and run murphy recover at every start."
+    return Diagnosis("watchdog outlives us", False, "we run in a container, which ends with all in it", remedy)
+
+
+def _state_survives() -> Diagnosis:
+    try:
+        path = Home.open().path
+    except MurphyError as error:
+        return Diagnosis("state outlives a restart", False, str(error), "Set MURPHY_HOME to a directory you may write.")
+    kind = _file_system(path)
+    remedy = "Set MURPHY_HOME to a directory on a local disk."
+    if kind in _REMOTE:
+        return Diagnosis("state outlives a restart", False, f"{path} is on {kind}, where locks may not hold", remedy)
+    if kind in _VOLATILE:
+        return Diagnosis("state outlives a restart", False, f"{path} is on {kind}", remedy)
+    return Diagnosis("state outlives a restart", True, f"{path} is on {kind or 'a disk'}")
+
+
+def _file_system(path: Path) -> str:
+    mounts = {Path(mount.mountpoint): mount.fstype for mount in psutil.disk_partitions(all=True)}
+    return next((mounts[place] for place in (path, *path.parents) if place in mounts), "")
+
+
+def _boot() -> Diagnosis:
+    for directory in UNITS:
+        if (directory / UNIT).exists():
+            return Diagnosis("recovery at boot", True, str(directory / UNIT))
+    remedy = f"murphy recover --unit > {UNITS[0] / UNIT}, and systemctl enable {UNIT}."
+    if not Path("/run/systemd/system").is_dir():
+        remedy = "Run murphy recover when the machine starts."
+    return Diagnosis("recovery at boot", False, "what a power cut leaves waits for murphy recover", remedy)
+
+
+LOOKS: Final[tuple[Callable[[], Diagnosis], ...]] = (_kernel, _watchdog, _own_processes, _state_survives, _boot)
