@@ -73,16 +73,20 @@ class Limits(Contract):
     guard: Guard = Guard()
 
 
+def limits_file(home: Home | None = None) -> Path | None:
+    """The file that holds: ``limits.toml`` in the working directory, else the home's; ``None``: the defaults do."""
+    candidates = (Path(FILE), (home or Home.open()).path / FILE)
+    return next((file for file in candidates if file.exists()), None)
+
+
 def load_limits(path: Path | None = None, *, home: Home | None = None) -> Limits:
-    """The operator's limits: ``path``, else ``limits.toml`` in the working directory, else the home's, else defaults.
+    """The operator's limits: of ``path``, else of ``limits_file``, else the defaults.
 
     Raises ``InputError`` naming the file, its line and key, and what is allowed there.
     """
+    path = path or limits_file(home)
     if path is None:
-        candidates = (Path(FILE), (home or Home.open()).path / FILE)
-        path = next((file for file in candidates if file.exists()), None)
-        if path is None:
-            return Limits()
+        return Limits()
     text = _read(path)
     try:
         # as JSON, where strict still takes a list for a tuple and a word for an environment, but no "5" for a number
@@ -93,14 +97,14 @@ def load_limits(path: Path | None = None, *, home: Home | None = None) -> Limits
         raise _explained(error, text, path) from error
 
 
-def default_toml() -> str:
-    """A ``limits.toml`` with every key, its meaning and its default; reads back as ``Limits()``."""
+def to_toml(limits: Limits) -> str:
+    """A ``limits.toml`` with every key and its meaning; reads back as ``limits``."""
     lines = ["# What Murphy may do here. A plan may ask for less, never for more."]
     tables: list[str] = []
     for name, field in Limits.model_fields.items():
         if isinstance(field.default, BaseModel):
-            tables += ["", f"# {type(field.default).__doc__}", f"[{name}]", *_keys(field.default)]
-    return "\n".join([*lines, *_keys(Limits()), *tables]) + "\n"
+            tables += ["", f"# {type(field.default).__doc__}", f"[{name}]", *_keys(getattr(limits, name))]
+    return "\n".join([*lines, *_keys(limits), *tables]) + "\n"
 
 
 def _keys(values: BaseModel) -> list[str]:
@@ -113,7 +117,9 @@ def _keys(values: BaseModel) -> list[str]:
 
 
 def _toml(value: Any) -> str:
-    return f"{value:g}" if isinstance(value, float) else json.dumps(value)  # strings and lists are spelt as in JSON
+    if isinstance(value, float) and float(f"{value:g}") == value:
+        return f"{value:g}"
+    return json.dumps(value)  # numbers, strings and lists are spelt as in JSON
 
 
 def _read(path: Path) -> str:

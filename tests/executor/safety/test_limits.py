@@ -10,21 +10,26 @@ import pytest
 from executor.errors import InputError
 from executor.home import Home
 from executor.model.digest import digest
-from executor.safety.limits import BlastRadius, Limits, default_toml, load_limits
+from executor.safety.limits import BlastRadius, Limits, load_limits, to_toml
 
 
-def test_the_default_file_reads_back_as_the_defaults() -> None:
-    again = Limits.model_validate(tomllib.loads(default_toml()))
-    assert again == Limits()
-    assert digest(again) == digest(Limits())
+@pytest.mark.parametrize(
+    "limits",
+    [Limits(), Limits(lease_s=2.123456789, approvers=("ann", "bob"), blast_radius=BlastRadius(services_percent=33.3))],
+    ids=["defaults", "others"],
+)
+def test_limits_written_as_a_file_read_back_the_same(limits: Limits) -> None:
+    again = Limits.model_validate(tomllib.loads(to_toml(limits)))
+    assert again == limits
+    assert digest(again) == digest(limits)
 
 
-def test_every_key_of_the_default_file_is_explained() -> None:
-    lines = default_toml().splitlines()
+def test_every_key_of_a_file_is_explained() -> None:
+    lines = to_toml(Limits()).splitlines()
     keys = [number for number, line in enumerate(lines) if " = " in line and not line.startswith("#")]
     assert len(keys) >= 15
     assert all(lines[number - 1].startswith("# ") and lines[number - 1].endswith(".") for number in keys)
-    assert "None" not in default_toml()
+    assert "None" not in to_toml(Limits())
 
 
 def test_the_working_directory_comes_before_the_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -117,3 +117,16 @@ def test_doctor_says_what_works_and_what_to_do_about_the_rest(murphy: Murphy) ->
     found = json.loads(murphy("doctor", "--json").stdout)
     assert all(look["works"] or look["detail"] for look in found)
     assert {look["what"] for look in found} >= {"safe signals (pidfd)", "durable state", "OpenAI experts"}
+
+
+def test_limits_can_be_kept_as_a_file_and_say_where_they_come_from(murphy: Murphy, tmp_path: Path) -> None:
+    before = murphy("limits").stdout
+    assert before.startswith("# In force: no file: the defaults; sha256:")
+    (tmp_path / "limits.toml").write_text(before.replace("fault_s_max = 60", "fault_s_max = 30"))
+    found = json.loads(murphy("limits", "--json").stdout)
+    assert found["source"] == str(tmp_path / "limits.toml")
+    assert found["limits"]["fault_s_max"] == 30
+    (tmp_path / "other.toml").write_text("fault_max = 1")
+    refused = murphy("limits", "other.toml")
+    assert refused.returncode == 2
+    assert "fault_max is not a limit" in refused.stderr
