@@ -29,6 +29,14 @@ class Reach:
     faults: int
     targets: tuple[str, ...]
     """Instance ids and edges, over all stages."""
+    traffic: float = 0.0
+    """Share of what users do that is predicted to pass over what it touches, percent."""
+    protected: float = 0.0
+    """Most of its work that a protected service is predicted to lose indirectly, percent."""
+
+    def predicted(self) -> str:
+        """All but the counts, as the journal keeps it: a JSON object."""
+        return json.dumps({"targets": self.targets, "traffic": self.traffic, "protected": self.protected})
 
 
 @dataclass(frozen=True)
@@ -124,7 +132,7 @@ class Journal:
                 "INSERT INTO runs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL, NULL)",
                 (
                     *(run, plan_digest, environment, nonce, os.getpid(), own_ticks(), self._boot),
-                    *(reach.instances, reach.services, reach.faults, json.dumps(reach.targets), wall()),
+                    *(reach.instances, reach.services, reach.faults, reach.predicted(), wall()),
                 ),
             )
             audit.append(db, "executor", "run_started", run=run, plan=plan_digest, nonce=nonce, **detail)
@@ -174,7 +182,7 @@ class Journal:
                 row["pid"],
                 row["start_ticks"],
                 row["boot_id"],
-                Reach(row["instances"], row["services"], row["faults"], tuple(json.loads(row["targets"]))),
+                _reach(row),
             )
             for row in rows
         ]
@@ -268,6 +276,13 @@ class Journal:
             "SELECT * FROM injections WHERE run = ? AND state = 'reverted' AND by = ? ORDER BY id", (run, who)
         )
         return [_injection(row) for row in rows]
+
+
+def _reach(row: sqlite3.Row) -> Reach:
+    kept = json.loads(row["targets"])
+    if isinstance(kept, list):  # as it was kept before anything was predicted
+        kept = {"targets": kept}
+    return Reach(row["instances"], row["services"], row["faults"], **{**kept, "targets": tuple(kept["targets"])})
 
 
 def _injection(row: sqlite3.Row) -> Injection:
