@@ -9,6 +9,7 @@ from functools import partial
 import anyio
 import anyio.to_thread
 
+from executor import undo_notes
 from executor.course import Course, Held
 from executor.errors import FaultGoneError, UnavailableError
 from executor.faults.behaviour import Renewable
@@ -97,6 +98,7 @@ class Minders:
         course.journal.renew(course.run, course.limits.lease_s)
         pending = course.journal.pending(course.run)
         live = {i.id for i in pending if i.state in ("armed", "injected") and not i.lapsed}
+        undo_notes.renew(course.home, (i for i in pending if i.id in live), course.limits.lease_s)
         lost = [(each, "its lease lapsed, and the watchdog undid it") for each in held if each.injection.id not in live]
         for each in held:
             if each.record is not None and each.injection.id in live and isinstance(each.how, Renewable):

@@ -15,6 +15,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from executor import undo_notes
 from executor.clock import start_ticks
 from executor.drivers import process
 from executor.errors import UnavailableError
@@ -58,11 +59,13 @@ def undo(journal: Journal, home: Home, injection: Injection, *, by: str, again: 
     with _claim(home, injection):
         current = _current(journal, injection)
         if current.state == "reverted" and not again:
+            undo_notes.drop(home, current)
             return Undone(current, verified=True)
         for wait in BACKOFF_S:
             time.sleep(wait)
             error = _attempt(current)
             if not error:
+                undo_notes.drop(home, current)
                 with suppress(UnavailableError):  # what is undone is undone; whoever can write it down does it again
                     journal.reverted(current.id, by=by, verified=True)
                 return Undone(current, verified=True)

@@ -6,6 +6,7 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from executor import undo_notes
 from executor.course import WHO
 from executor.drivers import process
 from executor.drivers.resolve import resolve
@@ -41,14 +42,14 @@ def targets(course: Course, action: Action) -> tuple[Resolved, ...]:
 def arm(course: Course, experiment: str, trial: int, action: Action, target: Resolved, mark: str) -> Injection:
     """Read the target and make the revert durable. Nothing has been touched on return, nor if it raises.
 
-    Raises ``UnavailableError`` if the target is gone, or cannot take this fault, or the journal cannot be written.
+    Raises ``UnavailableError`` if the target is gone, or cannot take this fault, or its revert cannot be written down.
     """
     how = behaviour(action.fault.kind)
     why_not = how.unsupported(action.fault, target)
     if why_not:
         raise UnavailableError(why_not, where=subject(target))
     context = Context(course.system, mark, str(course.scratch))
-    return course.journal.arm(
+    armed = course.journal.arm(
         course.run,
         experiment=experiment,
         trial=trial,
@@ -59,6 +60,12 @@ def arm(course: Course, experiment: str, trial: int, action: Action, target: Res
         record=how.prepare(action.fault, target, context),
         lease_s=course.limits.lease_s,
     )
+    try:
+        undo_notes.keep(course.home, armed, armed.record)
+    except UnavailableError:
+        undo(course.journal, course.home, armed, by=WHO)  # so that nothing is owed for what was never made
+        raise
+    return armed
 
 
 def inject(course: Course, injection: Injection) -> Record | None:
@@ -72,6 +79,7 @@ def inject(course: Course, injection: Injection) -> Record | None:
     record: Record = injection.record
     try:
         record = {**record, **how.inject(record, course.limits.lease_s)}
+        undo_notes.keep(course.home, injection, record)
         if course.journal.injected(injection.id, record):
             return record
         _undo_late(course, injection, record, always=True)

@@ -1,0 +1,103 @@
+"""A second durable copy of each fault's revert, beside the journal: one file a fault, in its run's directory.
+
+What the journal is, should it be lost. A note is on disk before the fault begins and goes once it is reverted. Its
+modification time is the end of the lease on ``CLOCK_BOOTTIME``, as with helpers. Standard library only.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from executor.clock import boot_id, boottime, own_ticks, start_ticks
+from executor.drivers import process
+from executor.durable import write
+from executor.errors import UnavailableError
+from executor.home import Home
+from executor.journal import Injection
+
+_PREFIX = "undo-"
+_LONGEST_S = 86_400.0
+"""A lease that seems longer is the wall clock's time of a file that was put there and not stamped yet."""
+
+
+@dataclass(frozen=True)
+class Note(Injection):
+    """An injection as it was noted, and the process that holds it. ``expires`` is as it was last renewed."""
+
+    holder: int
+    holder_ticks: int
+
+    @property
+    def held(self) -> bool:
+        """Whether a run that goes on holds it: its process lives, does not stand still, and renews the lease."""
+        same = self.boot_id == boot_id() and start_ticks(self.holder) == self.holder_ticks
+        return same and not self.lapsed and process.state(self.holder, self.holder_ticks) not in ("T", "t")
+
+
+def keep(home: Home, injection: Injection, record: Mapping[str, Any]) -> None:
+    """Write down how the fault is undone, for a run of this process; durable on return, mode 0600.
+
+    Raises ``UnavailableError`` if it cannot be written; an older note of the fault is as it was then.
+    """
+    fields = asdict(injection) | {"record": dict(record), "holder": os.getpid(), "holder_ticks": own_ticks()}
+    path = _path(home, injection)
+    try:
+        write(path, json.dumps(fields, allow_nan=False).encode())
+        os.utime(path, (injection.expires, injection.expires))
+    except OSError as error:
+        raise UnavailableError(
+            f"how to undo the fault cannot be written down: {error.strerror}.",
+            where=str(path),
+            hint="Is the disk full or read-only?",
+        ) from error
+
+
+def renew(home: Home, injections: Iterable[Injection], lease_s: float) -> None:
+    """Push the notes' leases to ``lease_s`` seconds from now. One that is gone stays gone."""
+    end = boottime() + lease_s
+    for injection in injections:
+        with suppress(OSError):  # it lapses then, which undoes a fault too early, never too late
+            os.utime(_path(home, injection), (end, end))
+
+
+def drop(home: Home, injection: Injection) -> None:
+    """Forget a fault that is undone. Idempotent; one that cannot be removed is undone again, which changes nothing."""
+    with suppress(OSError):
+        _path(home, injection).unlink(missing_ok=True)
+
+
+def left(home: Home, run: str | None = None) -> list[Note]:
+    """What is noted and not undone, of one run or of all, oldest first. Those that cannot be read are left out."""
+    found = (_read(path) for path in _paths(home, run))
+    return sorted((note for note in found if note is not None), key=lambda note: (note.run, note.id))
+
+
+def unreadable(home: Home) -> list[Path]:
+    """Notes that cannot be read: another user's, or damaged."""
+    return [path for path in _paths(home, None) if _read(path) is None and path.exists()]
+
+
+def _path(home: Home, injection: Injection) -> Path:
+    return home.run_dir(injection.run, make=False) / f"{_PREFIX}{injection.mark}.json"
+
+
+def _paths(home: Home, run: str | None) -> Iterator[Path]:
+    directories = [home.run_dir(run, make=False)] if run else sorted(home.runs.glob("*"))
+    return (path for directory in directories for path in sorted(directory.glob(f"{_PREFIX}*.json")))
+
+
+def _read(path: Path) -> Note | None:
+    try:
+        fields = json.loads(path.read_bytes())
+        stamped = path.stat().st_mtime
+        if stamped < boottime() + _LONGEST_S:
+            fields["expires"] = stamped
+        return Note(**fields)
+    except (OSError, ValueError, TypeError):
+        return None

@@ -1,0 +1,119 @@
+"""A fault's revert is on disk a second time, beside the journal, for as long as the fault is owed."""
+
+from __future__ import annotations
+
+import signal
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from executor import undo_notes
+from executor.clock import boottime
+from executor.errors import UnavailableError
+from executor.home import Home
+from executor.journal import Injection, Journal
+from executor.revert import undo
+from tests.executor.kit import until
+from tests.executor.test_journal import admit, arm
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    made = Home.open(tmp_path / "home")
+    made.run_dir("run-1")
+    return made
+
+
+@pytest.fixture
+def armed(home: Home) -> Iterator[Injection]:
+    journal = Journal(home.journal)
+    admit(journal)
+    yield arm(journal)
+    journal.close()
+
+
+def test_a_note_is_what_the_journal_says(home: Home, armed: Injection) -> None:
+    undo_notes.keep(home, armed, {"members": [[1, 2]]})
+    (note,) = undo_notes.left(home)
+    assert replace(armed, record={"members": [[1, 2]]}, expires=note.expires) == Injection(
+        **{name: getattr(note, name) for name in vars(armed)}
+    )
+    assert note.expires == pytest.approx(armed.expires, abs=1e-3)
+    assert note.held
+    (file,) = home.run_dir("run-1").iterdir()
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert undo_notes.left(home, "run-2") == []
+    undo_notes.drop(home, armed)
+    undo_notes.drop(home, armed)
+    assert undo_notes.left(home) == list(home.run_dir("run-1").iterdir()) == []
+
+
+def test_a_lease_is_renewed_and_lapses(home: Home, armed: Injection) -> None:
+    undo_notes.keep(home, replace(armed, expires=boottime() + 1000), armed.record)
+    undo_notes.renew(home, [armed], 0.2)
+    until(lambda: not undo_notes.left(home)[0].held)
+    undo_notes.drop(home, armed)
+    undo_notes.renew(home, [armed], 60)
+    assert undo_notes.left(home) == [], "a note that is gone was revived"
+
+
+def test_who_holds_a_note(home: Home, armed: Injection) -> None:
+    """Not a process that is dead, that stands still, or that had the pid before this boot."""
+    code = (
+        "import sys; from executor import undo_notes; from executor.home import Home; from executor.journal import *\n"
+        "home = Home(Path(sys.argv[1])); one = Journal(home.journal).pending()[0]\n"
+        "undo_notes.keep(home, one, one.record); print('kept', flush=True); sys.stdin.read()"
+    )
+    holder = subprocess.Popen(
+        [sys.executable, "-c", code, str(home.path)], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    try:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == b"kept\n"
+        (note,) = undo_notes.left(home)
+        assert note.held
+        assert not replace(note, boot_id="another").held
+        assert not replace(note, holder_ticks=note.holder_ticks + 1).held
+        holder.send_signal(signal.SIGSTOP)
+        until(lambda: not note.held)
+    finally:
+        holder.kill()
+        holder.communicate()
+    assert not note.held
+
+
+def test_what_is_undone_is_noted_no_longer(home: Home, armed: Injection, monkeypatch: pytest.MonkeyPatch) -> None:
+    from executor import revert
+    from tests.executor.test_revert import Fake
+
+    monkeypatch.setattr(revert, "behaviour", lambda _kind: Fake())
+    monkeypatch.setattr(revert, "BACKOFF_S", (0.0,))
+    undo_notes.keep(home, armed, {"name": "m1"})
+    journal = Journal(home.journal)
+    assert undo(journal, home, armed, by="x").error  # the record in the journal is not what this fault wants
+    assert [note.mark for note in undo_notes.left(home)] == ["m1"]
+    journal.injected(armed.id, {"name": "m1"})
+    assert undo(journal, home, armed, by="x").reverted
+    assert undo_notes.left(home) == []
+    journal.close()
+
+
+def test_a_damaged_note_is_named(home: Home, armed: Injection) -> None:
+    undo_notes.keep(home, armed, armed.record)
+    (file,) = home.run_dir("run-1").iterdir()
+    file.write_bytes(file.read_bytes()[:-5])
+    assert undo_notes.left(home) == []
+    assert undo_notes.unreadable(home) == [file]
+
+
+def test_a_fault_that_cannot_be_noted_is_refused(home: Home, armed: Injection) -> None:
+    home.run_dir("run-1", make=False).rmdir()
+    with pytest.raises(UnavailableError, match="cannot be written down"):
+        undo_notes.keep(home, armed, armed.record)
