@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
@@ -42,6 +43,15 @@ def boottime() -> float:
 def boot_id() -> str:
     """Unique to this boot; a lease written under another one has ended."""
     return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+
+
+def machine() -> str:
+    """Unique to this machine's installation, as far as it has a name of its own: its machine id, or its host name."""
+    for place in ("/etc/machine-id", "/var/lib/dbus/machine-id"):
+        with suppress(OSError):
+            if name := Path(place).read_text(encoding="ascii", errors="replace").strip():
+                return name
+    return os.uname().nodename
 
 
 def wall() -> str:

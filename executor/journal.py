@@ -6,18 +6,21 @@ the revert failed. It holds a lease on ``CLOCK_BOOTTIME``; once it has lapsed, o
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import sqlite3
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from executor import audit
-from executor.clock import boot_id, boottime, own_ticks, start_ticks, wall
-from executor.errors import SafetyRefusalError
+from executor.clock import boot_id, boottime, machine, own_ticks, start_ticks, wall
 from executor.store import Store
+from executor.uses import consume
+
+_RUNNING = "SELECT * FROM runs WHERE outcome IS NULL ORDER BY rowid"
 
 
 @dataclass(frozen=True)
@@ -104,10 +107,22 @@ class Journal:
         with self.store.write() as db:
             audit.append(db, who, what, **detail)
 
+    @property
+    def installation(self) -> str:
+        """What tells this journal on this machine, at this place, from any other and from a copy; 32 hex digits."""
+        (row,) = self.store.read("SELECT value FROM meta WHERE key = 'identity'")
+        parts = (row["value"], machine(), str(self.store.path.resolve()))
+        return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogateescape")).hexdigest()[:32]
+
+    def used(self, nonce: str) -> tuple[str, ...]:
+        """The runs that used the approval, first first."""
+        return tuple(
+            row["run"] for row in self.store.read("SELECT run FROM approvals WHERE nonce = ? ORDER BY use", (nonce,))
+        )
+
     def consumed(self, nonce: str) -> str | None:
-        """The run that used the approval up, if any."""
-        rows = self.store.read("SELECT run FROM approvals WHERE nonce = ?", (nonce,))
-        return str(rows[0]["run"]) if rows else None
+        """The first run that used the approval, if any."""
+        return next(iter(self.used(nonce)), None)
 
     def admit(
         self,
@@ -119,15 +134,18 @@ class Journal:
         reach: Reach,
         check: Callable[[list[RunRow]], None],
         detail: Mapping[str, object],
+        uses: int = 1,
+        use: int = 1,
     ) -> None:
-        """Begin a run of this process and consume its approval, in one step that no other process overlaps.
+        """Begin a run of this process and consume a use of its approval, in one step that no other process overlaps.
 
-        ``check`` sees the other runs and raises to refuse. Raises ``SafetyRefusalError`` if the approval is used up.
-        After any error nothing has begun and the approval is as it was.
+        ``check`` sees the other runs and raises to refuse; ``use`` is the number of the use, from 1 to ``uses``.
+        Raises ``SafetyRefusalError`` if that use is used up, or is none of those that were granted. After any error
+        nothing has begun and the approval is as it was.
         """
         with self.store.write() as db:
-            check(self._running(db))
-            self._consume(db, nonce, run)
+            check([_run(row) for row in db.execute(_RUNNING)])
+            consume(db, nonce, run, uses, use)
             db.execute(
                 "INSERT INTO runs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL, NULL)",
                 (
@@ -135,19 +153,8 @@ class Journal:
                     *(reach.instances, reach.services, reach.faults, reach.predicted(), wall()),
                 ),
             )
-            audit.append(db, "executor", "run_started", run=run, plan=plan_digest, nonce=nonce, **detail)
-
-    @staticmethod
-    def _consume(db: sqlite3.Connection, nonce: str, run: str) -> None:
-        done = db.execute("INSERT INTO approvals VALUES (?, ?, ?) ON CONFLICT DO NOTHING", (nonce, run, wall()))
-        if done.rowcount != 1:
-            (used,) = db.execute("SELECT run FROM approvals WHERE nonce = ?", (nonce,)).fetchone()
-            raise SafetyRefusalError(
-                "single use",
-                measured=f"the approval was used by {used}",
-                limit="one run",
-                hint="Approve the plan again.",
-            )
+            given = {"run": run, "plan": plan_digest, "nonce": nonce, "use": use, "uses": uses}
+            audit.append(db, "executor", "run_started", **given, **detail)
 
     def finish(self, run: str, outcome: str, *, who: str = "executor") -> bool:
         """End a run, unless it has ended; returns whether it was this call that did. Its injections are not touched."""
@@ -161,8 +168,7 @@ class Journal:
 
     def running(self) -> list[RunRow]:
         """Runs that have not ended, oldest first; those whose executor has died are among them."""
-        with self.store.write() as db:
-            return self._running(db)
+        return [_run(row) for row in self.store.read(_RUNNING)]
 
     def state_of(self, run: str, pid: int, ticks: int) -> Literal["awaited", "running", "ended", "foreign"]:
         """How the run stands for that process: not begun, under way in it, ended in it, or another process's."""
@@ -172,20 +178,6 @@ class Journal:
         if (rows[0]["pid"], rows[0]["start_ticks"], rows[0]["boot_id"]) != (pid, ticks, self._boot):
             return "foreign"
         return "running" if rows[0]["outcome"] is None else "ended"
-
-    @staticmethod
-    def _running(db: sqlite3.Connection) -> list[RunRow]:
-        rows = db.execute("SELECT * FROM runs WHERE outcome IS NULL ORDER BY rowid").fetchall()
-        return [
-            RunRow(
-                row["run"],
-                row["pid"],
-                row["start_ticks"],
-                row["boot_id"],
-                _reach(row),
-            )
-            for row in rows
-        ]
 
     def arm(
         self,
@@ -241,14 +233,19 @@ class Journal:
 
     def reverted(self, number: int, *, by: str, verified: bool) -> None:
         """Note that the fault is gone."""
+        self.reverted_all((number,), by=by, verified=verified)
+
+    def reverted_all(self, numbers: Sequence[int], *, by: str, verified: bool) -> None:
+        """Note that these faults are gone, in one step."""
         with self.store.write() as db:
-            done = db.execute(
-                "UPDATE injections SET state = 'reverted', error = '', by = ?, reverted = ?"
-                " WHERE id = ? AND state <> 'reverted'",
-                (by, wall(), number),
-            )
-            if done.rowcount:
-                audit.append(db, by, "reverted", injection=number, verified=verified)
+            for number in numbers:
+                done = db.execute(
+                    "UPDATE injections SET state = 'reverted', error = '', by = ?, reverted = ?"
+                    " WHERE id = ? AND state <> 'reverted'",
+                    (by, wall(), number),
+                )
+                if done.rowcount:
+                    audit.append(db, by, "reverted", injection=number, verified=verified)
 
     def owe(self, number: int, error: str, *, by: str) -> None:
         """Note that reverting failed, and why; it stays owed until somebody succeeds."""
@@ -283,6 +280,10 @@ def _reach(row: sqlite3.Row) -> Reach:
     if isinstance(kept, list):  # as it was kept before anything was predicted
         kept = {"targets": kept}
     return Reach(row["instances"], row["services"], row["faults"], **{**kept, "targets": tuple(kept["targets"])})
+
+
+def _run(row: sqlite3.Row) -> RunRow:
+    return RunRow(row["run"], row["pid"], row["start_ticks"], row["boot_id"], _reach(row))
 
 
 def _injection(row: sqlite3.Row) -> Injection:

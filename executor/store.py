@@ -4,39 +4,16 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from executor import schema
 from executor.durable import create
 from executor.errors import UnavailableError
 
-VERSION = 1
-APPLICATION_ID = 0x4D555246  # "MURF": a file that is some other program's database is not touched
-
-_SCHEMA = """
-CREATE TABLE runs (
-  run TEXT PRIMARY KEY, plan_digest TEXT NOT NULL, environment TEXT NOT NULL, nonce TEXT NOT NULL,
-  pid INTEGER NOT NULL, start_ticks INTEGER NOT NULL, boot_id TEXT NOT NULL,
-  instances INTEGER NOT NULL, services INTEGER NOT NULL, faults INTEGER NOT NULL, targets TEXT NOT NULL,
-  started TEXT NOT NULL, outcome TEXT, ended TEXT
-) STRICT;
-CREATE TABLE approvals (nonce TEXT PRIMARY KEY, run TEXT NOT NULL, consumed TEXT NOT NULL) STRICT;
-CREATE TABLE injections (
-  id INTEGER PRIMARY KEY AUTOINCREMENT, run TEXT NOT NULL REFERENCES runs, experiment TEXT NOT NULL,
-  trial INTEGER NOT NULL, action TEXT NOT NULL, kind TEXT NOT NULL, subject TEXT NOT NULL, mark TEXT NOT NULL UNIQUE,
-  record TEXT NOT NULL, state TEXT NOT NULL CHECK (state IN ('armed', 'injected', 'reverted', 'owed')),
-  expires REAL NOT NULL, boot_id TEXT NOT NULL, error TEXT NOT NULL DEFAULT '', by TEXT NOT NULL DEFAULT '',
-  armed TEXT NOT NULL, reverted TEXT
-) STRICT;
-CREATE INDEX injections_open ON injections (run) WHERE state <> 'reverted';
-CREATE TABLE audit (
-  seq INTEGER PRIMARY KEY, at TEXT NOT NULL, who TEXT NOT NULL, what TEXT NOT NULL, detail TEXT NOT NULL,
-  previous TEXT NOT NULL, hash TEXT NOT NULL
-) STRICT;
-CREATE TRIGGER audit_keeps BEFORE DELETE ON audit BEGIN SELECT RAISE(ABORT, 'the audit trail only grows'); END;
-CREATE TRIGGER audit_stays BEFORE UPDATE ON audit BEGIN SELECT RAISE(ABORT, 'the audit trail only grows'); END;
-"""
+_AGAIN_S = 0.01
 
 
 class Store:
@@ -51,32 +28,47 @@ class Store:
         self._lock = threading.RLock()
         try:
             create(path)
-            self._db = sqlite3.connect(path, timeout=busy_s, isolation_level=None, check_same_thread=False)
-            self._db.row_factory = sqlite3.Row
-            self._db.execute("PRAGMA journal_mode = WAL")
-            self._db.execute("PRAGMA synchronous = FULL")
-            self._db.execute("PRAGMA foreign_keys = ON")
-            self._migrate()
+            self._db = self._opened(busy_s)
         except (OSError, sqlite3.Error) as error:
             raise _unusable(path, error) from error
 
-    def _migrate(self) -> None:
-        with self.write() as db:
-            (version,) = db.execute("PRAGMA user_version").fetchone()
-            (application,) = db.execute("PRAGMA application_id").fetchone()
-            (tables,) = db.execute("SELECT count(*) FROM sqlite_master").fetchone()
-            if version == VERSION and application == APPLICATION_ID:
-                return
-            if version or tables:
-                raise UnavailableError(
-                    f"the journal has schema version {version}, and this Murphy knows {VERSION}.",
-                    where=str(self.path),
-                    hint="Use the Murphy that wrote it, or another MURPHY_HOME.",
-                )
-            for statement in _statements(_SCHEMA):
-                db.execute(statement)
-            db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-            db.execute(f"PRAGMA user_version = {VERSION}")
+    def _opened(self, busy_s: float) -> sqlite3.Connection:
+        """A connection, tried for again while others make, recover or leave the database.
+
+        SQLite does not wait then, whatever its timeout: a wait could be for a lock whose holder waits for one of ours.
+        Source: https://www.sqlite.org/wal.html, "Sometimes Queries Return SQLITE_BUSY In WAL Mode".
+        """
+        deadline = time.monotonic() + busy_s
+        while True:
+            db = sqlite3.connect(self.path, timeout=busy_s, isolation_level=None, check_same_thread=False)
+            try:
+                self._prepare(db)
+            except BaseException as error:
+                db.close()
+                if not _passes(error) or time.monotonic() >= deadline:
+                    raise
+                time.sleep(_AGAIN_S)
+            else:
+                return db
+
+    def _prepare(self, db: sqlite3.Connection) -> None:
+        db.row_factory = sqlite3.Row
+        standing = schema.standing(db)
+        if standing == "foreign":
+            raise UnavailableError(
+                f"the journal has schema version {schema.version(db)}, and this Murphy knows {schema.VERSION}.",
+                where=str(self.path),
+                hint="Use the Murphy that wrote it, or another MURPHY_HOME.",
+            )
+        db.execute("PRAGMA journal_mode = WAL")
+        db.execute("PRAGMA synchronous = FULL")
+        db.execute("PRAGMA foreign_keys = ON")
+        if standing == "current":  # a journal in use is opened without waiting for whoever writes to it
+            return
+        db.execute("BEGIN IMMEDIATE")
+        if (version := schema.version(db)) != schema.VERSION:  # another process may have been quicker
+            schema.migrate(db, version)
+        db.commit()
 
     @contextmanager
     def write(self) -> Iterator[sqlite3.Connection]:
@@ -112,14 +104,9 @@ class Store:
             self._db.close()
 
 
-def _statements(script: str) -> Iterator[str]:
-    # executescript() would commit the open transaction; so the script is cut where SQLite says a statement is whole.
-    statement = ""
-    for line in script.splitlines(keepends=True):
-        statement += line
-        if sqlite3.complete_statement(statement):
-            yield statement
-            statement = ""
+def _passes(error: BaseException) -> bool:
+    """Whether it is only that another process is at the database."""
+    return isinstance(error, sqlite3.OperationalError) and error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
 
 
 def _unusable(path: Path, error: Exception) -> UnavailableError:

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import sqlite3
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -16,7 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from executor import journal as module
 from executor.clock import boottime, own_ticks
-from executor.errors import SafetyRefusalError, UnavailableError
+from executor.errors import SafetyRefusalError
 from executor.journal import Injection, Journal, Reach, RunRow
 
 REACH = Reach(1, 1, 1, ("base-1",))
@@ -29,7 +28,9 @@ def journal(tmp_path: Path) -> Iterator[Journal]:
     made.close()
 
 
-def admit(journal: Journal, run: str = "run-1", nonce: str | None = None, check: Any = lambda _rows: None) -> None:
+def admit(
+    journal: Journal, run: str = "run-1", nonce: str | None = None, check: Any = lambda _rows: None, **more: int
+) -> None:
     journal.admit(
         run,
         nonce=nonce or run,
@@ -38,6 +39,7 @@ def admit(journal: Journal, run: str = "run-1", nonce: str | None = None, check:
         reach=REACH,
         check=check,
         detail={"approver": "operator"},
+        **more,
     )
 
 
@@ -53,6 +55,35 @@ def test_an_approval_is_consumed_with_the_run_and_only_once(journal: Journal) ->
     with pytest.raises(SafetyRefusalError, match="used by run-1"):
         admit(journal, "run-2", "n1")
     assert [row.run for row in journal.running()] == ["run-1"]
+
+
+def test_an_approval_for_many_runs_is_consumed_use_by_use(journal: Journal) -> None:
+    admit(journal, "run-1", "n1", uses=3)
+    admit(journal, "run-1-3", "n1", uses=3, use=3)
+    assert journal.used("n1") == ("run-1", "run-1-3")
+    for use in (3, 4, 0):
+        with pytest.raises(SafetyRefusalError, match=r"refused by uses: .*used by run-1, run-1-3, .*3 runs"):
+            admit(journal, "run-4", "n1", uses=3, use=use)
+    assert journal.used("n1") == ("run-1", "run-1-3")
+    assert [row.run for row in journal.running()] == ["run-1", "run-1-3"]
+
+
+def test_a_use_that_was_never_granted_is_refused(journal: Journal) -> None:
+    with pytest.raises(SafetyRefusalError, match="refused by single use: use 2 of the approval"):
+        admit(journal, use=2)
+    assert journal.used("run-1") == ()
+
+
+def test_many_reverts_are_noted_in_one_step(journal: Journal) -> None:
+    admit(journal)
+    numbers = [arm(journal, f"m{n}").id for n in range(3)]
+    journal.reverted(numbers[0], by="watchdog", verified=True)
+    journal.reverted_all(numbers, by="executor", verified=True)
+    assert journal.pending() == []
+    assert [[i.id for i in journal.reverted_by("run-1", who)] for who in ("watchdog", "executor")] == [
+        numbers[:1],
+        numbers[1:],
+    ]
 
 
 def test_a_check_that_refuses_leaves_the_approval_as_it_was(journal: Journal) -> None:
@@ -169,26 +200,6 @@ def test_a_record_that_is_not_json_is_refused_before_anything_is_written(journal
     assert journal.pending() == []
 
 
-def test_a_file_that_is_not_ours_or_too_new_is_left_alone(tmp_path: Path) -> None:
-    foreign = tmp_path / "foreign.db"
-    with sqlite3.connect(foreign) as db:
-        db.execute("CREATE TABLE theirs (x)")
-    db.close()
-    with pytest.raises(UnavailableError, match="schema version 0"):
-        Journal(foreign)
-    newer = tmp_path / "journal.db"
-    Journal(newer).close()
-    with sqlite3.connect(newer) as db:
-        db.execute("PRAGMA user_version = 99")
-    db.close()
-    with pytest.raises(UnavailableError, match="99"):
-        Journal(newer)
-    text = tmp_path / "text.db"
-    text.write_text("not a database at all, but long enough to be taken for one" * 20, encoding="utf-8")
-    with pytest.raises(UnavailableError):
-        Journal(text)
-
-
 def test_threads_share_a_journal(journal: Journal) -> None:
     admit(journal)
     threads = [threading.Thread(target=arm, args=(journal, f"m{n}")) for n in range(8)]
@@ -260,21 +271,3 @@ class Leases(RuleBasedStateMachine):
 
 TestLeases = Leases.TestCase
 TestLeases.settings = settings(max_examples=12, stateful_step_count=25, deadline=None)
-
-
-def test_a_second_connection_of_a_process_costs_the_first_none_of_its_locks(journal: Journal) -> None:
-    """Else the next process to leave takes itself for the last one, and removes the log under the one that writes."""
-    path = journal.store.path
-    journal.note("tester", "first")
-    Journal(path).close()
-    leave = multiprocessing.get_context("spawn").Process(target=_come_and_go, args=(str(path),))
-    leave.start()
-    leave.join(60)
-    assert leave.exitcode == 0
-    assert path.with_name("journal.db-wal").exists()
-
-
-def _come_and_go(path: str) -> None:
-    other = Journal(Path(path))
-    other.note("other", "came")
-    other.close()
