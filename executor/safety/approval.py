@@ -15,7 +15,7 @@ from executor.model.system import System
 from executor.model.vocabulary import Environment
 from executor.safety.limits import Limits
 from executor.safety.mandate import refuse_outside, signed_policy
-from executor.safety.trust import signed_by, trusted_keys
+from executor.safety.trust import Role, Trusted, answering, read_trusted, signed_by
 
 _AGAIN = "Approve the plan again."
 
@@ -63,15 +63,21 @@ def verify(
     _refuse_other(grant, plan, limits)
     _refuse_time(grant, limits, now)
     if grant.basis == "person":
-        _refuse_signature(approval, limits, home)
+        _refuse_signature(approval, limits, home, now)
         signer = approval.key
     else:
         signer = _refuse_policy(approval, plan, limits, home, now, system)
     if grant.approver != signer:
         raise _no("approver", f"the grant names {grant.approver}", f"{signer}, whose key answers for it", _AGAIN)
-    if plan.environment is Environment.PRODUCTION and _same_person(signer, plan.proposer):
-        hint = "Let somebody else approve it."
-        raise _no("four eyes", f"{signer} proposed and approved it", "two persons in production", hint)
+    if plan.environment is Environment.PRODUCTION:
+        refuse_own(plan, signer, read_trusted(home)[signer])
+
+
+def refuse_own(plan: Plan, name: str, key: Trusted) -> None:
+    """Raise ``SafetyRefusalError`` if the plan's proposer holds that key too: by its name, or as its user here."""
+    if plan.proposer.strip().casefold() in {name.casefold(), key.holder.strip().casefold()}:
+        measured = f"{plan.proposer.strip()} proposed it and holds the key {name}"
+        raise _no("four eyes", measured, "two persons in production", "Let somebody else approve it, with their key.")
 
 
 def _refuse_other(grant: Grant, plan: Plan, limits: Limits) -> None:
@@ -103,13 +109,10 @@ def _refuse_length(grant: Grant, limits: Limits) -> None:
         raise _no("approval validity", f"it would be valid for {length_s:g} s", limit, "Approve for a shorter time.")
 
 
-def _refuse_signature(approval: Approval, limits: Limits, home: Home) -> None:
+def _refuse_signature(approval: Approval, limits: Limits, home: Home, now: datetime) -> None:
     if approval.grant.policy_digest is not None:
         raise _no("approval basis", "a person's approval names a policy", "one or the other", _AGAIN)
-    public = trusted_keys(home).get(approval.key)
-    if public is None:
-        hint = "murphy keys list shows the trusted ones."
-        raise _no("trusted keys", f"nobody here trusts the key {approval.key}", "a trusted key", hint)
+    public = answering(home, approval.key, Role.APPROVER, approval.grant.environment, now).public
     if limits.approvers and approval.key not in limits.approvers:
         allowed = " or ".join(limits.approvers)
         raise _no("approvers", f"{approval.key} signed it", allowed, "Ask one of them; only the operator can add more.")
@@ -121,7 +124,7 @@ def _refuse_policy(
     approval: Approval, plan: Plan, limits: Limits, home: Home, now: datetime, system: System | None
 ) -> str:
     """The name of the key that stands behind the policy the approval was made under."""
-    signed = signed_policy(home, approval.key, limits)
+    signed = signed_policy(home, approval.key, limits, environment=plan.environment, now=now)
     policy = signed.mandate.policy
     rule = f"policy {policy.name}"
     if approval.grant.policy_digest != digest(signed.mandate):
@@ -136,10 +139,6 @@ def _refuse_policy(
     if approval.grant.valid_until > policy.valid_until:
         raise _no(rule, "the approval outlives it", _time(policy.valid_until), _AGAIN)
     return signed.key
-
-
-def _same_person(one: str, other: str) -> bool:
-    return one.strip().casefold() == other.strip().casefold()
 
 
 def _short(value: str) -> str:

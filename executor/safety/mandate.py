@@ -19,9 +19,13 @@ from executor.model.base import Contract, Line, Name, Seconds
 from executor.model.plan import Plan
 from executor.model.system import System
 from executor.model.vocabulary import Environment
+from executor.safety.anchored import content_of, digest_of, latest
 from executor.safety.limits import BlastRadius, Limits
 from executor.safety.rules import refusals
-from executor.safety.trust import signed_by, trusted_keys
+from executor.safety.trust import Role, answering, signed_by
+
+CHANGES = ("policy_signed", "policy_revoked")
+"""Rows of the audit trail about a policy; the first kind carries the digest of its file."""
 
 
 class Policy(Contract):
@@ -68,26 +72,45 @@ def policy_file(home: Home, name: str) -> Path:
     return home.keys / "policies" / f"{name}.json"
 
 
-def signed_policy(home: Home, name: str, limits: Limits) -> SignedPolicy:
-    """The policy of that name, as signed by somebody who may.
+def signed_policy(home: Home, name: str, limits: Limits, *, environment: Environment, now: datetime) -> SignedPolicy:
+    """The policy of that name, as signed by an operator whose key counts there at ``now`` (with time zone).
 
-    Raises ``SafetyRefusalError`` if there is none, it is damaged, or its signature does not count.
+    Raises ``SafetyRefusalError`` if there is none, it was revoked or is damaged, or its signature does not count.
     """
+    signed = read_policy(home, name)
     try:
-        signed = SignedPolicy.model_validate_json(policy_file(home, name).read_bytes())
-    except FileNotFoundError:
-        raise _no(name, "there is no such policy", "a policy that an operator has signed") from None
-    except (OSError, ValidationError) as error:
-        raise _no(name, "its file cannot be read or is damaged", "a whole signed policy") from error
-    public = trusted_keys(home).get(signed.key)
-    if public is None or not signed_by(public, signed.mandate, signed.signature):
+        operator = answering(home, signed.key, Role.OPERATOR, environment, now)
+    except SafetyRefusalError as refusal:
+        raise _no(f"{name} ({refusal.rule})", refusal.measured, refusal.limit) from refusal
+    if not signed_by(operator.public, signed.mandate, signed.signature):
         raise _no(
             name, f"its signature by {signed.key} does not count here", "a trusted key's signature over all of it"
         )
     if limits.approvers and signed.key not in limits.approvers:
         raise _no(name, f"{signed.key} signed it", f"a signature by {' or '.join(limits.approvers)}")
+    return signed
+
+
+def read_policy(home: Home, name: str) -> SignedPolicy:
+    """The policy of that name, if it was not revoked; whose signature it bears is not looked at.
+
+    Raises ``SafetyRefusalError`` if there is none, or its file is not as ``murphy policy sign`` left it.
+    """
+    try:
+        content = content_of(policy_file(home, name))
+        signed = None if content is None else SignedPolicy.model_validate_json(content)
+    except (OSError, ValidationError) as error:
+        raise _no(name, "its file cannot be read or is damaged", "a whole signed policy") from error
+    last = latest(home, CHANGES, policy=name)
+    if last is not None and last.what == "policy_revoked":
+        measured = f"{last.who} revoked it on {last.at[:19]}Z ({last.detail['reason']})"
+        raise _no(name, measured, "a policy that is in force")
+    if signed is None:
+        raise _no(name, "there is no such policy", "a policy that an operator has signed")
     if signed.mandate.policy.name != name:
         raise _no(name, f"its file holds the policy {signed.mandate.policy.name}", "each policy under its own name")
+    if last is not None and last.detail["digest"] != digest_of(content):
+        raise _no(name, "its file is not the one that was signed last", "the policy as it was signed last")
     return signed
 
 

@@ -1,69 +1,37 @@
-"""Private keys: the only code that can sign an approval or a policy, or add a key to those that count.
+"""Signing as a person, and changing whose signatures count.
 
-Only the commands of a person may import this; an import contract keeps experts, planner nodes and the engine out.
+Each change of the list needs an operator's private key here, and is a row of the audit trail. Where no operator's key
+counts (a new home, or all are revoked or have lapsed), whoever owns the directory begins anew: nobody is ever locked
+out of their own machine. Only the commands of a person may import this; an import contract keeps others out.
 """
 
 from __future__ import annotations
 
-import fcntl
-import os
-import re
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Mapping
+from datetime import datetime
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    NoEncryption,
-    PrivateFormat,
-    PublicFormat,
-    load_pem_private_key,
-)
-from pydantic import BaseModel
-
-from executor.clock import wall
-from executor.durable import write
-from executor.errors import InputError, SafetyRefusalError, UnavailableError
+from executor.clock import SYSTEM_CLOCK, wall
+from executor.errors import InputError, SafetyRefusalError
 from executor.home import Home
 from executor.model.approval import Approval, Grant
-from executor.model.digest import canonical
+from executor.model.vocabulary import Environment
 from executor.person import whoami
-from executor.safety.trust import TRUSTED, Trusted, encoded, public_key, read_trusted, trusted_file
+from executor.safety.anchored import keep
+from executor.safety.pem import key_file, public_half, sign, write_key
+from executor.safety.trust import (
+    TRUSTED,
+    Revocation,
+    Role,
+    Trusted,
+    as_written,
+    checked,
+    locked,
+    public_key,
+    trusted_file,
+)
 
-_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
-
-
-def create_key(home: Home, name: str) -> str:
-    """Make a person's signing key, trust it here, and return its public part in base64.
-
-    The private part is a PEM file in ``home.keys``, mode 0600. Raises ``InputError`` if there is a key of that name.
-    """
-    path = key_file(home, name)
-    if path.exists() or name in read_trusted(home):
-        raise InputError("there is a key of that name already.", where=name, hint="Choose another name.")
-    public = write_key(path)
-    trust(home, name, public)
-    return public
-
-
-def trust(home: Home, name: str, public: str) -> None:
-    """Accept signatures of somebody's public key (base64) under that name; durable on return.
-
-    Raises ``InputError`` if the name means another key already, or the key has another name: one person, one key, or
-    two names of one person could stand for four eyes.
-    """
-    key_file(home, name)
-    public_key(public)
-    with _locked(home.keys):
-        known = read_trusted(home)
-        if name in known and known[name].public != public:
-            raise InputError("is another key's name already.", where=name, hint="Choose another name.")
-        if others := [other for other, entry in known.items() if entry.public == public and other != name]:
-            raise InputError(f"this key is trusted already, as {others[0]}.", where=name)
-        if name not in known:
-            entry = Trusted(public=public, by=whoami(), at=wall())
-            write_private(trusted_file(home), TRUSTED.dump_json({**known, name: entry}, indent=2))
+_FIRST = (Role.APPROVER, Role.OPERATOR)
+Known = Mapping[str, Trusted]
 
 
 def sign_grant(home: Home, key: str, grant: Grant) -> Approval:
@@ -73,67 +41,159 @@ def sign_grant(home: Home, key: str, grant: Grant) -> Approval:
     return Approval(grant=grant, key=key, signature=sign(key_file(home, key), grant))
 
 
-def key_file(home: Home, name: str) -> Path:
-    """Where a key's private part is. Raises ``InputError`` for what cannot be a name."""
-    if not _NAME.fullmatch(name):
-        hint = "Use lower case letters, digits, dots, dashes and underscores."
-        raise InputError("cannot be the name of a key.", where=repr(name), hint=hint)
-    return home.keys / f"{name}.pem"
+def create_key(
+    home: Home,
+    name: str,
+    *,
+    roles: tuple[Role, ...] = (),
+    environments: tuple[Environment, ...] = (),
+    valid_until: datetime | None = None,
+    by: str | None = None,
+) -> str:
+    """Make a person's signing key, trust it here, and return its public part in base64.
 
-
-def sign(path: Path, value: BaseModel) -> str:
-    """The signature (base64) of a private key's file over the canonical form of ``value``.
-
-    Raises ``InputError`` if there is no such file, ``SafetyRefusalError`` if others can read it.
+    Without ``roles`` it is an approver, and the first of a home an operator as well; without ``environments`` it is for
+    development and staging. ``by`` names the operator; needed only where several operators' keys are here. The private
+    part is a PEM file in ``home.keys``, mode 0600. Raises ``InputError`` if there is or was a key of that name,
+    ``SafetyRefusalError`` without an operator's key; nothing was made then.
     """
-    return encoded(_private(path).sign(canonical(value)))
+    path = key_file(home, name)
+    with locked(home):
+        known = checked(home)
+        if path.exists() or name in known:
+            raise InputError("there is a key of that name already.", where=name, hint="Choose another name.")
+        operator = _operator(home, known, by)
+        public = write_key(path)
+        try:
+            entry = _entry(public, roles or (_FIRST if not known else _FIRST[:1]), environments, valid_until, whoami())
+            _keep(home, known, name, entry, "key_created", operator)
+        except BaseException:
+            path.unlink()
+            raise
+    return public
 
 
-def write_key(path: Path) -> str:
-    """Write a new private key, in place of one that may be there, and return its public part in base64."""
-    key = Ed25519PrivateKey.generate()
-    write_private(path, key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
-    return encoded(key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw))
+def trust_key(
+    home: Home,
+    name: str,
+    public: str | None = None,
+    *,
+    roles: tuple[Role, ...] = (),
+    environments: tuple[Environment, ...] = (),
+    valid_until: datetime | None = None,
+    by: str | None = None,
+) -> None:
+    """Accept signatures of somebody's public key (base64) under that name, or change what a listed key may do.
+
+    What is not given stays as it was. Raises ``InputError`` if the name means another key already, or the key has
+    another name: one person, one key, or two names of one person could stand for four eyes. Raises
+    ``SafetyRefusalError`` for a key that was revoked, and without an operator's key. Durable on return.
+    """
+    key_file(home, name)
+    with locked(home):
+        known = checked(home)
+        old = known.get(name)
+        if public is None:
+            if old is None:
+                raise InputError("there is no such key, and no public part was given.", where=name)
+            public = old.public
+        _refuse_other(known, name, public)
+        operator = _operator(home, known, by)
+        if old is None:
+            _keep(
+                home,
+                known,
+                name,
+                _entry(public, roles or _FIRST[:1], environments, valid_until),
+                "key_trusted",
+                operator,
+            )
+            return
+        given = {"roles": roles, "environments": environments, "valid_until": valid_until}
+        entry = Trusted(**{**dict(old), **{key: value for key, value in given.items() if value}})
+        if entry != old:
+            _keep(home, known, name, entry, "key_changed", operator)
 
 
-def write_private(path: Path, content: bytes) -> None:
-    """Put a file in its place, whole and durable, mode 0600. Raises ``UnavailableError``, with the old one left."""
-    try:
-        path.parent.mkdir(mode=0o700, exist_ok=True)
-        write(path, content)
-    except OSError as error:
-        raise UnavailableError(f"cannot be written: {error.strerror}.", where=str(path)) from error
+def revoke_key(home: Home, name: str, reason: str, *, by: str | None = None) -> None:
+    """End the trust in a key, for good: nothing it signed counts from now on, approvals and policies, old or new.
+
+    Its private part, if it is here, may revoke it too. Raises ``InputError`` for a key that is not listed,
+    ``SafetyRefusalError`` without an operator's key. Durable on return.
+    """
+    with locked(home):
+        known = checked(home)
+        old = known.get(name)
+        if old is None:
+            raise InputError("there is no such key.", where=name, hint="murphy keys list shows the trusted ones.")
+        if old.revoked is None:
+            operator = name if by in (None, name) and _here(home, name, old) else _operator(home, known, by)
+            gone = Revocation(by=whoami(), at=wall(), reason=reason)
+            _keep(home, known, name, Trusted(**{**dict(old), "revoked": gone}), "key_revoked", operator, reason=reason)
 
 
-def _private(path: Path) -> Ed25519PrivateKey:
-    try:
-        mode = path.stat().st_mode & 0o777
-        content = path.read_bytes()
-    except FileNotFoundError:
-        raise InputError("there is no such key.", where=path.stem, hint="murphy keys create makes one.") from None
-    except OSError as error:
-        raise UnavailableError(f"cannot be read: {error.strerror}.", where=str(path)) from error
-    if mode & 0o077:
-        raise SafetyRefusalError(
-            "private key",
-            measured=f"the mode of {path} is {mode:04o}",
-            limit="0600: nobody else may read it",
-            hint="If others may have seen it, make a new key; else chmod 600.",
-        )
-    try:
-        key = load_pem_private_key(content, password=None)
-    except (ValueError, TypeError) as error:
-        raise InputError("not a private key in PEM.", where=str(path)) from error
-    if not isinstance(key, Ed25519PrivateKey):
-        raise InputError("not an Ed25519 key.", where=str(path))
-    return key
+def accept_list(home: Home) -> dict[str, Trusted]:
+    """Take the list as it stands in its file, after a person has looked at it, and return it.
+
+    The way out after an edit by hand, an older file put back, or a crash in the middle of a change.
+    """
+    with locked(home):
+        known, _ = as_written(home)
+        prints = {name: entry.fingerprint for name, entry in known.items() if entry.revoked is None}
+        keep(home, trusted_file(home), TRUSTED.dump_json(known, indent=2), "keys_accepted", {"keys": prints})
+        return known
 
 
-@contextmanager
-def _locked(directory: Path) -> Iterator[None]:
-    handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX)  # released when the handle is closed
-        yield
-    finally:
-        os.close(handle)
+def _refuse_other(known: Known, name: str, public: str) -> None:
+    public_key(public)
+    if name in known and known[name].public != public:
+        raise InputError("is another key's name already.", where=name, hint="Choose another name.")
+    if others := [other for other, entry in known.items() if entry.public == public and other != name]:
+        raise InputError(f"this key is listed already, as {others[0]}.", where=name)
+    if name in known and (gone := known[name].revoked):
+        measured = f"{gone.by} revoked {name} on {gone.at[:19]}Z ({gone.reason})"
+        hint = "Make a new key under another name."
+        raise SafetyRefusalError("revoked keys", measured=measured, limit="no key that was ever revoked", hint=hint)
+
+
+def _operator(home: Home, known: Known, by: str | None) -> str:
+    """The operator whose private key is here and allows a change; empty while no operator's key counts."""
+    now = SYSTEM_CLOCK.now()
+    operators = {name: entry for name, entry in known.items() if entry.counts(Role.OPERATOR, now)}
+    if not operators:
+        return ""
+    here = [name for name in ([by] if by else sorted(operators)) if name in operators]
+    here = [name for name in here if _here(home, name, operators[name])]
+    if not here:
+        why = f"{by} is no operator" if by and by not in operators else "no operator's private key is here"
+        limit = f"the private key of {' or '.join(sorted(operators))}"
+        hint = "Only an operator can change whose signatures count."
+        raise SafetyRefusalError("operators", measured=why, limit=limit, hint=hint)
+    if len(here) > 1:
+        hint = "Choose one with --by."
+        raise InputError(f"the keys of several operators are here: {', '.join(here)}.", where="keys", hint=hint)
+    return here[0]
+
+
+def _here(home: Home, name: str, entry: Trusted) -> bool:
+    """Whether the private half of the listed key is here, and private."""
+    path = key_file(home, name)
+    return path.exists() and public_half(path) == entry.public
+
+
+def _entry(
+    public: str,
+    roles: tuple[Role, ...],
+    environments: tuple[Environment, ...],
+    valid_until: datetime | None,
+    holder: str = "",
+) -> Trusted:
+    usual = {"environments": environments} if environments else {}
+    return Trusted(public=public, by=whoami(), at=wall(), holder=holder, roles=roles, valid_until=valid_until, **usual)
+
+
+def _keep(home: Home, known: Known, name: str, entry: Trusted, act: str, operator: str, **detail: str) -> None:
+    content = TRUSTED.dump_json({**known, name: entry}, indent=2)
+    told = entry.model_dump(mode="json", include={"roles", "environments", "valid_until"})
+    about = {"key": name, "fingerprint": entry.fingerprint, "operator": operator, **told, **detail}
+    keep(home, trusted_file(home), content, act, about)

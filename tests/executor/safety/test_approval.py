@@ -18,10 +18,12 @@ from executor.home import Home
 from executor.model.approval import Approval, Grant
 from executor.model.plan import AbortCondition, Plan
 from executor.model.system import System
+from executor.model.vocabulary import Environment
 from executor.safety.approval import make_grant, verify
 from executor.safety.limits import Limits
+from executor.safety.pem import key_file, sign
 from executor.safety.policy import Policy, approve_under, sign_policy
-from executor.safety.signing import create_key, key_file, sign, sign_grant
+from executor.safety.signing import create_key, sign_grant
 from tests.executor.model.examples import plans
 from tests.executor.safety.examples import CHECK, PRODUCTION, chain, experiment, hang, plan, slow
 
@@ -47,8 +49,9 @@ class Office:
 @pytest.fixture(scope="module")
 def office(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Office]:
     home = Home.open(tmp_path_factory.mktemp("home"))
-    create_key(home, "alice")
-    create_key(home, "bob")
+    everywhere = tuple(Environment)
+    create_key(home, "alice", environments=everywhere)
+    create_key(home, "bob", environments=everywhere)
     policy = Policy(name="nightly", systems=("small",), allowed_faults=("*",), valid_until=NOW + timedelta(days=30))
     sign_policy(home, policy, "alice")
     yield Office(home, sign_grant(home, "alice", grant()), approve_under(home, PLAN, TEN, LIMITS, "nightly", NOW))
@@ -230,7 +233,7 @@ def test_in_production_nobody_approves_a_plan_of_their_own(office: Office, propo
     conditions = (AbortCondition(check=CHECK.id, availability_below=0.5),)
     of = plan(prod, experiment(hang("s1"), abort_conditions=conditions), proposer=proposer)
     limits = Limits(environments=(PRODUCTION,))
-    with pytest.raises(SafetyRefusalError, match="four eyes: alice proposed and approved it"):
+    with pytest.raises(SafetyRefusalError, match="four eyes: [aA]lice proposed it and holds the key alice"):
         ask(office, sign_grant(office.home, "alice", grant(of, limits)), of=of, limits=limits)
     ask(office, sign_grant(office.home, "bob", grant(of, limits, approver="bob")), of=of, limits=limits)
     own = plan(TEN, hang("s1"), proposer=proposer)

@@ -17,17 +17,19 @@ from executor.model.approval import Approval
 from executor.model.digest import digest
 from executor.model.plan import AbortCondition, Plan
 from executor.model.system import System
+from executor.model.vocabulary import Environment
 from executor.safety.approval import make_grant, verify
 from executor.safety.limits import BlastRadius, Limits
-from executor.safety.mandate import SignedPolicy, policy_file, signed_policy
+from executor.safety.mandate import SignedPolicy, policy_file, read_policy
+from executor.safety.pem import key_file, sign
 from executor.safety.policy import Policy, approve_under, sign_policy
-from executor.safety.signing import create_key, key_file, sign
+from executor.safety.signing import create_key, revoke_key
 from tests.executor.safety.examples import CHECK, PRODUCTION, chain, experiment, hang, plan, slow
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
 TEN = chain()
 PLAN = plan(TEN, hang("s1"))
-WIDE = Limits(blast_radius=BlastRadius(instances_percent=50, services_percent=50))
+WIDE = Limits(blast_radius=BlastRadius(instances_percent=50, services_percent=50, traffic_percent=100))
 
 
 def policy(**more: Any) -> Policy:
@@ -38,7 +40,7 @@ def policy(**more: Any) -> Policy:
 @pytest.fixture
 def home(tmp_path: Path) -> Home:
     home = Home.open(tmp_path / "home")
-    create_key(home, "operator")
+    create_key(home, "operator", environments=tuple(Environment))
     return home
 
 
@@ -91,7 +93,7 @@ def test_a_plan_outside_is_neither_approved_nor_verified(home: Home, of: Plan, m
 
 def _forged(home: Home, of: Plan, limits: Limits, valid_s: float = 60) -> Approval:
     """What somebody who stole the policy's own key could sign."""
-    mandate = signed_policy(home, "nightly", limits).mandate
+    mandate = read_policy(home, "nightly").mandate
     grant = make_grant(
         of, limits, approver="operator", basis="policy", valid_s=valid_s, now=NOW, policy_digest=digest(mandate)
     )
@@ -147,9 +149,11 @@ def test_a_policy_stands_with_the_trust_in_its_signer(home: Home) -> None:
     limits = Limits(approvers=("somebody-else",))
     with pytest.raises(SafetyRefusalError, match="operator signed it"):
         under(home, limits=limits)
-    (home.keys / "trusted.json").write_text("{}")
-    with pytest.raises(SafetyRefusalError, match="its signature by operator does not count here"):
+    revoke_key(home, "operator", "left the company")
+    with pytest.raises(SafetyRefusalError, match=r"policy nightly \(revoked keys\).*left the company"):
         ask(home, approval)
+    with pytest.raises(SafetyRefusalError, match=r"policy nightly \(revoked keys\)"):
+        under(home)
 
 
 def test_an_approval_ends_with_its_policy(home: Home) -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import grimp
 import pytest
 
-PRIVATE = ("executor.safety.signing", "executor.safety.policy")
+PRIVATE = ("executor.safety.pem", "executor.safety.signing", "executor.safety.policy")
 """Whoever imports these, directly or through others, can sign."""
-MAY = ("planner.cli", "planner.demo", "planner.__main__")
+MAY = ("planner.cli", "planner.demo", "planner.__main__", "executor.selftest")
 """What a person starts."""
 
 

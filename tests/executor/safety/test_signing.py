@@ -15,7 +15,8 @@ from executor.errors import InputError, SafetyRefusalError, UnavailableError
 from executor.home import Home
 from executor.safety.approval import make_grant
 from executor.safety.limits import Limits
-from executor.safety.signing import create_key, key_file, sign_grant, trust
+from executor.safety.pem import key_file
+from executor.safety.signing import create_key, sign_grant, trust_key
 from executor.safety.trust import read_trusted, signed_by, trusted_keys
 from tests.executor.safety.examples import chain, hang, plan
 
@@ -90,11 +91,11 @@ def test_a_name_keeps_its_key_and_a_key_its_name(home: Home, tmp_path: Path) -> 
         create_key(home, "alice")
     elsewhere = create_key(Home.open(tmp_path / "elsewhere"), "alice")
     with pytest.raises(InputError, match="another key's name"):
-        trust(home, "alice", elsewhere)
-    with pytest.raises(InputError, match="trusted already, as alice"):
-        trust(home, "alice-too", public)
-    trust(home, "alice", public)
-    trust(home, "carol", elsewhere)
+        trust_key(home, "alice", elsewhere)
+    with pytest.raises(InputError, match="listed already, as alice"):
+        trust_key(home, "alice-too", public)
+    trust_key(home, "alice", public)
+    trust_key(home, "carol", elsewhere)
     assert trusted_keys(home) == {"alice": public, "carol": elsewhere}
 
 
@@ -117,7 +118,7 @@ def test_a_name_that_could_be_a_path_is_refused(home: Home, name: str) -> None:
 @pytest.mark.parametrize("public", ["", "AAAA", "not base64!", "A" * 43 + "=" * 3])
 def test_what_is_no_public_key_is_not_trusted(home: Home, public: str) -> None:
     with pytest.raises(InputError, match="not an Ed25519 public key"):
-        trust(home, "alice", public)
+        trust_key(home, "alice", public)
 
 
 def test_only_the_approver_signs(home: Home) -> None:
