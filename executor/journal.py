@@ -9,83 +9,24 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import sqlite3
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
 
 from executor import audit
-from executor.clock import boot_id, boottime, machine, own_ticks, start_ticks, wall
+from executor.clock import boot_id, boottime, machine, own_ticks, wall
+from executor.errors import UnavailableError
+from executor.frozen import Frozen
+from executor.home import Home
+from executor.rows import Injection as Injection
+from executor.rows import Reach as Reach
+from executor.rows import RunRow as RunRow
+from executor.rows import injection_of, run_of
 from executor.store import Store
 from executor.uses import consume
 
 _RUNNING = "SELECT * FROM runs WHERE outcome IS NULL ORDER BY rowid"
-
-
-@dataclass(frozen=True)
-class Reach:
-    """The most that a run touches at one moment, and all that it touches at any."""
-
-    instances: int
-    services: int
-    faults: int
-    targets: tuple[str, ...]
-    """Instance ids and edges, over all stages."""
-    traffic: float = 0.0
-    """Share of what users do that is predicted to pass over what it touches, percent."""
-    protected: float = 0.0
-    """Most of its work that a protected service is predicted to lose indirectly, percent."""
-
-    def predicted(self) -> str:
-        """All but the counts, as the journal keeps it: a JSON object."""
-        return json.dumps({"targets": self.targets, "traffic": self.traffic, "protected": self.protected})
-
-
-@dataclass(frozen=True)
-class RunRow:
-    """A run that has begun and, as far as the journal knows, not ended."""
-
-    run: str
-    pid: int
-    start_ticks: int
-    boot_id: str
-    reach: Reach
-
-    @property
-    def alive(self) -> bool:
-        """Whether its executor still runs."""
-        return self.boot_id == boot_id() and start_ticks(self.pid) == self.start_ticks
-
-
-@dataclass(frozen=True)
-class Injection:
-    """One fault on one target, as recorded."""
-
-    id: int
-    run: str
-    experiment: str
-    trial: int
-    action: str
-    kind: str
-    subject: str
-    """What it strikes: an instance id, or edges."""
-    mark: str
-    record: dict[str, Any]
-    state: str
-    expires: float
-    boot_id: str
-    error: str
-    by: str
-    """Who reverted it."""
-
-    @property
-    def lapsed(self) -> bool:
-        """Whether its lease has ended."""
-        return self.boot_id != boot_id() or boottime() >= self.expires
-
-    def __str__(self) -> str:
-        return f"{self.kind} on {self.subject} (run {self.run}, mark {self.mark})"
 
 
 class Journal:
@@ -94,9 +35,27 @@ class Journal:
     Every method raises ``UnavailableError`` if the file cannot be read or made durable; nothing was changed then.
     """
 
-    def __init__(self, path: Path, *, busy_s: float = 5.0) -> None:
-        self.store = Store(path, busy_s=busy_s)
+    def __init__(self, path: Path, *, busy_s: float = 5.0, store: Store | None = None) -> None:
+        self.store = store or Store(path, busy_s=busy_s)
         self._boot = boot_id()
+
+    @classmethod
+    def frozen(cls, home: Home, *, why: str = "it was asked for as a copy") -> Journal:
+        """The journal as it is now, to be read where it cannot be written; ``why`` is what a write will say."""
+        return cls(home.journal, store=Frozen(home.journal, why=why))
+
+    @classmethod
+    def to_undo(cls, home: Home) -> Journal:
+        """The journal, or what it holds where it cannot be used: undoing waits for no disk.
+
+        Raises ``UnavailableError`` if it cannot even be read.
+        """
+        try:
+            return cls(home.journal)
+        except UnavailableError as error:
+            with suppress(UnavailableError):  # what the journal itself says is the better answer
+                return cls.frozen(home, why=error.message.removesuffix("."))
+            raise
 
     def close(self) -> None:
         """Close the file. Idempotent."""
@@ -144,7 +103,7 @@ class Journal:
         nothing has begun and the approval is as it was.
         """
         with self.store.write() as db:
-            check([_run(row) for row in db.execute(_RUNNING)])
+            check([run_of(row) for row in db.execute(_RUNNING)])
             consume(db, nonce, run, uses, use)
             db.execute(
                 "INSERT INTO runs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL, NULL)",
@@ -168,7 +127,7 @@ class Journal:
 
     def running(self) -> list[RunRow]:
         """Runs that have not ended, oldest first; those whose executor has died are among them."""
-        return [_run(row) for row in self.store.read(_RUNNING)]
+        return [run_of(row) for row in self.store.read(_RUNNING)]
 
     def state_of(self, run: str, pid: int, ticks: int) -> Literal["awaited", "running", "ended", "foreign"]:
         """How the run stands for that process: not begun, under way in it, ended in it, or another process's."""
@@ -202,7 +161,7 @@ class Journal:
             )
             audit.append(db, "executor", "armed", run=run, action=action, kind=kind, subject=subject, mark=mark)
             row = db.execute("SELECT * FROM injections WHERE id = ?", (cursor.lastrowid,)).fetchone()
-        return _injection(row)
+        return injection_of(row)
 
     def injected(self, number: int, record: Mapping[str, Any]) -> bool:
         """Note that the fault is there, with what was learned. ``False``: its lease has lapsed; revert at once."""
@@ -259,33 +218,17 @@ class Journal:
         rows = self.store.read("SELECT * FROM injections WHERE id = ?", (number,))
         if not rows:
             raise KeyError(number)
-        return _injection(rows[0])
+        return injection_of(rows[0])
 
     def pending(self, run: str | None = None) -> list[Injection]:
         """Injections not reverted yet, of one run or of all, oldest first."""
         where, values = ("AND run = ?", (run,)) if run else ("", ())
         rows = self.store.read(f"SELECT * FROM injections WHERE state <> 'reverted' {where} ORDER BY id", values)  # noqa: S608 - constant text
-        return [_injection(row) for row in rows]
+        return [injection_of(row) for row in rows]
 
     def reverted_by(self, run: str, who: str) -> list[Injection]:
         """Injections of a run that ``who`` has reverted, oldest first."""
         rows = self.store.read(
             "SELECT * FROM injections WHERE run = ? AND state = 'reverted' AND by = ? ORDER BY id", (run, who)
         )
-        return [_injection(row) for row in rows]
-
-
-def _reach(row: sqlite3.Row) -> Reach:
-    kept = json.loads(row["targets"])
-    if isinstance(kept, list):  # as it was kept before anything was predicted
-        kept = {"targets": kept}
-    return Reach(row["instances"], row["services"], row["faults"], **{**kept, "targets": tuple(kept["targets"])})
-
-
-def _run(row: sqlite3.Row) -> RunRow:
-    return RunRow(row["run"], row["pid"], row["start_ticks"], row["boot_id"], _reach(row))
-
-
-def _injection(row: sqlite3.Row) -> Injection:
-    fields = {name: row[name] for name in row.keys() if name not in ("armed", "reverted")}  # noqa: SIM118 - sqlite3.Row
-    return Injection(**{**fields, "record": json.loads(row["record"])})
+        return [injection_of(row) for row in rows]

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from executor import journal as module
+from executor import rows
 from executor.clock import boottime, own_ticks
 from executor.errors import SafetyRefusalError
 from executor.journal import Injection, Journal, Reach, RunRow
@@ -159,7 +160,8 @@ def test_a_lapsed_lease_is_not_revived_and_fences_the_injection(
     admit(journal)
     slow, quick = arm(journal, "m1", lease_s=1), arm(journal, "m2", lease_s=100)
     later = boottime() + 10
-    monkeypatch.setattr(module, "boottime", lambda: later)
+    for place in (module, rows):
+        monkeypatch.setattr(place, "boottime", lambda: later)
     assert journal.renew("run-1", 50) == 1
     assert journal.injection(slow.id).lapsed
     assert journal.injection(quick.id).expires == later + 50
@@ -178,7 +180,7 @@ def test_an_injection_that_was_undone_before_it_was_noted_is_to_be_undone_again(
 def test_another_boot_has_ended_every_lease_and_every_run(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
     admit(journal)
     armed = arm(journal)
-    monkeypatch.setattr(module, "boot_id", lambda: "another")
+    monkeypatch.setattr(rows, "boot_id", lambda: "another")
     assert journal.injection(armed.id).lapsed
     assert not journal.running()[0].alive
 

@@ -1,0 +1,93 @@
+"""What the journal holds, as values. Standard library only."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from dataclasses import dataclass
+from typing import Any
+
+from executor.clock import boot_id, boottime, start_ticks
+
+
+@dataclass(frozen=True)
+class Reach:
+    """The most that a run touches at one moment, and all that it touches at any."""
+
+    instances: int
+    services: int
+    faults: int
+    targets: tuple[str, ...]
+    """Instance ids and edges, over all stages."""
+    traffic: float = 0.0
+    """Share of what users do that is predicted to pass over what it touches, percent."""
+    protected: float = 0.0
+    """Most of its work that a protected service is predicted to lose indirectly, percent."""
+
+    def predicted(self) -> str:
+        """All but the counts, as the journal keeps it: a JSON object."""
+        return json.dumps({"targets": self.targets, "traffic": self.traffic, "protected": self.protected})
+
+
+@dataclass(frozen=True)
+class RunRow:
+    """A run that has begun and, as far as the journal knows, not ended."""
+
+    run: str
+    pid: int
+    start_ticks: int
+    boot_id: str
+    reach: Reach
+
+    @property
+    def alive(self) -> bool:
+        """Whether its executor still runs."""
+        return self.boot_id == boot_id() and start_ticks(self.pid) == self.start_ticks
+
+
+@dataclass(frozen=True)
+class Injection:
+    """One fault on one target, as recorded."""
+
+    id: int
+    run: str
+    experiment: str
+    trial: int
+    action: str
+    kind: str
+    subject: str
+    """What it strikes: an instance id, or edges."""
+    mark: str
+    record: dict[str, Any]
+    state: str
+    expires: float
+    boot_id: str
+    error: str
+    by: str
+    """Who reverted it."""
+
+    @property
+    def lapsed(self) -> bool:
+        """Whether its lease has ended."""
+        return self.boot_id != boot_id() or boottime() >= self.expires
+
+    def __str__(self) -> str:
+        return f"{self.kind} on {self.subject} (run {self.run}, mark {self.mark})"
+
+
+def _reach(row: sqlite3.Row) -> Reach:
+    kept = json.loads(row["targets"])
+    if isinstance(kept, list):  # as it was kept before anything was predicted
+        kept = {"targets": kept}
+    return Reach(row["instances"], row["services"], row["faults"], **{**kept, "targets": tuple(kept["targets"])})
+
+
+def run_of(row: sqlite3.Row) -> RunRow:
+    """A run from its row."""
+    return RunRow(row["run"], row["pid"], row["start_ticks"], row["boot_id"], _reach(row))
+
+
+def injection_of(row: sqlite3.Row) -> Injection:
+    """An injection from its row."""
+    fields = {name: row[name] for name in row.keys() if name not in ("armed", "reverted")}  # noqa: SIM118 - sqlite3.Row
+    return Injection(**{**fields, "record": json.loads(row["record"])})
