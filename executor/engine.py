@@ -29,6 +29,7 @@ from executor.model.evidence import EventKind, Evidence
 from executor.model.plan import Experiment, Plan
 from executor.model.system import System
 from executor.observations import ObservationLog
+from executor.reading import read
 from executor.record import Meter, write_atomically
 from executor.recover import recover_lapsed
 from executor.rejudge import FILE, Trials
@@ -48,7 +49,7 @@ def run_id(approval: Approval) -> str:
 def load_evidence(home: Home, run: str) -> Evidence | None:
     """The evidence of a run; ``None`` if it has left none. Raises ``InputError`` if its file was damaged."""
     try:
-        return Evidence.model_validate_json((home.run_dir(run, make=False) / "evidence.json").read_bytes())
+        return Evidence.model_validate_json(read(home.run_dir(run, make=False) / "evidence.json"))
     except FileNotFoundError:
         return None
     except (OSError, ValidationError) as error:

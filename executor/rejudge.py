@@ -16,6 +16,7 @@ from executor.measure.records import TrialRecord
 from executor.model.base import Contract, Name, why_not
 from executor.model.evidence import Evidence, ExperimentResult, Observation
 from executor.model.plan import Plan
+from executor.reading import read, regular
 
 FILE = "trials.json"
 
@@ -33,8 +34,8 @@ def differences(home: Home, evidence: Evidence) -> list[str]:
     """
     directory = home.run_dir(evidence.run, make=False)
     try:
-        plan = Plan.model_validate_json((directory / "plan.json").read_bytes())
-        trials = Trials.model_validate_json((directory / FILE).read_bytes())
+        plan = Plan.model_validate_json(read(directory / "plan.json"))
+        trials = Trials.model_validate_json(read(directory / FILE))
         seen = _observations(directory / "observations.jsonl")
     except FileNotFoundError as error:
         hint = "A run whose process was killed leaves observations, and nothing to judge them by."
@@ -69,7 +70,7 @@ def _compare(result: ExperimentResult, again: Judgement) -> Iterator[str]:
 
 def _observations(path: Path) -> dict[tuple[str, int], list[Observation]]:
     seen: defaultdict[tuple[str, int], list[Observation]] = defaultdict(list)
-    with path.open("rb") as lines:
+    with regular(path) as lines:
         for line in lines:
             observation = Observation.model_validate_json(line)
             seen[observation.experiment, observation.trial].append(observation)

@@ -9,13 +9,14 @@ from executor.home import Home
 from executor.model.digest import digest
 from executor.model.plan import Plan, Stage
 from executor.model.system import System
+from executor.reading import read
 
 
 def once_more(home: Home, system: System, again: str, proposer: str) -> Plan:
     """The plan for ``RUN/EXPERIMENT`` on the system as it is now. Raises ``InputError`` if there is no such thing."""
     run, _, name = again.partition("/")
     try:
-        past = Plan.model_validate_json((home.runs / run / "plan.json").read_bytes())
+        past = Plan.model_validate_json(read(home.run_dir(run, make=False) / "plan.json"))
     except (OSError, ValidationError):
         raise InputError("there is no such run.", where=again, hint="murphy findings lists the runs.") from None
     found = next((experiment for experiment in past.experiments if experiment.id == name), None)

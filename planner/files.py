@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 from executor.errors import InputError
 from executor.model.approval import Approval
 from executor.model.plan import Plan
+from executor.reading import read
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -45,7 +46,7 @@ def approval_path(plan: Path) -> Path:
 
 def _load(path: Path, model: type[Model], hint: str) -> Model:
     try:
-        return model.model_validate_json(path.read_bytes())
+        return model.model_validate_json(read(path))
     except FileNotFoundError:
         raise InputError("is not there.", where=str(path), hint=hint) from None
     except OSError as error:

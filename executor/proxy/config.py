@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from executor.errors import InputError
+from executor.reading import read
 
 Protocol = Literal["http", "tcp"]
 
@@ -38,10 +39,10 @@ class Config:
 def load(path: Path) -> Config:
     """The configuration in ``path``. Raises ``InputError`` with the place and what was expected there."""
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        data = json.loads(read(path))
     except OSError as error:
         raise InputError(f"cannot be read ({error.strerror}).", where=str(path)) from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"is not JSON ({error}).", where=str(path), hint=_HINT) from None
     return parse(data, where=str(path))
 

@@ -17,6 +17,7 @@ from executor.errors import UnavailableError
 from executor.home import Home
 from executor.journal import Journal
 from executor.person import whoami
+from executor.reading import read
 from executor.store import Store
 
 ABSENT = "none"
@@ -31,7 +32,7 @@ def digest_of(content: bytes | None) -> str:
 def content_of(path: Path) -> bytes | None:
     """What is in the file; ``None`` if it is not there. Raises ``OSError`` where that cannot be told."""
     try:
-        return path.read_bytes()
+        return read(path)
     except FileNotFoundError:
         return None
 

@@ -13,6 +13,7 @@ from executor.errors import UnavailableError
 from executor.home import Home
 from executor.journal import Journal
 from executor.person import whoami
+from executor.reading import read
 
 
 @dataclass(frozen=True)
@@ -59,10 +60,10 @@ def resume(home: Home, *, by: str | None = None) -> bool:
 def halted(home: Home) -> Halted | None:
     """The flag, if it is up. A flag that cannot be read is up."""
     try:
-        return Halted(**json.loads(home.halt_file.read_text(encoding="utf-8")))
+        return Halted(**json.loads(read(home.halt_file)))
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, TypeError):
+    except (OSError, ValueError, TypeError, RecursionError):
         return Halted("unknown", "the halt file cannot be read", "unknown")
 
 

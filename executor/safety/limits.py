@@ -15,6 +15,7 @@ from executor.errors import InputError
 from executor.home import Home
 from executor.model.base import Contract, Line, Name, Percent, Seconds
 from executor.model.vocabulary import Environment
+from executor.reading import read
 
 FILE = "limits.toml"
 
@@ -124,7 +125,7 @@ def _toml(value: Any) -> str:
 
 def _read(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        return read(path).decode()
     except FileNotFoundError:
         raise InputError("there is no such file.", where=str(path)) from None
     except (OSError, UnicodeDecodeError) as error:

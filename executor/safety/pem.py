@@ -21,6 +21,7 @@ from pydantic import BaseModel
 from executor.errors import InputError, SafetyRefusalError, UnavailableError
 from executor.home import Home
 from executor.model.digest import canonical
+from executor.reading import read
 from executor.safety.anchored import write_private
 from executor.safety.trust import encoded
 
@@ -58,7 +59,7 @@ def public_half(path: Path) -> str:
 def _private(path: Path) -> Ed25519PrivateKey:
     try:
         mode = path.stat().st_mode & 0o777
-        content = path.read_bytes()
+        content = read(path)
     except FileNotFoundError:
         raise InputError("there is no such key.", where=path.stem, hint="murphy keys create makes one.") from None
     except OSError as error:

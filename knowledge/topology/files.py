@@ -12,17 +12,19 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from executor.errors import InputError
+from executor.reading import read as read_whole
 
 Model = TypeVar("Model", bound=BaseModel)
 _Path = tuple[int | str, ...]
 _VALUES_MAX = 1_000_000
 """More values than this, with every alias followed, is no file that a person has written."""
+_BYTES_MAX = 8 * 2**20
 
 
 def read(path: Path, model: type[Model]) -> Model:
     """The file as ``model``. Raises ``InputError`` that names file, line, field, what is allowed and what was near."""
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_whole(path, most=_BYTES_MAX).decode()
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise InputError(f"cannot be read: {reason}.", where=str(path)) from None

@@ -13,6 +13,7 @@ from executor.home import Home
 from executor.model.base import why_not
 from executor.model.evidence import Event, Evidence, ExperimentResult, Finding, Observation
 from executor.model.plan import Experiment, Plan
+from executor.reading import read, regular
 
 
 @dataclass(frozen=True)
@@ -40,8 +41,8 @@ def load(home: Home, run: str, findings: tuple[Finding, ...]) -> Run:
     if not (directory / "evidence.json").is_file():
         raise InputError(f"there is no finished run named {run}.", hint="murphy findings lists the runs.")
     try:
-        plan = Plan.model_validate_json((directory / "plan.json").read_bytes())
-        evidence = Evidence.model_validate_json((directory / "evidence.json").read_bytes())
+        plan = Plan.model_validate_json(read(directory / "plan.json"))
+        evidence = Evidence.model_validate_json(read(directory / "evidence.json"))
         observations = _observations(directory / "observations.jsonl")
     except (OSError, ValidationError) as error:
         raise InputError(f"the files of run {run} cannot be read: {why_not(error)}.", where=str(directory)) from error
@@ -51,7 +52,7 @@ def load(home: Home, run: str, findings: tuple[Finding, ...]) -> Run:
 def _observations(path: Path) -> dict[str, tuple[Observation, ...]]:
     by_experiment: dict[str, list[Observation]] = defaultdict(list)
     if path.is_file():
-        with path.open("rb") as lines:
+        with regular(path) as lines:
             for line in lines:
                 observation = Observation.model_validate_json(line)
                 by_experiment[observation.experiment].append(observation)
