@@ -41,9 +41,10 @@ from executor.trial import Trial
 _POLL_S = 0.05
 
 
-def run_id(approval: Approval) -> str:
-    """The name of the one run that an approval is good for."""
-    return f"run-{approval.grant.nonce[:12]}"
+def run_id(approval: Approval, use: int = 1) -> str:
+    """The name of the run that a use of an approval, the first, second…, is good for."""
+    name = f"run-{approval.grant.nonce[:12]}"
+    return name if use == 1 else f"{name}-{use}"
 
 
 def load_evidence(home: Home, run: str) -> Evidence | None:
@@ -63,28 +64,32 @@ def run(
     system: System,
     limits: Limits,
     home: Home,
+    use: int = 1,
     report: Report = lambda _event: None,
     stop: threading.Event | None = None,
     clock: Clock = SYSTEM_CLOCK,
 ) -> Evidence:
     """Carry out a plan and return what that showed. Blocks; ``report`` gets every event live, from this thread.
 
-    ``stop`` ends it early (outcome ``interrupted``), as do the halt flag, the guard, and limits. Raises
-    ``SafetyRefusalError``, ``UnavailableError`` or ``InputError`` if it may not or cannot begin: nothing was injected
-    and the approval is as it was. Reverts that failed are in ``Evidence.owed``, and the watchdog goes on trying. Any
-    other error leaves nothing behind either, and evidence in the run's directory.
+    ``use`` says which of the approval's uses this is, so that no run is ever begun twice. ``stop`` ends it early
+    (outcome ``interrupted``), as do the halt flag, the guard, and limits. Raises ``SafetyRefusalError``,
+    ``UnavailableError`` or ``InputError`` if it may not or cannot begin: nothing was injected and the approval is as it
+    was. Reverts that failed are in ``Evidence.owed``, and the watchdog goes on trying. Any other error leaves nothing
+    behind either, and evidence in the run's directory.
     """
-    name = run_id(approval)
+    name = run_id(approval, use)
     journal = Journal(home.journal)
     guardian = Guardian(home, name)
     admitted = False
     try:
         recover_lapsed(journal, home)
         _refuse_owed(journal)
-        ready = preflight(plan, approval, system=system, limits=limits, home=home, journal=journal, now=clock.now())
+        ready = preflight(
+            plan, approval, system=system, limits=limits, home=home, journal=journal, now=clock.now(), use=use
+        )
         anyio.run(_well, plan, system, stop)
         guardian.start()
-        _admit(journal, name, plan, approval, ready, system=system, limits=limits)
+        _admit(journal, name, plan, approval, ready, use=use, system=system, limits=limits)
         admitted = True
         return _run_admitted(name, plan, approval, system, limits, home, journal, guardian, report, stop, clock)
     finally:
@@ -135,12 +140,22 @@ async def _cancel_on(stop: threading.Event | None, scope: anyio.CancelScope) -> 
 
 
 def _admit(
-    journal: Journal, name: str, plan: Plan, approval: Approval, ready: Ready, *, system: System, limits: Limits
+    journal: Journal,
+    name: str,
+    plan: Plan,
+    approval: Approval,
+    ready: Ready,
+    *,
+    use: int,
+    system: System,
+    limits: Limits,
 ) -> None:
     grant = approval.grant
     journal.admit(
         name,
         nonce=grant.nonce,
+        uses=grant.uses,
+        use=use,
         plan_digest=digest(plan),
         environment=plan.environment.value,
         reach=ready.reach,

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from langgraph.types import Command
 
-from executor.engine import load_evidence, run_id
+from executor.engine import load_evidence
 from executor.errors import InputError, SafetyRefusalError
 from executor.home import Home
 from executor.journal import Journal
@@ -26,6 +26,7 @@ from experts.track_record import Record, track_record
 from knowledge.ledger import Ledger
 from planner.again import once_more
 from planner.graph import Graph, open_graph
+from planner.nodes.run import begun
 from planner.shelf import Shelf
 from planner.state import limits_of, plan_of, system_of
 from planner.tools import Progress, Tools
@@ -147,7 +148,7 @@ class Session:
         not cover the plan, has been used, or while another process is at it, and what ``engine.run`` raises; nothing
         was done then.
         """
-        given = {
+        given: dict[str, Any] = {
             "approval": approval.model_dump(mode="json"),
             "limits": (limits or self.limits).model_dump(mode="json"),
         }
@@ -207,18 +208,21 @@ def _take(graph: Graph, session: Session, approval: Approval, given: dict[str, A
     """Bring the graph to where it takes this approval, or goes on with it; returns what to resume it with."""
     state = graph.get_state(_at(session.name))
     held = state.values.get("approval")
+    used = _used(session.home, approval)
+    given["use"] = len(used) + 1
     if state.next == ("approve",):
         return Command(resume=given)
     if held == given["approval"]:
         if state.next:
             return None  # a crash cut this very run short
-        raise SafetyRefusalError(
-            "single use",
-            measured=f"the approval was used by {run_id(approval)}",
-            limit="one run",
-            hint="Approve the plan again.",
-        )
-    if state.next == ("run",) and not _used(session.home, Approval.model_validate(held)):
+        if len(used) >= approval.grant.uses:
+            raise SafetyRefusalError(
+                "single use" if approval.grant.uses == 1 else "uses",
+                measured=f"the approval was used by {', '.join(used)}",
+                limit="one run" if approval.grant.uses == 1 else f"{approval.grant.uses} runs",
+                hint="Approve the plan again.",
+            )
+    elif state.next == ("run",) and not begun(session.home, Approval.model_validate(held), state.values.get("use", 1)):
         graph.update_state(_at(session.name), given, as_node="approve")
         return None
     if state.next:  # an earlier run under another approval, cut short: bring it to its end first
@@ -228,9 +232,9 @@ def _take(graph: Graph, session: Session, approval: Approval, given: dict[str, A
     return Command(resume=given)
 
 
-def _used(home: Home, approval: Approval) -> bool:
+def _used(home: Home, approval: Approval) -> tuple[str, ...]:
     with closing(Journal(home.journal)) as journal:
-        return journal.consumed(approval.grant.nonce) is not None
+        return journal.used(approval.grant.nonce)
 
 
 def _outcome(home: Home, values: Mapping[str, Any]) -> Outcome:

@@ -35,6 +35,8 @@ class State(TypedDict, total=False):
     candidates: list[Json]
     plan: Json
     approval: Json | None
+    use: int
+    """Which of the approval's uses the run is; 1 where it is not said."""
     run: str | None
     findings: list[Json]
     ideas: list[str]

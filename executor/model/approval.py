@@ -5,18 +5,25 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import StringConstraints
+from pydantic import Field, StringConstraints
 
 from executor.model.base import Contract, Digest, Line, Name
 from executor.model.vocabulary import Environment
+
+Hex = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
+"""128 bits."""
 
 
 class Grant(Contract):
     """What is signed: nothing outside it is approved."""
 
-    format: Literal["murphy.grant/1"] = "murphy.grant/1"
-    nonce: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
-    """Makes the approval unique; it is consumed once."""
+    format: Literal["murphy.grant/2"] = "murphy.grant/2"
+    nonce: Hex
+    """Makes the approval unique; each of its uses is consumed once."""
+    installation: Hex
+    """Where it counts: one state directory on one machine, and no copy of it."""
+    uses: Annotated[int, Field(ge=1, le=1000)] = 1
+    """Runs that it is good for, each under a name of its own."""
     plan_digest: Digest
     limits_digest: Digest
     environment: Environment

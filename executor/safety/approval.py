@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import secrets
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 from executor.errors import SafetyRefusalError
 from executor.home import Home
+from executor.journal import Journal
 from executor.model.approval import Approval, Grant
 from executor.model.digest import digest
 from executor.model.plan import Plan
@@ -28,15 +30,20 @@ def make_grant(
     basis: Literal["person", "policy"],
     valid_s: float,
     now: datetime,
+    installation: str,
+    uses: int = 1,
     policy_digest: str | None = None,
 ) -> Grant:
-    """What is to be signed: this plan under these limits, once, for ``valid_s`` seconds from ``now`` (with time zone).
+    """What is to be signed: this plan under these limits, for ``valid_s`` seconds from ``now`` (with time zone).
 
-    ``approver`` is the name of the key that answers for it. Raises ``SafetyRefusalError`` if it would be valid for
-    longer than the limits allow.
+    It is for one ``installation`` (see ``installation_of``) and so many ``uses``; ``approver`` is the name of the key
+    that answers for it. Raises ``SafetyRefusalError`` if it would be valid for longer, or for more uses, than the
+    limits allow.
     """
     grant = Grant(
         nonce=secrets.token_hex(16),
+        installation=installation,
+        uses=uses,
         plan_digest=digest(plan),
         limits_digest=digest(limits),
         environment=plan.environment,
@@ -48,19 +55,37 @@ def make_grant(
         valid_until=now.astimezone(UTC) + timedelta(seconds=valid_s),
     )
     _refuse_length(grant, limits)
+    _refuse_uses(grant, limits)
     return grant
 
 
+def installation_of(home: Home) -> str:
+    """What tells this home on this machine from every other. Raises ``UnavailableError`` if its journal is unusable."""
+    with closing(Journal(home.journal)) as journal:
+        return journal.installation
+
+
 def verify(
-    approval: Approval, plan: Plan, limits: Limits, home: Home, now: datetime, *, system: System | None = None
+    approval: Approval,
+    plan: Plan,
+    limits: Limits,
+    home: Home,
+    now: datetime,
+    *,
+    installation: str,
+    system: System | None = None,
 ) -> None:
     """Raise ``SafetyRefusalError`` unless the approval covers this plan under these limits, ``now`` (with time zone).
 
     One that was made under a policy needs the ``system``, without which the policy's blast radius cannot be measured.
-    Whether the approval is used up is the journal's to say.
+    ``installation`` is the one that is to run it. Whether the approval is used up is the journal's to say.
     """
     grant = approval.grant
     _refuse_other(grant, plan, limits)
+    if grant.installation != installation:
+        hint = f"Approve it here, or there for this one: murphy approve --for {installation}."
+        raise _no("installation", f"this is {installation}", f"the one it was approved for, {grant.installation}", hint)
+    _refuse_uses(grant, limits)
     _refuse_time(grant, limits, now)
     if grant.basis == "person":
         _refuse_signature(approval, limits, home, now)
@@ -71,6 +96,14 @@ def verify(
         raise _no("approver", f"the grant names {grant.approver}", f"{signer}, whose key answers for it", _AGAIN)
     if plan.environment is Environment.PRODUCTION:
         refuse_own(plan, signer, read_trusted(home)[signer])
+
+
+def write_down(home: Home, approval: Approval, *, who: str) -> None:
+    """Put a row about an approval that was given here into the audit trail. Raises ``UnavailableError``."""
+    grant = approval.grant
+    told = grant.model_dump(mode="json", exclude={"format", "plan_digest", "limits_digest"})
+    with closing(Journal(home.journal)) as journal:
+        journal.note(who, "approved", plan=grant.plan_digest, limits=grant.limits_digest, key=approval.key, **told)
 
 
 def refuse_own(plan: Plan, name: str, key: Trusted) -> None:
@@ -107,6 +140,12 @@ def _refuse_length(grant: Grant, limits: Limits) -> None:
     if not 0 < length_s <= limits.approval_s_max:
         limit = f"{limits.approval_s_max:g} s (approval_s_max in limits.toml)"
         raise _no("approval validity", f"it would be valid for {length_s:g} s", limit, "Approve for a shorter time.")
+
+
+def _refuse_uses(grant: Grant, limits: Limits) -> None:
+    if grant.uses > limits.approval_uses_max:
+        limit = f"{limits.approval_uses_max} (approval_uses_max in limits.toml)"
+        raise _no("approval uses", f"it would be good for {grant.uses} runs", limit, "Approve for fewer runs.")
 
 
 def _refuse_signature(approval: Approval, limits: Limits, home: Home, now: datetime) -> None:

@@ -68,6 +68,8 @@ class Limits(Contract):
     """How long a fault outlives an executor that no longer renews it, seconds."""
     approval_s_max: Annotated[Seconds, Field(gt=0)] = 86_400
     """Longest validity of an approval, seconds."""
+    approval_uses_max: Annotated[int, Field(ge=1, le=1000)] = 1
+    """Most runs that one approval may be good for; campaigns need more than one."""
     approvers: tuple[Name, ...] = ()
     """Keys that may approve plans and sign policies; empty: any trusted key."""
     blast_radius: BlastRadius = BlastRadius()

@@ -18,7 +18,7 @@ from executor.model.plan import Plan
 from executor.model.system import System
 from executor.person import whoami
 from executor.safety.anchored import keep
-from executor.safety.approval import make_grant, verify
+from executor.safety.approval import installation_of, make_grant, verify, write_down
 from executor.safety.limits import Limits
 from executor.safety.mandate import Mandate, SignedPolicy, policy_file, read_policy, refuse_outside, signed_policy
 from executor.safety.mandate import Policy as Policy  # what is written, beside what is done with it
@@ -77,9 +77,11 @@ def approve_under(home: Home, plan: Plan, system: System, limits: Limits, policy
     policy = signed.mandate.policy
     refuse_outside(policy, plan, system, limits, now)
     left_s = (policy.valid_until - now).total_seconds()
+    installation = installation_of(home)
     grant = make_grant(
         plan,
         limits,
+        installation=installation,
         approver=signed.key,
         basis="policy",
         valid_s=min(policy.approval_s_max, limits.approval_s_max, left_s),
@@ -88,5 +90,6 @@ def approve_under(home: Home, plan: Plan, system: System, limits: Limits, policy
     )
     delegate = policy_file(home, policy_name).with_suffix(".pem")
     approval = Approval(grant=grant, key=policy_name, signature=sign(delegate, grant))
-    verify(approval, plan, limits, home, now, system=system)
+    verify(approval, plan, limits, home, now, installation=installation, system=system)
+    write_down(home, approval, who=f"policy {policy_name}")
     return approval

@@ -47,19 +47,21 @@ def preflight(
     home: Home,
     journal: Journal,
     now: datetime,
+    use: int = 1,
     planned: System | None = None,
     behaviour: Callable[[str], Behaviour] = registry.behaviour,
 ) -> Ready:
     """Refuse the run, or say what it will strike. Blocks for as long as looking at processes takes; touches nothing.
 
-    ``planned`` is the system as it was planned for, if it is still known: it lets a refusal say what changed. The
-    system's health is asked by ``healthy``, and the approval is consumed by ``Journal.admit``; both belong to it.
-    Raises ``SafetyRefusalError``, ``InputError`` or ``UnavailableError``.
+    ``use`` is the number of the approval's use that this run is to be. ``planned`` is the system as it was planned for,
+    if it is still known: it lets a refusal say what changed. The system's health is asked by ``healthy``, and the
+    approval is consumed by ``Journal.admit``; both belong to it. Raises ``SafetyRefusalError``, ``InputError`` or
+    ``UnavailableError``.
     """
     refuse_halted(home)
-    _refuse_used(journal, approval)
+    _refuse_used(journal, approval, use)
     refuse_drift(plan, system, planned)
-    verify(approval, plan, limits, home, now, system=system)
+    verify(approval, plan, limits, home, now, installation=journal.installation, system=system)
     for refusal in refusals(plan, system, limits):
         raise refusal
     reach = reach_of(plan, system)
@@ -86,10 +88,13 @@ def refuse_halted(home: Home) -> None:
         )
 
 
-def _refuse_used(journal: Journal, approval: Approval) -> None:
-    if run := journal.consumed(approval.grant.nonce):
-        measured = f"the approval was used by {run}"
-        raise SafetyRefusalError("single use", measured=measured, limit="one run", hint="Approve the plan again.")
+def _refuse_used(journal: Journal, approval: Approval, use: int) -> None:
+    used, uses = journal.used(approval.grant.nonce), approval.grant.uses
+    if len(used) >= use or use > uses:
+        measured = f"the approval was used by {', '.join(used)}" if used else f"it would be use {use} of the approval"
+        limit = "one run" if uses == 1 else f"{uses} runs"
+        rule = "single use" if uses == 1 else "uses"
+        raise SafetyRefusalError(rule, measured=measured, limit=limit, hint="Approve the plan again.")
 
 
 def _refuse_unsupported(

@@ -35,7 +35,7 @@ def approve(
     """Show what will happen and what limits hold, and sign it. The signature is good for this very plan, once."""
     from executor.clock import SYSTEM_CLOCK
     from executor.home import Home
-    from executor.safety.approval import make_grant
+    from executor.safety.approval import installation_of, make_grant
     from executor.safety.limits import load_limits
     from executor.safety.signing import sign_grant
     from planner import files
@@ -54,7 +54,15 @@ def approve(
     if not yes and not typer.confirm(f"Sign this plan as {name}?"):
         out.print("Not signed.")
         return 3
-    grant = make_grant(plan, allowed, approver=name, basis="person", valid_s=valid, now=SYSTEM_CLOCK.now())
+    grant = make_grant(
+        plan,
+        allowed,
+        approver=name,
+        basis="person",
+        valid_s=valid,
+        now=SYSTEM_CLOCK.now(),
+        installation=installation_of(home),
+    )
     target = output or files.approval_path(path)
     files.save(sign_grant(home, name, grant), target)
     out.print(f"Signed by {name}, good until {grant.valid_until:%H:%M UTC}. Next: [head]murphy run {path}[/head]")

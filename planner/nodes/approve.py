@@ -22,4 +22,4 @@ def approve(state: State, tools: Tools) -> State:
             "summary": [words.action(action) for e in plan.experiments for action in e.actions],
         }
     )
-    return {"approval": given["approval"], "limits": given["limits"]}
+    return {"approval": given["approval"], "limits": given["limits"], "use": given["use"]}

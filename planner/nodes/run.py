@@ -20,16 +20,19 @@ def run(state: State, tools: Tools) -> State:
     """
     approval = Approval.model_validate(state["approval"])
     plan, system, limits = plan_of(state), system_of(state), limits_of(state)
-    name = engine.run_id(approval)
+    use = state.get("use", 1)
+    name = engine.run_id(approval, use)
     if engine.load_evidence(tools.home, name) is not None:
         return {"run": name}
-    if _begun(tools.home, approval):
+    if begun(tools.home, approval, use):
         _refuse_live(tools.home, name)
         tools.progress("run", f"{name} had died: undoing what it left")
         recover(tools.home)
         record_interrupted(tools.home, name, plan, approval, system=system, limits=limits)
         return {"run": name, "notes": [f"{name} was interrupted by a crash; it is not begun again"]}
-    engine.run(plan, approval, system=system, limits=limits, home=tools.home, report=tools.report, stop=tools.stop)
+    engine.run(
+        plan, approval, system=system, limits=limits, home=tools.home, use=use, report=tools.report, stop=tools.stop
+    )
     return {"run": name}
 
 
@@ -46,9 +49,10 @@ def _refuse_live(home: Home, name: str) -> None:
         )
 
 
-def _begun(home: Home, approval: Approval) -> bool:
+def begun(home: Home, approval: Approval, use: int) -> bool:
+    """Whether the run that this use of the approval is good for has begun."""
     journal = Journal(home.journal)
     try:
-        return journal.consumed(approval.grant.nonce) is not None
+        return engine.run_id(approval, use) in journal.used(approval.grant.nonce)
     finally:
         journal.close()

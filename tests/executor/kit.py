@@ -36,7 +36,7 @@ from executor.model.plan import (
 from executor.model.probe import Check, HttpProbe
 from executor.model.system import Dependency, ManagedProxy, ProcessInstance, Service, System
 from executor.model.vocabulary import ServiceKind, Weakness
-from executor.safety.approval import make_grant
+from executor.safety.approval import installation_of, make_grant
 from executor.safety.limits import BlastRadius, Guard, Limits
 from executor.safety.signing import create_key, sign_grant
 
@@ -219,9 +219,10 @@ def abort_when(check: str, below: float = 0.5, of: int = 5) -> tuple[AbortCondit
     return (AbortCondition(check=check, availability_below=below, of=of),)
 
 
-def approve(home: Home, plan: Plan, limits: Limits = LIMITS) -> Approval:
+def approve(home: Home, plan: Plan, limits: Limits = LIMITS, *, uses: int = 1) -> Approval:
     """Signed by a person's key, made for it."""
     if not (home.keys / "operator.pem").exists():
         create_key(home, "operator")
-    grant = make_grant(plan, limits, approver="operator", basis="person", valid_s=600, now=datetime.now(UTC))
+    given = {"approver": "operator", "basis": "person", "valid_s": 600, "now": datetime.now(UTC)}
+    grant = make_grant(plan, limits, **given, installation=installation_of(home), uses=uses)
     return sign_grant(home, "operator", grant)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -19,7 +19,7 @@ from executor.model.approval import Approval, Grant
 from executor.model.plan import AbortCondition, Plan
 from executor.model.system import System
 from executor.model.vocabulary import Environment
-from executor.safety.approval import make_grant, verify
+from executor.safety.approval import installation_of, make_grant, verify
 from executor.safety.limits import Limits
 from executor.safety.pem import key_file, sign
 from executor.safety.policy import Policy, approve_under, sign_policy
@@ -33,13 +33,18 @@ PLAN = plan(TEN, hang("s1"), slow("s2", "s3"))
 LIMITS = Limits(protected_services=("s9",), approval_s_max=7200)
 
 
-@dataclass(frozen=True)
+@dataclass
 class Office:
     """A home with two keys and a policy, and what they signed."""
 
     home: Home
-    by_person: Approval
-    by_policy: Approval
+    here: str
+    by_person: Approval = field(init=False)
+    by_policy: Approval = field(init=False)
+
+    def grant(self, of: Plan = PLAN, limits: Limits = LIMITS, **more: Any) -> Grant:
+        usual = {"approver": "alice", "basis": "person", "valid_s": 3600, "now": NOW, "installation": self.here}
+        return make_grant(of, limits, **{**usual, **more})
 
     def signed(self, grant: Grant, key: str = "alice") -> Approval:
         """A grant signed by hand, past what ``sign_grant`` would refuse."""
@@ -47,18 +52,17 @@ class Office:
 
 
 @pytest.fixture(scope="module")
-def office(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Office]:
+def office(tmp_path_factory: pytest.TempPathFactory) -> Office:
     home = Home.open(tmp_path_factory.mktemp("home"))
     everywhere = tuple(Environment)
     create_key(home, "alice", environments=everywhere)
     create_key(home, "bob", environments=everywhere)
     policy = Policy(name="nightly", systems=("small",), allowed_faults=("*",), valid_until=NOW + timedelta(days=30))
     sign_policy(home, policy, "alice")
-    yield Office(home, sign_grant(home, "alice", grant()), approve_under(home, PLAN, TEN, LIMITS, "nightly", NOW))
-
-
-def grant(of: Plan = PLAN, limits: Limits = LIMITS, **more: Any) -> Grant:
-    return make_grant(of, limits, **{"approver": "alice", "basis": "person", "valid_s": 3600, "now": NOW, **more})
+    office = Office(home, installation_of(home))
+    office.by_person = sign_grant(home, "alice", office.grant())
+    office.by_policy = approve_under(home, PLAN, TEN, LIMITS, "nightly", NOW)
+    return office
 
 
 def ask(
@@ -69,7 +73,7 @@ def ask(
     now: datetime = NOW,
     system: System | None = TEN,
 ) -> None:
-    verify(approval, of, limits, office.home, now, system=system)
+    verify(approval, of, limits, office.home, now, installation=office.here, system=system)
 
 
 def both(office: Office) -> tuple[Approval, Approval]:
@@ -205,7 +209,7 @@ def test_it_holds_exactly_within_its_time(office: Office, now: datetime, data: s
     ],
 )
 def test_a_true_signature_does_not_cover_what_may_not_be(office: Office, more: dict[str, Any], message: str) -> None:
-    forged = Grant(**{**dict(grant()), **more})
+    forged = Grant(**{**dict(office.grant()), **more})
     with pytest.raises(SafetyRefusalError, match=message):
         ask(office, office.signed(forged))
 
@@ -215,16 +219,16 @@ def test_an_unknown_key_is_refused(office: Office, tmp_path_factory: pytest.Temp
     create_key(stranger, "mallory")
     create_key(stranger, "alice")
     with pytest.raises(SafetyRefusalError, match="nobody here trusts the key mallory"):
-        ask(office, sign_grant(stranger, "mallory", grant(approver="mallory")))
+        ask(office, sign_grant(stranger, "mallory", office.grant(approver="mallory")))
     with pytest.raises(SafetyRefusalError, match="it is not alice's over this approval"):
-        ask(office, sign_grant(stranger, "alice", grant()))
+        ask(office, sign_grant(stranger, "alice", office.grant()))
 
 
 def test_only_the_named_approvers_count(office: Office) -> None:
     limits = Limits(approvers=("bob",))
     with pytest.raises(SafetyRefusalError, match="alice signed it, and the limit is bob"):
-        ask(office, sign_grant(office.home, "alice", grant(limits=limits)), limits=limits)
-    ask(office, sign_grant(office.home, "bob", grant(limits=limits, approver="bob")), limits=limits)
+        ask(office, sign_grant(office.home, "alice", office.grant(limits=limits)), limits=limits)
+    ask(office, sign_grant(office.home, "bob", office.grant(limits=limits, approver="bob")), limits=limits)
 
 
 @pytest.mark.parametrize("proposer", ["alice", "Alice", " alice "])
@@ -233,22 +237,22 @@ def test_in_production_nobody_approves_a_plan_of_their_own(office: Office, propo
     conditions = (AbortCondition(check=CHECK.id, availability_below=0.5),)
     of = plan(prod, experiment(hang("s1"), abort_conditions=conditions), proposer=proposer)
     limits = Limits(environments=(PRODUCTION,))
-    with pytest.raises(SafetyRefusalError, match="four eyes: [aA]lice proposed it and holds the key alice"):
-        ask(office, sign_grant(office.home, "alice", grant(of, limits)), of=of, limits=limits)
-    ask(office, sign_grant(office.home, "bob", grant(of, limits, approver="bob")), of=of, limits=limits)
+    with pytest.raises(SafetyRefusalError, match=r"four eyes: [aA]lice proposed it and holds the key alice"):
+        ask(office, sign_grant(office.home, "alice", office.grant(of, limits)), of=of, limits=limits)
+    ask(office, sign_grant(office.home, "bob", office.grant(of, limits, approver="bob")), of=of, limits=limits)
     own = plan(TEN, hang("s1"), proposer=proposer)
-    ask(office, sign_grant(office.home, "alice", grant(own)), of=own)
+    ask(office, sign_grant(office.home, "alice", office.grant(own)), of=own)
 
 
-def test_a_grant_cannot_outlast_the_limits() -> None:
+def test_a_grant_cannot_outlast_the_limits(office: Office) -> None:
     with pytest.raises(SafetyRefusalError, match="would be valid for 7201 s, and the limit is 7200 s"):
-        grant(valid_s=7201)
+        office.grant(valid_s=7201)
     with pytest.raises(SafetyRefusalError, match="would be valid for 0 s"):
-        grant(valid_s=0)
+        office.grant(valid_s=0)
 
 
-def test_no_two_grants_are_alike() -> None:
-    assert grant().nonce != grant().nonce
+def test_no_two_grants_are_alike(office: Office) -> None:
+    assert office.grant().nonce != office.grant().nonce
 
 
 def test_a_refusal_in_full(office: Office) -> None:

@@ -18,7 +18,7 @@ from executor.model.digest import digest
 from executor.model.plan import AbortCondition, Plan
 from executor.model.system import System
 from executor.model.vocabulary import Environment
-from executor.safety.approval import make_grant, verify
+from executor.safety.approval import installation_of, make_grant, verify
 from executor.safety.limits import BlastRadius, Limits
 from executor.safety.mandate import SignedPolicy, policy_file, read_policy
 from executor.safety.pem import key_file, sign
@@ -45,7 +45,7 @@ def home(tmp_path: Path) -> Home:
 
 
 def ask(home: Home, approval: Approval, *, of: Plan = PLAN, system: System = TEN, limits: Limits = WIDE) -> None:
-    verify(approval, of, limits, home, NOW, system=system)
+    verify(approval, of, limits, home, NOW, installation=installation_of(home), system=system)
 
 
 def under(home: Home, *, of: Plan = PLAN, system: System = TEN, limits: Limits = WIDE, now: datetime = NOW) -> Approval:
@@ -94,15 +94,15 @@ def test_a_plan_outside_is_neither_approved_nor_verified(home: Home, of: Plan, m
 def _forged(home: Home, of: Plan, limits: Limits, valid_s: float = 60) -> Approval:
     """What somebody who stole the policy's own key could sign."""
     mandate = read_policy(home, "nightly").mandate
-    grant = make_grant(
-        of, limits, approver="operator", basis="policy", valid_s=valid_s, now=NOW, policy_digest=digest(mandate)
-    )
+    given = {"approver": "operator", "basis": "policy", "valid_s": valid_s, "now": NOW}
+    grant = make_grant(of, limits, **given, installation=installation_of(home), policy_digest=digest(mandate))
     return Approval(grant=grant, key="nightly", signature=sign(policy_file(home, "nightly").with_suffix(".pem"), grant))
 
 
 def test_the_policys_own_key_cannot_stand_for_a_person(home: Home) -> None:
     sign_policy(home, policy(), "operator")
-    grant = make_grant(PLAN, WIDE, approver="nightly", basis="person", valid_s=60, now=NOW)
+    given = {"approver": "nightly", "basis": "person", "valid_s": 60, "now": NOW}
+    grant = make_grant(PLAN, WIDE, **given, installation=installation_of(home))
     key = policy_file(home, "nightly").with_suffix(".pem")
     with pytest.raises(SafetyRefusalError, match="nobody here trusts the key nightly"):
         ask(home, Approval(grant=grant, key="nightly", signature=sign(key, grant)))

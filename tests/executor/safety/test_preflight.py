@@ -56,7 +56,8 @@ class Desk:
     system: System
 
     def approve(self, of: Plan, limits: Limits = LIMITS):  # type: ignore[no-untyped-def]
-        grant = make_grant(of, limits, approver="alice", basis="person", valid_s=3600, now=NOW)
+        here = self.journal.installation
+        grant = make_grant(of, limits, approver="alice", basis="person", valid_s=3600, now=NOW, installation=here)
         return sign_grant(self.home, "alice", grant)
 
     def ask(self, of: Plan, **more: Any) -> Ready:

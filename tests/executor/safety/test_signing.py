@@ -30,7 +30,8 @@ def home(tmp_path: Path) -> Home:
 
 
 def grant(approver: str = "alice"):  # type: ignore[no-untyped-def]
-    return make_grant(plan(TEN, hang("s1")), Limits(), approver=approver, basis="person", valid_s=60, now=NOW)
+    given = {"approver": approver, "basis": "person", "valid_s": 60, "now": NOW}
+    return make_grant(plan(TEN, hang("s1")), Limits(), **given, installation="0" * 32)
 
 
 def test_a_new_key_is_private_and_trusted(home: Home) -> None:
