@@ -1,23 +1,28 @@
-"""The executor's side of the watchdog: start it, make sure that it is well, replace it, see it off."""
+"""The executor's side of the watchdog: start it, make sure that it is well, replace it, see it off, find others'."""
 
 from __future__ import annotations
 
 import os
 import select
+import signal
 import subprocess
 import sys
 import threading
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import executor
-from executor.clock import own_ticks
+from executor.clock import own_ticks, start_ticks
+from executor.drivers import process
 from executor.errors import UnavailableError
 from executor.home import Home
 from executor.watchdog import READY
 
+MODULE = "executor.watchdog"
 _START_S = 15.0
 _ANSWER_S = 3.0
+_END_S = 3.0
 
 
 class Guardian:
@@ -41,7 +46,7 @@ class Guardian:
         path = os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))
         try:
             self._process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "executor.watchdog", *self._arguments(pidfd)],
+                [sys.executable, "-P", "-m", MODULE, *self._arguments(pidfd)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=words,
@@ -121,7 +126,7 @@ class Guardian:
 
     def _end(self) -> None:
         if self._process is not None:
-            self._process.kill()
+            process.end_child(self._process)
             self._process.wait()
             self._close()
 
@@ -131,3 +136,46 @@ class Guardian:
                 if pipe is not None:
                     pipe.close()
             self._process = None
+
+
+@dataclass(frozen=True)
+class Watcher:
+    """A watchdog process of any run and home, as its command line shows it."""
+
+    found: process.Found
+    home: Path
+    run: str
+    executor: int
+    executor_ticks: int
+
+    @property
+    def orphaned(self) -> bool:
+        """Whether the executor that it watches is gone."""
+        return not process.alive(self.executor, self.executor_ticks)
+
+    def end(self) -> bool:
+        """End it; whether it has ended. Raises ``PermissionError`` if it is another user's."""
+        process.send(self.found.pid, self.found.start_ticks, signal.SIGKILL)
+        return process.wait_gone(self.found.pid, self.found.start_ticks, _END_S)
+
+
+def watchers(home: Home) -> list[Watcher]:
+    """The watchdogs of a home, whoever started them."""
+    found = filter(None, map(_watcher, process.pids()))
+    return [watcher for watcher in found if watcher.home == home.path]
+
+
+def _watcher(pid: int) -> Watcher | None:
+    words = process.command_line(pid)
+    if MODULE not in words:
+        return None
+    told = words[words.index(MODULE) + 1 :]
+    given = dict(zip(told[::2], told[1::2], strict=False))
+    since = start_ticks(pid)
+    if since is None or process.command_line(pid) != words:  # it is gone, and another one may have the pid
+        return None
+    try:
+        executor_of = int(given["--pid"]), int(given["--ticks"])
+        return Watcher(process.Found(pid, since), Path(given["--home"]), given["--run"], *executor_of)
+    except (KeyError, ValueError):
+        return None

@@ -12,6 +12,8 @@ from executor.errors import InputError, UnavailableError
 
 _DIRECTORIES = ("keys", "runs", "memory")
 _FILES = ("journal.db", "ledger.db", "sessions.db", "memory.lock", "watchdog.log")
+_BESIDE = {(file, part) for file in _FILES for part in ("wal", "shm", "anchor", "reserve")}
+"""What belongs to a database: its log and that log's index; to the journal, also its anchor and its reserve."""
 _RUN_ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 
 
@@ -27,8 +29,8 @@ class Home:
 
         A directory that others use too (``/tmp``, a checkout) is refused, not closed to them.
         """
-        chosen = Path(path or os.environ.get("MURPHY_HOME") or Path.home() / ".local" / "share" / "murphy").resolve()
-        home = cls(chosen)
+        home = cls.seen(path)
+        chosen = home.path
         try:
             if home._belongs_to_others():
                 raise UnavailableError(
@@ -47,6 +49,12 @@ class Home:
             ) from error
         return home
 
+    @classmethod
+    def seen(cls, path: Path | str | None = None) -> Home:
+        """The home at ``path`` as it is: nothing is made or changed, and it may not be there."""
+        chosen = path or os.environ.get("MURPHY_HOME") or Path.home() / ".local" / "share" / "murphy"
+        return cls(Path(chosen).resolve())
+
     def _belongs_to_others(self) -> bool:
         if not self.path.is_dir() or self.is_made():
             return False
@@ -61,7 +69,7 @@ class Home:
         for path in self.path.iterdir():
             if path.name in _DIRECTORIES and not path.is_symlink():
                 shutil.rmtree(path)
-            elif path.name.removesuffix("-wal").removesuffix("-shm") in _FILES:
+            elif path.name in _FILES or path.name.rpartition("-")[::2] in _BESIDE:
                 path.unlink()
 
     @property

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from executor.errors import SafetyRefusalError
+from executor import undo_notes
+from executor.errors import SafetyRefusalError, UnavailableError
 from executor.home import Home
 from executor.journal import Journal
+from executor.noted import undo_noted
 from executor.revert import Undone, undo_all
 
 WHO = "recover"
@@ -13,9 +15,14 @@ WHO = "recover"
 def recover(home: Home) -> list[Undone]:
     """Undo everything that is due in a home: left by dead runs, lapsed, or owed; what ``murphy recover`` does.
 
-    Returns what became of each; whatever failed stays owed. Raises ``UnavailableError`` if the journal cannot be used.
+    Returns what became of each; whatever failed stays owed. Raises ``UnavailableError`` if the journal cannot be used;
+    what is noted beside it is undone then all the same.
     """
-    journal = Journal(home.journal)
+    try:
+        journal = Journal(home.journal)
+    except UnavailableError:
+        undo_noted(home, by=WHO)
+        raise
     try:
         return recover_lapsed(journal, home)
     finally:
@@ -32,10 +39,11 @@ def recover_lapsed(journal: Journal, home: Home) -> list[Undone]:
     doubtful = [injection for run in dead for injection in journal.reverted_by(run, "watchdog")]
     results = undo_all(journal, home, due, by=WHO)
     undo_all(journal, home, doubtful, by=WHO, again=True)
+    results += undo_noted(home, by=WHO)  # of a journal that was lost, or of a thread that came to its end too late
     for run in dead:
         journal.finish(run, "interrupted", who=WHO)
     for run in {result.injection.run for result in results} | set(dead):
-        if run not in alive and not journal.pending(run):
+        if run not in alive and not journal.pending(run) and not undo_notes.left(home, run):
             home.clear_scratch(run)
     return results
 
@@ -53,6 +61,7 @@ def forget(home: Home) -> None:
         kept = [row.run for row in journal.running()] + [str(injection) for injection in journal.pending()]
     finally:
         journal.close()
+    kept += [str(note) for note in undo_notes.left(home)]
     if kept:
         raise SafetyRefusalError(
             "forgetting",

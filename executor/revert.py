@@ -7,19 +7,18 @@ from __future__ import annotations
 
 import fcntl
 import os
-import threading
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
 
 from executor import undo_notes
-from executor.clock import start_ticks
+from executor.clock import boot_id, start_ticks
+from executor.crew import Crew
 from executor.drivers import process
 from executor.errors import UnavailableError
-from executor.faults.behaviour import Behaviour
+from executor.faults.behaviour import Behaviour, of_another_boot
 from executor.faults.registry import behaviour
 from executor.home import Home
 from executor.journal import Injection, Journal
@@ -29,6 +28,7 @@ BACKOFF_S = (0.0, 0.1, 0.4, 1.0)
 _GONE_WITHIN_S = 1.0
 """How long after a revert the target may take to be seen free of the fault."""
 _PID_BYTES = 10
+_CLAIMED = os.O_CREAT | os.O_RDWR | os.O_CLOEXEC
 _CLAIM_S = 60.0
 """How long to wait for another process that is reverting the same fault. One that stands still is not waited for."""
 
@@ -48,64 +48,96 @@ class Undone:
         """Whether nothing is owed."""
         return not self.error
 
+    @property
+    def why(self) -> str:
+        """The same without the injection's name."""
+        return self.error.removeprefix(f"{self.injection}: ")
+
 
 def undo(journal: Journal, home: Home, injection: Injection, *, by: str, again: bool = False) -> Undone:
     """Revert one injection and ask the target whether it is gone; tries a few times, then it is *owed* in the journal.
 
-    Blocks for some seconds at most beyond what the behaviour's own ``revert`` takes. ``again`` reverts even what the
-    journal holds as reverted. Raises nothing for a revert that fails.
+    Blocks for some seconds at most beyond what the behaviour's own ``revert`` takes. ``again`` reverts even what is
+    held as reverted. Raises nothing for a revert that fails.
     """
-    error = ""
     with _claim(home, injection):
-        current = _current(journal, injection)
-        if current.state == "reverted" and not again:
-            undo_notes.drop(home, current)
-            return Undone(current, verified=True)
-        for wait in BACKOFF_S:
-            time.sleep(wait)
-            error = _attempt(current)
-            if not error:
-                undo_notes.drop(home, current)
-                with suppress(UnavailableError):  # what is undone is undone; whoever can write it down does it again
-                    journal.reverted(current.id, by=by, verified=True)
-                return Undone(current, verified=True)
-        with suppress(UnavailableError):
-            journal.owe(current.id, error, by=by)
-    return Undone(current, verified=False, error=f"{current}: {error}")
+        result = _freed(journal, home, injection, again=again)
+        note(journal, [result], by=by)
+    return result
 
 
 def undo_all(
     journal: Journal, home: Home, injections: Sequence[Injection], *, by: str, again: bool = False, each_s: float = 20.0
 ) -> list[Undone]:
-    """Revert all, each target's faults in reverse order and different targets side by side.
+    """Revert all, each target's faults in reverse order and different targets side by side, and then write it down.
 
     One that raises or hangs stops no other: what takes longer than ``each_s`` seconds a fault is reported as owed,
-    while its thread may still finish. Returns one result for each injection.
+    while its thread may still finish. No target waits for the journal. Returns one result for each injection.
     """
-    results: dict[int, Undone] = {}
+    results = free_all(journal, home, injections, by=by, again=again, each_s=each_s)
+    note(journal, results, by=by)
+    return results
+
+
+def free_all(
+    journal: Journal, home: Home, injections: Sequence[Injection], *, by: str, again: bool = False, each_s: float = 20.0
+) -> list[Undone]:
+    """The half of ``undo_all`` that touches the targets; ``note`` is the other."""
     subjects: defaultdict[str, list[Injection]] = defaultdict(list)
     for injection in sorted(injections, key=lambda i: i.id, reverse=True):
         subjects[injection.subject].append(injection)
 
-    def work(chain: list[Injection]) -> None:
-        for injection in chain:
-            try:
-                results[injection.id] = undo(journal, home, injection, by=by, again=again)
-            except Exception as error:  # noqa: BLE001 - whatever it is, the other reverts go on
-                results[injection.id] = Undone(injection, verified=False, error=f"{injection}: {error}")
+    def free(injection: Injection) -> Undone:
+        try:
+            with _claim(home, injection):
+                return _freed(journal, home, injection, again=again)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the other reverts go on
+            return Undone(injection, verified=False, error=f"{injection}: {error}")
 
-    threads = [threading.Thread(target=work, args=(chain,), daemon=True) for chain in subjects.values()]
-    for thread in threads:
-        thread.start()
-    deadline = time.monotonic() + each_s * max(map(len, subjects.values()), default=0)
-    for thread in threads:
-        thread.join(max(0.0, deadline - time.monotonic()))
+    crew = Crew(subjects.values(), free, late=lambda result: note(journal, [result], by=by))
+    done = {result.injection.id: result for result in crew.work(each_s * max(map(len, subjects.values()), default=0))}
     late = "reverting takes too long"
-    return [results.get(i.id) or Undone(i, verified=False, error=f"{i}: {late}") for i in injections]
+    return [done.get(i.id) or Undone(i, verified=False, error=f"{i}: {late}") for i in injections]
 
 
-def _current(journal: Journal, injection: Injection) -> Injection:
-    """As it is recorded now; as it was read before, where the journal cannot be read: undoing does not wait for it."""
+def note(journal: Journal, results: Iterable[Undone], *, by: str) -> None:
+    """Write down what became of reverts, where the journal can be written.
+
+    What is undone is undone: whoever can write it down does it again, and finds nothing to do at the target.
+    """
+    undone = [result.injection.id for result in results if result.reverted and result.injection.state != "reverted"]
+    with suppress(UnavailableError):
+        if undone:
+            journal.reverted_all(undone, by=by, verified=True)
+        for result in results:
+            if not result.reverted:
+                journal.owe(result.injection.id, result.why, by=by)
+
+
+def _freed(journal: Journal, home: Home, injection: Injection, *, again: bool) -> Undone:
+    """Revert under the claim. No word of it in the journal yet."""
+    current = _current(journal, home, injection)
+    if current.state == "reverted" and not again:
+        undo_notes.drop(home, current)
+        return Undone(current, verified=True)
+    error = ""
+    for wait in BACKOFF_S:
+        time.sleep(wait)
+        error = _attempt(current)
+        if not error:
+            undo_notes.drop(home, current)
+            return Undone(current, verified=True)
+    return Undone(current, verified=False, error=f"{current}: {error}")
+
+
+def _current(journal: Journal, home: Home, injection: Injection) -> Injection:
+    """With what was learned by making it, and whether somebody has undone it.
+
+    A note beside the journal says both: no target waits for the database then. Without one the journal is asked; where
+    it cannot be read, what was read before stands.
+    """
+    if (noted := undo_notes.noted(home, injection)) is not None:
+        return replace(injection, record=noted.record)
     try:
         return journal.injection(injection.id)
     except UnavailableError:
@@ -114,6 +146,8 @@ def _current(journal: Journal, injection: Injection) -> Injection:
 
 def _attempt(injection: Injection) -> str:
     """Revert once; returns what went wrong."""
+    if injection.boot_id != boot_id():
+        injection = replace(injection, record=of_another_boot(injection.record))
     try:
         how = behaviour(injection.kind)
         how.revert(injection.record)
@@ -127,7 +161,7 @@ def _gone(how: Behaviour, injection: Injection) -> bool:
     while how.active(injection.record) is not False:
         if time.monotonic() >= deadline:
             return False
-        time.sleep(0.02)
+        time.sleep(0.005)
     return True
 
 
@@ -135,23 +169,27 @@ def _gone(how: Behaviour, injection: Injection) -> bool:
 def _claim(home: Home, injection: Injection) -> Iterator[None]:
     """Keep two processes from reverting one fault at a time (a crash would be restarted twice)."""
     try:
-        path: Path = home.scratch(injection.run) / f"{injection.mark}.lock"
-        handle = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        handle = os.open(home.scratch(injection.run) / f"{injection.mark}.lock", _CLAIMED, 0o600)
     except OSError:  # on a full disk undoing twice is better than not at all
         yield
         return
     try:
         deadline = time.monotonic() + _CLAIM_S
-        while time.monotonic() < deadline and not _stands_still(handle):
-            with suppress(BlockingIOError):
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                with suppress(OSError):  # on a full disk the claim holds all the same; only its holder stays unknown
-                    os.pwrite(handle, f"{os.getpid():>{_PID_BYTES}}".encode(), 0)
-                break
+        while not _claimed(handle) and time.monotonic() < deadline and not _stands_still(handle):
             time.sleep(0.01)
         yield
     finally:
         os.close(handle)
+
+
+def _claimed(handle: int) -> bool:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    with suppress(OSError):  # on a full disk the claim holds all the same; only its holder stays unknown
+        os.pwrite(handle, f"{os.getpid():>{_PID_BYTES}}".encode(), 0)
+    return True
 
 
 def _stands_still(handle: int) -> bool:

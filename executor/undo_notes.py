@@ -14,8 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from executor.clock import boot_id, boottime, own_ticks, start_ticks
-from executor.drivers import process
+from executor.clock import boottime, own_ticks, start_ticks
 from executor.durable import write
 from executor.errors import UnavailableError
 from executor.home import Home
@@ -35,9 +34,8 @@ class Note(Injection):
 
     @property
     def held(self) -> bool:
-        """Whether a run that goes on holds it: its process lives, does not stand still, and renews the lease."""
-        same = self.boot_id == boot_id() and start_ticks(self.holder) == self.holder_ticks
-        return same and not self.lapsed and process.state(self.holder, self.holder_ticks) not in ("T", "t")
+        """Whether a run that goes on holds it: its process lives, and renews the lease."""
+        return not self.lapsed and start_ticks(self.holder) == self.holder_ticks
 
 
 def keep(home: Home, injection: Injection, record: Mapping[str, Any]) -> None:
@@ -84,7 +82,11 @@ def unreadable(home: Home) -> list[Path]:
 
 
 def _path(home: Home, injection: Injection) -> Path:
-    return home.run_dir(injection.run, make=False) / f"{_PREFIX}{injection.mark}.json"
+    return _beside(home.run_dir(injection.run, make=False), injection)
+
+
+def _beside(directory: Path, injection: Injection) -> Path:
+    return directory.with_name(injection.run) / f"{_PREFIX}{injection.mark}.json"
 
 
 def _paths(home: Home, run: str | None) -> Iterator[Path]:
@@ -98,6 +100,7 @@ def _read(path: Path) -> Note | None:
         stamped = path.stat().st_mtime
         if stamped < boottime() + _LONGEST_S:
             fields["expires"] = stamped
-        return Note(**fields)
+        note = Note(**fields)
+        return note if path == _beside(path.parent, note) else None
     except (OSError, ValueError, TypeError):
         return None

@@ -15,6 +15,7 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from signal import Signals
@@ -26,6 +27,8 @@ from executor.errors import UnavailableError
 
 _READY_S = 10.0
 _GRACE_S = 3.0
+SUFFIX = ".lease"
+"""What a deadline file's name ends with."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,11 @@ class Lease:
             return max(0.0, self.deadline.stat().st_mtime - boottime())
         except OSError:
             return 0.0
+
+    @property
+    def held(self) -> bool:
+        """Whether the holder lives and has renewed it in time."""
+        return self.left_s() > 0 and process.alive(self.holder, self.holder_ticks)
 
     def wait(self, seconds: float) -> bool:
         """Sleep up to ``seconds``; ``False`` as soon as the holder is gone or the lease has lapsed."""
@@ -74,11 +82,11 @@ def spawn(module: str, arguments: Sequence[str], deadline: Path, lease_s: float,
         poll.register(child.stdout, select.POLLIN)
         said = child.stdout.readline() if poll.poll(ready_s * 1000) else b""
         if said.strip() != b"ready":
-            child.terminate()
+            process.end_child(child, Signals.SIGTERM)
             try:
                 _, last = child.communicate(timeout=_GRACE_S)
             except subprocess.TimeoutExpired:
-                child.kill()
+                process.end_child(child)
                 _, last = child.communicate()
             raise UnavailableError(f"the helper process could not begin: {last_words(last)}.")
     # Its exit is collected when it comes, so that no zombie stays, without holding up the caller.
@@ -108,24 +116,50 @@ def extend(deadline: Path, lease_s: float, *, create: bool = False) -> None:
         return
 
 
+@dataclass(frozen=True)
+class Helper:
+    """A child as its command line shows it, whoever started it."""
+
+    found: process.Found
+    module: str
+    lease: Lease
+    arguments: tuple[str, ...]
+    """Its own, after those of the lease."""
+
+
+def helpers() -> list[Helper]:
+    """All children of this machine, of any home."""
+    return list(filter(None, map(_helper, process.pids())))
+
+
+def _helper(pid: int) -> Helper | None:
+    words = process.command_line(pid)
+    at = words.index("-m") if "-m" in words else len(words)
+    match words[at + 1 : at + 5]:
+        case (module, holder, ticks, deadline) if (
+            module.startswith("executor.") and holder.isdecimal() and ticks.isdecimal() and deadline.endswith(SUFFIX)
+        ):
+            since = start_ticks(pid)
+            if since is not None and process.command_line(pid) == words:  # else another one has the pid by now
+                lease = Lease(int(holder), int(ticks), Path(deadline))
+                return Helper(process.Found(pid, since), module, lease, words[at + 5 :])
+    return None
+
+
 def living(deadline: Path) -> list[process.Found]:
     """The children that live by a deadline file, whoever started them."""
-    found: list[process.Found] = []
-    for pid in process.pids():
-        arguments = process.command_line(pid)
-        ticks = start_ticks(pid) if str(deadline) in arguments and "-m" in arguments else None
-        if ticks is not None and arguments[arguments.index("-m") + 1].startswith("executor."):
-            found.append(process.Found(pid, ticks))
-    return found
+    return [helper.found for helper in helpers() if helper.lease.deadline == deadline]
 
 
 def end(deadline: Path) -> None:
     """End the children: take their lease away, then SIGTERM, then SIGKILL. Idempotent."""
-    deadline.unlink(missing_ok=True)
+    with suppress(OSError):  # where it cannot be taken away they are ended all the same
+        deadline.unlink(missing_ok=True)
     ended = living(deadline)
     for number in (Signals.SIGTERM, Signals.SIGKILL):
         for child in ended:
             process.send(child.pid, child.start_ticks, number)
+            process.send(child.pid, child.start_ticks, Signals.SIGCONT)  # one that stands still would tidy nothing up
         until = time.monotonic() + _GRACE_S
         for child in ended:
             process.wait_gone(child.pid, child.start_ticks, max(0.0, until - time.monotonic()))

@@ -16,7 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from executor.clock import own_ticks, start_ticks
+from executor.clock import boot_id, own_ticks, start_ticks
 from executor.drivers import process, sockets
 
 _LIMITS = {
@@ -122,7 +122,8 @@ def _become(how: Mapping[str, Any]) -> None:
     streams = [os.open(os.devnull, os.O_RDONLY), *map(_open, how["streams"])]
     for standard, descriptor in enumerate(streams):
         os.dup2(descriptor, standard)
-    Path(how["started"]).write_text(f"{os.getpid()} {own_ticks()}", encoding="ascii")
+    with suppress(OSError):  # on a full or read-only disk started twice is better than not at all
+        Path(how["started"]).write_text(f"{os.getpid()} {own_ticks()} {boot_id()}", encoding="ascii")
     os.umask(how["umask"])
     with suppress(OSError):  # as much of it as this user may have
         Path("/proc/self/oom_score_adj").write_text(str(how["oom_score_adj"]), encoding="ascii")

@@ -10,7 +10,7 @@ import select
 import signal
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +20,8 @@ from executor.drivers import sockets
 from executor.errors import UnavailableError
 
 if TYPE_CHECKING:
+    import subprocess
+
     from executor.model.system import ProcessInstance
 
 
@@ -74,6 +76,17 @@ def send(pid: int, ticks: int, number: signal.Signals) -> bool:
     except ProcessLookupError:
         return False
     return True
+
+
+def end_child(child: subprocess.Popen[bytes], number: signal.Signals = signal.SIGKILL) -> None:
+    """Send a signal to a child of ours, through a pidfd too. Nothing if it has ended: until then its pid is its own."""
+    if child.poll() is None:
+        with suppress(ProcessLookupError):
+            descriptor = os.pidfd_open(child.pid)
+            try:
+                signal.pidfd_send_signal(descriptor, number)
+            finally:
+                os.close(descriptor)
 
 
 def wait_gone(pid: int, ticks: int, timeout_s: float) -> bool:

@@ -22,6 +22,8 @@ SOCKET_MARK: Final = 0x4D
 _PREFIX: Final = "murphy_"
 _SET: Final = "live"
 _NFT_S: Final = 10.0
+_SYSTEM_PROGRAMS: Final = ("/usr/sbin", "/sbin")
+"""A service's or a user's search path may lack them."""
 
 
 @dataclass(frozen=True)
@@ -35,9 +37,14 @@ class Way:
     """Ids of the users that own the callers' sockets; empty: any."""
 
 
+def installed() -> bool:
+    """Whether there is an nft; without one nothing of ours is in the kernel's tables."""
+    return _program() is not None
+
+
 def unavailable() -> str | None:
     """Why nothing can be redirected here, in one sentence with what to do about it; ``None`` if it can."""
-    if shutil.which("nft") is None:
+    if not installed():
         return "nft is not installed; install nftables, or put murphy proxy on the edge."
     if os.geteuid() != 0:
         return "redirecting by nftables needs root; run Murphy as root, or put murphy proxy on the edge."
@@ -53,14 +60,16 @@ def table_of(mark: str) -> str:
     return _PREFIX + re.sub(r"[^A-Za-z0-9_]", "_", mark)
 
 
+def tables() -> list[str]:
+    """All tables of ours, of any home. Raises ``UnavailableError`` if the kernel cannot be asked."""
+    names = (item.get("table", {}).get("name", "") for item in _listed("tables", "inet"))
+    return [name for name in names if name.startswith(_PREFIX)]
+
+
 def taken(ports: Iterable[int], *, besides: str) -> str | None:
     """The table of another fault that redirects one of these ports now: only the first of two would be felt."""
     wanted = set(ports)
-    for item in _listed("tables", "inet"):
-        name = item.get("table", {}).get("name", "")
-        if name.startswith(_PREFIX) and name != besides and wanted & set(live(name)):
-            return str(name)
-    return None
+    return next((name for name in tables() if name != besides and wanted & set(live(name))), None)
 
 
 def lead(table: str, ways: Sequence[Way], to_port: int, lease_s: float) -> None:
@@ -140,10 +149,17 @@ def _listed(*what: str) -> list[dict[str, Any]]:
     return found
 
 
+def _program() -> str | None:
+    return shutil.which("nft", path=os.pathsep.join((os.environ.get("PATH", os.defpath), *_SYSTEM_PROGRAMS)))
+
+
 def _nft(*arguments: str, script: str = "") -> str:
+    program = _program()
+    if program is None:
+        raise UnavailableError("nft is not installed, or no longer; install nftables.")
     try:
         done = subprocess.run(
-            ["nft", *arguments], input=script.encode(), capture_output=True, timeout=_NFT_S, check=False
+            [program, *arguments], input=script.encode(), capture_output=True, timeout=_NFT_S, check=False
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise UnavailableError(f"nft cannot be asked: {error}.") from None

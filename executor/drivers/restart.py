@@ -9,10 +9,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
+from executor.clock import boot_id
 from executor.drivers import child, launch, process
 from executor.errors import UnavailableError
 
@@ -92,7 +94,8 @@ def ensure(kept: Mapping[str, Any]) -> None:
         if not _back_within(kept, _BACK_S):
             raise UnavailableError("was started again and is not back yet.", where=kept["instance"])
     for file in (kept["how"]["environ"], kept["how"]["arguments"], kept["started"]):
-        Path(file).unlink(missing_ok=True)
+        with suppress(OSError):  # a home that can only be read keeps them
+            Path(file).unlink(missing_ok=True)
 
 
 def _instance(kept: Mapping[str, Any]) -> Any:
@@ -111,10 +114,10 @@ def _back_within(kept: Mapping[str, Any], seconds: float) -> bool:
 def _coming(kept: Mapping[str, Any]) -> bool:
     """Whether a process that we have started lives."""
     try:
-        pid, ticks = Path(kept["started"]).read_text(encoding="ascii").split()
+        pid, ticks, boot = Path(kept["started"]).read_text(encoding="ascii").split()
     except (OSError, ValueError):
         return False
-    return process.alive(int(pid), int(ticks))
+    return boot == boot_id() and process.alive(int(pid), int(ticks))
 
 
 def _start(kept: Mapping[str, Any]) -> None:

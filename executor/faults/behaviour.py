@@ -16,6 +16,23 @@ if TYPE_CHECKING:  # the watchdog loads behaviours and must stay small: no pydan
 Record = Mapping[str, Any]
 """All that is needed to make, observe and undo one fault, as plain JSON; holds references to secrets, never secrets."""
 
+NOBODY = -1
+"""A start time that no process has."""
+
+
+def of_another_boot(record: Record) -> dict[str, Any]:
+    """The record of a fault that was made before this boot: no process that it names is there any more.
+
+    Early in a boot, pids and start times come again; another process must not be taken for the one of then.
+    """
+    forgotten: dict[str, Any] = dict(record)
+    if "ticks" in forgotten:
+        forgotten["ticks"] = NOBODY
+    if "members" in forgotten:
+        forgotten["members"] = [[pid, NOBODY] for pid, _ in forgotten["members"]]
+    return forgotten
+
+
 LeaseKind = Literal["kernel", "parent_death", "server", "watchdog"]
 """What ends the fault when nobody renews it."""
 

@@ -11,7 +11,7 @@ from executor.faults.behaviour import Context, Record
 
 def record(context: Context) -> dict[str, Any]:
     """The part of a record that names the helpers' deadline file, by which they are found too."""
-    return {"deadline": str(Path(context.scratch) / f"{context.mark}.lease")}
+    return {"deadline": str(Path(context.scratch) / f"{context.mark}{child.SUFFIX}")}
 
 
 def start(module: str, arguments: list[str], kept: Record, lease_s: float, *, ready_s: float = 10.0) -> None:

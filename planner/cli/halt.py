@@ -1,4 +1,4 @@
-"""``murphy halt``, ``resume`` and ``recover``: end everything now, and leave nothing behind. These answer at once."""
+"""``murphy halt`` and ``resume``: end everything now. They answer at once."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ def register(app: typer.Typer) -> None:
     """Add this family's commands."""
     app.command(short_help="Undo everything of every run; none begins until resume.")(halt)
     app.command()(resume)
-    app.command(short_help="Undo what a run that died has left.")(recover)
 
 
 def halt(
@@ -52,18 +51,6 @@ def resume(as_json: Json = False) -> int:
 
     was_up = lower_flag(Home.open())
     return _tell({"resumed": was_up}, "Runs may begin again." if was_up else "Nothing was halted.", [], as_json=as_json)
-
-
-def recover(as_json: Json = False) -> int:
-    """Undo what a run that died has left, and show what is still owed."""
-    from executor.home import Home
-    from executor.recover import recover as undo_left
-
-    undone = undo_left(Home.open())
-    owed = [result.error for result in undone if not result.reverted]
-    done = [str(result.injection) for result in undone if result.reverted]
-    said = "\n".join([*(f"Undone: {text}." for text in done), "" if done else "Nothing is owed."]).strip()
-    return _tell({"undone": done, "owed": owed}, said, owed, as_json=as_json)
 
 
 def _tell(value: dict[str, object], said: str, owed: list[str], *, as_json: bool) -> int:

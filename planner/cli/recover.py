@@ -1,0 +1,74 @@
+"""``murphy recover``: leave nothing behind. It answers at once."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from planner.cli.halt import OWED, Json
+from planner.cli.visible import visible
+
+if TYPE_CHECKING:
+    from executor.sweep import Swept
+
+_HEADS = {"done": "", "spared": "Left alone, a run goes on: ", "owed": "Still owed: ", "unseen": "Not looked at: "}
+
+
+def register(app: typer.Typer) -> None:
+    """Add this family's commands."""
+    app.command(short_help="Undo what a run that died has left.")(recover)
+
+
+def recover(
+    as_json: Json = False,
+    everything: Annotated[
+        bool,
+        typer.Option(
+            "--sweep", help="Also without a journal: undo, end and remove all that carries our mark and no run holds."
+        ),
+    ] = False,
+    unit: Annotated[bool, typer.Option("--unit", help="Print a systemd unit that does this at boot.")] = False,
+) -> int:
+    """Undo what a run that died has left, and show what is still owed."""
+    from executor.home import Home
+
+    if unit:
+        from executor.boot import unit as text
+
+        print(text(Home.seen()), end="")  # noqa: T201
+        return 0
+    if everything:
+        from executor.sweep import sweep
+
+        return _tell_swept(sweep(Home.seen()), as_json=as_json)
+    from executor.recover import recover as undo_left
+
+    undone = undo_left(Home.open())
+    owed = [result.error for result in undone if not result.reverted]
+    done = [str(result.injection) for result in undone if result.reverted]
+    if as_json:
+        _json({"undone": done, "owed": owed})
+    elif owed:
+        print("Still owed:", *map(visible, owed), "Run murphy recover until nothing is.", sep="\n  ")  # noqa: T201
+    else:
+        print(*(f"Undone: {visible(text)}." for text in done), *([] if done else ["Nothing is owed."]), sep="\n")  # noqa: T201
+    return OWED if owed else 0
+
+
+def _tell_swept(found: list[Swept], *, as_json: bool) -> int:
+    by_outcome = {outcome: [one.text for one in found if one.outcome == outcome] for outcome in _HEADS}
+    if as_json:
+        _json(dict(by_outcome))
+    else:
+        for one in found:
+            print(visible(f"{_HEADS[one.outcome]}{one.text}."))  # noqa: T201
+        if not by_outcome["done"] and not by_outcome["owed"]:
+            print("Nothing of ours was left.")  # noqa: T201
+    return OWED if by_outcome["owed"] else 0
+
+
+def _json(value: dict[str, object]) -> None:
+    import json
+
+    print(json.dumps(value, indent=2))  # noqa: T201
