@@ -70,6 +70,11 @@ def drop(home: Home, injection: Injection) -> None:
         _path(home, injection).unlink(missing_ok=True)
 
 
+def noted(home: Home, injection: Injection) -> Note | None:
+    """The note of a fault; ``None`` if it is undone, was never noted, or its note cannot be read."""
+    return _read(_path(home, injection))
+
+
 def left(home: Home, run: str | None = None) -> list[Note]:
     """What is noted and not undone, of one run or of all, oldest first. Those that cannot be read are left out."""
     found = (_read(path) for path in _paths(home, run))
