@@ -1,0 +1,207 @@
+"""The crash matrix: every case, several side by side, each lane with a scene of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from executor.drivers import child
+from executor.errors import UnavailableError
+from executor.selftest.cases import Case
+
+Answer = dict[str, Any]
+_TRIES = 3
+"""How often a random instant is drawn anew for a run that was over before it."""
+
+
+@dataclass
+class Summary:
+    """What a self-test has found."""
+
+    seed: int
+    answers: list[Answer] = field(default_factory=list)
+    left_out: list[str] = field(default_factory=list)
+    """What could not be tried here, and why."""
+    seconds: float = 0.0
+
+    @property
+    def residues(self) -> list[Answer]:
+        """Cases after which something was left."""
+        return [answer for answer in self.answers if answer["residues"]]
+
+    def counts(self) -> dict[str, int]:
+        """Cases by sort; those that came too late to strike are counted apart."""
+        sorts = Counter("over before it was struck" if a["missed"] else a["case"]["sort"] for a in self.answers)
+        return dict(sorted(sorts.items()))
+
+    def alive(self) -> dict[str, int]:
+        """In how many cases a fault of each lease kind was there, or under way, when it was struck."""
+        return dict(sorted(Counter(kind for answer in self.answers for kind in answer["alive"]).items()))
+
+
+class Lane:
+    """A process with a scene, which takes one case at a time."""
+
+    def __init__(self, directory: Path) -> None:
+        directory.mkdir()
+        self._directory = directory
+        self._words = (directory / "lane.log").open("wb")
+        self._process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "executor.selftest.lane", str(directory)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._words,
+            start_new_session=True,
+            env=child.environment(),
+            cwd="/",
+        )
+
+    def take(self, case: Case) -> Answer:
+        """Do a case. Raises ``UnavailableError`` if the lane has died, with its last words."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        try:
+            self._process.stdin.write(json.dumps(case.plain()).encode() + b"\n")
+            self._process.stdin.flush()
+            line = self._process.stdout.readline()
+        except OSError:
+            line = b""
+        if not line:
+            last = child.last_words((self._directory / "lane.log").read_bytes())
+            raise UnavailableError(f"a lane of the self-test ended: {last}.", where=str(self._directory))
+        answer: Answer = json.loads(line)
+        return answer
+
+    def close(self) -> None:
+        """Let it end its scene."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.close()
+        try:
+            self._process.wait(60)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._process.stdout.close()
+        self._words.close()
+
+
+def run(
+    cases: Callable[[list[float]], list[Case]],
+    *,
+    seed: int,
+    lanes: int,
+    artefacts: Path,
+    report: Callable[[Answer], None] = lambda _answer: None,
+) -> Summary:
+    """Carry out an undisturbed run, then ``cases`` of the times of its events, on so many lanes.
+
+    Keeps the directory of each case that left something under ``artefacts``, and removes everything else it made.
+    Raises ``UnavailableError`` if a scene cannot be had.
+    """
+    begun = time.monotonic()
+    summary = Summary(seed)
+    root = Path(tempfile.mkdtemp(prefix="murphy-selftest-"))
+    try:
+        _drain(root, cases, lanes, summary, report)
+        for answer in summary.residues:
+            _keep(answer, artefacts)
+    finally:
+        shutil.rmtree(root, ignore_errors=True)
+    summary.seconds = time.monotonic() - begun
+    return summary
+
+
+def _drain(
+    root: Path,
+    cases: Callable[[list[float]], list[Case]],
+    lanes: int,
+    summary: Summary,
+    report: Callable[[Answer], None],
+) -> None:
+    work = _Work(summary, report)
+    running: list[Lane] = []
+    try:
+        running.append(Lane(root / "lane-0"))
+        first = running[0].take(Case(0, "undisturbed"))
+        work.tell(first)
+        for number, case in enumerate(cases(first["events_s"]), start=1):
+            work.todo.put(replace(case, number=number))
+        running += [Lane(root / f"lane-{number}") for number in range(1, lanes)]
+        threads = [threading.Thread(target=work.serve, args=(lane,)) for lane in running]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        for lane in running:
+            lane.close()
+    if work.failed:
+        raise work.failed[0]
+
+
+class _Work:
+    """What the lanes share."""
+
+    def __init__(self, summary: Summary, report: Callable[[Answer], None]) -> None:
+        self.todo: queue.SimpleQueue[Case] = queue.SimpleQueue()
+        self.failed: list[Exception] = []
+        self._summary, self._report = summary, report
+        self._lock = threading.Lock()
+
+    def tell(self, answer: Answer) -> None:
+        with self._lock:
+            self._summary.answers.append(answer)
+            self._report(answer)
+
+    def serve(self, lane: Lane) -> None:
+        """Cases until there are none, or another lane has failed."""
+        try:
+            while not self.failed:
+                try:
+                    case = self.todo.get_nowait()
+                except queue.Empty:
+                    return
+                self.tell(_once(lane, case))
+        except Exception as error:  # noqa: BLE001 - it is raised by the thread that waits for this one
+            self.failed.append(error)
+
+
+def _once(lane: Lane, case: Case) -> Answer:
+    """One case; a random instant that came too late is tried again, earlier."""
+    for attempt in range(_TRIES):
+        answer = lane.take(replace(case, number=case.number + attempt * 100_000, at_s=case.at_s * 0.8**attempt))
+        if not answer["missed"] or case.boundary or answer["residues"]:
+            break
+    return answer
+
+
+def _keep(answer: Answer, artefacts: Path) -> None:
+    kept = artefacts / f"case-{answer['case']['number']}"
+    artefacts.mkdir(parents=True, exist_ok=True)
+    shutil.copytree(answer["place"], kept, dirs_exist_ok=True, symlinks=True, ignore_dangling_symlinks=True)
+    (kept / "case.json").write_text(json.dumps(answer, indent=1), encoding="utf-8")
+    answer["place"] = str(kept)
+
+
+def lanes_for(cores: int | None = None) -> int:
+    """How many lanes keep the processors busy: most of a case is waiting."""
+    return 3 * (cores or os.cpu_count() or 1)
+
+
+def any_seed() -> int:
+    """A seed that nobody chose."""
+    return random.SystemRandom().randrange(2**32)

@@ -1,0 +1,125 @@
+"""The executor that is struck: one run of an approved plan, in a process that may end at any moment."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import threading
+from pathlib import Path
+from types import FrameType
+from typing import Any, NoReturn
+
+from executor import engine
+from executor.errors import MurphyError
+from executor.home import Home
+from executor.model.approval import Approval
+from executor.model.base import Contract
+from executor.model.plan import Plan
+from executor.model.system import System
+from executor.safety.limits import Limits
+from executor.selftest.moments import Boundary, stand_still_at
+
+OWED = 4
+INTERRUPTED = 130
+PLAN, APPROVAL, SYSTEM, LIMITS = "plan.json", "approval.json", "system.json", "limits.json"
+_SAID = "said.json"
+
+
+def prepare(directory: Path, **parts: Contract) -> None:
+    """Put what a run needs into its directory: ``plan``, ``approval``, ``system`` and ``limits``."""
+    for name, value in parts.items():
+        (directory / f"{name}.json").write_text(value.model_dump_json(), encoding="utf-8")
+
+
+def said(directory: Path) -> dict[str, Any]:
+    """What the executor has said at its end: ``outcome`` and ``owed``, or ``refused``; empty if it was cut off."""
+    try:
+        answer: dict[str, Any] = json.loads((directory / _SAID).read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return {}
+    return answer
+
+
+def become(directory: Path, home: Path, *, heeds: bool, boundary: Boundary | None, events: int) -> NoReturn:
+    """In a forked child: carry the run out, say how it ended, and end the process. Never returns.
+
+    ``heeds``: signals end it in order. Each event of the run writes one byte to the descriptor ``events``.
+    """
+    code = 5
+    try:
+        os.setsid()
+        _redirect(directory / "executor.log")
+        stop = _heeded() if heeds else _unheeded()
+        if boundary is not None:
+            stand_still_at(boundary)
+        code = _carry_out(directory, home, stop, events)
+    except KeyboardInterrupt:
+        code = INTERRUPTED
+    except BaseException as error:  # noqa: BLE001 - a forked child must never return into its parent's code
+        sys.stderr.write(f"{type(error).__name__}: {error}\n")
+    finally:
+        sys.stderr.flush()
+        os._exit(code)
+
+
+def _carry_out(directory: Path, home: Path, stop: threading.Event, events: int) -> int:
+    answer: dict[str, Any]
+    try:
+        evidence = engine.run(
+            Plan.model_validate_json((directory / PLAN).read_bytes()),
+            Approval.model_validate_json((directory / APPROVAL).read_bytes()),
+            system=System.model_validate_json((directory / SYSTEM).read_bytes()),
+            limits=Limits.model_validate_json((directory / LIMITS).read_bytes()),
+            home=Home.open(home),
+            report=lambda _event: _tell(events),
+            stop=stop,
+        )
+        endings = [event.detail for event in evidence.timeline if event.kind.value in ("aborted", "halted")]
+        answer = {"outcome": evidence.outcome, "owed": evidence.owed, "endings": endings}
+        code = OWED if evidence.owed else 0
+    except MurphyError as error:
+        answer, code = {"refused": str(error)}, error.exit_code
+    (directory / _SAID).write_text(json.dumps(answer), encoding="utf-8")
+    return code
+
+
+def _tell(events: int) -> None:
+    os.write(events, b".")
+
+
+def _redirect(log: Path) -> None:
+    descriptor = os.open(log, os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o600)
+    for number in (1, 2):
+        os.dup2(descriptor, number)
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+
+
+def _heeded() -> threading.Event:
+    """As ``murphy run`` does."""
+    stop = threading.Event()
+
+    def ask(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - a signal handler's
+        stop.set()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, ask)
+    return stop
+
+
+def _unheeded() -> threading.Event:
+    """As a program that embeds the engine and does nothing about signals."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    return threading.Event()
+
+
+def main() -> None:
+    """The same in a process started anew: ``DIRECTORY HOME``; each event is a byte on standard output."""
+    directory, home = map(Path, sys.argv[1:])
+    sys.exit(_carry_out(directory, home, _heeded(), 1))
+
+
+if __name__ == "__main__":
+    main()
