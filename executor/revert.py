@@ -9,7 +9,7 @@ import fcntl
 import os
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 
@@ -62,7 +62,7 @@ def undo(journal: Journal, home: Home, injection: Injection, *, by: str, again: 
     """
     with _claim(home, injection):
         result = _freed(journal, home, injection, again=again)
-        note(journal, [result], by=by)
+        write_down(journal, [result], by=by)
     return result
 
 
@@ -75,14 +75,14 @@ def undo_all(
     while its thread may still finish. No target waits for the journal. Returns one result for each injection.
     """
     results = free_all(journal, home, injections, by=by, again=again, each_s=each_s)
-    note(journal, results, by=by)
+    write_down(journal, results, by=by)
     return results
 
 
 def free_all(
     journal: Journal, home: Home, injections: Sequence[Injection], *, by: str, again: bool = False, each_s: float = 20.0
 ) -> list[Undone]:
-    """The half of ``undo_all`` that touches the targets; ``note`` is the other."""
+    """The half of ``undo_all`` that touches the targets; ``write_down`` is the other."""
     subjects: defaultdict[str, list[Injection]] = defaultdict(list)
     for injection in sorted(injections, key=lambda i: i.id, reverse=True):
         subjects[injection.subject].append(injection)
@@ -94,24 +94,27 @@ def free_all(
         except Exception as error:  # noqa: BLE001 - whatever it is, the other reverts go on
             return Undone(injection, verified=False, error=f"{injection}: {error}")
 
-    crew = Crew(subjects.values(), free, late=lambda result: note(journal, [result], by=by))
+    crew = Crew(subjects.values(), free, late=lambda result: write_down(journal, [result], by=by))
     done = {result.injection.id: result for result in crew.work(each_s * max(map(len, subjects.values()), default=0))}
     late = "reverting takes too long"
     return [done.get(i.id) or Undone(i, verified=False, error=f"{i}: {late}") for i in injections]
 
 
-def note(journal: Journal, results: Iterable[Undone], *, by: str) -> None:
-    """Write down what became of reverts, where the journal can be written.
+def write_down(journal: Journal, results: Sequence[Undone], *, by: str) -> bool:
+    """Write down what became of reverts; whether the journal took it.
 
-    What is undone is undone: whoever can write it down does it again, and finds nothing to do at the target.
+    If not, nothing is lost: what is undone is undone, and whoever can write it down finds nothing to do at the target.
     """
     undone = [result.injection.id for result in results if result.reverted and result.injection.state != "reverted"]
-    with suppress(UnavailableError):
+    try:
         if undone:
             journal.reverted_all(undone, by=by, verified=True)
         for result in results:
             if not result.reverted:
                 journal.owe(result.injection.id, result.why, by=by)
+    except UnavailableError:
+        return False
+    return True
 
 
 def _freed(journal: Journal, home: Home, injection: Injection, *, again: bool) -> Undone:
@@ -137,10 +140,10 @@ def _current(journal: Journal, home: Home, injection: Injection) -> Injection:
     it cannot be read, what was read before stands.
     """
     if (noted := undo_notes.noted(home, injection)) is not None:
-        return replace(injection, record=noted.record)
+        return replace(injection, record={**injection.record, **noted.record}, state=noted.state)
     try:
         return journal.injection(injection.id)
-    except UnavailableError:
+    except (UnavailableError, KeyError):  # it is lost, or another one by now
         return injection
 
 

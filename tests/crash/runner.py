@@ -27,8 +27,8 @@ MOMENTS: dict[str, tuple[Any, str, bool]] = {
     "made": (Journal, "injected", True),
     "injected": (Journal, "injected", False),
     "unreverted": (trial, "undo_all", True),
-    "reverted": (Journal, "reverted", True),
-    "noted": (Journal, "reverted", False),
+    "reverted": (Journal, "reverted_all", True),
+    "noted": (Journal, "reverted_all", False),
 }
 """Each is the call before or after which it dies: whose, which, and whether before."""
 

@@ -155,7 +155,7 @@ def test_undoing_does_not_wait_for_a_journal_that_is_lost(
         raise UnavailableError("the disk is full.")
 
     with monkeypatch.context() as patch:
-        for name in ("injection", "reverted", "owe"):
+        for name in ("injection", "reverted_all", "owe"):
             patch.setattr(journal, name, lost)
         assert undo(journal, home, one, by="watchdog").reverted
     assert fake.there == set()

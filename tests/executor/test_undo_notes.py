@@ -92,11 +92,11 @@ def test_what_is_undone_is_noted_no_longer(home: Home, armed: Injection, monkeyp
 
     monkeypatch.setattr(revert, "behaviour", lambda _kind: Fake())
     monkeypatch.setattr(revert, "BACKOFF_S", (0.0,))
-    undo_notes.keep(home, armed, {"name": "m1"})
+    undo_notes.keep(home, armed, armed.record)
     journal = Journal(home.journal)
-    assert undo(journal, home, armed, by="x").error  # the record in the journal is not what this fault wants
+    assert undo(journal, home, armed, by="x").error  # neither record is what this fault wants
     assert [note.mark for note in undo_notes.left(home)] == ["m1"]
-    journal.injected(armed.id, {"name": "m1"})
+    undo_notes.keep(home, armed, {"name": "m1"})
     assert undo(journal, home, armed, by="x").reverted
     assert undo_notes.left(home) == []
     journal.close()

@@ -1,0 +1,79 @@
+"""The undoing of one run's faults within its own process: each is undone once, whoever asks first."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Sequence
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as Late
+
+from executor.home import Home
+from executor.journal import Injection, Journal
+from executor.revert import Undone, free_all, write_down
+
+
+class Undoing:
+    """For any number of threads: that of the engine, its workers, and the one that heeds a halt."""
+
+    def __init__(self, journal: Journal, home: Home, *, by: str) -> None:
+        self._journal, self._home, self._by = journal, home, by
+        self._lock = threading.Lock()
+        self._results: dict[int, Future[Undone]] = {}
+        self._unwritten: dict[int, Undone] = {}
+
+    def undo(self, injections: Sequence[Injection], *, each_s: float = 20.0, again: bool = False) -> list[Undone]:
+        """Undo these, or wait for who is at it already; one result for each. Blocks; raises nothing.
+
+        What failed is tried again, and ``again`` undoes what was undone, too. All are free before any is written down;
+        what could not be written down is tried again by the next call.
+        """
+        mine: list[Injection] = []
+        with self._lock:
+            for injection in injections:
+                if again or self._is_due(injection):
+                    self._results[injection.id] = Future()
+                    mine.append(injection)
+            wanted = [(injection, self._results[injection.id]) for injection in injections]
+        self._free(mine, again=again, each_s=each_s)
+        deadline = time.monotonic() + each_s * max(1, len(injections))
+        results = [_awaited(injection, result, deadline) for injection, result in wanted]
+        self._write_down()
+        return results
+
+    def done(self, injection: Injection) -> bool:
+        """Whether it is undone, or being undone."""
+        with self._lock:
+            return not self._is_due(injection)
+
+    def _is_due(self, injection: Injection) -> bool:
+        result = self._results.get(injection.id)
+        return result is None or (result.done() and not result.result().reverted)
+
+    def _free(self, mine: Sequence[Injection], *, again: bool, each_s: float) -> None:
+        freed: list[Undone] = []
+        try:
+            freed = free_all(self._journal, self._home, mine, by=self._by, again=again, each_s=each_s)
+        finally:  # whatever breaks here, nobody may wait for ever
+            found = {undone.injection.id: undone for undone in freed}
+            with self._lock:
+                self._unwritten |= found
+                for each in mine:
+                    lost = Undone(each, verified=False, error=f"{each}: undoing it was cut short")
+                    self._results[each.id].set_result(found.get(each.id, lost))
+
+    def _write_down(self) -> None:
+        with self._lock:
+            unwritten = list(self._unwritten.values())
+        if write_down(self._journal, unwritten, by=self._by):
+            with self._lock:
+                for undone in unwritten:
+                    if self._unwritten.get(undone.injection.id) is undone:
+                        del self._unwritten[undone.injection.id]
+
+
+def _awaited(injection: Injection, result: Future[Undone], deadline: float) -> Undone:
+    try:
+        return result.result(max(0.0, deadline - time.monotonic()))
+    except Late:
+        return Undone(injection, verified=False, error=f"{injection}: reverting takes too long")
