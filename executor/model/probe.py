@@ -63,6 +63,8 @@ class Check(Contract):
     probe: Probe
     slo: Slo = Slo()
     rate_hz: Annotated[float, Field(gt=0, le=200)] = 10
+    weight: Annotated[float, Field(gt=0, le=1_000_000)] = 1
+    """How often users do this, compared with the other operations; all the same where nobody says otherwise."""
     critical: bool = False
     """Whether users lose what they came for when this fails."""
     needs: tuple[Name, ...] | None = None

@@ -26,6 +26,17 @@ class Case:
         """Every action of the plan, in order."""
         return [action for experiment in self.plan.experiments for action in experiment.actions]
 
+    @property
+    def protected(self) -> frozenset[str]:
+        """Services that are never a target, and whose indirect loss is limited."""
+        return protected(self.system, self.limits)
+
+
+def protected(system: System, limits: Limits) -> frozenset[str]:
+    """Services of the system that it or the operator's limits call protected."""
+    named = {service.name for service in system.services if service.protected}
+    return frozenset(named | ({service.name for service in system.services} & set(limits.protected_services)))
+
 
 def no(rule: str, measured: str, limit: str, hint: str) -> SafetyRefusalError:
     """A refusal: the rule, what was measured, the limit, and what would pass."""

@@ -30,6 +30,10 @@ class BlastRadius(Contract):
     """Share of the system's instances."""
     services_percent: Annotated[Percent, Field(gt=0)] = 10
     """Share of the system's services."""
+    traffic_percent: Annotated[Percent, Field(gt=0)] = 10
+    """Share of what users do (operations, by weight) that is predicted to pass over what is struck."""
+    protected_impact_percent: Percent = 10
+    """Share of its work that any protected service is predicted to lose; this has no exception."""
 
 
 class Guard(Contract):
@@ -52,6 +56,8 @@ class Limits(Contract):
     """Version of this file's format."""
     protected_services: tuple[Name, ...] = ()
     """Never a target, in addition to those that the system itself calls protected."""
+    critical_in_production: bool = False
+    """Whether services of criticality 3 may be struck in production; if not, only what they depend on may be."""
     allowed_faults: tuple[Line, ...] = ("*",)
     """Globs over fault kinds, for instance network.* or service.hang."""
     environments: tuple[Environment, ...] = (Environment.DEVELOPMENT, Environment.STAGING)

@@ -17,6 +17,7 @@ from executor.model.plan import Action, Plan
 from executor.model.system import System
 from executor.probes.hosts import allowed_hosts
 from executor.safety.approval import verify
+from executor.safety.case import protected
 from executor.safety.drift import refuse_drift
 from executor.safety.halt import halted
 from executor.safety.health import healthy as healthy  # the asynchronous part of a preflight
@@ -64,7 +65,7 @@ def preflight(
     verify(approval, plan, limits, home, now, installation=journal.installation, system=system)
     for refusal in refusals(plan, system, limits):
         raise refusal
-    reach = reach_of(plan, system)
+    reach = reach_of(plan, system, protected(system, limits))
     joint(reach, journal.running(), system, limits)
     journal.note(
         "preflight", "asked", plan=approval.grant.plan_digest, nonce=approval.grant.nonce

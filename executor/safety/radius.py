@@ -13,10 +13,12 @@ from executor.safety.case import Case, Refusals, no
 from executor.safety.limits import Limits
 from executor.safety.reach import peak, together, touched
 
+_ROUNDING = 1e-9
+
 
 def most(percent: float, total: int) -> int:
     """How many of ``total`` a share allows: rounded down, and always one, or a small system could not be tested."""
-    return max(1, math.floor(total * percent / 100 + 1e-9))
+    return max(1, math.floor(total * percent / 100 + _ROUNDING))
 
 
 def joint(reach: Reach, running: Sequence[RunRow], system: System, limits: Limits) -> None:
@@ -37,13 +39,20 @@ def joint(reach: Reach, running: Sequence[RunRow], system: System, limits: Limit
         if shared := sorted(set(reach.targets) & set(row.reach.targets)):
             raise no("overlapping targets", f"{row.run} works on {', '.join(shared)}", "one run on a target", hint)
     others = [row.reach for row in running]
-    for rule, total, limit in (
-        ("blast radius", reach.instances + sum(o.instances for o in others), _instances(system, limits)),
-        ("blast radius", reach.services + sum(o.services for o in others), _services(system, limits)),
-        ("concurrent faults", reach.faults + sum(o.faults for o in others), _faults(limits)),
+    for rule, total, what, limit in (
+        ("blast radius", reach.instances + sum(o.instances for o in others), "", _instances(system, limits)),
+        ("blast radius", reach.services + sum(o.services for o in others), "", _services(system, limits)),
+        ("concurrent faults", reach.faults + sum(o.faults for o in others), "", _faults(limits)),
+        ("blast radius", reach.traffic + sum(o.traffic for o in others), " % of what users do", _traffic(limits)),
+        (
+            "protected impact",
+            reach.protected + sum(o.protected for o in others),
+            " % of a protected service's work",
+            _protected_impact(limits),
+        ),
     ):
-        if total > limit[0]:
-            raise no(rule, f"together with {names} it would be {total} at once", limit[1], hint)
+        if total > limit[0] + _ROUNDING:
+            raise no(rule, f"together with {names} it would be {total:.6g}{what} at once", limit[1], hint)
 
 
 def _instances(system: System, limits: Limits) -> tuple[int, str]:
@@ -62,8 +71,18 @@ def _faults(limits: Limits) -> tuple[int, str]:
     return limits.concurrent_faults_max, f"{limits.concurrent_faults_max} faults at once"
 
 
+def _traffic(limits: Limits) -> tuple[float, str]:
+    percent = limits.blast_radius.traffic_percent
+    return percent, f"{percent:g} % of what users do (traffic_percent in limits.toml)"
+
+
+def _protected_impact(limits: Limits) -> tuple[float, str]:
+    percent = limits.blast_radius.protected_impact_percent
+    return percent, f"{percent:g} % (protected_impact_percent in limits.toml)"
+
+
 def blast_radius(case: Case) -> Refusals:
-    """A stage that touches too many instances or services at one moment."""
+    """A stage that touches too many instances or services, or too much of what users do, at one moment."""
     for number, stage in enumerate(case.plan.stages, start=1):
         worst = peak(stage, case.system)
         if worst.single:
@@ -71,11 +90,25 @@ def blast_radius(case: Case) -> Refusals:
         for touches, what, (allowed, limit) in (
             (worst.instances, "instances", _instances(case.system, case.limits)),
             (worst.services, "services", _services(case.system, case.limits)),
+            (worst.traffic, "% of what users do", _traffic(case.limits)),
         ):
-            if touches > allowed:
-                measured = f"stage {number} touches {touches} {what} at once"
+            if touches > allowed + _ROUNDING:
+                measured = f"stage {number} touches {touches:.3g} {what} at once"
                 hint = "Strike fewer, one after another, or in stages of their own."
                 yield no("blast radius", measured, limit, hint)
+
+
+def protected_impact(case: Case) -> Refusals:
+    """A stage that is predicted to take too much from a protected service, by way of what that depends on."""
+    allowed, limit = _protected_impact(case.limits)
+    for number, stage in enumerate(case.plan.stages, start=1):
+        for name, lost in sorted(peak(stage, case.system, case.protected).protected.items()):
+            if lost > allowed + _ROUNDING:
+                measured = (
+                    f"in stage {number} {name}, which is protected, is predicted to lose {lost:.3g} % of its work"
+                )
+                hint = f"Strike what {name} does not depend on, or fewer of several instances."
+                yield no("protected impact", measured, limit, hint)
 
 
 def concurrent_faults(case: Case) -> Refusals:

@@ -10,7 +10,7 @@ without a gap overlap (reverting takes a moment), and so do all experiments of o
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 from executor.drivers.resolve import chosen, edges_of
@@ -18,6 +18,7 @@ from executor.errors import InputError
 from executor.journal import Reach
 from executor.model.plan import Action, Experiment, InstanceTarget, Plan, Stage, Target
 from executor.model.system import System
+from executor.safety.impact import indirect, traffic_percent
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,10 @@ class Peak:
     services: int
     edges: int
     faults: int
+    traffic: float
+    """Share of what users do that is predicted to pass over it, percent."""
+    protected: Mapping[str, float]
+    """Share of its work that each protected service is predicted to lose, percent."""
 
     @property
     def single(self) -> bool:
@@ -66,30 +71,38 @@ def touched(target: Target, system: System) -> Touched:
     return Touched(ids, frozenset(callers), frozenset(edge.place for edge in edges), 1)
 
 
-def reach_of(plan: Plan, system: System) -> Reach:
+def reach_of(plan: Plan, system: System, protected: Collection[str] = ()) -> Reach:
     """The most that the plan touches at one moment, and all it touches at any: instances, and edges as places.
 
     An edge's targets include its caller's instances, so that two runs cannot work on one service from two sides.
+    ``protected`` names the services whose indirect loss is limited.
     Raises ``InputError`` for a target that the system does not have.
     """
-    peaks = [peak(stage, system) for stage in plan.stages]
+    peaks = [peak(stage, system, protected) for stage in plan.stages]
     every = [touched(action.target, system) for experiment in plan.experiments for action in experiment.actions]
     return Reach(
         instances=max(peak.instances for peak in peaks),
         services=max(peak.services for peak in peaks),
         faults=max(peak.faults for peak in peaks),
         targets=tuple(sorted(frozenset().union(*(each.instances | each.edges for each in every)))),
+        traffic=max(peak.traffic for peak in peaks),
+        protected=max((share for peak in peaks for share in peak.protected.values()), default=0.0),
     )
 
 
-def peak(stage: Stage, system: System) -> Peak:
-    """The worst moment of a stage. Raises ``InputError`` for a target that the system does not have."""
-    worst = [_worst(experiment, system) for experiment in stage.experiments]
+def peak(stage: Stage, system: System, protected: Collection[str] = ()) -> Peak:
+    """The worst moment of a stage, with what ``protected`` services lose in it.
+
+    Raises ``InputError`` for a target that the system does not have.
+    """
+    worst = [_worst(experiment, system, protected) for experiment in stage.experiments]
     return Peak(
         instances=sum(each.instances for each in worst),
         services=sum(each.services for each in worst),
         edges=sum(each.edges for each in worst),
         faults=sum(each.faults for each in worst),
+        traffic=min(100.0, sum(each.traffic for each in worst)),
+        protected={name: min(100.0, sum(each.protected[name] for each in worst)) for name in protected},
     )
 
 
@@ -109,12 +122,15 @@ def _length_s(experiment: Experiment) -> float:
     return experiment.trials * (experiment.baseline_s + experiment.fault_s + experiment.recovery_deadline_s)
 
 
-def _worst(experiment: Experiment, system: System) -> Peak:
-    moments = [[touched(action.target, system) for action in actions] for actions in together(experiment)]
+def _worst(experiment: Experiment, system: System, protected: Collection[str]) -> Peak:
+    sets = list(together(experiment))
+    moments = [[touched(action.target, system) for action in actions] for actions in sets]
     # Ids are joined within an experiment: two faults on one instance touch one instance, and count as two faults.
     return Peak(
         instances=max(len(frozenset().union(*(each.instances for each in moment))) for moment in moments),
         services=max(len(frozenset().union(*(each.services for each in moment))) for moment in moments),
         edges=max(len(frozenset().union(*(each.edges for each in moment))) for moment in moments),
         faults=max(sum(each.faults for each in moment) for moment in moments),
+        traffic=max(traffic_percent(actions, system) for actions in sets),
+        protected={name: max(100 * indirect(actions, name, system) for actions in sets) for name in protected},
     )

@@ -11,15 +11,18 @@ from collections.abc import Callable, Sequence
 from fnmatch import fnmatchcase
 
 from executor.errors import InputError, SafetyRefusalError
-from executor.model.plan import AbortCondition, Experiment, GroupsTarget, InstanceTarget, Plan
+from executor.model.plan import AbortCondition, Action, Experiment, GroupsTarget, InstanceTarget, Plan
 from executor.model.system import System
 from executor.model.vocabulary import Environment
 from executor.probes.hosts import allowed_hosts, refuse_foreign
 from executor.safety.case import Case, Refusals, no
 from executor.safety.limits import Limits
-from executor.safety.radius import blast_radius, concurrent_faults, overlapping_targets
+from executor.safety.radius import blast_radius, concurrent_faults, overlapping_targets, protected_impact
 from executor.safety.radius import joint as joint  # the rule over all runs is asked for here, too
 from executor.safety.reach import run_s, touched
+
+_CRITICAL = 3
+"""The criticality of what the business stops without."""
 
 
 def refusals(plan: Plan, system: System, limits: Limits) -> list[SafetyRefusalError]:
@@ -56,15 +59,27 @@ def _same_system(case: Case) -> Refusals:
 
 def _protected(case: Case) -> Refusals:
     """On an edge the caller is struck, and its callee may be protected. A partition cuts off all that it names."""
-    protected = {service.name for service in case.system.services if service.protected}
-    protected.update(case.limits.protected_services)
     for action in case.actions:
-        struck = set(touched(action.target, case.system).services)
-        if isinstance(action.target, GroupsTarget):
-            struck.update(action.target.a, action.target.b)
-        for name in sorted(struck & protected):
-            measured = f"action {action.id} strikes {name}"
-            yield no("protected services", measured, f"never {', '.join(sorted(protected))}", "Choose another target.")
+        for name in sorted(_struck(action, case.system) & case.protected):
+            limit = f"never {', '.join(sorted(case.protected))}"
+            yield no("protected services", f"action {action.id} strikes {name}", limit, "Choose another target.")
+
+
+def _critical(case: Case) -> Refusals:
+    """What the business stops without is not struck where the business is done."""
+    if case.plan.environment is not Environment.PRODUCTION or case.limits.critical_in_production:
+        return
+    for action in case.actions:
+        for name in sorted(_struck(action, case.system)):
+            if case.system.service(name).criticality >= _CRITICAL:
+                measured = f"action {action.id} strikes {name}, whose criticality is {_CRITICAL}"
+                hint = "Choose another target; only the operator can set critical_in_production in limits.toml."
+                yield no("critical services", measured, "services of less criticality in production", hint)
+
+
+def _struck(action: Action, system: System) -> frozenset[str]:
+    struck = touched(action.target, system).services
+    return struck | {*action.target.a, *action.target.b} if isinstance(action.target, GroupsTarget) else struck
 
 
 def _allowed_faults(case: Case) -> Refusals:
@@ -146,10 +161,12 @@ def _probe_hosts(case: Case) -> Refusals:
 _RULES: tuple[Callable[[Case], Refusals], ...] = (
     _same_system,
     _protected,
+    _critical,
     _allowed_faults,
     _fault_duration,
     _run_length,
     blast_radius,
+    protected_impact,
     concurrent_faults,
     overlapping_targets,
     _interception,

@@ -24,7 +24,9 @@ from planner.session import Session
 
 OPERATOR = "demo-operator"
 POLICY = "demo"
-LIMITS = Limits(blast_radius=BlastRadius(instances_percent=25, services_percent=25), concurrent_faults_max=2)
+LIMITS = Limits(
+    blast_radius=BlastRadius(instances_percent=25, services_percent=25, traffic_percent=100), concurrent_faults_max=2
+)
 """The shop is there to be broken: two things at a time, where neither can be felt by what the other judges."""
 GOAL = "Find out what breaks before users do."
 

@@ -42,7 +42,7 @@ from executor.safety.signing import create_key, sign_grant
 
 SHELF = Path(__file__).with_name("shelf.py")
 LIMITS = Limits(
-    blast_radius=BlastRadius(instances_percent=100, services_percent=100),
+    blast_radius=BlastRadius(instances_percent=100, services_percent=100, traffic_percent=100),
     lease_s=3,
     guard=Guard(cpu_percent_max=100, memory_free_percent_min=0),  # the machine that runs the tests may be busy
 )

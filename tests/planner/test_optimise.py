@@ -163,7 +163,7 @@ def test_side_by_side_only_where_neither_feels_the_other_and_the_limits_allow_it
         proposal(Weakness.HARD_DEPENDENCY, "c->d", REFUSE),
         brief=brief,
     ).experiments
-    wide = Limits(blast_radius=BlastRadius(instances_percent=100, services_percent=100))
+    wide = Limits(blast_radius=BlastRadius(instances_percent=100, services_percent=100, traffic_percent=100))
     assert [len(stage) for stage in select(both, brief, wide).stages] == [2]
     assert [len(stage) for stage in select(both, brief, Limits()).stages] == [1, 1]
     assert [len(stage) for stage in select([tips(), cache()], BRIEF, wide).stages] == [1, 1]  # home feels both

@@ -17,19 +17,32 @@ from executor.errors import SafetyRefusalError
 from executor.home import Home
 from executor.journal import Journal, Reach, RunRow
 from executor.model.plan import Action, EdgeTarget, InstanceTarget, Plan
+from executor.model.probe import Check
 from executor.model.system import System
 from executor.safety.limits import BlastRadius, Limits
 from executor.safety.radius import most
 from executor.safety.reach import reach_of
 from executor.safety.rules import joint, refusals
-from tests.executor.safety.examples import chain, cut, edge, experiment, hang, plan, service, slow, system
+from tests.executor.safety.examples import CHECK, chain, cut, edge, experiment, hang, plan, service, slow, system
 
 
 @st.composite
 def systems(draw: st.DrawFn) -> System:
     names = [f"s{number}" for number in range(draw(st.integers(2, 9)))]
     pairs = draw(st.lists(st.sampled_from([(a, b) for a in names for b in names if a != b]), min_size=1, unique=True))
-    services = [service(name, draw(st.integers(1, 4)), protected=draw(st.integers(0, 5)) == 5) for name in names]
+    used = st.none() | st.lists(st.sampled_from([f"{a}->{b}" for a, b in pairs]), max_size=2).map(tuple)
+    services = [
+        service(
+            name,
+            draw(st.integers(1, 4)),
+            protected=draw(st.integers(0, 5)) == 5,
+            operations=tuple(
+                Check(id=f"{name}-{number}", service=name, probe=CHECK.probe, exercises=draw(used), weight=number + 1)
+                for number in range(draw(st.integers(0, 2)))
+            ),
+        )
+        for name in names
+    ]
     return system(*services, edges=[edge(a, b) for a, b in pairs])
 
 
@@ -69,7 +82,9 @@ def situations(draw: st.DrawFn) -> tuple[System, Limits, list[Plan]]:
     of = draw(systems())
     shares = st.sampled_from([1, 10, 30, 50, 100])
     limits = Limits(
-        blast_radius=BlastRadius(instances_percent=draw(shares), services_percent=draw(shares)),
+        blast_radius=BlastRadius(
+            instances_percent=draw(shares), services_percent=draw(shares), traffic_percent=draw(shares)
+        ),
         concurrent_runs_max=draw(st.integers(1, 4)),
         concurrent_faults_max=draw(st.integers(1, 6)),
     )
@@ -95,6 +110,41 @@ def _strikes(action: Action, of: System) -> Struck:
         }
     ids = [each.id for name in callers for each in of.service(name).instances]
     return frozenset(ids), frozenset(callers), 1
+
+
+def _lost(actions: list[Action], of: System) -> float:
+    """Percent of what users do that passes over what is struck: operations, or services that nobody calls."""
+    killed = [_strikes(action, of)[0] for action in actions if isinstance(action.target, InstanceTarget)]
+    instances = frozenset().union(*killed)
+    cuts = {(d.caller, d.callee) for d in of.dependencies for a in actions if _cut(a, d.caller, d.callee)}
+    tasks = [(c.weight, each.name, c.exercises) for each in of.services for c in each.operations]
+    uncalled = {each.name for each in of.services} - {d.callee for d in of.dependencies}
+    tasks = tasks or [(1, name, None) for name in (uncalled or {each.name for each in of.services})]
+    total = lost = 0.0
+    for weight, name, exercises in tasks:
+        edges = {(d.caller, d.callee) for d in of.dependencies}
+        edges = edges if exercises is None else {tuple(place.split("->")) for place in exercises}  # type: ignore[misc]
+        used = {name}
+        while exercises is None and (more := {b for a, b in edges if a in used} - used):
+            used |= more
+        if exercises is None:
+            edges = {(a, b) for a, b in edges if a in used}
+        used |= {end for pair in edges for end in pair}
+        share = float(len(edges & cuts))
+        for each in of.services:
+            if each.name in used:
+                share += len({i.id for i in each.instances} & instances) / len(each.instances)
+        total, lost = total + weight, lost + weight * min(1.0, share)
+    return 100 * lost / total
+
+
+def _cut(action: Action, caller: str, callee: str) -> bool:
+    if isinstance(action.target, InstanceTarget):
+        return False
+    if isinstance(action.target, EdgeTarget):
+        return (action.target.caller, action.target.callee) == (caller, callee)
+    a, b = {*action.target.a}, {*action.target.b}
+    return (caller in a and callee in b) or (caller in b and callee in a)
 
 
 def _moments(of: Plan) -> Iterator[list[Action]]:
@@ -137,6 +187,10 @@ def test_whatever_runs_together_stays_within_the_limits(situation: tuple[System,
         assert faults <= limits.concurrent_faults_max
         if faults > 1:  # one fault on one instance or one edge is always allowed
             assert len(instances) <= allowed_instances
+            assert (
+                _lost([action for some in together for action in some], of)
+                <= limits.blast_radius.traffic_percent + 1e-6
+            )
         if faults > 1 or len(services) > 1:
             assert len(services) <= allowed_services
 
@@ -150,15 +204,15 @@ def test_a_share_is_rounded_down_and_is_at_least_one(percent: float, total: int,
 
 
 HALF = Limits(
-    blast_radius=BlastRadius(instances_percent=50, services_percent=50),
+    blast_radius=BlastRadius(instances_percent=50, services_percent=50, traffic_percent=50),
     concurrent_runs_max=3,
     concurrent_faults_max=3,
 )
 TEN = chain()
 
 
-def _row(*names: str, pid: int | None = None) -> RunRow:
-    reach = Reach(len(names), len(names), len(names), tuple(f"{name}-1" for name in names))
+def row(*names: str, pid: int | None = None, traffic: float = 0) -> RunRow:
+    reach = Reach(len(names), len(names), len(names), tuple(f"{name}-1" for name in names), traffic)
     return RunRow("run-" + "-".join(names), pid or os.getpid(), own_ticks(), boot_id(), reach)
 
 
@@ -167,30 +221,30 @@ def _row(*names: str, pid: int | None = None) -> RunRow:
     [
         (
             Limits(),
-            [_row("s5")],
+            [row("s5")],
             "refused by concurrent runs: there is run-s5 under way, and the limit is 1 at a time. Wait for its end.",
         ),
         (
             HALF,
-            [_row("s5"), _row("s1")],
+            [row("s5"), row("s1")],
             "refused by overlapping targets: run-s1 works on s1-1, and the limit is one run on a target. "
             "Wait for its end.",
         ),
         (
             HALF,
-            [_row("s4", "s5"), _row("s6")],
+            [row("s4", "s5"), row("s6")],
             "refused by concurrent faults: together with run-s4-s5, run-s6 it would be 4 at once, and the limit is 3 "
             "faults at once. Wait for its end.",
         ),
         (
             HALF,
-            [_row("s4", "s5", "s6", "s7", "s8")],
+            [row("s4", "s5", "s6", "s7", "s8")],
             "refused by blast radius: together with run-s4-s5-s6-s7-s8 it would be 6 at once, and the limit is 5 of 10 "
             "instances (50 %, at least one). Wait for its end.",
         ),
         (
             Limits(blast_radius=BlastRadius(instances_percent=50), concurrent_runs_max=2),
-            [_row("s5")],
+            [row("s5")],
             "refused by blast radius: together with run-s5 it would be 2 at once, and the limit is 1 of 10 services "
             "(10 %, at least one). Wait for its end.",
         ),
@@ -204,7 +258,7 @@ def test_what_other_runs_do_counts(limits: Limits, running: list[RunRow], messag
 
 def test_a_run_whose_executor_died_counts_until_it_is_recovered() -> None:
     with pytest.raises(SafetyRefusalError, match="murphy recover ends it"):
-        joint(reach_of(plan(TEN, hang("s1")), TEN), [_row("s5", pid=2**22 - 1)], TEN, Limits())
+        joint(reach_of(plan(TEN, hang("s1")), TEN), [row("s5", pid=2**22 - 1)], TEN, Limits())
 
 
 def test_the_journal_admits_only_what_fits_beside_the_others(tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ from tests.executor.safety.examples import (
 )
 
 TEN = chain()
-WIDE = Limits(blast_radius=BlastRadius(instances_percent=100, services_percent=100))
+WIDE = Limits(blast_radius=BlastRadius(instances_percent=100, services_percent=100, traffic_percent=100))
 FOUR = system(service("front", 3), service("back", protected=True), edges=[edge("front", "back")])
 STORE = system(service("store", disposable=True), service("ledger"))
 
@@ -66,14 +66,14 @@ def test_one_edge_is_allowed_however_many_instances_its_caller_has() -> None:
         (
             plan(FOUR, hang("front", count=2)),
             FOUR,
-            Limits(),
+            Limits(blast_radius=BlastRadius(traffic_percent=100)),
             "refused by blast radius: stage 1 touches 2 instances at once, and the limit is 1 of 4 instances (10 %, at "
             "least one). Strike fewer, one after another, or in stages of their own.",
         ),
         (
             plan(TEN, hang("s0"), [experiment(hang("s1")), experiment(slow("s2", "s3"))]),
             TEN,
-            Limits(blast_radius=BlastRadius(instances_percent=20)),
+            Limits(blast_radius=BlastRadius(instances_percent=20, traffic_percent=100)),
             "refused by blast radius: stage 2 touches 2 services at once, and the limit is 1 of 10 services (10 %, at "
             "least one). Strike fewer, one after another, or in stages of their own.",
         ),
@@ -164,7 +164,7 @@ def test_one_edge_is_allowed_however_many_instances_its_caller_has() -> None:
         (
             plan(TEN, experiment(hang("s1"), hang("s1", id="again"))),
             TEN,
-            Limits(),
+            WIDE,
             "refused by overlapping targets: actions hang-s1 and again strike s1-1 at once, and the limit is one fault "
             "on a target. Let one end well before the other begins.",
         ),

@@ -1,0 +1,118 @@
+"""What a plan is predicted to do to users, from who calls whom: the traffic it touches, and whom it hurts indirectly.
+
+A prediction may say too much, never too little, as far as the topology is known: shares that meet are added, an
+operation of which nobody knows which edges it uses is taken to use all that it can reach, and where no operation is
+known every service that nobody calls stands for one. See docs/decisions/predicted-impact.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from executor.drivers.resolve import chosen, edges_of
+from executor.model.plan import Action, InstanceTarget
+from executor.model.probe import Check
+from executor.model.system import Dependency, System
+
+SHIELDED = 0.1
+"""What a caller with a known fallback still feels of the loss of its dependency, 0-1."""
+
+
+@dataclass(frozen=True)
+class Struck:
+    """How much of what each service and edge carries a set of faults takes away, as shares 0-1."""
+
+    services: dict[str, float]
+    edges: dict[str, float]
+
+
+def struck(actions: Iterable[Action], system: System) -> Struck:
+    """What the actions take away together: k of n instances take k/n, a fault that spares some calls takes the others.
+
+    Raises ``KeyError`` or ``InputError`` for a target that the system does not have.
+    """
+    ids: dict[str, set[str]] = {}
+    edges: dict[str, float] = {}
+    for action in actions:
+        if isinstance(action.target, InstanceTarget):
+            service = system.service(action.target.service)
+            ids.setdefault(service.name, set()).update(chosen(action.target, service))
+            continue
+        for edge in edges_of(action.target, system):
+            edges[edge.place] = min(1.0, edges.get(edge.place, 0.0) + float(getattr(action.fault, "probability", 1)))
+    return Struck({name: len(found) / len(system.service(name).instances) for name, found in ids.items()}, edges)
+
+
+def traffic_percent(actions: Iterable[Action], system: System) -> float:
+    """Share of what users do that passes over what the actions take away, percent; each operation by its weight."""
+    lost = struck(actions, system)
+    operations = [check for service in system.services for check in service.operations]
+    ways = [(check.weight, _way_of(check, system)) for check in operations]
+    ways = ways or [(1.0, _way_from(name, system)) for name in _entries(system)]
+    return 100 * sum(weight * _met(way, lost) for weight, way in ways) / sum(weight for weight, _ in ways)
+
+
+def indirect(actions: Iterable[Action], name: str, system: System) -> float:
+    """Share of its work that a service is predicted to lose, 0-1, as losses spread from callee to caller.
+
+    What strikes the service itself is left out: another rule forbids that. Of the loss of a dependency that a caller
+    has a known fallback for, only ``SHIELDED`` spreads on; the instances that are left serve on.
+    """
+    lost, felt = struck(actions, system), _felt(name, system)
+    services = sum(share * felt.get(each, 0.0) for each, share in lost.services.items() if each != name)
+    edges = sum(
+        lost.edges.get(edge.place, 0.0) * felt.get(edge.caller, 0.0) * _spreads(edge)
+        for edge in system.dependencies
+        if edge.caller != name
+    )
+    return min(1.0, services + edges)
+
+
+@dataclass(frozen=True)
+class _Way:
+    """What an operation passes over."""
+
+    services: frozenset[str]
+    edges: frozenset[str]
+
+
+def _way_of(check: Check, system: System) -> _Way:
+    if check.exercises is None:
+        return _way_from(check.service, system)
+    ends = {end for place in check.exercises for end in place.split("->")}
+    return _Way(frozenset({check.service, *ends}), frozenset(check.exercises))
+
+
+def _way_from(name: str, system: System) -> _Way:
+    reached = _felt(name, system)
+    return _Way(frozenset(reached), frozenset(edge.place for edge in system.dependencies if edge.caller in reached))
+
+
+def _met(way: _Way, lost: Struck) -> float:
+    services = sum(share for name, share in lost.services.items() if name in way.services)
+    return min(1.0, services + sum(share for place, share in lost.edges.items() if place in way.edges))
+
+
+def _felt(name: str, system: System) -> dict[str, float]:
+    """How much of the loss of each service that it can reach a service feels, 0-1, along the way that spreads most."""
+    felt, open_ends = {name: 1.0}, [name]
+    while open_ends:
+        caller = open_ends.pop()
+        for edge in system.dependencies:
+            share = felt[caller] * _spreads(edge)
+            if edge.caller == caller and share > felt.get(edge.callee, 0.0):
+                felt[edge.callee] = share
+                open_ends.append(edge.callee)
+    return felt
+
+
+def _spreads(edge: Dependency) -> float:
+    return SHIELDED if edge.fallback else 1.0
+
+
+def _entries(system: System) -> list[str]:
+    """Services that nobody calls; all of them where each is called by another."""
+    called = {edge.callee for edge in system.dependencies}
+    names = [service.name for service in system.services]
+    return [name for name in names if name not in called] or names
