@@ -1,8 +1,11 @@
-"""Plans and approvals as files: read closely, written whole or not at all."""
+"""Plans, approvals and policies as files: read closely, written whole or not at all."""
 
 from __future__ import annotations
 
+import json
 import os
+import tomllib
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
@@ -13,6 +16,7 @@ from executor.errors import InputError
 from executor.model.approval import Approval
 from executor.model.plan import Plan
 from executor.reading import read
+from executor.safety.mandate import Policy
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -25,6 +29,11 @@ def load_plan(path: Path) -> Plan:
 def load_approval(path: Path) -> Approval:
     """An approval. Raises ``InputError`` as ``load_plan`` does."""
     return _load(path, Approval, "murphy approve writes one.")
+
+
+def load_policy(path: Path) -> Policy:
+    """A policy, written in TOML. Raises ``InputError`` as ``load_plan`` does."""
+    return _load(path, Policy, "murphy policy sign --help says what stands in one.", _as_json)
 
 
 def save(value: BaseModel, path: Path) -> None:
@@ -44,9 +53,9 @@ def approval_path(plan: Path) -> Path:
     return plan.with_suffix(".approval.json")
 
 
-def _load(path: Path, model: type[Model], hint: str) -> Model:
+def _load(path: Path, model: type[Model], hint: str, to_json: Callable[[bytes], bytes] = bytes) -> Model:
     try:
-        return model.model_validate_json(read(path))
+        return model.model_validate_json(to_json(read(path)))
     except FileNotFoundError:
         raise InputError("is not there.", where=str(path), hint=hint) from None
     except OSError as error:
@@ -56,6 +65,12 @@ def _load(path: Path, model: type[Model], hint: str) -> Model:
         place = ".".join(str(step) for step in first["loc"]) or "the file"
         message = first["msg"].removeprefix("Value error, ")
         raise InputError(f"{place}: {message}.", where=str(path), hint=_hint(first["type"])) from None
+    except ValueError as error:
+        raise InputError(f"not TOML: {error}.", where=str(path)) from None
+
+
+def _as_json(content: bytes) -> bytes:
+    return json.dumps(tomllib.loads(content.decode()), default=str).encode()
 
 
 def _hint(kind: str) -> str:

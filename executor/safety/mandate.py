@@ -7,6 +7,7 @@ is trusted, and the plan lies within it; ``executor.safety.approval.verify`` ask
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Literal
@@ -114,16 +115,46 @@ def read_policy(home: Home, name: str) -> SignedPolicy:
     return signed
 
 
+@dataclass(frozen=True)
+class Standing:
+    """A policy that was signed here at some time."""
+
+    name: str
+    why_not: str | None
+    """Why it is not in force now; ``None`` if it is, for the environments that its signer's key counts in."""
+
+
+def standing(home: Home, now: datetime) -> list[Standing]:
+    """Every policy that was signed here, by name, and whether it is in force at ``now`` (with time zone)."""
+    directory = policy_file(home, "x").parent
+    return [Standing(path.stem, _why_not(home, path.stem, now)) for path in sorted(directory.glob("*.json"))]
+
+
+def _why_not(home: Home, name: str, now: datetime) -> str | None:
+    try:
+        policy = read_policy(home, name).mandate.policy
+        for environment in policy.environments:
+            signed_policy(home, name, Limits(), environment=environment, now=now)
+        _refuse_ended(policy, now)
+    except SafetyRefusalError as refusal:
+        return f"{refusal.measured}, and the limit is {refusal.limit}"
+    return None
+
+
 def refuse_outside(policy: Policy, plan: Plan, system: System, limits: Limits, now: datetime) -> None:
     """Raise ``SafetyRefusalError`` unless the plan lies within the policy, and the policy still holds."""
-    if policy.valid_until.tzinfo is None:
-        raise _no(policy.name, "its end names no time zone", "an exact time")
-    if now >= policy.valid_until:
-        raise _no(policy.name, f"it is {now:%Y-%m-%d %H:%M}", f"{policy.valid_until:%Y-%m-%d %H:%M}, when it ended")
+    _refuse_ended(policy, now)
     if plan.system_name not in policy.systems:
         raise _no(policy.name, f"the plan is for {plan.system_name}", f"a plan for {' or '.join(policy.systems)}")
     for refusal in refusals(plan, system, _as_limits(policy, limits)):
         raise _no(f"{policy.name} ({refusal.rule})", refusal.measured, refusal.limit)
+
+
+def _refuse_ended(policy: Policy, now: datetime) -> None:
+    if policy.valid_until.tzinfo is None:
+        raise _no(policy.name, "its end names no time zone", "an exact time")
+    if now >= policy.valid_until:
+        raise _no(policy.name, f"it is {now:%Y-%m-%d %H:%M}", f"{policy.valid_until:%Y-%m-%d %H:%M}, when it ended")
 
 
 def _as_limits(policy: Policy, limits: Limits) -> Limits:

@@ -116,7 +116,7 @@ def answering(home: Home, name: str, role: Role, environment: Environment, now: 
         hint = f"An operator can make it one: murphy keys trust {name} --role {role}."
         raise _no("key role", f"{name} is {' and '.join(entry.roles)}", f"a key that is {role}", hint)
     if environment not in entry.environments:
-        hint = f"An operator can extend it: murphy keys trust {name} --environment {environment}."
+        hint = f"An operator says where it counts: murphy keys trust {name} --environment …."
         measured = f"{name} counts in {' and '.join(entry.environments)}"
         raise _no("key environment", measured, f"a key for {environment}", hint)
     return entry

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import re
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from executor.errors import InputError, SafetyRefusalError
+from executor.errors import InputError
 
 if TYPE_CHECKING:
     from executor.home import Home
     from executor.model.plan import Plan
+    from executor.model.system import System
     from executor.safety.limits import Limits
+
+_INSTALLATION = re.compile(r"[0-9a-f]{32}")
 
 
 def register(app: typer.Typer) -> None:
@@ -26,51 +28,86 @@ def approve(
     path: Annotated[Path, typer.Argument(metavar="PLAN", help="A plan's file.")] = Path("plan.json"),
     key: Annotated[str | None, typer.Option(help="Whose key signs; murphy keys lists them.")] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask; needs --key.")] = False,
+    system: Annotated[Path, typer.Option("--system", help="The system, if no session here knows the plan.")] = Path(
+        "system.yaml"
+    ),
     limits: Annotated[Path | None, typer.Option(help="The operator's limits; default: limits.toml.")] = None,
     valid: Annotated[float, typer.Option(min=1, help="Seconds for which the approval holds.")] = 3600,
+    uses: Annotated[int, typer.Option(min=1, max=1000, help="Runs that it is good for.")] = 1,
+    other: Annotated[
+        str | None, typer.Option("--for", metavar="ID", help="Another installation, that is to run it.")
+    ] = None,
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="File to write; default: beside the plan.")
     ] = None,
 ) -> int:
-    """Show what will happen and what limits hold, and sign it. The signature is good for this very plan, once."""
+    """Show what will happen and what limits hold, and sign it. The signature is good for this very plan, here, once."""
     from executor.clock import SYSTEM_CLOCK
     from executor.home import Home
-    from executor.safety.approval import installation_of, make_grant
+    from executor.person import whoami
+    from executor.safety.approval import installation_of, make_grant, verify, write_down
     from executor.safety.limits import load_limits
     from executor.safety.signing import sign_grant
     from planner import files
+    from planner.cli.consent import refuse_unattended
     from planner.cli.output import out
 
-    if not sys.stdin.isatty() and not (yes and key):
-        raise SafetyRefusalError(
-            "person at the terminal",
-            measured="there is no terminal to ask a person on",
-            limit="a person's yes, or --key and --yes",
-            hint="Run it in a terminal, or give both options.",
-        )
+    refuse_unattended(instead="--key and --yes", given=bool(yes and key))
+    if other is not None and not _INSTALLATION.fullmatch(other):
+        raise InputError("is not an installation.", where=f"--for {other}", hint="murphy keys list shows it, there.")
     home, plan, allowed = Home.open(), files.load_plan(path), load_limits(limits)
+    known = _system(home, plan, system)
+    if known is not None:
+        _refuse(plan, known, allowed)
+    here, now = installation_of(home), SYSTEM_CLOCK.now()
     name = key or _own_key(home)
-    _show(plan, allowed)
-    if not yes and not typer.confirm(f"Sign this plan as {name}?"):
-        out.print("Not signed.")
-        return 3
     grant = make_grant(
         plan,
         allowed,
         approver=name,
         basis="person",
         valid_s=valid,
-        now=SYSTEM_CLOCK.now(),
-        installation=installation_of(home),
+        now=now,
+        installation=other or here,
+        uses=uses,
     )
-    target = output or files.approval_path(path)
-    files.save(sign_grant(home, name, grant), target)
+    _show(plan, known, allowed, f"{uses} run{'s' * (uses > 1)} on {other or 'this installation'}")
+    if not yes and not typer.confirm(f"Sign this plan as {name}?"):
+        out.print("Not signed.")
+        return 3
+    approval = sign_grant(home, name, grant)
+    if grant.installation == here:
+        verify(approval, plan, allowed, home, now, installation=here, system=known)
+    write_down(home, approval, who=whoami())
+    files.save(approval, output or files.approval_path(path))
     out.print(f"Signed by {name}, good until {grant.valid_until:%H:%M UTC}. Next: [head]murphy run {path}[/head]")
     return 0
 
 
+def _system(home: Home, plan: Plan, path: Path) -> System | None:
+    """The system that the plan is for, as its session or the file knows it; ``None`` where neither is there."""
+    from knowledge.topology.annotations import load_system
+    from planner.session import Session
+
+    session = Session.find(home, plan)
+    if not path.exists():
+        return session.system if session else None
+    found = load_system(path)
+    return found if found.name == plan.system_name or session is None else session.system
+
+
+def _refuse(plan: Plan, system: System, limits: Limits) -> None:
+    """Say no now to what a run would be refused for whatever happens until then."""
+    from executor.safety.drift import refuse_drift
+    from executor.safety.rules import refusals
+
+    for refusal in refusals(plan, system, limits):
+        raise refusal
+    refuse_drift(plan, system)
+
+
 def _own_key(home: Home) -> str:
-    """The only key there is; a first one, named after the user, is made if there is none."""
+    """The only key that counts; a first one, named after the user, is made if there is none."""
     from executor.person import whoami
     from executor.safety.signing import create_key
     from executor.safety.trust import trusted_keys
@@ -87,14 +124,18 @@ def _own_key(home: Home) -> str:
     return name
 
 
-def _show(plan: Plan, limits: Limits) -> None:
-    from planner.cli import plan_view
+def _show(plan: Plan, system: System | None, limits: Limits, good_for: str) -> None:
+    from planner.cli import plan_view, struck_view
     from planner.cli.output import out
 
     plan_view.show(plan)
+    if system is None:
+        out.print("The system is not at hand: its rules are asked when the plan is run.", style="inconclusive")
+    else:
+        struck_view.show(plan, system)
     radius = limits.blast_radius
     out.print(
         f"Limits: blast radius {radius.instances_percent:g} % of instances, {radius.services_percent:g} % of services; "
         f"no fault over {limits.fault_s_max:g} s, lease {limits.lease_s:g} s, "
-        f"protected: {', '.join(limits.protected_services) or 'what the system says'}."
+        f"protected: {', '.join(limits.protected_services) or 'what the system says'}. Good for {good_for}."
     )

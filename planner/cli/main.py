@@ -9,7 +9,22 @@ import typer
 from typer.exceptions import TyperException
 
 from executor.errors import MurphyError
-from planner.cli import approve, demo, discover, doctor, faults, halt, keys, limits, plan, proxy, recover, results, run
+from planner.cli import (
+    approve,
+    demo,
+    discover,
+    doctor,
+    faults,
+    halt,
+    keys,
+    limits,
+    plan,
+    policy,
+    proxy,
+    recover,
+    results,
+    run,
+)
 from planner.cli.visible import visible
 
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # chromadb brings onnxruntime, which calls home unless told first
@@ -27,7 +42,7 @@ app = typer.Typer(
     epilog="Exit codes: 0 held, 1 a weakness was found, 2 wrong use or input, 3 refused by safety, 4 revert owed, "
     "5 internal error, 130 interrupted (and everything reverted).",
 )
-for family in (demo, doctor, discover, plan, approve, run, halt, recover, results, faults, limits, keys, proxy):
+for family in (demo, doctor, discover, plan, approve, run, halt, recover, results, faults, limits, keys, policy, proxy):
     family.register(app)
 
 

@@ -90,18 +90,22 @@ def plan(
 
 def show(
     path: Annotated[Path, typer.Argument(metavar="PLAN", help="A plan's file.")] = Path("plan.json"),
+    system: SystemFile = Path("system.yaml"),
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
 ) -> None:
-    """Say exactly what a plan will do, in plain words, with a picture of when."""
+    """Say exactly what a plan will do, in plain words, with a picture of when, and to which processes right now."""
+    from knowledge.topology.annotations import load_system
     from planner import files
-    from planner.cli import plan_view
+    from planner.cli import plan_view, struck_view
     from planner.cli.output import emit
 
     loaded = files.load_plan(path)
     if as_json:
         emit(loaded)
-    else:
-        plan_view.show(loaded)
+        return
+    plan_view.show(loaded)
+    if system.exists() and (found := load_system(system)).name == loaded.system_name:
+        struck_view.show(loaded, found)
 
 
 def _known(names: list[str] | None, system: System) -> tuple[str, ...]:

@@ -1,0 +1,67 @@
+"""What a plan's targets are on this machine right now: a system knows them by port and command only."""
+
+from __future__ import annotations
+
+import pwd
+from collections.abc import Iterator
+from pathlib import Path
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from executor.drivers import process
+from executor.drivers.resolve import chosen, edges_of
+from executor.errors import UnavailableError
+from executor.model.plan import InstanceTarget, Plan
+from executor.model.system import ProcessInstance, System
+from planner.cli.output import out as terminal
+
+_COLUMNS = ("what", "instance", "pid", "user", "directory", "program")
+
+
+def show(plan: Plan, system: System, out: Console = terminal) -> None:
+    """Print one row for each process that is struck, or whose calls are.
+
+    Raises ``InputError`` for a target that the system does not have.
+    """
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="head", title="Right now that is", title_justify="left")
+    for column in _COLUMNS:
+        table.add_column(column, overflow="fold")
+    for what, instance in dict.fromkeys(_targets(plan, system)):
+        table.add_row(what, instance.id, *map(escape, _seen(instance)))
+    out.print(table)
+
+
+def _targets(plan: Plan, system: System) -> Iterator[tuple[str, ProcessInstance]]:
+    for action in (action for experiment in plan.experiments for action in experiment.actions):
+        if isinstance(action.target, InstanceTarget):
+            service = system.service(action.target.service)
+            ids = chosen(action.target, service)
+            yield from (("struck", instance) for instance in service.instances if instance.id in ids)
+        else:
+            for edge in edges_of(action.target, system):
+                yield from (("its calls", instance) for instance in system.service(edge.caller).instances)
+
+
+def _seen(instance: ProcessInstance) -> tuple[str, str, str, str]:
+    """Pid, owner, directory, and program with its script: further arguments may hold passwords."""
+    try:
+        found = process.find(instance)
+        place = Path(f"/proc/{found.pid}")
+        uid, directory = place.stat().st_uid, str((place / "cwd").readlink())
+    except UnavailableError as error:
+        return "none", "", "", error.message
+    except OSError as error:
+        return "?", "", "", f"cannot be looked at: {error.strerror}"
+    words = process.command_line(found.pid)
+    script = next((word for word in words[1:] if not word.startswith("-")), "")
+    more = f" (+{len(words) - 2})" if len(words) > 2 else ""
+    return str(found.pid), _user(uid), directory, f"{words[0] if words else '?'} {script}{more}".strip()
+
+
+def _user(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"uid {uid}"
