@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 
+_LONGEST = 1000
+"""Characters of one part of a sentence. Files that are quoted in it may hold anything."""
+
+
 class MurphyError(Exception):
     """Any error that reaches a person: ``message`` says what and where, ``hint`` what to do."""
 
@@ -10,14 +14,16 @@ class MurphyError(Exception):
 
     def __init__(self, message: str, *, where: str = "", hint: str = "") -> None:
         super().__init__(message)
-        self.message = message
-        self.where = where
-        self.hint = hint
+        self.message, self.where, self.hint = map(_readable, (message, where, hint))
 
     def __str__(self) -> str:
         where = f"{self.where}: " if self.where else ""
         hint = f" {self.hint}" if self.hint else ""
         return f"{where}{self.message}{hint}"
+
+
+def _readable(text: str) -> str:
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 200]} … {text[-200:]}"
 
 
 class InputError(MurphyError):

@@ -100,10 +100,12 @@ def load_limits(path: Path | None = None, *, home: Home | None = None) -> Limits
     try:
         # as JSON, where strict still takes a list for a tuple and a word for an environment, but no "5" for a number
         return Limits.model_validate_json(json.dumps(tomllib.loads(text), default=str), strict=True)
-    except tomllib.TOMLDecodeError as error:
-        raise InputError(f"not TOML: {error}.", where=str(path)) from error
     except ValidationError as error:
         raise _explained(error, text, path) from error
+    except RecursionError:
+        raise InputError("is nested too deeply.", where=str(path)) from None
+    except ValueError as error:  # TOML's own, and Python's for a number of thousands of digits
+        raise InputError(f"not TOML: {error}.", where=str(path)) from error
 
 
 def to_toml(limits: Limits) -> str:
@@ -158,6 +160,8 @@ def _explained(error: ValidationError, text: str, path: Path) -> InputError:
 
 def _line(text: str, keys: list[str]) -> str:
     """``, line N`` of a key as it is usually written; empty if it stands in some other way."""
+    if not keys:
+        return ""
     table, wanted = "", re.compile(rf"\s*(\[\s*)?{re.escape(keys[-1])}\s*[\].=]")
     for number, line in enumerate(text.splitlines(), start=1):
         if wanted.match(line) and table == ".".join(keys[:-1]):

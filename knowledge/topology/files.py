@@ -18,6 +18,8 @@ Model = TypeVar("Model", bound=BaseModel)
 _Path = tuple[int | str, ...]
 _VALUES_MAX = 1_000_000
 """More values than this, with every alias followed, is no file that a person has written."""
+_TEXT_SIZE = 100
+"""So many characters of one text count as a value more."""
 _BYTES_MAX = 8 * 2**20
 
 
@@ -45,6 +47,13 @@ def parse(text: str, model: type[Model], *, where: str) -> Model:
         place = f"{where}:{mark.line + 1}" if mark else where
         problem = getattr(error, "problem", None) or "it cannot be parsed"
         raise InputError(f"is not valid YAML: {problem}.", where=place) from None
+    except (
+        ValueError,
+        TypeError,
+        LookupError,
+        AttributeError,
+    ):  # PyYAML's own, for a day 99 or a number without digits
+        raise InputError("is not valid YAML: a number or a date in it is none.", where=where) from None
     if not isinstance(data, dict):
         raise InputError("must be a YAML mapping.", where=where, hint=f"Allowed: {_listed(model.model_fields)}.")
     for twice, line in _repeated_keys(node):
@@ -165,7 +174,8 @@ def _values(node: yaml.Node, known: dict[int, int]) -> int:
             parts = [part for pair in node.value for part in pair]
         else:
             parts = node.value if isinstance(node, yaml.SequenceNode) else []
-        known[id(node)] = 1 + sum(_values(part, known) for part in parts)
+        size = len(node.value) // _TEXT_SIZE if isinstance(node, yaml.ScalarNode) else 0
+        known[id(node)] = 1 + size + sum(_values(part, known) for part in parts)
     return known[id(node)]
 
 
