@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 _LONGEST = 1000
 """Characters of one part of a sentence. Files that are quoted in it may hold anything."""
 
