@@ -7,7 +7,7 @@ import json
 import re
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, Field, ValidationError
 
@@ -16,6 +16,7 @@ from executor.home import Home
 from executor.model.base import Contract, Line, Name, Percent, Seconds
 from executor.model.vocabulary import Environment
 from executor.reading import read
+from executor.safety.windows import ChangeWindow
 
 FILE = "limits.toml"
 
@@ -78,6 +79,8 @@ class Limits(Contract):
     """Most runs that one approval may be good for; campaigns need more than one."""
     approvers: tuple[Name, ...] = ()
     """Keys that may approve plans and sign policies; empty: any trusted key."""
+    change_windows: tuple[ChangeWindow, ...] = ()
+    """When runs may be under way: tables with days, begins, ends, time_zone, environments; production needs one."""
     blast_radius: BlastRadius = BlastRadius()
     guard: Guard = Guard()
 
@@ -130,7 +133,11 @@ def _keys(values: BaseModel) -> list[str]:
 def _toml(value: Any) -> str:
     if isinstance(value, float) and float(f"{value:g}") == value:
         return f"{value:g}"
-    return json.dumps(value)  # numbers, strings and lists are spelt as in JSON
+    if isinstance(value, dict):
+        return f"{{ {', '.join(f'{name} = {_toml(each)}' for name, each in value.items())} }}"
+    if isinstance(value, list):
+        return f"[{', '.join(map(_toml, value))}]"
+    return json.dumps(value)  # numbers, truth and strings are spelt as in JSON
 
 
 def _read(path: Path) -> str:
@@ -147,25 +154,40 @@ def _explained(error: ValidationError, text: str, path: Path) -> InputError:
     first = min(error.errors(), key=lambda each: each["type"] != "extra_forbidden")
     keys = [str(part) for part in first["loc"] if isinstance(part, str)]
     key = ".".join(keys)
-    where = f"{path}{_line(text, keys)}"
+    place = next((part for part in first["loc"] if isinstance(part, int)), 0)
+    where = f"{path}{_line(text, keys, place)}"
+    if first["type"] == "missing":
+        return InputError(f"{keys[0]} lacks {keys[-1]}.", where=where)
+    if first["type"] == "value_error":
+        return InputError(f"{key}: {first['ctx']['error']}.", where=where)
     if first["type"] != "extra_forbidden":
-        rule = _TYPES.get(first["type"]) or first["msg"].removeprefix("Input ")
+        rule = _TYPES.get(first["type"]) or first["msg"].removeprefix("Input ").removeprefix("String ")
         return InputError(f"{key} is {json.dumps(first['input'], default=str)}; it {rule}.", where=where)
-    table = Limits.model_fields[keys[0]].default if len(keys) > 1 else Limits()
-    known = [name for name in type(table).model_fields if name != "format"]
+    table = _table(keys[0]) if len(keys) > 1 else Limits
+    known = [name for name in table.model_fields if name != "format"]
     near = difflib.get_close_matches(keys[-1], known, n=1)
     hint = f"Did you mean {near[0]}?" if near else f"Known are {', '.join(known)}."
     return InputError(f"{key} is not a limit.", where=where, hint=hint)
 
 
-def _line(text: str, keys: list[str]) -> str:
-    """``, line N`` of a key as it is usually written; empty if it stands in some other way."""
+def _table(name: str) -> type[BaseModel]:
+    """What stands under a table's name, or under each of several tables of one name."""
+    field = Limits.model_fields[name]
+    kind: type[BaseModel] = (
+        type(field.default) if isinstance(field.default, BaseModel) else get_args(field.annotation)[0]
+    )
+    return kind
+
+
+def _line(text: str, keys: list[str], place: int) -> str:
+    """``, line N`` of a key as it is usually written, in the table of that place among its like; else empty."""
     if not keys:
         return ""
-    table, wanted = "", re.compile(rf"\s*(\[\s*)?{re.escape(keys[-1])}\s*[\].=]")
+    table, wanted = "", re.compile(rf"\s*(\[+\s*)?{re.escape(keys[-1])}\s*[\].=]")
     for number, line in enumerate(text.splitlines(), start=1):
-        if wanted.match(line) and table == ".".join(keys[:-1]):
+        if wanted.match(line) and table == ".".join(keys[:-1]) and place <= 0:
             return f", line {number}"
-        if header := re.match(r"\s*\[\s*([\w.-]+)\s*\]", line):
+        if header := re.match(r"\s*\[+\s*([\w.-]+)\s*\]", line):
+            place -= header[1] == table
             table = header[1]
     return ""

@@ -24,8 +24,9 @@ from executor.safety.health import healthy as healthy  # the asynchronous part o
 from executor.safety.limits import Limits
 from executor.safety.processes import refuse_above_protected, refuse_ourselves, refuse_same_process
 from executor.safety.radius import joint
-from executor.safety.reach import reach_of
+from executor.safety.reach import reach_of, run_s
 from executor.safety.rules import refusals
+from executor.safety.windows import refuse_outside_windows
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,7 @@ def preflight(
     verify(approval, plan, limits, home, now, installation=journal.installation, system=system)
     for refusal in refusals(plan, system, limits):
         raise refusal
+    refuse_outside_windows(limits.change_windows, plan.environment, now, run_s(plan))
     reach = reach_of(plan, system, protected(system, limits))
     joint(reach, journal.running(), system, limits)
     journal.note(

@@ -10,12 +10,35 @@ import pytest
 from executor.errors import InputError
 from executor.home import Home
 from executor.model.digest import digest
+from executor.model.vocabulary import Environment
 from executor.safety.limits import BlastRadius, Limits, load_limits, to_toml
+from executor.safety.windows import ChangeWindow
+
+_WINDOWS = """[[change_windows]]
+begins = "08:00"
+ends = "18:00"
+time_zone = "{}"
+[[change_windows]]
+begins = "{}"
+ends = "25:00"
+"""
+WINDOWS = (
+    ChangeWindow(begins="22:00", ends="05:00", days=("mon", "fri"), time_zone="Europe/Berlin"),
+    ChangeWindow(begins="00:00", ends="24:00", environments=(Environment.STAGING,)),
+)
 
 
 @pytest.mark.parametrize(
     "limits",
-    [Limits(), Limits(lease_s=2.123456789, approvers=("ann", "bob"), blast_radius=BlastRadius(services_percent=33.3))],
+    [
+        Limits(),
+        Limits(
+            change_windows=WINDOWS,
+            lease_s=2.123456789,
+            approvers=("ann", "bob"),
+            blast_radius=BlastRadius(services_percent=33.3),
+        ),
+    ],
     ids=["defaults", "others"],
 )
 def test_limits_written_as_a_file_read_back_the_same(limits: Limits) -> None:
@@ -69,6 +92,17 @@ def test_the_working_directory_comes_before_the_home(tmp_path: Path, monkeypatch
         ("blast_radius = 3", ", line 1: blast_radius is 3; it should be a table."),
         ('approvers = "alice"', ', line 1: approvers is "alice"; it should be a list.'),
         ("approvers = [3]", ", line 1: approvers is 3; it should be in quotes."),
+        (
+            _WINDOWS.format("Europe/Berlin", "22:00"),
+            ', line 7: change_windows.ends is "25:00"; it should match pattern '
+            "'^(([01]\\d|2[0-3]):[0-5]\\d|24:00)$'.",
+        ),
+        (
+            _WINDOWS.format("Mars/Olympus", "22:00"),
+            ", line 1: change_windows: Mars/Olympus is no time zone that this machine knows.",
+        ),
+        ("[[change_windows]]\nends = '08:00'", ": change_windows lacks begins."),
+        ("[[change_windows]]\nday = '08:00'", ", line 2: change_windows.day is not a limit. Did you mean days?"),
         ("lease_s =", ": not TOML: Invalid value (at end of document)."),
     ],
 )

@@ -27,6 +27,7 @@ from executor.safety.halt import halt, resume
 from executor.safety.limits import Limits
 from executor.safety.preflight import Ready, preflight
 from executor.safety.signing import create_key, sign_grant
+from executor.safety.windows import ChangeWindow
 from tests.executor.safety.conftest import Server
 from tests.executor.safety.examples import edge, hang, plan, service, slow, system
 
@@ -159,6 +160,17 @@ def test_the_approval_is_verified(desk: Desk) -> None:
 def test_the_rules_are_asked_again(desk: Desk) -> None:
     limits = Limits(protected_services=("web",))
     assert refused(desk, plan(desk.system, hang("web")), limits=limits).startswith("refused by protected services")
+
+
+def test_the_whole_run_must_lie_within_a_change_window(desk: Desk) -> None:
+    of = plan(desk.system, hang("web"))  # takes 12 s at most, from 12:00:00
+    for ends, passes in (("12:01", True), ("12:00", False)):
+        window = ChangeWindow(begins="11:00", ends=ends, environments=(desk.system.environment,))
+        limits = Limits(change_windows=(window,))
+        if passes:
+            desk.ask(of, limits=limits)
+        else:
+            assert refused(desk, of, limits=limits).startswith("refused by change window")
 
 
 def test_other_runs_are_asked_for(desk: Desk) -> None:
