@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+from executor.altered import altered
+from executor.anchor import BEGINNING
+from executor.chain import FIELDS, HASHED, broken, hash_of, rows_of
 from executor.clock import wall
+from executor.errors import InputError, UnavailableError
+from executor.frozen import Frozen
 from executor.home import Home
-from executor.store import Store
-
-_GENESIS = "0" * 64
+from executor.store import Store, head
 
 
 @dataclass(frozen=True)
@@ -47,48 +52,91 @@ class Verification:
 
 def append(db: sqlite3.Connection, who: str, what: str, **detail: object) -> None:
     """Add a row within the caller's transaction, so that an act and its record are durable together or not at all."""
-    last = db.execute("SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT 1").fetchone()
-    seq, previous = (last[0] + 1, last[1]) if last else (1, _GENESIS)
-    at, text = wall(), json.dumps(detail, sort_keys=True, ensure_ascii=False, allow_nan=False)
-    digest = _hash(seq, at, who, what, text, previous)
-    db.execute("INSERT INTO audit VALUES (?, ?, ?, ?, ?, ?, ?)", (seq, at, who, what, text, previous, digest))
+    last = head(db)
+    seq, previous = last.seq + 1, last.hash
+    text = json.dumps(detail, sort_keys=True, ensure_ascii=False, allow_nan=False)
+    row = dict(zip(HASHED, (seq, wall(), plain(who), plain(what), plain(text), previous), strict=True))
+    db.execute("INSERT INTO audit VALUES (?, ?, ?, ?, ?, ?, ?)", (*row.values(), hash_of(row)))
+
+
+def plain(text: str) -> str:
+    """Text that can be kept: half of a character, as in a file's name that is no text, becomes an escape."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def _parsed(detail: str) -> dict[str, Any]:
+    try:
+        found = json.loads(detail)
+    except ValueError:
+        found = None
+    return found if isinstance(found, dict) else {"no JSON": detail}
 
 
 def entries(home: Home) -> list[Entry]:
     """The whole trail, oldest first, unchecked. Raises ``UnavailableError`` if the journal cannot be read."""
-    return [Entry(**{**dict(row), "detail": json.loads(row["detail"])}) for row in _rows(home)]
+    with closing(readable(home)) as store:
+        return [Entry(**{**row, "detail": _parsed(row["detail"])}) for row in rows_of(store)]
+
+
+def export(home: Home) -> Iterator[str]:
+    """The trail as JSON Lines, oldest row first: ``detail`` is the very text that went into the row's hash.
+
+    A row's hash is the SHA-256 of the JSON array ``[seq, at, who, what, detail, previous]``, with a space after each
+    comma and no character escaped that need not be. Raises ``UnavailableError`` if the journal cannot be read.
+    """
+    with closing(readable(home)) as store:
+        rows = rows_of(store)
+    for row in rows:
+        yield json.dumps(row, ensure_ascii=False)
 
 
 def verify(home: Home, *, head: str | None = None) -> Verification:
-    """Check every row's hash and its bond to the one before; with ``head``, also that a row seen earlier is there."""
-    faults: list[str] = []
-    rows = _rows(home)
-    previous = _GENESIS
-    for number, row in enumerate(rows, start=1):
-        if row["seq"] != number:
-            faults.append(f"row {number} is missing: the trail goes on with {row['seq']}")
+    """Check every row's hash and its bond to the one before, the anchor, and that the tables hold what the trail says.
+
+    With ``head``, also that a row seen earlier is there. Raises ``UnavailableError`` if the journal cannot be read.
+    """
+    with closing(readable(home)) as store:
+        fault = altered(store)
+        return _verified(rows_of(store), head, fault)
+
+
+def verify_file(path: Path, *, head: str | None = None) -> Verification:
+    """Check an exported trail by itself. Rows missing at its end show only by a ``head`` that was kept elsewhere.
+
+    Raises ``InputError`` if the file cannot be read.
+    """
+    rows: list[dict[str, Any]] = []
+    fault = ""
+    try:
+        lines = (
+            path.read_bytes().decode("utf-8").removesuffix("\n").split("\n")
+        )  # a text may hold any other end of a line
+    except (OSError, ValueError) as error:
+        raise InputError(f"the exported trail cannot be read: {error}.", where=str(path)) from error
+    for number, line in enumerate(lines if lines != [""] else [], start=1):
+        try:
+            row = json.loads(line)
+        except ValueError:
+            row = None
+        if not isinstance(row, dict) or set(row) != set(FIELDS):
+            fault = f"line {number} is no row"
             break
-        if row["previous"] != previous:
-            faults.append(f"row {number} does not follow the row before it")
-            break
-        expected = _hash(row["seq"], row["at"], row["who"], row["what"], row["detail"], row["previous"])
-        if row["hash"] != expected:
-            faults.append(f"row {number} was edited")
-            break
-        previous = row["hash"]
+        rows.append(row)
+    return _verified(rows, head, broken(rows) or fault)
+
+
+def readable(home: Home) -> Store:
+    """The journal's file, or a copy where it cannot be used as it is. Raises ``UnavailableError``."""
+    try:
+        return Store(home.journal)
+    except UnavailableError as error:
+        with suppress(UnavailableError):
+            return Frozen(home.journal, why=error.message)
+        raise
+
+
+def _verified(rows: list[dict[str, Any]], head: str | None, fault: str) -> Verification:
+    faults = [fault] if fault else []
     if head is not None and head not in {row["hash"] for row in rows}:
         faults.append(f"no row has the hash {head}: the trail was cut off or rewritten")
-    return Verification(len(rows), rows[-1]["hash"] if rows else _GENESIS, tuple(faults))
-
-
-def _rows(home: Home) -> list[sqlite3.Row]:
-    store = Store(home.journal)
-    try:
-        return store.read("SELECT seq, at, who, what, detail, previous, hash FROM audit ORDER BY seq")
-    finally:
-        store.close()
-
-
-def _hash(seq: int, at: str, who: str, what: str, detail: str, previous: str) -> str:
-    row = json.dumps([seq, at, who, what, detail, previous], ensure_ascii=False)
-    return hashlib.sha256(row.encode("utf-8", "surrogatepass")).hexdigest()
+    return Verification(len(rows), rows[-1]["hash"] if rows else BEGINNING.hash, tuple(faults))

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import threading
 from dataclasses import replace
-from functools import partial
 
 import anyio
 import anyio.to_thread
@@ -29,9 +28,11 @@ from executor.model.evidence import EventKind, Evidence
 from executor.model.plan import Experiment, Plan
 from executor.model.system import System
 from executor.observations import ObservationLog
+from executor.orders import Orders
 from executor.reading import read
 from executor.record import Meter, write_atomically
 from executor.recover import recover_lapsed
+from executor.refusals import noted
 from executor.rejudge import FILE, Trials
 from executor.safety.limits import Limits
 from executor.safety.preflight import Ready, healthy, preflight
@@ -83,13 +84,15 @@ def run(
     admitted = False
     try:
         recover_lapsed(journal, home)
-        _refuse_owed(journal)
-        ready = preflight(
-            plan, approval, system=system, limits=limits, home=home, journal=journal, now=clock.now(), use=use
-        )
-        anyio.run(_well, plan, system, stop)
-        guardian.start()
-        _admit(journal, name, plan, approval, ready, use=use, system=system, limits=limits)
+        with noted(journal, approval):
+            _refuse_owed(journal)
+            journal.refuse_altered()
+            ready = preflight(
+                plan, approval, system=system, limits=limits, home=home, journal=journal, now=clock.now(), use=use
+            )
+            anyio.run(_well, plan, system, stop)
+            guardian.start()
+            _admit(journal, name, plan, approval, ready, use=use, system=system, limits=limits)
         admitted = True
         return _run_admitted(name, plan, approval, system, limits, home, journal, guardian, report, stop, clock)
     finally:
@@ -160,7 +163,14 @@ def _admit(
         environment=plan.environment.value,
         reach=ready.reach,
         check=lambda rows: joint(ready.reach, rows, system, limits),
-        detail={"proposer": plan.proposer, "approver": grant.approver, "key": approval.key, "basis": grant.basis},
+        detail={
+            "proposer": plan.proposer,
+            "approver": grant.approver,
+            "key": approval.key,
+            "basis": grant.basis,
+            "limits": grant.limits_digest,
+            "valid_until": grant.valid_until.isoformat(),
+        },
     )
 
 
@@ -188,15 +198,19 @@ def _run_admitted(
         course = Course(
             name, plan, approval, system, limits, home, journal, guardian, clock, report, log, home.scratch(name)
         )
+        orders = Orders(course, stop)
         try:
+            orders.start()
             course.emit(EventKind.RUN_STARTED, detail=f"plan {plan.id} on {system.name}")
-            anyio.run(partial(_carry_out, course, stop))
+            anyio.run(_carry_out, course)
         except BaseException as error:
             ending: Outcome = "aborted" if isinstance(error, Exception) else "interrupted"
             course.end(ending, f"the run failed: {type(error).__name__}: {error}")
             raise
         finally:
+            course.closed.set()
             owed = sweep(course)
+            orders.leave()
             outcome = course.ending.outcome if course.ending else "completed"
             evidence = conclude(course, owed, meter)
             write_atomically(
@@ -210,9 +224,9 @@ def _run_admitted(
         journal.finish(name, outcome)
 
 
-async def _carry_out(course: Course, stop: threading.Event | None) -> None:
+async def _carry_out(course: Course) -> None:
     """All stages, with the minders beside them."""
-    minders = Minders(course, stop)
+    minders = Minders(course)
     async with anyio.create_task_group() as tasks:
         course.work = anyio.CancelScope()
         for mind in (minders.mind_orders, minders.mind_host, minders.mind_watchdog, minders.mind_leases):

@@ -28,7 +28,7 @@ class Frozen(Store):
         self.why = why
         self._directory = _copied(path)
         try:
-            super().__init__(self._directory / path.name)
+            super().__init__(self._directory / path.name, anchored=False)
             self._refuse_torn(path)
         except BaseException:
             shutil.rmtree(self._directory, ignore_errors=True)

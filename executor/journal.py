@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from executor import audit
+from executor.altered import altered, refuse_altered
 from executor.clock import boot_id, boottime, machine, own_ticks, wall
 from executor.errors import UnavailableError
 from executor.frozen import Frozen
@@ -66,6 +67,14 @@ class Journal:
         with self.store.write() as db:
             audit.append(db, who, what, **detail)
 
+    def altered(self) -> str:
+        """What of all this is not as it was written, in words; empty if nothing is. See ``executor.altered``."""
+        return altered(self.store)
+
+    def refuse_altered(self) -> None:
+        """Raise ``SafetyRefusalError`` if it is not as it was written, ``UnavailableError`` if its anchor is stuck."""
+        refuse_altered(self.store)
+
     @property
     def installation(self) -> str:
         """What tells this journal on this machine, at this place, from any other and from a copy; 32 hex digits."""
@@ -112,7 +121,8 @@ class Journal:
                     *(reach.instances, reach.services, reach.faults, reach.predicted(), wall()),
                 ),
             )
-            given = {"run": run, "plan": plan_digest, "nonce": nonce, "use": use, "uses": uses}
+            given = {"run": run, "plan": plan_digest, "environment": environment, "nonce": nonce, "use": use}
+            given |= {"uses": uses, "instances": reach.instances, "services": reach.services, "faults": reach.faults}
             audit.append(db, "executor", "run_started", **given, **detail)
 
     def finish(self, run: str, outcome: str, *, who: str = "executor") -> bool:
@@ -209,7 +219,9 @@ class Journal:
     def owe(self, number: int, error: str, *, by: str) -> None:
         """Note that reverting failed, and why; it stays owed until somebody succeeds."""
         with self.store.write() as db:
-            done = db.execute("UPDATE injections SET state = 'owed', error = ? WHERE id = ?", (error, number))
+            done = db.execute(
+                "UPDATE injections SET state = 'owed', error = ? WHERE id = ?", (audit.plain(error), number)
+            )
             if done.rowcount:
                 audit.append(db, by, "revert_owed", injection=number, error=error)
 

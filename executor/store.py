@@ -6,10 +6,11 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from executor import schema
+from executor import anchor, schema
+from executor.anchor import BEGINNING, Mark
 from executor.durable import create
 from executor.errors import UnavailableError
 
@@ -23,12 +24,15 @@ class Store:
     Raises ``UnavailableError`` where the file cannot be used or was written by a newer Murphy; it is left as it is.
     """
 
-    def __init__(self, path: Path, *, busy_s: float = 5.0) -> None:
+    def __init__(self, path: Path, *, busy_s: float = 5.0, anchored: bool = True) -> None:
+        """``anchored`` unless it is a copy that nobody adds to."""
         self.path = path
         self._lock = threading.RLock()
+        self._anchor = anchor.place(path) if anchored else None
         try:
             create(path)
             self._db = self._opened(busy_s)
+            self._inode = path.stat().st_ino
         except (OSError, sqlite3.Error) as error:
             raise _unusable(path, error) from error
 
@@ -68,6 +72,8 @@ class Store:
         db.execute("BEGIN IMMEDIATE")
         if (version := schema.version(db)) != schema.VERSION:  # another process may have been quicker
             schema.migrate(db, version)
+            if self._anchor:  # first, so that a crash leaves no journal without one
+                anchor.make(self._anchor, head(db))
         db.commit()
 
     @contextmanager
@@ -77,10 +83,13 @@ class Store:
         Raises ``UnavailableError`` if it cannot be begun or made durable.
         """
         with self._lock:
+            self._refuse_replaced()
             try:
                 self._db.execute("BEGIN IMMEDIATE")
                 try:
+                    before = head(self._db)
                     yield self._db
+                    after = head(self._db)
                 except BaseException:
                     self._db.rollback()
                     raise
@@ -89,6 +98,51 @@ class Store:
                 if self._db.in_transaction:
                     self._db.rollback()
                 raise _unusable(self.path, error) from error
+            if after != before:
+                with suppress(UnavailableError):  # it may be behind; ``move_anchor`` says why, to those who must know
+                    self.move_anchor()
+
+    def move_anchor(self) -> None:
+        """Move the anchor to the last row of the audit trail. Raises ``UnavailableError`` if that cannot be."""
+        if self._anchor is None:
+            return
+        with self._lock:
+            try:
+                anchor.move(self._anchor, head(self._db), self.holds)
+            except (OSError, ValueError, sqlite3.Error) as error:
+                raise UnavailableError(
+                    f"the audit trail's anchor cannot be moved: {error}.",
+                    where=str(self._anchor),
+                    hint="Is it ours, and whole?",
+                ) from error
+
+    def holds(self, mark: Mark) -> bool:
+        """Whether the audit trail has that row, as it was."""
+        found = self.read("SELECT hash FROM audit WHERE seq = ?", (mark.seq,))
+        return mark.seq == 0 or [row["hash"] for row in found] == [mark.hash]
+
+    def _refuse_replaced(self) -> None:
+        """What is written to a file that was removed is lost: nobody who comes later finds it."""
+        try:
+            same = self.path.stat().st_ino == self._inode
+        except OSError as error:
+            raise _unusable(self.path, error) from error
+        if not same:
+            raise UnavailableError(
+                "the journal was replaced by another file while it was in use.",
+                where=str(self.path),
+                hint="murphy recover --sweep undoes what it does not know of.",
+            )
+
+    @contextmanager
+    def still(self) -> Iterator[None]:
+        """All that is read in this block is of one moment. Raises ``UnavailableError``."""
+        with self._lock:
+            self.read("BEGIN")
+            try:
+                yield
+            finally:
+                self._db.rollback()
 
     def read(self, query: str, parameters: tuple[object, ...] = ()) -> list[sqlite3.Row]:
         """The rows of a query. Raises ``UnavailableError`` if they cannot be read."""
@@ -102,6 +156,12 @@ class Store:
         """Close the connection. Idempotent."""
         with self._lock:
             self._db.close()
+
+
+def head(db: sqlite3.Connection) -> Mark:
+    """The last row of the audit trail."""
+    last = db.execute("SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT 1").fetchone()
+    return Mark(last[0], last[1]) if last else BEGINNING
 
 
 def _passes(error: BaseException) -> bool:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from executor import audit
+from executor import anchor, audit
 from executor.home import Home
 from executor.journal import Journal
 
@@ -77,11 +77,16 @@ def test_tampering_is_found(home: Home, how: str) -> None:
     assert words in seen.faults[0]
 
 
-def test_a_trail_cut_off_at_its_end_is_found_by_a_head_kept_elsewhere(home: Home) -> None:
-    head = audit.verify(home).head
-    tamper(home, "DELETE FROM audit WHERE seq > 4")
-    assert audit.verify(home).intact
-    assert not audit.verify(home, head=head).intact
+def test_a_trail_cut_off_together_with_its_anchor_is_found_by_a_head_kept_elsewhere(home: Home) -> None:
+    early, head = anchor.place(home.journal).read_bytes(), audit.verify(home).head
+    journal = Journal(home.journal)
+    journal.note("tester", "last")
+    journal.close()
+    late = audit.verify(home).head
+    tamper(home, "DELETE FROM audit WHERE seq > 6")
+    anchor.place(home.journal).write_bytes(early)
+    assert audit.verify(home, head=head).intact
+    assert audit.verify(home, head=late).faults == (f"no row has the hash {late}: the trail was cut off or rewritten",)
 
 
 def test_a_row_is_added_with_its_act_or_not_at_all(home: Home) -> None:
