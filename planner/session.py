@@ -28,7 +28,7 @@ from planner.again import once_more
 from planner.graph import Graph, open_graph
 from planner.nodes.run import begun
 from planner.shelf import Shelf
-from planner.state import limits_of, plan_of, system_of
+from planner.state import approval_of, limits_of, plan_of, system_of
 from planner.tools import Progress, Tools
 
 DURABLE: Final = "sync"
@@ -222,7 +222,7 @@ def _take(graph: Graph, session: Session, approval: Approval, given: dict[str, A
                 limit="one run" if approval.grant.uses == 1 else f"{approval.grant.uses} runs",
                 hint="Approve the plan again.",
             )
-    elif state.next == ("run",) and not begun(session.home, Approval.model_validate(held), state.values.get("use", 1)):
+    elif state.next == ("run",) and not begun(session.home, approval_of(state.values), state.values.get("use", 1)):
         graph.update_state(_at(session.name), given, as_node="approve")
         return None
     if state.next:  # an earlier run under another approval, cut short: bring it to its end first

@@ -6,6 +6,11 @@ import operator
 from collections.abc import Mapping
 from typing import Annotated, Any, TypedDict
 
+from pydantic import ValidationError
+
+from executor.errors import InputError
+from executor.model.approval import Approval
+from executor.model.base import why_not
 from executor.model.plan import Plan
 from executor.model.system import System
 from executor.safety.limits import Limits
@@ -75,3 +80,11 @@ def plan_of(state: Mapping[str, Any]) -> Plan:
 def constraints_of(state: Mapping[str, Any]) -> Constraints:
     """What was asked for."""
     return Constraints.model_validate(state["constraints"])
+
+
+def approval_of(state: Mapping[str, Any]) -> Approval:
+    """The approval that it was given. Raises ``InputError`` for one that an earlier version of Murphy kept."""
+    try:
+        return Approval.model_validate(state["approval"])
+    except ValidationError as error:
+        raise InputError(f"the approval cannot be read: {why_not(error)}.", hint="Plan and approve anew.") from None

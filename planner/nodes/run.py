@@ -9,7 +9,7 @@ from executor.journal import Journal
 from executor.model.approval import Approval
 from executor.recover import recover
 from planner.interrupted import record_interrupted
-from planner.state import State, limits_of, plan_of, system_of
+from planner.state import State, approval_of, limits_of, plan_of, system_of
 from planner.tools import Tools
 
 
@@ -18,7 +18,7 @@ def run(state: State, tools: Tools) -> State:
 
     Raises what ``engine.run`` raises when it may not begin; the approval is then as it was.
     """
-    approval = Approval.model_validate(state["approval"])
+    approval = approval_of(state)
     plan, system, limits = plan_of(state), system_of(state), limits_of(state)
     use = state.get("use", 1)
     name = engine.run_id(approval, use)
