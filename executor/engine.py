@@ -13,6 +13,7 @@ import anyio
 import anyio.to_thread
 from pydantic import ValidationError
 
+from executor.budgeting import mind_budget
 from executor.clock import SYSTEM_CLOCK, Clock
 from executor.conclude import conclude, judged, sweep
 from executor.course import Course, Outcome, Report
@@ -34,6 +35,7 @@ from executor.record import Meter, write_atomically
 from executor.recover import recover_lapsed
 from executor.refusals import noted
 from executor.rejudge import FILE, Trials
+from executor.safety.budget import refuse_spent
 from executor.safety.limits import Limits
 from executor.safety.preflight import Ready, healthy, preflight
 from executor.safety.radius import joint
@@ -90,7 +92,7 @@ def run(
             ready = preflight(
                 plan, approval, system=system, limits=limits, home=home, journal=journal, now=clock.now(), use=use
             )
-            anyio.run(_well, plan, system, stop)
+            anyio.run(_well, plan, system, limits, stop)
             guardian.start()
             _admit(journal, name, plan, approval, ready, use=use, system=system, limits=limits)
         admitted = True
@@ -122,12 +124,16 @@ def _refuse_owed(journal: Journal) -> None:
         )
 
 
-async def _well(plan: Plan, system: System, stop: threading.Event | None) -> None:
-    """Refuse an unwell system. Does not wait for the answer once ``stop`` is set: then nothing will be done to it."""
+async def _well(plan: Plan, system: System, limits: Limits, stop: threading.Event | None) -> None:
+    """Refuse an unwell system, and one whose error budget is spent.
+
+    Does not wait for the answer once ``stop`` is set: then nothing will be done to it.
+    """
     refusal: MurphyError | None = None
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(_cancel_on, stop, tasks.cancel_scope)
         try:
+            await refuse_spent(limits.error_budget)
             await healthy(plan, system)
         except MurphyError as error:
             refusal = error
@@ -231,6 +237,7 @@ async def _carry_out(course: Course) -> None:
         course.work = anyio.CancelScope()
         for mind in (minders.mind_orders, minders.mind_host, minders.mind_watchdog, minders.mind_leases):
             tasks.start_soon(mind)
+        tasks.start_soon(mind_budget, course)
         with course.work:
             for number, stage in enumerate(course.plan.stages, start=1):
                 course.emit(EventKind.STAGE_STARTED, detail=f"stage {number} of {len(course.plan.stages)}")

@@ -7,13 +7,14 @@ import json
 import re
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal, Self, get_args
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from executor.errors import InputError
 from executor.home import Home
-from executor.model.base import Contract, Line, Name, Percent, Seconds
+from executor.model.base import Contract, Line, Name, Percent, Probability, Seconds, why_not
+from executor.model.probe import HttpProbe
 from executor.model.vocabulary import Environment
 from executor.reading import read
 from executor.safety.windows import ChangeWindow
@@ -50,6 +51,33 @@ class Guard(Contract):
     """Free memory of the host below which a run is ended."""
 
 
+class ErrorBudget(Contract):
+    """No run while too little of the error budget is left, or nobody can tell; one under way is ended then."""
+
+    source: Line = ""
+    """Address of a Prometheus server or of a JSON document, or the path of a JSON file; empty: no budget is minded."""
+    query: Line = ""
+    """PromQL whose one value is the share left, 0 to 1; empty: the JSON is that number, or has it as left."""
+    floor: Probability = 0.1
+    """Share that must be left."""
+
+    @property
+    def remote(self) -> bool:
+        """Whether it is read from an address."""
+        return "://" in self.source
+
+    @model_validator(mode="after")
+    def _can_be_asked(self) -> Self:
+        if self.remote:
+            try:
+                HttpProbe(url=self.source)
+            except ValidationError as error:
+                raise ValueError(f"source is no address that can be asked ({why_not(error)})") from None
+        elif self.query:
+            raise ValueError("a query needs the address of a Prometheus server as source")
+        return self
+
+
 class Limits(Contract):
     """Everything the operator can set. Its digest is part of every approval."""
 
@@ -83,6 +111,7 @@ class Limits(Contract):
     """When runs may be under way: tables with days, begins, ends, time_zone, environments; production needs one."""
     blast_radius: BlastRadius = BlastRadius()
     guard: Guard = Guard()
+    error_budget: ErrorBudget = ErrorBudget()
 
 
 def limits_file(home: Home | None = None) -> Path | None:
