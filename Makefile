@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test check format lint types imports smoke score schemas lock clean
+.PHONY: demo test check format lint types imports smoke score schemas lock clean fuzz
 
 demo: .venv/ready
 	$(BIN)/murphy demo $(DEMO)
@@ -46,6 +46,12 @@ schemas: .venv/ready
 lock:
 	uv lock --upgrade
 	uv export --frozen --no-emit-project --no-header --all-extras --all-groups -o requirements.lock
+
+# Every file that Murphy reads, spoilt in many more ways than in `make test`, and far longer orders of runs, crashes,
+# halts and recoveries. Ten minutes; FUZZ=N: N times as much as in `make test`.
+FUZZ ?= 20
+fuzz: .venv/ready
+	FUZZ=$(FUZZ) $(BIN)/pytest --timeout 3600 tests/fuzz tests/executor/test_state_machine.py
 
 .venv/ready: requirements.lock
 	$(PYTHON) -m venv .venv

@@ -1,0 +1,321 @@
+"""Every file that Murphy reads, and the functions that the command line reads it with."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from io import StringIO
+from pathlib import Path
+
+from rich.console import Console
+
+from executor import audit, engine
+from executor.home import Home
+from executor.journal import Journal, Reach
+from executor.model.approval import Approval
+from executor.model.digest import digest
+from executor.model.evidence import Evidence
+from executor.model.plan import Plan
+from executor.model.system import System
+from executor.proxy import config
+from executor.record import versions, write_atomically
+from executor.recover import recover
+from executor.rejudge import FILE, Trials, differences
+from executor.safety.halt import halted
+from executor.safety.limits import Limits, load_limits, to_toml
+from executor.safety.mandate import Policy
+from executor.safety.policy import approve_under, sign_policy
+from executor.safety.rules import refusals
+from executor.safety.signing import create_key, sign_grant
+from executor.safety.trust import trusted_keys
+from executor.secrets import reveal
+from knowledge.ledger import Ledger
+from knowledge.topology.annotations import annotate, load_annotations, load_system, save_system
+from planner import files
+from planner.again import once_more
+from planner.cli import plan_view, results_view
+from planner.cli.output import THEME
+from planner.report.write import write
+from tests.executor.kit import LIMITS, approve, experiment_on, plan_of
+from tests.executor.measure.records import BACK, STARTED, STEADY, dead, experiment, judged, observations, trial
+from tests.planner.systems import bazaar
+
+NOW = datetime.now(UTC)
+RUN = "run-000000000000"
+
+
+@dataclass(frozen=True)
+class Ground:
+    """A home with everything in it, a system whose target is a process of the test, and an approved plan for it."""
+
+    home: Home
+    system: System
+    plan: Plan
+    approval: Approval
+
+
+@dataclass(frozen=True)
+class Reader:
+    """One kind of file."""
+
+    name: str
+    content: Callable[[Ground], bytes]
+    read: Callable[[Ground, Path], object]
+    place: Callable[[Ground], Path] = lambda ground: ground.home.path / "file"
+    """Where it is: it may have to be in the home."""
+    form: str = "json"
+    """Or ``text`` or ``bytes``."""
+    kept: bool = True
+    """Whether reading it leaves it as it was."""
+
+
+def lay_out(directory: Path, system: System) -> Ground:
+    """All the files of a home, as they are after a run."""
+    home = Home.open(directory / "home")
+    plan = plan_of(system, (experiment_on(system, "sleeper"),))
+    approval = approve(home, plan)
+    ends = NOW.replace(year=NOW.year + 1)
+    policy = Policy(name="drills", systems=(system.name,), allowed_faults=("*",), valid_until=ends)
+    sign_policy(home, policy, "operator")
+    with closing(Journal(home.journal)) as journal:
+        journal.note("operator", "tested", detail="ä")
+    _past_run(home)
+    return Ground(home, system, plan, approval)
+
+
+def _past_run(home: Home) -> None:
+    asked = experiment(STEADY, BACK)
+    record = trial(observations("front", dead))
+    system = bazaar()
+    plan = plan_of(system, (asked,))
+    directory = home.run_dir(RUN)
+    evidence = Evidence(
+        run=RUN,
+        plan_id=plan.id,
+        plan_digest=digest(plan),
+        limits_digest=digest(LIMITS),
+        system_digest=plan.system_digest,
+        environment=plan.environment,
+        approver="operator",
+        started=STARTED,
+        duration_s=12,
+        outcome="completed",
+        timeline=(),
+        targets=(),
+        results=(judged(asked, record).result(asked, 1, ()),),
+        observation_count=len(record.observations),
+        versions=versions(),
+        cost={},
+    )
+    trials = Trials(by_experiment={"e1": (replace(record, observations=()),)})
+    for name, value in (("plan.json", plan), ("evidence.json", evidence), (FILE, trials)):
+        write_atomically(directory / name, value)
+    lines = "".join(o.model_dump_json() + "\n" for o in record.observations)
+    (directory / "observations.jsonl").write_text(lines, encoding="utf-8")
+    with Ledger.open(home) as ledger:
+        ledger.record(plan, evidence, (), system)
+
+
+def quiet() -> Console:
+    return Console(file=StringIO(), width=100, theme=THEME)
+
+
+def _show_and_approve(ground: Ground, path: Path) -> None:
+    plan = files.load_plan(path)
+    plan_view.show(plan, quiet())
+    quiet().print(plan_view.overview(plan))
+    list(refusals(plan, ground.system, LIMITS))
+    approve(ground.home, plan)
+
+
+def _run_plan(ground: Ground, path: Path) -> None:
+    plan = files.load_plan(path)
+    if plan != ground.plan:
+        _run(ground, plan, ground.approval)
+
+
+def _run_approved(ground: Ground, path: Path) -> None:
+    approval = files.load_approval(path)
+    if approval != ground.approval:
+        _run(ground, ground.plan, approval)
+
+
+def _run(ground: Ground, plan: Plan, approval: Approval, limits: Limits = LIMITS) -> None:
+    engine.run(plan, approval, system=ground.system, limits=limits, home=ground.home)
+    raise AssertionError("a plan ran that nobody has approved")
+
+
+def _limits(ground: Ground, path: Path) -> None:
+    limits = load_limits(path)
+    digest(limits)
+    list(refusals(ground.plan, ground.system, limits))
+    _run(ground, ground.plan, ground.approval, limits)
+
+
+def _system(_ground: Ground, path: Path) -> None:
+    system = load_system(path)
+    digest(system)
+    save_system(system, path.with_name("again.yaml"))
+    list(refusals(plan_of(bazaar(), (experiment(STEADY, BACK),)), system, LIMITS))
+
+
+def _annotations(_ground: Ground, path: Path) -> None:
+    system = annotate(bazaar(), load_annotations(path), lambda _instance: "")
+    digest(system)
+    save_system(system, path.with_name("again.yaml"))
+
+
+def _policy(ground: Ground, _path: Path) -> None:
+    approve_under(ground.home, ground.plan, ground.system, LIMITS, "drills", datetime.now(UTC))
+
+
+def _past(ground: Ground, path: Path) -> None:
+    found = engine.load_evidence(ground.home, RUN)
+    if found is None:
+        return
+    results_view.verdicts(found, quiet())
+    results_view.outcome(found, quiet())
+    try:
+        write(ground.home, RUN, path.with_name("report.html"))
+    finally:
+        differences(ground.home, found)
+
+
+def _again(ground: Ground, _path: Path) -> None:
+    once_more(ground.home, bazaar(), f"{RUN}/e1", "tester")
+    _past(ground, ground.home.run_dir(RUN) / "plan.json")
+
+
+def _key(ground: Ground, _path: Path) -> None:
+    sign_grant(ground.home, "operator", ground.approval.grant)
+
+
+def _trust(ground: Ground, _path: Path) -> None:
+    trusted_keys(ground.home)
+    create_key(ground.home, "operator")
+
+
+def _halt(ground: Ground, path: Path) -> None:
+    assert halted(ground.home) is not None or not path.exists(), "a damaged flag lets runs begin"
+
+
+def _ledger(_ground: Ground, path: Path) -> None:
+    with Ledger(path) as ledger:
+        for ask in (ledger.runs, ledger.past, ledger.predictions, ledger.findings):
+            ask()
+
+
+def _journal(ground: Ground, path: Path) -> None:
+    home = Home.open(path.parent)
+    try:
+        for ask in (lambda: recover(home), lambda: audit.verify(home), lambda: audit.entries(home)):
+            ask()
+    finally:
+        with closing(Journal(home.journal)) as journal:
+            journal.note("fuzz", "looked")
+            journal.admit(
+                "run-1",
+                nonce="0" * 32,
+                plan_digest="",
+                environment="",
+                reach=Reach(1, 1, 1, ("x",)),
+                check=lambda _rows: None,
+                detail={},
+            )
+
+
+def _journal_bytes(ground: Ground) -> bytes:
+    """With a fault of a run that has died: its revert would wake a process that is not there."""
+    path = ground.home.path / "other" / "journal.db"
+    path.parent.mkdir(exist_ok=True)
+    for old in path.parent.glob("journal.db*"):
+        old.unlink()
+    record = {"members": [[os.getpid(), 1]], "pid": os.getpid(), "ticks": 1}
+    with closing(Journal(path)) as journal:
+        reach = Reach(1, 1, 1, ("sleeper-1",))
+        asked = {"plan_digest": "p", "environment": "development", "reach": reach, "detail": {}}
+        journal.admit(RUN, nonce="1" * 32, check=lambda _rows: None, **asked)  # type: ignore[arg-type]
+        journal.arm(
+            RUN,
+            experiment="e1",
+            trial=1,
+            action="a1",
+            kind="service.hang",
+            subject="sleeper-1",
+            mark="murphy-1",
+            record=record,
+            lease_s=0.0,
+        )
+        journal.store.read("PRAGMA wal_checkpoint(TRUNCATE)")
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("UPDATE runs SET boot_id = 'of then'")
+        db.commit()
+    return path.read_bytes()
+
+
+def _other(name: str) -> Callable[[Ground], Path]:
+    def place(ground: Ground) -> Path:
+        path = ground.home.path / "other" / name
+        path.parent.mkdir(exist_ok=True)
+        return path
+
+    return place
+
+
+def _of_run(name: str) -> Callable[[Ground], Path]:
+    return lambda ground: ground.home.run_dir(RUN) / name
+
+
+def _there(place: Callable[[Ground], Path]) -> Callable[[Ground], bytes]:
+    return lambda ground: place(ground).read_bytes()
+
+
+def _system_text(ground: Ground) -> bytes:
+    path = ground.home.path / "system.yaml"
+    save_system(bazaar(), path)
+    return path.read_bytes()
+
+
+_PROXY = {
+    "control": "/tmp/c",
+    "edges": [{"edge": "a->b", "listen": 9101, "upstream": "127.0.0.1:1", "protocol": "tcp"}],
+}
+_NOTES = {
+    "system": {"name": "x"},
+    "services": {"web": {"criticality": 3, "match": {"port": 9000}, "restart_command": ["true"]}},
+    "dependencies": [{"caller": "web", "callee": "lb", "timeout_ms": 100, "source": ["somebody"]}],
+}
+_TRUST: Callable[[Ground], Path] = lambda ground: ground.home.keys / "trusted.json"  # noqa: E731
+_DRILLS: Callable[[Ground], Path] = lambda ground: ground.home.keys / "policies" / "drills.json"  # noqa: E731
+_PEM: Callable[[Ground], Path] = lambda ground: ground.home.keys / "operator.pem"  # noqa: E731
+
+
+def _readers() -> Iterator[Reader]:
+    yield Reader("plan shown", lambda g: g.plan.model_dump_json().encode(), _show_and_approve)
+    yield Reader("plan run", lambda g: g.plan.model_dump_json().encode(), _run_plan)
+    yield Reader("approval", lambda g: g.approval.model_dump_json().encode(), _run_approved)
+    yield Reader("limits", lambda _: to_toml(Limits()).encode(), _limits, form="text")
+    yield Reader("system", _system_text, _system, form="text")
+    yield Reader("system as json", lambda _: bazaar().model_dump_json().encode(), _system)
+    yield Reader("annotations", lambda _: json.dumps(_NOTES).encode(), _annotations)
+    yield Reader("trusted keys", _there(_TRUST), _trust, _TRUST)
+    yield Reader("policy", _there(_DRILLS), _policy, _DRILLS)
+    yield Reader("private key", _there(_PEM), _key, _PEM, form="bytes")
+    for name in ("evidence.json", FILE):
+        yield Reader(name, _there(_of_run(name)), _past, _of_run(name))
+    yield Reader("observations", _there(_of_run("observations.jsonl")), _past, _of_run("observations.jsonl"), "text")
+    yield Reader("past plan", _there(_of_run("plan.json")), _again, _of_run("plan.json"))
+    flag = json.dumps({"since": "now", "reason": "a drill", "by": "me"}).encode()
+    yield Reader("halt flag", lambda _: flag, _halt, lambda g: g.home.halt_file)
+    yield Reader("proxy", lambda _: json.dumps(_PROXY).encode(), lambda _, path: config.load(path))
+    yield Reader("secret", lambda _: b"redis://x", lambda _, path: reveal(f"file:{path}"), form="text")
+    yield Reader("ledger", _there(lambda g: g.home.ledger), _ledger, _other("ledger.db"), "bytes", kept=False)
+    yield Reader("journal", _journal_bytes, _journal, _other("journal.db"), "bytes", kept=False)
+
+
+READERS = tuple(_readers())
