@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import executor
+from executor import undo_notes
 from executor.clock import own_ticks, start_ticks
 from executor.drivers import process
 from executor.errors import UnavailableError
@@ -39,7 +40,7 @@ class Guardian:
 
     def start(self) -> None:
         """Start a watchdog and wait until it says that it is ready. Raises ``UnavailableError`` if it does not."""
-        self.leave()
+        self._see_off()
         pidfd = os.pidfd_open(os.getpid())
         words = os.open(self._home.path / "watchdog.log", os.O_CREAT | os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC, 0o600)
         root = str(Path(executor.__file__).parents[1])
@@ -81,8 +82,15 @@ class Guardian:
     def leave(self, *, within_s: float = 2.0) -> None:
         """Wait for the watchdog of a run that has ended; one that does not go is ended. Idempotent.
 
-        Call it only when nothing is owed: a watchdog with something to undo needs longer and is to be left alone.
+        Call it only when nothing is owed: a watchdog with something to undo needs longer and is to be left alone. That
+        is done here where a fault is still noted: a thread that was given up may yet make it.
         """
+        if undo_notes.left(self._home, self._run):
+            self.abandon()
+        else:
+            self._see_off(within_s)
+
+    def _see_off(self, within_s: float = 2.0) -> None:
         if self._process is None:
             return
         if self._process.stdin is not None:

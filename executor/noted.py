@@ -14,10 +14,10 @@ from executor.revert import Undone, undo_all
 from executor.store import Store
 
 
-def undo_noted(home: Home, *, by: str) -> list[Undone]:
-    """Undo what the notes of a home name and no living run holds. What fails stays noted."""
+def undo_noted(home: Home, *, by: str, run: str | None = None) -> list[Undone]:
+    """Undo what the notes of a home, or of one run, name and no living run holds. What fails stays noted."""
     # Their numbers are those of a journal that may be lost, and two journals have had the same.
-    due = [replace(note, id=number) for number, note in enumerate(undo_notes.left(home)) if not note.held]
+    due = [replace(note, id=number) for number, note in enumerate(undo_notes.left(home, run)) if not note.held]
     return undo_all(_Lost(), home, due, by=by)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -23,6 +24,10 @@ from executor.journal import Injection
 _PREFIX = "undo-"
 _LONGEST_S = 86_400.0
 """A lease that seems longer is the wall clock's time of a file that was put there and not stamped yet."""
+
+_undone_meanwhile: dict[Path, bool] = {}
+"""Notes of faults that threads of this process are making, and whether the fault was undone since it was noted."""
+_lock = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -48,12 +53,32 @@ def keep(home: Home, injection: Injection, record: Mapping[str, Any]) -> None:
     try:
         write(path, json.dumps(fields, allow_nan=False).encode())
         os.utime(path, (injection.expires, injection.expires))
+        with _lock:
+            if path in _undone_meanwhile:
+                _undone_meanwhile[path] = False
     except OSError as error:
         raise UnavailableError(
             f"how to undo the fault cannot be written down: {error.strerror}.",
             where=str(path),
             hint="Is the disk full or read-only?",
         ) from error
+
+
+def making(home: Home, injection: Injection) -> None:
+    """From now until ``made`` a thread of this process makes the fault: its note stays, even if the fault is undone.
+
+    For the thread may be given up, and make it after that. Whoever outlives this process then knows of it.
+    """
+    with _lock:
+        _undone_meanwhile[_path(home, injection)] = False
+
+
+def made(home: Home, injection: Injection) -> None:
+    """The thread has come to its end; what was undone since the last ``keep`` is noted no longer."""
+    with _lock:
+        undone = _undone_meanwhile.pop(_path(home, injection))
+    if undone:
+        drop(home, injection)
 
 
 def renew(home: Home, injections: Iterable[Injection], lease_s: float) -> None:
@@ -66,8 +91,13 @@ def renew(home: Home, injections: Iterable[Injection], lease_s: float) -> None:
 
 def drop(home: Home, injection: Injection) -> None:
     """Forget a fault that is undone. Idempotent; one that cannot be removed is undone again, which changes nothing."""
+    path = _path(home, injection)
+    with _lock:
+        if path in _undone_meanwhile:
+            _undone_meanwhile[path] = True
+            return
     with suppress(OSError):
-        _path(home, injection).unlink(missing_ok=True)
+        path.unlink(missing_ok=True)
 
 
 def noted(home: Home, injection: Injection) -> Note | None:

@@ -10,23 +10,27 @@ from __future__ import annotations
 import argparse
 import os
 import select
-import signal
 import sys
 import time
 from contextlib import suppress
 from pathlib import Path
 
-from executor.clock import wall
+from executor import undo_notes
+from executor.clock import boottime, wall
+from executor.endurance import Spares, endure
 from executor.errors import UnavailableError
 from executor.faults import registry
 from executor.home import Home
 from executor.journal import Injection, Journal
+from executor.noted import undo_noted
 from executor.revert import undo_all
 
 WHO = "watchdog"
 READY = b"ready\n"
 _TICK_S = 0.2
 """How often leases and the halt flag are looked at; a death needs no look."""
+_LATE_S = 1.0
+"""How often notes are looked at after the run's end."""
 _HALT_GRACE_S = 1.0
 """After a halt the executor has this long to undo its faults itself."""
 _GIVE_UP_S = 120.0
@@ -39,81 +43,126 @@ class Watchdog:
     def __init__(self, home: Home, run: str, pidfd: int, pid: int, ticks: int) -> None:
         self.home, self.run, self.pidfd = home, run, pidfd
         self.executor = (pid, ticks)
+        self.spares = Spares()  # first: their numbers are low then, and within any limit that is set later
         self.journal = Journal(home.journal)
         self.dead = False
         self.left_alone = False
         self.halted_at: float | None = None
+        self.state = "awaited"
         self.known: list[Injection] = []
-        """As last read: what there is to undo if the journal cannot be read any more."""
+        """What there is to undo, as last read and as undone since."""
+        self._version: int | None = None
 
     def watch(self) -> int:
         """Stay until the run has ended or its executor is gone, then settle. Returns 4 if something is still owed."""
         poll = select.poll()
         poll.register(self.pidfd, select.POLLIN)
         poll.register(0, select.POLLIN)
-        while not self.dead:
-            state = self._state()
-            if state == "ended":
-                break
-            if state == "foreign" or (state == "awaited" and self.left_alone):
+        self.read()
+        while not self.dead and self.state != "ended":
+            if self.state == "foreign" or (self.state == "awaited" and self.left_alone):
                 return 0  # this executor was refused: there is nothing of its own to undo
-            for handle, _ in poll.poll(_TICK_S * 1000):
+            for handle, _ in poll.poll(self._nap_s() * 1000):
                 if handle == self.pidfd:
                     self.dead = True
                 elif not _answer():
                     self.left_alone = True
                     poll.unregister(0)
-            if not self.dead:
-                self._look()
-        return 0 if self._state() in ("awaited", "foreign") else self._settle()
+            try:
+                self.look()
+            except Exception as error:  # noqa: BLE001 - a watchdog that dies of it would guard nothing
+                _say(f"could not look: {type(error).__name__}: {error}")
+        self.read(anew=True)
+        return 0 if self.state in ("awaited", "foreign") else self._settle()
 
-    def _state(self) -> str:
-        try:
-            return self.journal.state_of(self.run, *self.executor)
-        except UnavailableError:
-            return "running"  # nothing is known to have ended, so it is watched on
+    def _nap_s(self) -> float:
+        """Until the next look, which comes as soon as a lease lapses."""
+        left = (i.expires - boottime() for i in self.known)
+        return min((each for each in left if 0 < each < _TICK_S), default=_TICK_S)
 
-    def _pending(self) -> list[Injection]:
+    def read(self, *, anew: bool = False) -> None:
+        """See how the run stands, where the journal has changed; asking whether it has costs next to nothing.
+
+        Where it cannot be read, the notes beside it and what was known are gone by.
+        """
         try:
-            self.known = self.journal.pending(self.run)
+            version = int(self.journal.store.read("PRAGMA data_version")[0][0])
+            if anew or version != self._version:
+                self.state = self.journal.state_of(self.run, *self.executor)
+                self.known = self.journal.pending(self.run)
+                self._version = version
         except UnavailableError as error:
-            _say(f"goes by what it read last: {error}")
-        return self.known
+            if self._version is not None:
+                _say(f"goes by what it knows: {error}")
+            self._version, self.state = None, "running"  # nothing is known to have ended, so it is watched on
+            with self.spares.released():
+                noted = undo_notes.left(self.home, self.run)
+            marks = {note.mark for note in noted}
+            self.known = [*noted, *(i for i in self.known if i.mark not in marks)]
 
-    def _look(self) -> None:
+    def look(self) -> None:
+        """Undo what has lapsed, and after a halt what the executor has not undone in time."""
+        self.read()
         if not self.home.halt_file.exists():
             self.halted_at = None
         elif self.halted_at is None:
             self.halted_at = time.monotonic()
         late = self.halted_at is not None and time.monotonic() - self.halted_at >= _HALT_GRACE_S
-        if self._state() == "running":
-            self._undo([i for i in self._pending() if late or (i.lapsed and i.state != "owed")])
+        if self.state == "running" and not self.dead:
+            self._undo([i for i in self.known if late or (i.lapsed and i.state != "owed")])
 
     def _settle(self) -> int:
         """Undo all that the run left; again also what was undone on a lapse, since a hung executor may have gone on."""
         if self.dead:
             with suppress(UnavailableError):
                 self._undo(self.journal.reverted_by(self.run, WHO), again=True)
-        deadline = time.monotonic() + _GIVE_UP_S
-        wait = 0.5
-        while left := self._pending():
-            self._undo(left)
-            if not self._pending():
-                break
-            if time.monotonic() >= deadline:
+        if not self._undo_owed():
+            return 4
+        if self._died_late():
+            with self.spares.released():
+                undo_noted(self.home, by=WHO, run=self.run)
+            if not self._undo_owed():
                 return 4
-            time.sleep(wait)
-            wait = min(2 * wait, 10.0)
         if self.dead:
-            self.journal.finish(self.run, "interrupted", who=WHO)
+            with suppress(UnavailableError):
+                self.journal.finish(self.run, "interrupted", who=WHO)
         self.home.clear_scratch(self.run)
         return 0
 
+    def _undo_owed(self) -> bool:
+        """Try until nothing is owed, for a while; whether that came true."""
+        deadline = time.monotonic() + _GIVE_UP_S
+        wait = 0.5
+        self.read(anew=True)
+        while self.known:
+            self._undo(self.known)
+            if not self.known:
+                break
+            if time.monotonic() >= deadline:
+                return False
+            time.sleep(wait)
+            wait = min(2 * wait, 10.0)
+        return True
+
+    def _died_late(self) -> bool:
+        """Stay while a thread that was given up may still make its fault, which is noted; whether the executor died."""
+        poll = select.poll()
+        poll.register(self.pidfd, select.POLLIN)
+        while not self.dead and undo_notes.left(self.home, self.run):
+            self.dead = bool(poll.poll(_LATE_S * 1000))
+        return self.dead
+
     def _undo(self, injections: list[Injection], *, again: bool = False) -> None:
-        if injections:
-            for result in undo_all(self.journal, self.home, injections, by=WHO, again=again):
-                if not result.reverted:
-                    _say(f"still owed: {result.error}")
+        if not injections:
+            return
+        with self.spares.released():
+            results = undo_all(self.journal, self.home, injections, by=WHO, again=again)
+        for result in results:
+            if not result.reverted:
+                _say(f"still owed: {result.error}")
+        undone = {result.injection.mark for result in results if result.reverted}
+        self.known = [i for i in self.known if i.mark not in undone]  # where it could not be written down
+        self.read(anew=True)
 
 
 def _say(text: str) -> None:
@@ -130,17 +179,6 @@ def _answer() -> bool:
     return True
 
 
-def _harden() -> None:
-    """Outlive a memory shortage and a busy processor where the kernel lets us; neither is needed to work."""
-    with suppress(OSError):
-        Path("/proc/self/oom_score_adj").write_text("-900", encoding="ascii")
-    with suppress(OSError):
-        os.nice(-5)
-    os.chdir("/")
-    for ignored in (signal.SIGINT, signal.SIGHUP, signal.SIGPIPE):
-        signal.signal(ignored, signal.SIG_IGN)
-
-
 def main() -> int:
     """Run from the command line by the executor, which hands its pidfd down."""
     parser = argparse.ArgumentParser(prog="murphy-watchdog")
@@ -150,7 +188,7 @@ def main() -> int:
     parser.add_argument("--pid", required=True, type=int)
     parser.add_argument("--ticks", required=True, type=int)
     arguments = parser.parse_args()
-    _harden()
+    endure()
     assert registry.BEHAVIOURS  # loaded before we say that we are ready
     home = Home(Path(arguments.home))
     watchdog = Watchdog(home, arguments.run, arguments.pidfd, arguments.pid, arguments.ticks)

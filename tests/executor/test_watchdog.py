@@ -158,16 +158,18 @@ def test_it_goes_by_what_it_knew_when_the_journal_is_lost(
     hang(journal, shelf, lease_s=1.5)
     pidfd = os.pidfd_open(os.getpid())
     own = Watchdog(home, "run-1", pidfd, os.getpid(), own_ticks())
-    own.known = journal.pending("run-1")
+    own.read()
     until(lambda: own.known[0].lapsed)
 
     def lost(*args: object) -> object:
         raise UnavailableError("the disk is gone.")
 
-    for name in ("state_of", "pending", "injection", "reverted", "owe"):
-        monkeypatch.setattr(own.journal, name, lost)
-    own._look()
-    assert not shelf.stopped()
+    with monkeypatch.context() as patch:
+        for name in ("read", "write"):
+            patch.setattr(own.journal.store, name, lost)
+        own.look()
+        assert not shelf.stopped()
+        assert own.known == [], "what is undone is not undone again and again"
     own.journal.close()
     os.close(pidfd)
 
