@@ -28,12 +28,12 @@ class Undoing:
         What failed is tried again, and ``again`` undoes what was undone, too. All are free before any is written down;
         what could not be written down is tried again by the next call.
         """
-        mine: list[Injection] = []
+        mine: list[tuple[Injection, Future[Undone]]] = []
         with self._lock:
             for injection in injections:
                 if again or self._is_due(injection):
                     self._results[injection.id] = Future()
-                    mine.append(injection)
+                    mine.append((injection, self._results[injection.id]))
             wanted = [(injection, self._results[injection.id]) for injection in injections]
         self._free(mine, again=again, each_s=each_s)
         deadline = time.monotonic() + each_s * max(1, len(injections))
@@ -50,17 +50,19 @@ class Undoing:
         result = self._results.get(injection.id)
         return result is None or (result.done() and not result.result().reverted)
 
-    def _free(self, mine: Sequence[Injection], *, again: bool, each_s: float) -> None:
+    def _free(self, mine: Sequence[tuple[Injection, Future[Undone]]], *, again: bool, each_s: float) -> None:
+        """Answer exactly these futures: one that undoes a fault again meanwhile has put its own in their place."""
         freed: list[Undone] = []
         try:
-            freed = free_all(self._journal, self._home, mine, by=self._by, again=again, each_s=each_s)
+            due = [injection for injection, _ in mine]
+            freed = free_all(self._journal, self._home, due, by=self._by, again=again, each_s=each_s)
         finally:  # whatever breaks here, nobody may wait for ever
             found = {undone.injection.id: undone for undone in freed}
             with self._lock:
                 self._unwritten |= found
-                for each in mine:
+                for each, result in mine:
                     lost = Undone(each, verified=False, error=f"{each}: undoing it was cut short")
-                    self._results[each.id].set_result(found.get(each.id, lost))
+                    result.set_result(found.get(each.id, lost))
 
     def _write_down(self) -> None:
         with self._lock:
