@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 
-from executor.course import WHO, Course
+from executor import undo_notes
+from executor.course import Course
 from executor.errors import UnavailableError
+from executor.journal import Injection
 from executor.measure.judge import Judgement, judge
 from executor.model.evidence import EventKind, Evidence
 from executor.model.plan import Experiment
 from executor.record import Meter, evidence_of
-from executor.revert import undo_all
 from executor.strike import check_of
 
 LATE_S = 30.0
@@ -34,12 +36,15 @@ def sweep(course: Course) -> list[str]:
     deadline = time.monotonic() + LATE_S
     while course.making and time.monotonic() < deadline:
         time.sleep(0.05)
+    left: Sequence[Injection]
     try:
         left = course.journal.pending(course.run)
     except UnavailableError:
-        left = [held.injection for held in course.held.values()]
-    results = undo_all(course.journal, course.home, left, by=WHO)
+        left = undo_notes.left(course.home, course.run)
+    results = course.undoing.undo(left)
     for result in results:
+        if result.injection.id in course.told:
+            continue  # only the journal did not know it yet
         check, injection = check_of(result), result.injection
         course.emit(
             EventKind.REVERTED if result.reverted else EventKind.REVERT_OWED,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +25,7 @@ from executor.model.system import System
 from executor.model.vocabulary import Phase
 from executor.observations import ObservationLog
 from executor.safety.limits import Limits
+from executor.undoing import Undoing
 
 WHO = "executor"
 Outcome = Literal["completed", "aborted", "halted", "interrupted"]
@@ -63,7 +65,7 @@ class Ran:
 
 @dataclass
 class Course:
-    """One run. Only the engine's thread touches it; what worker threads need is handed to them."""
+    """One run. Only the engine's thread touches it, but for what says otherwise; others are handed what they need."""
 
     run: str
     plan: Plan
@@ -80,10 +82,16 @@ class Course:
     work: anyio.CancelScope | None = None
     """Around all stages; cancelled when the run ends early."""
     ending: Ending | None = None
+    order: Ending | None = None
+    """What a halt or a stop asks for. Written by the thread that heeds them, before ``closed`` is set."""
+    closed: threading.Event = field(default_factory=threading.Event)
+    """Set once the run is to end: nothing more is injected, and everything is being undone."""
     held: dict[int, Held] = field(default_factory=dict)
     """Faults whose lease is renewed, by injection."""
     making: dict[int, Injection] = field(default_factory=dict)
     """Faults that a thread is making right now, given up on or not. Written by those threads."""
+    told: set[int] = field(default_factory=set)
+    """Injections whose revert is on the time line."""
     ran: dict[str, Ran] = field(default_factory=dict)
     """By experiment, those that have begun."""
     timeline: list[Event] = field(default_factory=list)
@@ -94,6 +102,7 @@ class Course:
     def __post_init__(self) -> None:
         self.started = self.clock.now()
         self.zero = self.clock.monotonic()
+        self.undoing = Undoing(self.journal, self.home, by=WHO)
 
     def now_s(self) -> float:
         """Seconds since the run started."""
@@ -145,8 +154,10 @@ class Course:
         """End the run early: everything is reverted. The first reason stands; later ones change nothing."""
         if self.ending is not None:
             return
-        self.ending = Ending(outcome, reason)
-        self.emit(EventKind.HALTED if outcome == "halted" else EventKind.ABORTED, detail=reason)
+        self.ending = self.order or Ending(outcome, reason)
+        self.closed.set()
+        kind = EventKind.HALTED if self.ending.outcome == "halted" else EventKind.ABORTED
+        self.emit(kind, detail=self.ending.reason)
         if self.work is not None:
             self.work.cancel()
 

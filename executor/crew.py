@@ -23,7 +23,7 @@ class Crew(Generic[Task, Result]):
     """Does every task of every chain, each chain in its order. One that hangs holds up no other chain."""
 
     def __init__(
-        self, chains: Iterable[Sequence[Task]], do: Callable[[Task], Result], late: Callable[[Result], None]
+        self, chains: Iterable[Sequence[Task]], do: Callable[[Task], Result], late: Callable[[Result], object]
     ) -> None:
         """``do`` must not raise. ``late`` gets, in a thread of the crew, what came out after ``work`` had returned."""
         self._todo = deque(chains)

@@ -13,10 +13,9 @@ from executor import undo_notes
 from executor.course import Course, Held
 from executor.errors import FaultGoneError, UnavailableError
 from executor.faults.behaviour import Renewable
+from executor.orders import HEED_S
 from executor.safety.guard import HZ, HostGuard
-from executor.safety.halt import halted
 
-_HEED_S = 0.05
 _MIND_S = 0.2
 _ASK_S = 2.0
 """How often the watchdog is asked whether it is well; that it is gone is seen within ``_MIND_S``."""
@@ -25,8 +24,8 @@ _ASK_S = 2.0
 class Minders:
     """Start each method that begins with ``mind`` in a task; they run until cancelled."""
 
-    def __init__(self, course: Course, stop: threading.Event | None) -> None:
-        self._course, self._stop = course, stop
+    def __init__(self, course: Course) -> None:
+        self._course = course
         self._guardian_lock = threading.Lock()
 
     def ensure(self) -> None:
@@ -36,19 +35,16 @@ class Minders:
                 self._course.journal.note("executor", "watchdog_replaced", run=self._course.run)
 
     async def mind_orders(self) -> None:
-        """End the run on the halt flag, the stop event, and at the longest that a run may take."""
+        """End the run when a halt or a stop was heeded, and at the longest that a run may take."""
         course = self._course
         while True:
-            if self._stop is not None and self._stop.is_set():
-                course.end("interrupted", "it was stopped")
-            flag = halted(course.home)
-            if flag is not None:
-                course.end("halted", f"{flag.by} halted everything: {flag.reason}")
+            if course.order is not None:
+                course.end(course.order.outcome, course.order.reason)
             if course.now_s() > course.limits.run_s_max:
                 course.end(
                     "aborted", f"run length: {course.now_s():.0f} s, and the limit is {course.limits.run_s_max:g} s"
                 )
-            await anyio.sleep(_HEED_S)
+            await anyio.sleep(HEED_S)
 
     async def mind_host(self) -> None:
         """End the run when the host runs short of processor or memory."""

@@ -15,7 +15,8 @@ from executor.faults.behaviour import Behaviour, Context, EdgeTargets, Momentary
 from executor.faults.registry import behaviour
 from executor.journal import Journal
 from executor.model.evidence import ResolvedTarget, RevertCheck
-from executor.revert import Undone, undo
+from executor.revert import Undone, undo, write_down
+from executor.safety.halt import halted
 from executor.safety.processes import refuse_above_protected, refuse_ourselves, refuse_same_process
 
 if TYPE_CHECKING:
@@ -71,36 +72,46 @@ def arm(course: Course, experiment: str, trial: int, action: Action, target: Res
 def inject(course: Course, injection: Injection) -> Record | None:
     """Make the fault and write down what was learned; returns the whole record.
 
-    ``None``: the lease had lapsed before that, or somebody has already undone it; it is undone again here. So a thread
-    that was given up on, and comes to its end late, leaves nothing behind. If it raises, reverting is owed.
+    ``None``: the run is being ended, the lease had lapsed before that, or somebody has already undone it; it is undone
+    again here. So a thread that was given up on, and comes to its end late, leaves nothing behind. If it raises,
+    reverting is owed.
     """
     how = behaviour(injection.kind)
     course.making[injection.id] = injection
+    undo_notes.making(course.home, injection)
     record: Record = injection.record
     try:
+        refuse_ended(course)
         record = {**record, **how.inject(record, course.limits.lease_s)}
         undo_notes.keep(course.home, injection, record)
-        if course.journal.injected(injection.id, record):
+        # A halt may have undone it before it was quite there.
+        if not course.closed.is_set() and course.journal.injected(injection.id, record):
             return record
-        _undo_late(course, injection, record, always=True)
+        _undo_late(course, injection, record)
     except Exception:
-        _undo_late(course, injection, record, always=False)
+        if course.undoing.done(injection) or undo_notes.noted(course.home, injection) is None:
+            _undo_late(course, injection, record)  # others think it undone; else it is theirs to undo
         raise
     finally:
+        undo_notes.made(course.home, injection)
         del course.making[injection.id]
     return None
 
 
-def _undo_late(course: Course, injection: Injection, record: Record, *, always: bool) -> None:
-    """Undo what came too late; if not ``always``, then only what others think undone: the rest is theirs to undo.
+def refuse_ended(course: Course) -> None:
+    """Raise ``UnavailableError`` if the run is to end: the last look before a target is touched."""
+    if course.closed.is_set() or halted(course.home):
+        raise UnavailableError("the run is being ended, so nothing more is injected.")
 
-    The run may have ended meanwhile and closed its journal, so this opens its own.
-    """
+
+def _undo_late(course: Course, injection: Injection, record: Record) -> None:
+    """Undo what came too late. The run may have ended meanwhile and closed its journal, so this opens its own."""
+    results = course.undoing.undo([replace(injection, record=dict(record))], again=True)
     journal = Journal(course.home.journal)
     try:
-        if always or journal.injection(injection.id).state == "reverted":
+        if not results[0].reverted:
             journal.injected(injection.id, record)  # what was learned is needed to undo it
-            undo(journal, course.home, replace(injection, record=dict(record)), by=WHO)
+        write_down(journal, results, by=WHO)
     finally:
         journal.close()
 

@@ -27,7 +27,7 @@ from executor.model.evidence import EventKind, Observation, RevertCheck
 from executor.model.plan import Action, Experiment
 from executor.model.vocabulary import Phase
 from executor.probes.hosts import allowed_hosts
-from executor.revert import Undone, undo_all
+from executor.revert import Undone
 from executor.safety.guard import HZ, Guard
 
 T = TypeVar("T")
@@ -190,7 +190,7 @@ class Trial:
         if self._revert_started_s is None:
             self._revert_started_s = self.course.now_s()
         results: list[Undone] = []
-        work = partial(undo_all, self.course.journal, self.course.home, todo, by=WHO, each_s=_EACH_S)
+        work = partial(self.course.undoing.undo, todo, each_s=_EACH_S)
         try:
             with anyio.fail_after(_EACH_S * len(todo) + 10, shield=True):
                 results = await anyio.to_thread.run_sync(work, abandon_on_cancel=True)
@@ -206,6 +206,8 @@ class Trial:
         self.reverts.append(check)
         action = next(a for a in self.experiment.actions if a.id == injection.action)
         self._emit(EventKind.REVERTED if result.reverted else EventKind.REVERT_OWED, action, check.detail)
+        if result.reverted:
+            self.course.told.add(injection.id)
         if not result.reverted:
             self.course.end("aborted", f"a revert is owed: {check.detail}")
         elif injection.by not in ("", WHO):  # it was gone before its time: what was seen since is not what it does
