@@ -40,11 +40,11 @@ def recover_lapsed(journal: Journal, home: Home) -> list[Undone]:
     results = undo_all(journal, home, due, by=WHO)
     undo_all(journal, home, doubtful, by=WHO, again=True)
     results += undo_noted(home, by=WHO)  # of a journal that was lost, or of a thread that came to its end too late
-    for run in dead:
-        journal.finish(run, "interrupted", who=WHO)
     for run in {result.injection.run for result in results} | set(dead):
         if run not in alive and not journal.pending(run) and not undo_notes.left(home, run):
-            home.clear_scratch(run)
+            home.clear_scratch(run)  # before it is over: nobody comes back to a run that is
+    for run in dead:
+        journal.finish(run, "interrupted", who=WHO)
     return results
 
 

@@ -123,10 +123,10 @@ class Watchdog:
                 undo_noted(self.home, by=WHO, run=self.run)
             if not self._undo_owed():
                 return 4
+        self.home.clear_scratch(self.run)  # first: nobody comes back to a run that is over
         if self.dead:
             with suppress(UnavailableError):
                 self.journal.finish(self.run, "interrupted", who=WHO)
-        self.home.clear_scratch(self.run)
         return 0
 
     def _undo_owed(self) -> bool:
