@@ -19,6 +19,7 @@ class Undoing:
     def __init__(self, journal: Journal, home: Home, *, by: str) -> None:
         self._journal, self._home, self._by = journal, home, by
         self._lock = threading.Lock()
+        self._writing = threading.Lock()
         self._results: dict[int, Future[Undone]] = {}
         self._unwritten: dict[int, Undone] = {}
 
@@ -65,9 +66,11 @@ class Undoing:
                     result.set_result(found.get(each.id, lost))
 
     def _write_down(self) -> None:
-        with self._lock:
-            unwritten = list(self._unwritten.values())
-        if write_down(self._journal, unwritten, by=self._by):
+        with self._writing:  # one after another, or what has failed could be written after what then succeeded
+            with self._lock:
+                unwritten = list(self._unwritten.values())
+            if not write_down(self._journal, unwritten, by=self._by):
+                return
             with self._lock:
                 for undone in unwritten:
                     if self._unwritten.get(undone.injection.id) is undone:
