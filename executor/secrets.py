@@ -1,12 +1,48 @@
-"""Secrets at the moment of use. Only references are ever written down. Standard library only."""
+"""Secrets at the moment of use, and what looks like one. Only references are written down. Standard library only."""
 
 from __future__ import annotations
 
 import os
+import re
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from executor.errors import UnavailableError
 from executor.reading import read
+
+_NAMED = re.compile(
+    r"(?:password|passwd|passphrase|secret|token|credentials?|requirepass|masterauth|authorization"
+    r"|(?:api|access|private|secret)[-_.]?key|(?:^|[-_.])(?:pass|pwd|auth|key))$",
+    re.IGNORECASE,
+)
+"""Names of options, variables and parameters whose value is one."""
+_FORMED = re.compile(
+    r"[a-z][a-z0-9+.-]*://[^/\s@]*@"  # a user or password in an address
+    r"|\b(?:sk-[\w-]{16,}|gh[pousr]_\w{20,}|AKIA[0-9A-Z]{16}|xox[abprs]-\S+|eyJ[\w-]{10,}\.[\w-]+\.[\w-]+)",
+    re.IGNORECASE,
+)
+
+
+def named_secret(name: str) -> bool:
+    """Whether what bears this name is a secret: ``--db-password``, ``API_KEY``, ``token``."""
+    return _NAMED.search(name.lstrip("-")) is not None
+
+
+def plain(arguments: Iterable[str]) -> Iterator[str]:
+    """A command line's arguments without those that look like secrets, by their form or by their option's name."""
+    follows = False
+    for argument in arguments:
+        name, sign, _ = argument.partition("=")
+        secret = follows or _FORMED.search(argument) is not None or named_secret(name)
+        follows = not follows and not sign and argument.startswith("-") and named_secret(name)
+        if not secret:
+            yield argument
+
+
+def look_secret(arguments: Iterable[str]) -> bool:
+    """Whether any of a command line's arguments looks like a secret."""
+    given = list(arguments)
+    return list(plain(given)) != given
 
 
 def reveal(reference: str) -> str:

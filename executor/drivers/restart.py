@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
@@ -67,19 +68,20 @@ def record(target: ProcessTarget, context: Context, *, by: str) -> dict[str, Any
         "instance": target.instance,
         "members": process.members(target.pid, target.start_ticks),  # what was read until here is of this very process
         "port": instance.port,
-        "command": instance.command or ("" if instance.port else " ".join(argv)),
+        "command": instance.command,
+        "same": "" if instance.command or instance.port else _fingerprint(argv),
         "patience_s": 0.0 if by == "murphy" else _PATIENCE_S[target.service.restarts],
         "started": str(scratch / f"{context.mark}.started"),
         "how": how | {"program": program, "arguments": str(arguments), "environ": str(environment)},
     }
     _write(environment, variables)
     _write(arguments, b"\0".join(map(os.fsencode, by_hand or argv)))
-    return kept | {"count": max(1, len(process.heads_of(_instance(kept))))}
+    return kept | {"count": max(1, len(_heads(kept)))}
 
 
 def back(kept: Mapping[str, Any]) -> bool:
     """Whether the instance runs: the process of then, or as many as there were that fit it."""
-    return process.alive(*kept["members"][0]) or len(process.heads_of(_instance(kept))) >= kept["count"]
+    return process.alive(*kept["members"][0]) or len(_heads(kept)) >= kept["count"]
 
 
 def ensure(kept: Mapping[str, Any]) -> None:
@@ -98,8 +100,17 @@ def ensure(kept: Mapping[str, Any]) -> None:
             Path(file).unlink(missing_ok=True)
 
 
-def _instance(kept: Mapping[str, Any]) -> Any:
-    return SimpleNamespace(id=kept["instance"], port=kept["port"], command=kept["command"])
+def _heads(kept: Mapping[str, Any]) -> list[int]:
+    """Pids of the processes that fit the instance; of one that nothing tells apart, those with its command line."""
+    if not kept.get("same"):
+        return process.heads_of(SimpleNamespace(id=kept["instance"], port=kept["port"], command=kept["command"]))  # type: ignore[arg-type]
+    same = {pid for pid in process.pids() if _fingerprint(process.command_line(pid)) == kept["same"]}
+    return sorted(pid for pid in same if process.parent(pid) not in same)
+
+
+def _fingerprint(argv: Sequence[str]) -> str:
+    """Tells a command line apart without keeping it: it may hold secrets."""
+    return hashlib.sha256(b"\0".join(map(os.fsencode, argv))).hexdigest()
 
 
 def _back_within(kept: Mapping[str, Any], seconds: float) -> bool:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from typing import Annotated, Literal, Self
+from urllib.parse import parse_qsl, urlsplit
 
 from pydantic import Field, model_validator
 
 from executor.model.base import Contract, Line, Milliseconds, Name, Port
+from executor.secrets import named_secret
 
 
 class HttpProbe(Contract):
@@ -30,6 +32,8 @@ class HttpProbe(Contract):
         authority = self.url.split("://", 1)[1].split("/")[0].split("?")[0].split("#")[0]
         if "@" in authority:
             raise ValueError("an address with a user or password in it would be kept, shown and sent to models")
+        if any(named_secret(name) for name, _ in parse_qsl(urlsplit(self.url).query, keep_blank_values=True)):
+            raise ValueError("an address with a secret among its parameters would be kept, shown and sent to models")
         return self
 
 

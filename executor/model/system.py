@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
@@ -9,6 +10,7 @@ from pydantic import Field, model_validator
 from executor.model.base import Contract, Line, Milliseconds, Name, Port, SecretRef
 from executor.model.probe import Check, DetectionSignal, Probe
 from executor.model.vocabulary import Environment, ServiceKind
+from executor.secrets import look_secret
 
 
 class ProcessInstance(Contract):
@@ -31,6 +33,7 @@ class ProcessInstance(Contract):
             raise ValueError("pid and start_ticks go together")
         if self.pid is None and self.port is None and not self.command:
             raise ValueError("give command, port, or pid with start_ticks, or the process cannot be found")
+        _refuse_secret("command", self.command.split())
         return self
 
 
@@ -66,6 +69,11 @@ class Service(Contract):
     """Who starts an instance again after it died."""
     restart_command: tuple[str, ...] = ()
     """Command line that starts one instance again by hand, if known."""
+
+    @model_validator(mode="after")
+    def _carries_no_secret(self) -> Self:
+        _refuse_secret("restart_command", self.restart_command)
+        return self
 
 
 class ManagedProxy(Contract):
@@ -145,6 +153,11 @@ class System(Contract):
             if dependency.caller == caller and dependency.callee == callee:
                 return dependency
         raise KeyError(f"{caller}->{callee}")
+
+
+def _refuse_secret(field: str, arguments: Iterable[str]) -> None:
+    if look_secret(arguments):
+        raise ValueError(f"{field} holds what looks like a secret; it would be kept, shown and sent to models")
 
 
 def _refuse_twice(what: str, names: list[str]) -> None:

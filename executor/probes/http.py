@@ -23,6 +23,8 @@ async def ask(probe: HttpProbe, client: httpx.AsyncClient) -> tuple[bool, int | 
             body = bytearray()
             async for chunk in response.aiter_bytes():
                 body += chunk[: max(0, BODY_BYTES_MAX - len(body))]
+    except httpx.RemoteProtocolError as error:  # behind the colon it quotes what the server sent
+        return False, None, f"{type(error).__name__}: {str(error).partition(':')[0]}"[:200]
     except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:
         return False, None, f"{type(error).__name__}: {error}"[:200]
     if response.status_code not in probe.expect_status:

@@ -10,6 +10,7 @@ from executor.drivers import process
 from executor.errors import InputError, UnavailableError
 from executor.model.base import Contract, Line, Port
 from executor.model.system import Instance, Service, System
+from executor.secrets import plain
 
 CommandOf = Callable[[Instance], str]
 
@@ -91,7 +92,7 @@ def _not_one(
 
 def _shown(service: Service, lines: Mapping[str, str]) -> str:
     ports = [str(instance.port) for instance in service.instances if instance.port]
-    command = next((lines[instance.id] for instance in service.instances), "")
+    command = " ".join(plain(next((lines[instance.id] for instance in service.instances), "").split()))
     short = command if len(command) <= 80 else f"…{command[-79:]}"
     told = ", ".join(filter(None, ("port " + " and ".join(ports) if ports else "", short)))
     return f"{service.name} ({told})" if told else service.name

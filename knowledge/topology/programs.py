@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
+from executor.secrets import plain
 from knowledge.topology.processes import Process
 
 _INTERPRETER = re.compile(r"(python|pypy|node|nodejs|ruby|perl|php|java|bun|deno|sh|bash|dash|uv|tini|dumb-init)[\d.]*")
@@ -37,7 +38,7 @@ class Program:
 
 def program(process: Process) -> Program:
     """The program behind a command line, looking through interpreters, ``-m`` and application servers."""
-    argv = process.argv
+    argv = tuple(plain(process.argv))
     index = 0
     while index < len(argv) - 1 and _INTERPRETER.fullmatch(PurePath(argv[index]).name):
         step = _first_argument(argv, index + 1)
