@@ -161,6 +161,8 @@ def _operator(home: Home, known: Known, by: str | None) -> str:
     now = SYSTEM_CLOCK.now()
     operators = {name: entry for name, entry in known.items() if entry.counts(Role.OPERATOR, now)}
     if not operators:
+        if by:
+            raise InputError("no operator's key counts here, so none is needed.", where=f"--by {by}")
         return ""
     here = [name for name in ([by] if by else sorted(operators)) if name in operators]
     here = [name for name in here if _here(home, name, operators[name])]

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,11 +20,12 @@ from executor.model.approval import Approval, Grant
 from executor.model.plan import AbortCondition, Plan
 from executor.model.system import System
 from executor.model.vocabulary import Environment
+from executor.person import whoami
 from executor.safety.approval import installation_of, make_grant, verify
 from executor.safety.limits import Limits
 from executor.safety.pem import key_file, sign
 from executor.safety.policy import Policy, approve_under, sign_policy
-from executor.safety.signing import create_key, sign_grant
+from executor.safety.signing import create_key, revoke_key, sign_grant
 from tests.executor.model.examples import plans
 from tests.executor.safety.examples import CHECK, PRODUCTION, chain, experiment, hang, plan, slow
 
@@ -242,6 +244,32 @@ def test_in_production_nobody_approves_a_plan_of_their_own(office: Office, propo
     ask(office, sign_grant(office.home, "bob", office.grant(of, limits, approver="bob")), of=of, limits=limits)
     own = plan(TEN, hang("s1"), proposer=proposer)
     ask(office, sign_grant(office.home, "alice", office.grant(own)), of=own)
+
+
+def test_in_production_nobody_approves_a_plan_of_their_own_with_a_second_key(office: Office) -> None:
+    """A key that was made here is its maker's, whatever its name."""
+    conditions = (AbortCondition(check=CHECK.id, availability_below=0.5),)
+    prod, limits = chain(environment=PRODUCTION), Limits(environments=(PRODUCTION,))
+    of = plan(prod, experiment(hang("s1"), abort_conditions=conditions), proposer=whoami())
+    with pytest.raises(SafetyRefusalError, match=r"four eyes: .* proposed it and holds the key bob"):
+        ask(office, sign_grant(office.home, "bob", office.grant(of, limits, approver="bob")), of=of, limits=limits)
+
+
+def test_a_key_that_has_lapsed_or_was_revoked_since_it_signed_counts_no_more(tmp_path: Path) -> None:
+    home = Home.open(tmp_path / "home")
+    create_key(home, "alice", valid_until=NOW + timedelta(minutes=5))
+    create_key(home, "bob")
+    office = Office(home, installation_of(home))
+    by_alice, by_bob = (sign_grant(home, name, office.grant(approver=name)) for name in ("alice", "bob"))
+    last = NOW + timedelta(minutes=5) - timedelta(microseconds=1)
+    for approval in (by_alice, by_bob):
+        ask(office, approval, now=last)
+    ask(office, by_bob, now=NOW + timedelta(minutes=5))
+    with pytest.raises(SafetyRefusalError, match="refused by key validity"):
+        ask(office, by_alice, now=NOW + timedelta(minutes=5))
+    revoke_key(home, "bob", "stolen")
+    with pytest.raises(SafetyRefusalError, match=r"refused by revoked keys: .* revoked bob on .* \(stolen\)"):
+        ask(office, by_bob)
 
 
 def test_a_grant_cannot_outlast_the_limits(office: Office) -> None:

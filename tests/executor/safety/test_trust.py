@@ -90,6 +90,30 @@ def test_a_key_counts_until_its_end_and_not_at_it(
             assert "2026-05-01 12:00:00+00:00, when it lapsed" in refused(home, "alice", now=local)
 
 
+some = st.sets(st.sampled_from(Environment), min_size=1)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@given(roles=st.sets(st.sampled_from(Role), min_size=1), counts=some, role=st.sampled_from(Role), where=some)
+def test_a_key_counts_in_its_roles_and_environments_and_in_no_other(
+    tmp_path_factory: pytest.TempPathFactory,
+    roles: set[Role],
+    counts: set[Environment],
+    role: Role,
+    where: set[Environment],
+) -> None:
+    home = Home.open(tmp_path_factory.getbasetemp() / "roles")
+    if not trusted_file(home).exists():
+        create_key(home, "alice")
+        create_key(home, "bob")
+    trust_key(home, "bob", roles=tuple(roles), environments=tuple(counts), by="alice")
+    for environment in where:
+        if role in roles and environment in counts:
+            ask(home, "bob", role, environment)
+        else:
+            assert "refused by key " in refused(home, "bob", role, environment)
+
+
 def test_a_revoked_key_counts_for_nothing_and_stays_listed(home: Home) -> None:
     public = create_key(home, "alice")
     bobs = create_key(home, "bob")
@@ -140,6 +164,8 @@ def test_without_an_operators_private_key_nothing_changes(home: Home) -> None:
 
 
 def test_of_several_operators_one_is_named(home: Home) -> None:
+    with pytest.raises(InputError, match="no operator's key counts here"):
+        create_key(home, "alice", by="zoe")
     create_key(home, "alice")
     create_key(home, "bob", roles=(OPERATOR,))
     with pytest.raises(InputError, match=r"several operators are here: alice, bob\. Choose one with --by"):
