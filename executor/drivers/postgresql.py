@@ -36,7 +36,7 @@ def session(
     import psycopg
 
     dsn = secrets.reveal(reference)
-    if "://" in dsn and dsn.partition("?")[0].count("@") > 1:  # libpq would take the password's end for a host, and say it
+    if "://" in dsn and dsn.partition("?")[0].count("@") > 1:  # else libpq takes the password for a host, and says it
         raise UnavailableError("has more than one @; in a password it is written %40.", where=reference)
     chosen: dict[str, Any] = {"dbname": database} if database else {}
     try:

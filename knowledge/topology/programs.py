@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
-from executor.secrets import plain
+from executor.secrets import look_secret, plain
 from knowledge.topology.processes import Process
 
 _INTERPRETER = re.compile(r"(python|pypy|node|nodejs|ruby|perl|php|java|bun|deno|sh|bash|dash|uv|tini|dumb-init)[\d.]*")
@@ -38,7 +38,7 @@ class Program:
 
 def program(process: Process) -> Program:
     """The program behind a command line, looking through interpreters, ``-m`` and application servers."""
-    argv = tuple(plain(process.argv))
+    argv = _kept(process)
     index = 0
     while index < len(argv) - 1 and _INTERPRETER.fullmatch(PurePath(argv[index]).name):
         step = _first_argument(argv, index + 1)
@@ -53,6 +53,12 @@ def program(process: Process) -> Program:
     if named is None:
         return found
     return Program((*found.key, named), legal(named), found.fallback, found.words, found.match, found.script)
+
+
+def _kept(process: Process) -> tuple[str, ...]:
+    """Its arguments without what looks like a secret, which a process may have written into its title too."""
+    title, *rest = process.argv
+    return (process.name if look_secret(title.split()) else title, *plain(rest))
 
 
 def legal(text: str) -> str:
