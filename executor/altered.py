@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from executor import anchor
@@ -22,6 +23,15 @@ def refuse_altered(store: Store) -> None:
     if what := altered(store):
         raise SafetyRefusalError("audit trail", measured=what, limit="a journal with all that was written", hint=LOOK)
     store.move_anchor()
+
+
+def lost(journal: Path) -> str:
+    """What is not as it was written where no journal is, in words; empty if nothing was ever written."""
+    try:
+        mark = anchor.read(anchor.place(journal))
+    except (OSError, ValueError) as error:
+        return f"the audit trail's anchor cannot be read: {error}"
+    return _behind((), mark) if mark else ""
 
 
 def altered(store: Store) -> str:

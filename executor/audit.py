@@ -5,18 +5,19 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, suppress
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from executor.altered import altered
+from executor.altered import altered, lost
 from executor.anchor import BEGINNING
 from executor.chain import FIELDS, HASHED, broken, hash_of, rows_of
 from executor.clock import wall
 from executor.errors import InputError, UnavailableError
 from executor.frozen import Frozen
 from executor.home import Home
+from executor.reading import regular
 from executor.store import Store, head
 
 
@@ -64,17 +65,18 @@ def plain(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
-def _parsed(detail: str) -> dict[str, Any]:
+def _parsed(text: str | bytes) -> dict[str, Any]:
+    """A JSON object; what is none stands in one under a name that says so."""
     try:
-        found = json.loads(detail)
-    except ValueError:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
         found = None
-    return found if isinstance(found, dict) else {"no JSON": detail}
+    return found if isinstance(found, dict) else {"not JSON": text}
 
 
 def entries(home: Home) -> list[Entry]:
     """The whole trail, oldest first, unchecked. Raises ``UnavailableError`` if the journal cannot be read."""
-    with closing(readable(home)) as store:
+    with closing(_readable(home)) as store:
         return [Entry(**{**row, "detail": _parsed(row["detail"])}) for row in rows_of(store)]
 
 
@@ -84,7 +86,7 @@ def export(home: Home) -> Iterator[str]:
     A row's hash is the SHA-256 of the JSON array ``[seq, at, who, what, detail, previous]``, with a space after each
     comma and no character escaped that need not be. Raises ``UnavailableError`` if the journal cannot be read.
     """
-    with closing(readable(home)) as store:
+    with closing(_readable(home)) as store:
         rows = rows_of(store)
     for row in rows:
         yield json.dumps(row, ensure_ascii=False)
@@ -95,7 +97,9 @@ def verify(home: Home, *, head: str | None = None) -> Verification:
 
     With ``head``, also that a row seen earlier is there. Raises ``UnavailableError`` if the journal cannot be read.
     """
-    with closing(readable(home)) as store:
+    if not home.journal.exists():
+        return _verified([], head, lost(home.journal))
+    with closing(_readable(home)) as store:
         fault = altered(store)
         return _verified(rows_of(store), head, fault)
 
@@ -108,31 +112,29 @@ def verify_file(path: Path, *, head: str | None = None) -> Verification:
     rows: list[dict[str, Any]] = []
     fault = ""
     try:
-        lines = (
-            path.read_bytes().decode("utf-8").removesuffix("\n").split("\n")
-        )  # a text may hold any other end of a line
-    except (OSError, ValueError) as error:
-        raise InputError(f"the exported trail cannot be read: {error}.", where=str(path)) from error
-    for number, line in enumerate(lines if lines != [""] else [], start=1):
-        try:
-            row = json.loads(line)
-        except ValueError:
-            row = None
-        if not isinstance(row, dict) or set(row) != set(FIELDS):
-            fault = f"line {number} is no row"
-            break
-        rows.append(row)
+        with regular(path) as file:
+            for number, line in enumerate(file, start=1):
+                row = _parsed(line)
+                if row.keys() != set(FIELDS):
+                    fault = f"line {number} is no row"
+                    break
+                rows.append(row)
+    except OSError as error:
+        raise InputError(f"the exported trail cannot be read: {error.strerror}.", where=str(path)) from error
     return _verified(rows, head, broken(rows) or fault)
 
 
-def readable(home: Home) -> Store:
-    """The journal's file, or a copy where it cannot be used as it is. Raises ``UnavailableError``."""
+def _readable(home: Home) -> Store:
+    """The journal's file, or a copy where it cannot be used as it is; looking changes nothing that may be evidence."""
     try:
-        return Store(home.journal)
+        if home.journal.stat().st_size:
+            return Store(home.journal)
+        why = "it is empty"
+    except FileNotFoundError as error:
+        raise UnavailableError("there is no journal.", where=str(home.journal)) from error
     except UnavailableError as error:
-        with suppress(UnavailableError):
-            return Frozen(home.journal, why=error.message)
-        raise
+        why = error.message
+    return Frozen(home.journal, why=why)
 
 
 def _verified(rows: list[dict[str, Any]], head: str | None, fault: str) -> Verification:

@@ -11,6 +11,7 @@ from typer.exceptions import TyperException
 from executor.errors import MurphyError
 from planner.cli import (
     approve,
+    audit,
     demo,
     discover,
     doctor,
@@ -42,7 +43,23 @@ app = typer.Typer(
     epilog="Exit codes: 0 held, 1 a weakness was found, 2 wrong use or input, 3 refused by safety, 4 revert owed, "
     "5 internal error, 130 interrupted (and everything reverted).",
 )
-for family in (demo, doctor, discover, plan, approve, run, halt, recover, results, faults, limits, keys, policy, proxy):
+for family in (
+    demo,
+    doctor,
+    discover,
+    plan,
+    approve,
+    run,
+    halt,
+    recover,
+    audit,
+    results,
+    faults,
+    limits,
+    keys,
+    policy,
+    proxy,
+):
     family.register(app)
 
 

@@ -1,4 +1,4 @@
-"""What was learned: findings, reports, evidence, beliefs, the experts' track record, and the audit trail."""
+"""What was learned: findings, reports, evidence, beliefs, and the experts' track record."""
 
 from __future__ import annotations
 
@@ -23,10 +23,6 @@ def register(app: typer.Typer) -> None:
     app.command(short_help="Show a run's evidence, or judge it anew.")(evidence)
     app.command(short_help="Say what is believed of a place, and why.")(why)
     app.command()(experts)
-    audit = typer.Typer(help="The trail of who did what.", no_args_is_help=True)
-    audit.command(short_help="Check that nobody has altered the trail.")(verify)
-    audit.command("show")(trail)
-    app.add_typer(audit, name="audit")
 
 
 def findings(run: Annotated[str | None, typer.Option(help="Only of this run.")] = None, as_json: Json = False) -> None:
@@ -134,42 +130,6 @@ def experts(as_json: Json = False) -> None:
         emit([vars(row) for row in record])
     else:
         experts_view.show(record)
-
-
-def verify(
-    head: Annotated[str | None, typer.Option(help="Hash of a row seen earlier, which must still be there.")] = None,
-    as_json: Json = False,
-) -> int:
-    """Check that no row of the audit trail was edited, removed, inserted or moved."""
-    from executor import audit
-    from executor.home import Home
-    from planner.cli.output import emit, say
-
-    found = audit.verify(Home.open(), head=head)
-    if as_json:
-        emit({"intact": found.intact, "entries": found.entries, "head": found.head, "faults": found.faults})
-    elif found.intact:
-        say(f"Intact: {found.entries} rows, the last with hash {found.head}.")
-    else:
-        say("Not intact: " + "; ".join(found.faults) + ".")
-    return 0 if found.intact else 1
-
-
-def trail(
-    last: Annotated[int, typer.Option(min=1, help="So many of the latest rows.")] = 40, as_json: Json = False
-) -> None:
-    """Show the latest rows of the audit trail."""
-    from executor import audit
-    from executor.home import Home
-    from planner.cli.output import emit, out
-
-    rows = audit.entries(Home.open())[-last:]
-    if as_json:
-        emit([vars(row) for row in rows])
-        return
-    for row in rows:
-        detail = ", ".join(f"{key} {value}" for key, value in row.detail.items())
-        out.print(f"{row.seq:>6}  {row.at[:19]}  {row.who:<10} {row.what:<14} {detail}", markup=False, soft_wrap=True)
 
 
 def _latest(home: Home) -> str:

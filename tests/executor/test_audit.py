@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from executor import anchor, audit
+from executor.errors import InputError, UnavailableError
 from executor.home import Home
 from executor.journal import Journal
 
@@ -96,3 +100,68 @@ def test_a_row_is_added_with_its_act_or_not_at_all(home: Home) -> None:
         raise RuntimeError
     journal.close()
     assert audit.verify(home).entries == 6
+
+
+def test_an_exported_trail_is_checked_by_itself(home: Home, tmp_path: Path) -> None:
+    journal = Journal(home.journal)
+    journal.note("tester", "noted", words="a line\u2028that another program ends here\n", name="\udcff")
+    journal.close()
+    file = tmp_path / "trail.jsonl"
+    file.write_text("".join(f"{line}\n" for line in audit.export(home)), encoding="utf-8")
+    seen = audit.verify_file(file)
+    assert seen == audit.verify(home)
+    assert (seen.intact, seen.entries) == (True, 7)
+    assert audit.verify_file(file, head=seen.head).intact
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_whatever_is_changed_in_an_export_but_for_its_end_is_found(home: Home, data: st.DataObject) -> None:
+    file = home.path / "trail.jsonl"
+    lines = [line.encode() for line in audit.export(home)]
+    head = audit.verify(home).head
+    at = data.draw(st.integers(0, len(lines) - 1))
+    where = data.draw(st.integers(0, len(lines[at])))
+    new = data.draw(st.binary(max_size=3))
+    changed = lines[at][:where] + new + lines[at][where + data.draw(st.integers(0, 3)) :]
+    file.write_bytes(b"\n".join([*lines[:at], changed, *lines[at + 1 :]]))
+    said = audit.verify_file(file)
+    assert not said.intact or [json.loads(line) for line in file.read_bytes().splitlines()] == list(
+        map(json.loads, lines)
+    )
+    file.write_bytes(b"\n".join(lines[:at]))  # cut off at its end: only a head that was kept shows that
+    assert audit.verify_file(file).intact
+    assert not audit.verify_file(file, head=head).intact
+
+
+@pytest.mark.parametrize("content", [b"[]\n", b"\xff\n", b"{}\n", b'{"seq": 1}\n', b"[" * 100_000])
+def test_what_is_no_trail_is_said(tmp_path: Path, content: bytes) -> None:
+    file = tmp_path / "trail.jsonl"
+    file.write_bytes(content)
+    assert audit.verify_file(file).faults == ("line 1 is no row",)
+    with pytest.raises(InputError, match="cannot be read"):
+        audit.verify_file(tmp_path)
+
+
+def test_looking_at_a_journal_that_was_emptied_or_removed_changes_nothing(home: Home) -> None:
+    home.journal.write_bytes(b"")
+    found = audit.verify(home)
+    assert (found.entries, found.faults) == (0, ("the audit trail has 0 rows, and 6 were written",))
+    assert home.journal.stat().st_size == 0
+    home.journal.unlink()
+    assert audit.verify(home) == found
+    with pytest.raises(UnavailableError, match="there is no journal"):
+        audit.entries(home)
+    assert not home.journal.exists()
+    assert audit.verify(Home(home.path / "none")).intact
+
+
+def test_words_that_are_no_text_are_kept_as_escapes(tmp_path: Path) -> None:
+    made = Home.open(tmp_path / "home")
+    journal = Journal(made.journal)
+    journal.note("who\udcff", "what\x00", reason="half a character: \ud83d")
+    journal.close()
+    (entry,) = audit.entries(made)
+    assert (entry.who, entry.what) == ("who\\udcff", "what\x00")
+    assert entry.detail == {"reason": "half a character: \ud83d"}
+    assert audit.verify(made).intact
