@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from executor.drivers import process
 from executor.drivers.resolve import resolve
-from executor.errors import InputError, MurphyError
+from executor.errors import InputError, MurphyError, UnavailableError
+from executor.faults.behaviour import Resolved
 from executor.faults.registry import behaviour
 from executor.model.faults import SPECS, FaultSpec
 from executor.model.plan import EdgeTarget, InstanceTarget
@@ -33,8 +35,14 @@ def possible(system: System, place: str) -> dict[str, str]:
                 f"the system has no service {name}.", where=place, hint=f"It has {', '.join(sorted(known))}."
             )
     target = EdgeTarget(caller=caller, callee=callee) if callee else InstanceTarget(service=caller)
+    found: tuple[Resolved, ...] = ()
+    absent = ""
+    try:
+        found = resolve(target, system)  # looks at every process there is, so once for all faults
+    except MurphyError as error:
+        absent = str(error)
     return {
-        _kind(spec): _why_not(typical(spec, system, caller), target, system)
+        _kind(spec): _why_not(typical(spec, system, caller), found, absent)
         for spec in SPECS
         if spec.target_kind == target.kind
     }
@@ -51,11 +59,25 @@ def typical(spec: type[FaultSpec], system: System, service: str) -> FaultSpec | 
     return spec.model_validate(parameters)
 
 
-def _why_not(fault: FaultSpec | None, target: EdgeTarget | InstanceTarget, system: System) -> str:
+def absent(system: System) -> str:
+    """Why nothing of a system that has instances can be struck; empty if one of their processes runs."""
+    instances = [instance for service in system.services for instance in service.instances]
+    for instance in instances:
+        try:
+            process.find(instance)
+        except UnavailableError:
+            continue
+        return ""
+    return f"no process of its {len(instances)} instances runs; start it, or discover it again" if instances else ""
+
+
+def _why_not(fault: FaultSpec | None, found: tuple[Resolved, ...], absent: str) -> str:
     if fault is None:
         return "no table is known; name the tables in system.yaml."
+    if absent:
+        return absent
     try:
-        reasons = [behaviour(_kind(type(fault))).unsupported(fault, found) for found in resolve(target, system)]
+        reasons = [behaviour(_kind(type(fault))).unsupported(fault, target) for target in found]
     except MurphyError as error:
         return str(error)
     return next((reason for reason in reasons if reason), "")

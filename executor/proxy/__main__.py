@@ -31,7 +31,7 @@ def main() -> None:
     except MurphyError as error:
         failure = error
     if failure:
-        sys.stderr.write(f"{failure}\n")
+        sys.stderr.write(f"murphy: {failure}\n")
         sys.exit(failure.exit_code)
 
 

@@ -6,6 +6,7 @@ from executor.errors import InputError
 from executor.model.plan import Experiment
 from planner.assemble import assemble
 from planner.optimise import select as choose
+from planner.possible import absent
 from planner.state import State, brief_of, limits_of
 from planner.tools import Tools
 
@@ -17,7 +18,7 @@ def select(state: State, tools: Tools) -> State:
     chosen = choose(candidates, brief, limits_of(state))
     if not chosen.experiments:
         raise InputError(
-            f"there is no experiment to plan: {_why(state, chosen.reason)}.",
+            f"there is no experiment to plan: {absent(brief.system) or _why(state, chosen.reason)}.",
             where=brief.system.name,
             hint="Ask for more, or tell more of the system: operations, what they need, and how its edges are reached.",
         )
