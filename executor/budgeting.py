@@ -1,4 +1,4 @@
-"""Beside the stages of a run: it ends the run when too little of the error budget is left, or nobody can tell."""
+"""Beside the stages of a run: it ends the run when that costs too much, of the error budget or of the host."""
 
 from __future__ import annotations
 
@@ -6,6 +6,19 @@ import anyio
 
 from executor.course import Course
 from executor.safety.budget import EVERY_S, BudgetGuard
+
+_BEGUN_S = 5.0
+"""Before a run is so old its guard's share of the processor says nothing."""
+
+
+async def mind_cost(course: Course) -> None:
+    """End the run when guarding it takes too much of the host it is to protect. Runs until cancelled."""
+    most = course.limits.guard.cost_percent_max
+    while True:
+        await anyio.sleep(1)
+        used = 100 * course.guard_cpu_s / course.now_s()
+        if used > most and course.now_s() > _BEGUN_S:
+            course.end("aborted", f"guard cost: {used:.0f} % of a processor, and the limit is {most:g} %")
 
 
 async def mind_budget(course: Course) -> None:

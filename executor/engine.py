@@ -13,7 +13,7 @@ import anyio
 import anyio.to_thread
 from pydantic import ValidationError
 
-from executor.budgeting import mind_budget
+from executor.budgeting import mind_budget, mind_cost
 from executor.clock import SYSTEM_CLOCK, Clock
 from executor.conclude import conclude, judged, sweep
 from executor.course import Course, Outcome, Report
@@ -237,7 +237,8 @@ async def _carry_out(course: Course) -> None:
         course.work = anyio.CancelScope()
         for mind in (minders.mind_orders, minders.mind_host, minders.mind_watchdog, minders.mind_leases):
             tasks.start_soon(mind)
-        tasks.start_soon(mind_budget, course)
+        for mind_spent in (mind_budget, mind_cost):
+            tasks.start_soon(mind_spent, course)
         with course.work:
             for number, stage in enumerate(course.plan.stages, start=1):
                 course.emit(EventKind.STAGE_STARTED, detail=f"stage {number} of {len(course.plan.stages)}")

@@ -28,7 +28,7 @@ from executor.model.plan import Action, Experiment
 from executor.model.vocabulary import Phase
 from executor.probes.hosts import allowed_hosts
 from executor.revert import Undone
-from executor.safety.guard import HZ, Guard
+from executor.safety.guard import HZ, Guard, unwell
 
 T = TypeVar("T")
 INJECT_S = 20.0
@@ -101,6 +101,9 @@ class Trial:
     async def _phases(self) -> None:
         self._begun_s = self._phase(Phase.BASELINE)
         await anyio.sleep(self.experiment.baseline_s)
+        if why := unwell(self.experiment, self._sampler, self.course.now_s() - self._begun_s):
+            self._abort(why)
+            await anyio.lowlevel.checkpoint()  # ends here
         self._phase(Phase.FAULT)
         zero = anyio.current_time()
         async with anyio.create_task_group() as actions:

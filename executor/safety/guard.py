@@ -1,10 +1,12 @@
-"""Watches a trial and says when it must end: abort conditions, unreadable checks, drift of the blast radius, the host.
+"""Watches a trial and says when it must end: abort conditions, unreadable checks, drift, a cascade, the host.
 
 It fails closed: what cannot be read is violated.
 """
 
 from __future__ import annotations
 
+import math
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -15,12 +17,14 @@ import psutil
 from executor.measure.containment import strikes
 from executor.measure.impact import BAD_MIN
 from executor.measure.samples import window
-from executor.model.plan import EdgeTarget, Experiment, InstanceTarget
+from executor.model.plan import EdgeTarget, Experiment, InstanceTarget, Target
 from executor.model.probe import Check
 from executor.safety.limits import Guard as GuardLimits
 
 HZ = 5.0
 """How often it looks."""
+CASCADE_S = 4.0
+"""Over this long is reckoned how fast a failure spreads."""
 HOST_S = 5.0
 """Host processor use is averaged over this long."""
 
@@ -50,11 +54,21 @@ class Violation:
 class Guard:
     """Looks at one trial's answers. Not for sharing between trials: each has its own answers."""
 
-    def __init__(self, experiment: Experiment, limits: GuardLimits, answers: Answers) -> None:
+    def __init__(
+        self,
+        experiment: Experiment,
+        limits: GuardLimits,
+        answers: Answers,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._experiment = experiment
         self._limits = limits
         self._answers = answers
+        self._clock = clock
         self._planned = planned_services(experiment)
+        self._hurt: set[str] = set()
+        self._left: list[tuple[float, str]] = []
 
     def look(self) -> Violation | None:
         """The first rule that is broken now, if any. A reading that raises is one."""
@@ -68,7 +82,7 @@ class Guard:
     def _violations(self) -> Iterator[Violation]:
         yield from self._abort_conditions()
         yield from self._silent()
-        yield from self._drift()
+        yield from self._spread()
 
     def _abort_conditions(self) -> Iterator[Violation]:
         if self._experiment.abort_conditions == "none":
@@ -93,8 +107,12 @@ class Guard:
                     f"{self._limits.check_silent_s:g} s",
                 )
 
-    def _drift(self) -> Iterator[Violation]:
+    def _spread(self) -> Iterator[Violation]:
         hurt = {c.service for c in self._experiment.checks if c.service not in self._planned and self._lost(c)}
+        yield from self._drift(hurt)
+        yield from self._cascade(hurt)
+
+    def _drift(self, hurt: set[str]) -> Iterator[Violation]:
         if len(hurt) > self._limits.unplanned_services_max:
             yield Violation(
                 "blast radius drift",
@@ -102,14 +120,23 @@ class Guard:
                 f"{self._limits.unplanned_services_max} such services",
             )
 
+    def _cascade(self, hurt: set[str]) -> Iterator[Violation]:
+        """How fast it spreads: a service that came back and left again counts as often as it left."""
+        now_s = self._clock()
+        self._left += [(now_s, name) for name in sorted(hurt - self._hurt)]
+        self._left = [(at_s, name) for at_s, name in self._left if at_s > now_s - CASCADE_S]
+        self._hurt = hurt
+        if len(self._left) > self._limits.cascade_per_s_max * CASCADE_S:
+            yield Violation(
+                "cascade",
+                f"{', '.join(name for _, name in self._left)} left steady state within {CASCADE_S:g} s, "
+                "which no hypothesis speaks of",
+                f"{self._limits.cascade_per_s_max:g} such services a second",
+            )
+
     def _lost(self, check: Check) -> bool:
         answers = self._answers.recent(check.id, window(check.rate_hz))
-        bad = len(answers) - sum(answers)
-        return (
-            len(answers) == window(check.rate_hz)
-            and bad >= BAD_MIN
-            and sum(answers) / len(answers) < check.slo.availability_min
-        )
+        return len(answers) == window(check.rate_hz) and lost(check, answers)
 
 
 def planned_services(experiment: Experiment) -> frozenset[str]:
@@ -121,14 +148,35 @@ def planned_services(experiment: Experiment) -> frozenset[str]:
         for name in getattr(criterion, "checks", ())
     }
     planned = {c.service for c in experiment.checks if c.id in named or _reached(c, experiment)}
-    for action in experiment.actions:
-        if isinstance(action.target, InstanceTarget):
-            planned.add(action.target.service)
-        elif isinstance(action.target, EdgeTarget):
-            planned |= {action.target.caller, action.target.callee}
-        else:
-            planned |= {*action.target.a, *action.target.b}
-    return frozenset(planned)
+    return frozenset(planned.union(*(struck_services(action.target) for action in experiment.actions)))
+
+
+def struck_services(target: Target) -> frozenset[str]:
+    """Services that a target names: one, the two ends of an edge, or all of two groups."""
+    if isinstance(target, InstanceTarget):
+        return frozenset((target.service,))
+    if isinstance(target, EdgeTarget):
+        return frozenset((target.caller, target.callee))
+    return frozenset((*target.a, *target.b))
+
+
+def lost(check: Check, answers: Sequence[bool]) -> bool:
+    """Whether these answers, the last there are, say that the check has left its steady state."""
+    bad = len(answers) - sum(answers)
+    return bad >= BAD_MIN and sum(answers) / len(answers) < check.slo.availability_min
+
+
+def unwell(experiment: Experiment, answers: Answers, since_s: float) -> str:
+    """Why nothing may be injected now, in words: a check that is not well in the baseline; empty if all are.
+
+    ``since_s`` is how long the baseline has lasted, so that no answer from before it counts.
+    """
+    for check in experiment.checks:
+        known = answers.recent(check.id, max(BAD_MIN, min(window(check.rate_hz), math.floor(since_s * check.rate_hz))))
+        if lost(check, known):
+            limit = f"{check.slo.availability_min * 100:g} %, as it promises"
+            return f"health: {check.id} answered well {sum(known)} of {len(known)} times, and the limit is {limit}"
+    return ""
 
 
 def _reached(check: Check, experiment: Experiment) -> bool:

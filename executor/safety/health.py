@@ -16,12 +16,17 @@ from executor.measure.sampler import Sampler
 from executor.measure.samples import window
 from executor.model.evidence import Observation
 from executor.model.plan import Plan
-from executor.model.probe import Check
+from executor.model.probe import Check, Slo
 from executor.model.system import System
 from executor.probes.hosts import allowed_hosts
+from executor.safety.guard import struck_services
 
 WINDOW_S_MAX = 10.0
 """Longest that answers are collected, however rarely a check is asked."""
+HEALTH_HZ = 5.0
+"""Rate at which services' own health probes are asked."""
+HEALTH = Slo(availability_min=0.8)
+"""What they must show over their window of five: one bad answer is a blip."""
 GRACE_S = 5.0
 """How much longer is waited for the answers that were due by then."""
 _POLL_S = 0.02
@@ -30,12 +35,13 @@ _POLL_S = 0.02
 async def healthy(plan: Plan, system: System, *, grace_s: float = GRACE_S) -> None:
     """Ask the checks of the plan's first stage for a short window, each at its own rate, and refuse if one is unwell.
 
-    Well: it answered as often as its window asks for, keeps its promised availability, and at least half of its
-    answers come within its promised latency (one slow answer among ten is as likely this machine's). What does not
-    answer is unwell. Raises ``SafetyRefusalError``.
+    So are the health probes of all that the plan strikes, in any stage, and of all that this depends on. Well: it
+    answered as often as its window asks for, keeps its promised availability, and at least half of its answers come
+    within its promised latency (one slow answer among ten is as likely this machine's). What does not answer is unwell.
+    Raises ``SafetyRefusalError``.
     """
     seen: dict[Check, list[Observation]] = defaultdict(list)
-    samplers = list(_samplers(plan, system, seen))
+    samplers = [*_samplers(plan, system, seen), *_probing(plan, system, seen)]
     longest_s = max(_wanted(check) / check.rate_hz for check in seen)
     async with anyio.create_task_group() as group:
         for sampler in samplers:
@@ -67,6 +73,40 @@ def _samplers(plan: Plan, system: System, seen: dict[Check, list[Observation]]) 
                 hosts=allowed_hosts(system),
                 drain_s=0,
             )
+
+
+def _probing(plan: Plan, system: System, seen: dict[Check, list[Observation]]) -> Iterator[Sampler]:
+    """One for the health probes, if there are any."""
+    checks = health_checks(plan, system)
+    own = {check.id: seen[check] for check in checks}
+    if own:
+        yield Sampler(
+            checks,
+            (),
+            (),
+            time.monotonic(),
+            "health",
+            partial(_keep, own),
+            hosts=allowed_hosts(system),
+            drain_s=0,
+        )
+
+
+def health_checks(plan: Plan, system: System) -> tuple[Check, ...]:
+    """The health probes of what the plan strikes and of all that this depends on, directly or not."""
+    actions = [action for experiment in plan.experiments for action in experiment.actions]
+    open_ends = {name for action in actions for name in struck_services(action.target)}
+    wanted: set[str] = set()
+    while open_ends:
+        wanted |= open_ends
+        open_ends = {edge.callee for edge in system.dependencies if edge.caller in open_ends} - wanted
+    return tuple(
+        Check(
+            id=f"{service.name[:56]}.health", service=service.name, probe=service.health, slo=HEALTH, rate_hz=HEALTH_HZ
+        )
+        for service in system.services
+        if service.health is not None and service.name in wanted
+    )
 
 
 def _keep(own: Mapping[str, list[Observation]], observation: Observation) -> None:

@@ -45,6 +45,10 @@ class Guard(Contract):
     """A check that brought no answer at all for so long cannot be read any more, which counts as a violation."""
     unplanned_services_max: Annotated[int, Field(ge=0)] = 2
     """Services that may leave steady state although no hypothesis of the experiment expects them to."""
+    cascade_per_s_max: Annotated[float, Field(gt=0, le=1000)] = 0.5
+    """Such services that may leave it a second, reckoned over four seconds, even if they come back."""
+    cost_percent_max: Annotated[Percent, Field(gt=0)] = 25
+    """Share of one processor that the guard itself may use over a run's length."""
     cpu_percent_max: Annotated[Percent, Field(gt=0)] = 100
     """Host processor use, averaged over five seconds, above which a run is ended; 100 switches this off."""
     memory_free_percent_min: Percent = 4

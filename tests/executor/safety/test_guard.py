@@ -9,7 +9,7 @@ from executor.model.faults.service import Hang
 from executor.model.plan import AbortCondition, Action, Experiment, Hypothesis, InstanceTarget, Prediction
 from executor.model.probe import Check, DetectionSignal, TcpProbe
 from executor.model.vocabulary import Weakness
-from executor.safety.guard import HOST_S, HZ, Guard, HostGuard, planned_services
+from executor.safety.guard import HOST_S, HZ, Guard, HostGuard, planned_services, unwell
 from executor.safety.limits import Guard as GuardLimits
 
 LIMITS = GuardLimits(check_silent_s=15, unplanned_services_max=1, cpu_percent_max=90, memory_free_percent_min=5)
@@ -97,6 +97,65 @@ def test_drift_counts_services_that_nothing_speaks_of() -> None:
     assert rule(Answers(front=bad, base=bad, left=bad), abort_conditions="none") is None  # one unplanned is allowed
     assert rule(Answers(left=bad, right=bad), abort_conditions="none") == "blast radius drift"
     assert rule(Answers(left=[True] * 4 + [False], right=bad), abort_conditions="none") is None  # one bad is a blip
+
+
+class Clock:
+    now_s = 0.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+@pytest.mark.parametrize(("pause_s", "ends"), [(0.5, True), (4.1, False)])
+def test_a_cascade_is_told_by_how_fast_services_leave(pause_s: float, ends: bool) -> None:
+    """Two unplanned services may be unwell at once; here they leave, come back and leave again."""
+    limits = GuardLimits(unplanned_services_max=2, cascade_per_s_max=0.5)
+    answers, clock = Answers(), Clock()
+    guard = Guard(experiment(abort_conditions="none"), limits, answers, clock=clock)
+    found = []
+    for _ in range(2):
+        for name in ("left", "right"):
+            clock.now_s += pause_s
+            answers.answers[name] = [False] * 50
+            found.append(guard.look())
+            answers.answers[name] = [True] * 50
+            found.append(guard.look())
+    assert found[:4] == [None] * 4
+    last = next((violation for violation in found if violation), None)
+    assert (str(last) if last else "") == (
+        "cascade: left, right, left left steady state within 4 s, which no hypothesis speaks of, and the limit is "
+        "0.5 such services a second"
+        if ends
+        else ""
+    )
+
+
+def test_what_the_plan_expects_is_no_cascade() -> None:
+    answers = Answers(front=[False] * 50, base=[False] * 50)
+    limits = GuardLimits(cascade_per_s_max=0.1)
+    assert Guard(experiment(abort_conditions="none"), limits, answers).look() is None
+
+
+def test_a_probe_that_contradicts_itself_is_not_well() -> None:
+    torn = [True, False] * 25
+    assert rule(Answers(left=torn)) == "abort condition on left"
+    assert rule(Answers(left=torn, right=torn), abort_conditions="none") == "blast radius drift"
+    assert unwell(experiment(), Answers(left=torn), 10) != ""
+
+
+def test_nothing_is_injected_while_a_check_of_the_baseline_is_not_well() -> None:
+    assert unwell(experiment(), Answers(), 10) == ""
+    assert unwell(experiment(), Answers(right=[True] * 49 + [False]), 10) == ""  # a blip
+    assert unwell(experiment(), Answers(right=[False] * 45 + [True] * 5), 10) == ""  # long ago
+    assert unwell(experiment(), Answers(right=[True] * 3 + [False] * 2), 1) == (
+        "health: right answered well 3 of 5 times, and the limit is 95 %, as it promises"
+    )
+    assert unwell(experiment(), Answers(right=[False] * 2), 0.1) != ""
+    assert unwell(experiment(), Answers(right=[False]), 10) == ""  # too little to say anything
+    answers = Answers()
+    del answers.answers["right"]
+    with pytest.raises(KeyError):
+        unwell(experiment(), answers, 10)
 
 
 @given(st.lists(st.booleans(), min_size=10, max_size=60))

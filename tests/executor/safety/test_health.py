@@ -12,9 +12,10 @@ import pytest
 from executor.errors import SafetyRefusalError
 from executor.model.plan import Plan
 from executor.model.probe import Check, HttpProbe, Slo, TcpProbe
+from executor.model.system import Service, System
 from executor.safety.health import healthy
 from tests.executor.safety.conftest import Server
-from tests.executor.safety.examples import CHECK, chain, experiment, hang, plan
+from tests.executor.safety.examples import CHECK, chain, experiment, hang, plan, slow
 
 TEN = chain()
 
@@ -89,6 +90,29 @@ def test_only_the_first_stage_is_asked_and_equal_checks_once(serve: Callable[[],
     ask(plan(TEN, two, later))
     same_name = [experiment(hang("s1"), checks=(other,)), experiment(hang("s2"), checks=(check(server.url("/bad")),))]
     assert "front-page answered well 0 of" in refused(plan(TEN, same_name))
+
+
+def test_the_health_of_targets_and_of_what_they_depend_on_is_asked(serve: Callable[[], Server]) -> None:
+    server = serve()
+
+    def where(**paths: str) -> System:
+        services = [
+            Service(
+                **{**dict(each), "health": HttpProbe(url=server.url(paths[each.name])) if each.name in paths else None}
+            )
+            for each in TEN.services
+        ]
+        return System(**{**dict(TEN), "services": services})
+
+    later = experiment(hang("s5"), checks=(check(server.url("/ok")),))
+    asked = plan(TEN, experiment(hang("s8"), checks=(check(server.url("/ok")),)), later)
+    anyio.run(healthy, asked, where(s0="/bad", s4="/bad", s5="/ok", s8="/ok"))  # callers do not matter
+    for name in ("s5", "s6", "s9"):
+        with pytest.raises(SafetyRefusalError, match=rf"refused by health: {name}\.health answered well 0 of 5 times"):
+            anyio.run(healthy, asked, where(**{"s8": "/ok", name: "/bad"}))
+    edge = plan(TEN, experiment(slow("s2", "s3"), checks=(check(server.url("/ok")),)))
+    with pytest.raises(SafetyRefusalError, match=r"s3\.health answered well 0 of 5 times"):
+        anyio.run(healthy, edge, where(s3="/bad"))
 
 
 def test_no_probe_leaves_the_system() -> None:

@@ -74,7 +74,8 @@ def test_the_working_directory_comes_before_the_home(tmp_path: Path, monkeypatch
         ("lease_s = 5\nblast_radios = 3", ", line 2: blast_radios is not a limit. Did you mean blast_radius?"),
         (
             "[guard]\ncpu = 3",
-            ", line 2: guard.cpu is not a limit. Known are check_silent_s, unplanned_services_max, cpu_percent_max, "
+            ", line 2: guard.cpu is not a limit. Known are check_silent_s, unplanned_services_max, cascade_per_s_max, "
+            "cost_percent_max, cpu_percent_max, "
             "memory_free_percent_min.",
         ),
         (
