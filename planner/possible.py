@@ -36,13 +36,13 @@ def possible(system: System, place: str) -> dict[str, str]:
             )
     target = EdgeTarget(caller=caller, callee=callee) if callee else InstanceTarget(service=caller)
     found: tuple[Resolved, ...] = ()
-    absent = ""
+    gone = ""
     try:
         found = resolve(target, system)  # looks at every process there is, so once for all faults
     except MurphyError as error:
-        absent = str(error)
+        gone = str(error)
     return {
-        _kind(spec): _why_not(typical(spec, system, caller), found, absent)
+        _kind(spec): _why_not(typical(spec, system, caller), found, gone)
         for spec in SPECS
         if spec.target_kind == target.kind
     }
@@ -71,11 +71,11 @@ def absent(system: System) -> str:
     return f"no process of its {len(instances)} instances runs; start it, or discover it again" if instances else ""
 
 
-def _why_not(fault: FaultSpec | None, found: tuple[Resolved, ...], absent: str) -> str:
+def _why_not(fault: FaultSpec | None, found: tuple[Resolved, ...], gone: str) -> str:
     if fault is None:
         return "no table is known; name the tables in system.yaml."
-    if absent:
-        return absent
+    if gone:
+        return gone
     try:
         reasons = [behaviour(_kind(type(fault))).unsupported(fault, target) for target in found]
     except MurphyError as error:
