@@ -192,7 +192,8 @@ def main() -> int:
     assert registry.BEHAVIOURS  # loaded before we say that we are ready
     home = Home(Path(arguments.home))
     watchdog = Watchdog(home, arguments.run, arguments.pidfd, arguments.pid, arguments.ticks)
-    os.write(1, READY)
+    with suppress(OSError):  # an executor that has died meanwhile hears nothing, and has left what is to be undone
+        os.write(1, READY)
     return watchdog.watch()
 
 

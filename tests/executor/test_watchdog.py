@@ -174,6 +174,25 @@ def test_it_goes_by_what_it_knew_when_the_journal_is_lost(
     os.close(pidfd)
 
 
+def test_it_undoes_what_an_executor_left_that_died_while_it_started(home: Home, journal: Journal, shelf: Shelf) -> None:
+    """As when it replaces one that is dead: then there is a fault already."""
+    code = (
+        "import os, signal, sys; from pathlib import Path\n"
+        "from executor import guardian; from executor.home import Home\n"
+        "from executor.journal import Journal; from tests.executor.test_watchdog import admit\n"
+        "home = Home(Path(sys.argv[1])); admit(Journal(home.journal)); sys.stdin.readline()\n"
+        "guardian.Guardian._hear = lambda *_: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "guardian.Guardian(home, 'run-1').start()"
+    )
+    executor = subprocess.Popen([sys.executable, "-c", code, str(home.path)], stdin=subprocess.PIPE)
+    until(journal.running)
+    hang(journal, shelf, lease_s=60)
+    executor.communicate(b"\n")
+    until(lambda: not shelf.stopped())
+    until(lambda: not journal.running())
+    assert journal.pending() == []
+
+
 def test_a_guardian_replaces_a_watchdog_that_is_dead_or_hangs(journal: Journal, guardian: Guardian) -> None:
     admit(journal)
     assert not guardian.ensure()
