@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import threading
+from contextlib import suppress
 
 from executor.course import Course, Ending
 from executor.safety.halt import halted
 
 HEED_S = 0.02
 """How often the flag and the stop event are looked at; that a guard has ended the run is seen without a look."""
+
+
+_NICE = -10
+"""Undoing goes before what else a busy processor has to do."""
 
 
 class Orders:
@@ -30,6 +36,8 @@ class Orders:
             self._thread.join(10 * HEED_S)
 
     def _heed(self) -> None:
+        with suppress(OSError):  # only root may; those that it lets undo inherit it
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)
         course = self._course
         while not self._over.is_set():
             if not course.closed.is_set() and (order := self._order()) is not None:

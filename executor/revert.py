@@ -10,7 +10,7 @@ import os
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 
 from executor import undo_notes
@@ -18,7 +18,7 @@ from executor.clock import boot_id, start_ticks
 from executor.crew import Crew
 from executor.drivers import process
 from executor.errors import UnavailableError
-from executor.faults.behaviour import Behaviour, of_another_boot
+from executor.faults.behaviour import Behaviour, Unclaimed, of_another_boot
 from executor.faults.registry import behaviour
 from executor.home import Home
 from executor.journal import Injection, Journal
@@ -62,7 +62,7 @@ def undo(journal: Journal, home: Home, injection: Injection, *, by: str, again: 
     """
     with _claim(home, injection):
         result = _freed(journal, home, injection, again=again)
-        write_down(journal, [result], by=by)
+        write_down(journal, home, [result], by=by)
     return result
 
 
@@ -75,7 +75,7 @@ def undo_all(
     while its thread may still finish. No target waits for the journal. Returns one result for each injection.
     """
     results = free_all(journal, home, injections, by=by, again=again, each_s=each_s)
-    write_down(journal, results, by=by)
+    write_down(journal, home, results, by=by)
     return results
 
 
@@ -89,22 +89,25 @@ def free_all(
 
     def free(injection: Injection) -> Undone:
         try:
-            with _claim(home, injection):
+            with nullcontext() if isinstance(behaviour(injection.kind), Unclaimed) else _claim(home, injection):
                 return _freed(journal, home, injection, again=again)
         except Exception as error:  # noqa: BLE001 - whatever it is, the other reverts go on
             return Undone(injection, verified=False, error=f"{injection}: {error}")
 
-    crew = Crew(subjects.values(), free, late=lambda result: write_down(journal, [result], by=by))
+    crew = Crew(subjects.values(), free, late=lambda result: write_down(journal, home, [result], by=by))
     done = {result.injection.id: result for result in crew.work(each_s * max(map(len, subjects.values()), default=0))}
     late = "reverting takes too long"
     return [done.get(i.id) or Undone(i, verified=False, error=f"{i}: {late}") for i in injections]
 
 
-def write_down(journal: Journal, results: Sequence[Undone], *, by: str) -> bool:
+def write_down(journal: Journal, home: Home, results: Sequence[Undone], *, by: str) -> bool:
     """Write down what became of reverts; whether the journal took it.
 
     If not, nothing is lost: what is undone is undone, and whoever can write it down finds nothing to do at the target.
     """
+    for result in results:
+        if result.reverted:
+            undo_notes.drop(home, result.injection)
     undone = [result.injection.id for result in results if result.reverted and result.injection.state != "reverted"]
     try:
         if undone:
@@ -118,17 +121,16 @@ def write_down(journal: Journal, results: Sequence[Undone], *, by: str) -> bool:
 
 
 def _freed(journal: Journal, home: Home, injection: Injection, *, again: bool) -> Undone:
-    """Revert under the claim. No word of it in the journal yet."""
+    """Revert, and write nothing yet: on a busy disk even removing a file takes milliseconds."""
     current = _current(journal, home, injection)
     if current.state == "reverted" and not again:
-        undo_notes.drop(home, current)
         return Undone(current, verified=True)
     error = ""
     for wait in BACKOFF_S:
-        time.sleep(wait)
+        if wait:
+            time.sleep(wait)
         error = _attempt(current)
         if not error:
-            undo_notes.drop(home, current)
             return Undone(current, verified=True)
     return Undone(current, verified=False, error=f"{current}: {error}")
 

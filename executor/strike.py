@@ -111,7 +111,7 @@ def _undo_late(course: Course, injection: Injection, record: Record) -> None:
     try:
         if not results[0].reverted:
             journal.injected(injection.id, record)  # what was learned is needed to undo it
-        write_down(journal, results, by=WHO)
+        write_down(journal, course.home, results, by=WHO)
     finally:
         journal.close()
 

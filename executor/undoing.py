@@ -69,7 +69,7 @@ class Undoing:
         with self._writing:  # one after another, or what has failed could be written after what then succeeded
             with self._lock:
                 unwritten = list(self._unwritten.values())
-            if not write_down(self._journal, unwritten, by=self._by):
+            if not write_down(self._journal, self._home, unwritten, by=self._by):
                 return
             with self._lock:
                 for undone in unwritten:

@@ -113,6 +113,13 @@ class Renewable(Protocol):
 
 
 @runtime_checkable
+class Unclaimed(Protocol):
+    """A fault that two processes may undo at the same moment: none waits for another, nor for the disk."""
+
+    unclaimed: bool
+
+
+@runtime_checkable
 class Momentary(Protocol):
     """A fault that is done at a stroke, and whose target may get well by itself while it counts as made.
 

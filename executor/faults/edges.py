@@ -36,6 +36,7 @@ class EdgeFault(ABC):
 
     kind: str
     lease: LeaseKind = "server"
+    unclaimed = True
 
     @abstractmethod
     def wanted(self, fault: Any) -> dict[str, Any]:

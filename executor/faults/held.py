@@ -37,6 +37,8 @@ def end(kept: Record) -> None:
 class Held:
     """The half of a behaviour that is the same for every fault that is a helper at work, and gone with it."""
 
+    unclaimed = True
+
     def renew(self, record: Record, lease_s: float) -> None:
         """Push the helpers' deadline on."""
         renew(record, lease_s)

@@ -21,6 +21,7 @@ class Hang:
 
     kind = "service.hang"
     lease: LeaseKind = "watchdog"
+    unclaimed = True
 
     def unsupported(self, fault: Spec, target: Resolved) -> str | None:  # noqa: ARG002 - the protocol's
         """It must be ours to signal, and not stand still already."""
