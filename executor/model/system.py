@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from executor.model.base import Contract, Line, Milliseconds, Name, Port, SecretRef
+from executor.model.base import Contract, Line, Milliseconds, Name, Port, Seconds, SecretRef
 from executor.model.probe import Check, DetectionSignal, Probe
 from executor.model.vocabulary import Environment, ServiceKind
 from executor.secrets import look_secret
@@ -41,6 +41,19 @@ Instance = ProcessInstance
 """Every kind of instance, told apart by ``driver``."""
 
 
+class Backup(Contract):
+    """What a service's data can be got back from; looked at right before a fault on data that is not disposable."""
+
+    path: Annotated[str, Field(min_length=1, max_length=4096)]
+    """File or directory; its newest file says how old it is."""
+    max_age_s: Annotated[float, Field(gt=0, le=31_536_000)] = 86_400
+    """Age up to which it will do, seconds."""
+    verify_command: Annotated[tuple[str, ...], Field(min_length=1)]
+    """Command line that succeeds (status 0) if it can be restored; no shell reads it."""
+    verify_s: Annotated[Seconds, Field(gt=0, le=3600)] = 60
+    """Longest that this may take, seconds; then it is ended, and the backup is not good."""
+
+
 class Service(Contract):
     """A named part of the system with one purpose and one or more instances."""
 
@@ -65,6 +78,8 @@ class Service(Contract):
     """Tables of a database, busiest first, as seen at discovery."""
     disposable: bool = False
     """Whether its data may be damaged: it can be thrown away and made anew."""
+    backup: Backup | None = None
+    """What its data can be got back from; without one only disposable data is struck."""
     restarts: Literal["supervised", "by_hand", "unknown"] = "unknown"
     """Who starts an instance again after it died."""
     restart_command: tuple[str, ...] = ()

@@ -17,6 +17,7 @@ from executor.model.plan import Action, Plan
 from executor.model.system import System
 from executor.probes.hosts import allowed_hosts
 from executor.safety.approval import verify
+from executor.safety.backup import refuse_without_backup
 from executor.safety.case import protected
 from executor.safety.drift import refuse_drift
 from executor.safety.halt import halted
@@ -53,7 +54,7 @@ def preflight(
     planned: System | None = None,
     behaviour: Callable[[str], Behaviour] = registry.behaviour,
 ) -> Ready:
-    """Refuse the run, or say what it will strike. Blocks for as long as looking at processes takes; touches nothing.
+    """Refuse the run, or say what it will strike. Blocks while it looks at processes and backups; touches nothing.
 
     ``use`` is the number of the approval's use that this run is to be. ``planned`` is the system as it was planned for,
     if it is still known: it lets a refusal say what changed. The system's health is asked by ``healthy``, and the
@@ -77,6 +78,7 @@ def preflight(
     refuse_same_process(targets, system)
     refuse_above_protected(targets, system, limits)
     _refuse_unsupported(plan, targets, behaviour)
+    refuse_without_backup(plan, system)
     return Ready(reach=reach, targets=targets, hosts=allowed_hosts(system))
 
 

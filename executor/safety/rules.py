@@ -119,11 +119,11 @@ def _disposable_data(case: Case) -> Refusals:
     for action in case.actions:
         if action.fault.kind.startswith("data.") and isinstance(action.target, InstanceTarget):
             name = action.target.service
-            if not case.system.service(name).disposable:
-                hint = f"Only the operator can call {name} disposable, in system.yaml."
-                yield no(
-                    "disposable data", f"action {action.id} is a data fault on {name}", "disposable services", hint
-                )
+            service = case.system.service(name)
+            if not service.disposable and service.backup is None:  # the preflight sees whether the backup is good
+                measured = f"action {action.id} is a data fault on {name}"
+                hint = f"Only the operator can call {name} disposable or name its backup, in system.yaml."
+                yield no("disposable data", measured, "disposable services, or such with a backup", hint)
 
 
 def _abort_conditions(case: Case) -> Refusals:

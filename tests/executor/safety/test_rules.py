@@ -159,7 +159,8 @@ def test_one_edge_is_allowed_however_many_instances_its_caller_has() -> None:
             STORE,
             Limits(),
             "refused by disposable data: action flush-ledger is a data fault on ledger, and the limit is disposable "
-            "services. Only the operator can call ledger disposable, in system.yaml.",
+            "services, or such with a backup. Only the operator can call ledger disposable or name its backup, in "
+            "system.yaml.",
         ),
         (
             plan(TEN, experiment(hang("s1"), hang("s1", id="again"))),
