@@ -19,6 +19,8 @@ TECHNOLOGIES = ("postgresql",)
 OURS = "murphy"
 """What the application name of each session of ours begins with."""
 _CONNECT_S = 3
+_VANISHED = {"tcp_user_timeout": 10_000, "keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3}
+"""A server whose host vanishes is noticed after some ten seconds: milliseconds, seconds, seconds, probes."""
 _STATEMENT = "10s"
 _LOCK = "3s"
 _MAINTENANCE = ("postgres", "template1")
@@ -38,7 +40,7 @@ def session(
     dsn = secrets.reveal(reference)
     if "://" in dsn and dsn.partition("?")[0].count("@") > 1:  # else libpq takes the password for a host, and says it
         raise UnavailableError("has more than one @; in a password it is written %40.", where=reference)
-    chosen: dict[str, Any] = {"dbname": database} if database else {}
+    chosen: dict[str, Any] = _VANISHED | ({"dbname": database} if database else {})
     try:
         opened = psycopg.connect(
             dsn, connect_timeout=_CONNECT_S, application_name=name[:63], autocommit=autocommit, **chosen

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from executor.drivers import child, process
+from executor.drivers import child, postgresql, process
 from executor.errors import UnavailableError
 from executor.faults.behaviour import Context, ProcessTarget
 from executor.faults.data import cache_flush, shelf
@@ -140,6 +142,36 @@ def test_a_lock_whose_helper_hangs_is_ended_by_the_server(database: PostgresSubj
     until(database.normal, what="the server does not end the silent session")
     how.revert(record)
     assert how.active(record) is False
+
+
+def test_a_lock_given_to_a_helper_that_hung_while_it_waited_is_ended_by_the_server(
+    database: PostgresSubject, tmp_path: Path
+) -> None:
+    target, how = database.resolved(), behaviour("data.lock")
+    record = how.prepare(Lock(table="goods"), target, context(target, tmp_path))
+    with psycopg.connect(database.server.url()) as other, ThreadPoolExecutor() as thread:
+        other.execute("LOCK TABLE goods IN ACCESS SHARE MODE")
+        making = thread.submit(how.inject, record, 2.0)
+        waiting = "SELECT 1 FROM pg_stat_activity WHERE application_name = %s AND wait_event_type = 'Lock'"
+        until(lambda: database.server.ask(waiting, record["name"]))
+        (helper,) = child.living(Path(record["deadline"]))
+        process.send(helper.pid, helper.start_ticks, signal.SIGSTOP)
+        other.rollback()
+        until(lambda: how.active(record), what="it does not get the lock")
+        until(database.normal, what="the server does not end the silent session")
+        how.revert(record)
+        with pytest.raises(UnavailableError):
+            making.result()
+    assert how.active(record) is False
+
+
+def test_a_server_whose_host_vanishes_is_not_waited_for_forever(database: PostgresSubject) -> None:
+    """The kernel ends the connection; on one machine a host cannot vanish, so what it was told is looked at."""
+    with postgresql.session("env:TEST_POSTGRES") as session, socket.socket(fileno=os.dup(session.fileno())) as line:
+        assert line.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 10_000
+        assert line.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 5
+        assert session.execute("SHOW statement_timeout").fetchone() == ("10s",)
+        assert session.execute("SHOW lock_timeout").fetchone() == ("3s",)
 
 
 def test_sessions_of_murphy_and_of_administrators_are_left_alone(database: PostgresSubject, tmp_path: Path) -> None:
