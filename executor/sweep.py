@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from typing import Literal
 
@@ -21,7 +21,7 @@ from executor.guardian import watchers
 from executor.home import Home
 from executor.journal import Journal
 from executor.noted import undo_noted
-from executor.recover import recover
+from executor.recover import recover_lapsed
 from executor.revert import Undone
 
 WHO = "sweep"
@@ -62,13 +62,14 @@ def _by_notes(home: Home) -> Iterator[Swept]:
 def _by_journal(home: Home) -> list[Swept]:
     try:
         if home.journal.stat().st_size:
-            return list(map(_told, recover(home)))
+            with closing(Journal(home.journal)) as journal:
+                return list(map(_told, recover_lapsed(journal, home)))
         why = "it is empty"
     except FileNotFoundError:
         why = "it is not there"
     except Exception as error:  # noqa: BLE001 - a journal may be damaged in any way, and undoing goes on
         why = _line(error)
-    return [Swept("unseen", f"the journal cannot be used ({why}); the notes beside it say what is to be undone")]
+    return [Swept("unseen", f"{home.journal} cannot be used ({why}); the notes beside it say what is to be undone")]
 
 
 def _told(result: Undone) -> Swept:
@@ -148,11 +149,8 @@ def _open_runs(home: Home) -> set[str]:
     with suppress(MurphyError, OSError):
         if not home.journal.stat().st_size:
             return set()
-        journal = Journal(home.journal)
-        try:
+        with closing(Journal(home.journal)) as journal:
             return {row.run for row in journal.running()} | {injection.run for injection in journal.pending()}
-        finally:
-            journal.close()
     return set()
 
 
