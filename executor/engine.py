@@ -40,6 +40,7 @@ from executor.safety.limits import Limits
 from executor.safety.preflight import Ready, healthy, preflight
 from executor.safety.radius import joint
 from executor.trial import Trial
+from executor.safety.readiness import refuse_unready
 
 _POLL_S = 0.05
 
@@ -97,6 +98,7 @@ def run(
             _admit(journal, name, plan, approval, ready, use=use, system=system, limits=limits)
         admitted = True
         return _run_admitted(name, plan, approval, system, limits, home, journal, guardian, report, stop, clock)
+            refuse_unready(plan, ready.targets, system=system, limits=limits, home=home)
     finally:
         if admitted and _owed(journal, name):
             guardian.abandon()

@@ -105,6 +105,8 @@ class Limits(Contract):
     """Faults that may be there at one moment, over all runs; a fault on two instances counts twice."""
     lease_s: Annotated[Seconds, Field(ge=1, le=120)] = 5
     """How long a fault outlives an executor that no longer renews it, seconds."""
+    state_free_mib_min: Annotated[int, Field(ge=0, le=1_000_000)] = 64
+    """Room that must be left for the state directory before a run begins, MiB: what is owed is written there."""
     approval_s_max: Annotated[Seconds, Field(gt=0)] = 86_400
     """Longest validity of an approval, seconds."""
     approval_uses_max: Annotated[int, Field(ge=1, le=1000)] = 1

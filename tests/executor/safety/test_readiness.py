@@ -1,0 +1,102 @@
+"""No run begins whose faults could not be undone, or not be written down."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from executor.drivers import process
+from executor.drivers.resolve import resolve
+from executor.engine import run
+from executor.errors import SafetyRefusalError
+from executor.home import Home
+from executor.journal import Journal
+from executor.model.faults.service import Crash, Hang
+from executor.model.plan import Plan
+from executor.model.system import System
+from executor.safety.limits import Limits
+from executor.safety.readiness import refuse_unready
+from tests.executor.kit import LIMITS, Shelf, approve, experiment_on, plan_of, shelves, system_of, until
+
+FULL = Limits(**{**dict(LIMITS), "state_free_mib_min": 1_000_000})
+
+
+@pytest.fixture
+def base() -> Iterator[Shelf]:
+    with shelves("base") as (shelf,):
+        yield shelf
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    return Home.open(tmp_path / "home")
+
+
+def ask(home: Home, plan: Plan, system: System, limits: Limits = LIMITS) -> None:
+    targets = {a.id: resolve(a.target, system) for e in plan.experiments for a in e.actions}
+    refuse_unready(plan, targets, system=system, limits=limits, home=home)
+
+
+def refused(home: Home, plan: Plan, system: System, limits: Limits = LIMITS) -> str:
+    with pytest.raises(SafetyRefusalError) as caught:
+        ask(home, plan, system, limits)
+    assert caught.value.rule == "recovery readiness"
+    return str(caught.value)
+
+
+def test_what_can_be_undone_passes_and_leaves_nothing(home: Home, base: Shelf) -> None:
+    system = system_of([base])
+    before = sorted(home.path.rglob("*"))
+    for fault in (Hang(), Crash(restart="murphy")):  # which keeps the environment for the restart, with its secrets
+        ask(home, plan_of(system, (experiment_on(system, "base", fault),)), system)
+    assert sorted(home.path.rglob("*")) == before
+    assert not base.stopped()
+    assert base.answers()
+
+
+def test_room_for_what_is_to_be_undone_is_needed(home: Home, base: Shelf) -> None:
+    system = system_of([base])
+    plan = plan_of(system, (experiment_on(system, "base"),))
+    message = refused(home, plan, system, FULL)
+    assert message.startswith("refused by recovery readiness: the state directory has room for ")
+    assert message.endswith(
+        " MiB, and the limit is 1000000 MiB (state_free_mib_min in limits.toml). "
+        f"Make room where {home.path} is, or set MURPHY_HOME to another place."
+    )
+    approval = approve(home, plan, FULL)
+    with pytest.raises(SafetyRefusalError, match="recovery readiness"):
+        run(plan, approval, system=system, limits=FULL, home=home)
+    journal = Journal(home.journal)
+    assert (journal.running(), journal.pending(), journal.used(approval.grant.nonce)) == ([], [], ())
+    journal.close()
+
+
+def test_a_fault_that_cannot_be_prepared_is_refused(home: Home, base: Shelf) -> None:
+    system = system_of([base])
+    plan = plan_of(system, (experiment_on(system, "base"),))
+    found = base.found()
+    assert found is not None
+    process.send(found.pid, found.start_ticks, signal.SIGSTOP)
+    until(base.stopped)
+    try:
+        message = refused(home, plan, system)
+    finally:
+        process.send(found.pid, found.start_ticks, signal.SIGCONT)
+    assert message.startswith("refused by recovery readiness: action a1, service.hang, cannot be prepared: base-1: ")
+    ask(home, plan, system)
+
+
+def test_a_command_that_is_to_start_it_again_must_be_there(home: Home, base: Shelf) -> None:
+    (service,) = system_of([base]).services
+    for program, passes in (("/no/such/program", False), ("sh", True)):
+        here = type(service)(**{**dict(service), "restart_command": (program, "x")})
+        system = System(name="library", services=(here,))
+        ask(home, plan_of(system, (experiment_on(system, "base", Hang()),)), system)  # needs no restart
+        plan = plan_of(system, (experiment_on(system, "base", Crash()),))
+        if passes:
+            ask(home, plan, system)
+        else:
+            assert "would need /no/such/program, which is no program here" in refused(home, plan, system)
