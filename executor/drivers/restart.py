@@ -10,7 +10,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -45,8 +44,8 @@ def impossible(target: ProcessTarget) -> str | None:
 def record(target: ProcessTarget, context: Context, *, by: str) -> dict[str, Any]:
     """All that is needed to see whether the instance runs, and to start it again; ``by`` as in the fault's ``restart``.
 
-    Its environment and arguments may hold secrets, so they go to files of mode 0600 that the restart deletes, never to
-    the journal.
+    Its environment and arguments may hold secrets, so they go to files of mode 0600 in the run's scratch, never to the
+    journal. They stay as long as the scratch: an executor that hung may strike after the fault was undone already.
     Raises ``UnavailableError`` if the process may not be looked at.
     """
     scratch = Path(context.scratch)
@@ -95,9 +94,6 @@ def ensure(kept: Mapping[str, Any]) -> None:
             _start(kept)
         if not _back_within(kept, _BACK_S):
             raise UnavailableError("was started again and is not back yet.", where=kept["instance"])
-    for file in (kept["how"]["environ"], kept["how"]["arguments"], kept["started"]):
-        with suppress(OSError):  # a home that can only be read keeps them
-            Path(file).unlink(missing_ok=True)
 
 
 def _heads(kept: Mapping[str, Any]) -> list[int]:

@@ -117,7 +117,19 @@ def test_comes_back_as_it_ran(begin: Begin, tmp_path: Path) -> None:
     first, second = (json.loads(line) for line in until(lambda: lines(output, 2)))
     assert first["files"] == [200, 300]
     assert second == first
-    assert list(tmp_path.iterdir()) == [], "secrets are still on disk"
+    secret = [file for file in tmp_path.iterdir() if file.suffix != ".started"]
+    assert [file.stat().st_mode & 0o777 for file in secret] == [0o600, 0o600]
+
+
+def test_struck_once_more_after_it_was_undone_it_comes_back_again(begin: Begin, tmp_path: Path) -> None:
+    """An executor that hung before it struck goes on, after the watchdog has undone its fault."""
+    target, child, _ = begin(f"late-{os.getpid()}")
+    kept = keep(target, tmp_path)
+    restart.ensure(kept)
+    end(child)
+    assert restart.back(kept) is False
+    restart.ensure(kept)
+    assert restart.back(kept) is True
 
 
 def lines(output: Path, count: int) -> list[str]:
