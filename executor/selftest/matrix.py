@@ -14,6 +14,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,8 @@ from executor.errors import UnavailableError
 from executor.selftest.cases import Case
 
 Answer = dict[str, Any]
+Cases = Callable[[list[float]], list[Case]]
+"""Which cases there are, once it is known when the events of an undisturbed run come, in seconds."""
 _TRIES = 3
 """How often a random instant is drawn anew for a run that was over before it."""
 
@@ -33,7 +36,7 @@ class Summary:
 
     seed: int
     answers: list[Answer] = field(default_factory=list)
-    left_out: list[str] = field(default_factory=list)
+    left_out: dict[str, str] = field(default_factory=dict)
     """What could not be tried here, and why."""
     seconds: float = 0.0
 
@@ -46,6 +49,19 @@ class Summary:
         """Cases by sort; those that came too late to strike are counted apart."""
         sorts = Counter("over before it was struck" if a["missed"] else a["case"]["sort"] for a in self.answers)
         return dict(sorted(sorts.items()))
+
+    def plain(self) -> dict[str, Any]:
+        """For JSON."""
+        return {
+            "seed": self.seed,
+            "cases": self.counts(),
+            "residues": len(self.residues),
+            "left": [{key: answer[key] for key in ("case", "residues", "place")} for answer in self.residues],
+            "left_out": self.left_out,
+            "alive": self.alive(),
+            "recovered": sum(answer["recovered"] for answer in self.answers),
+            "seconds": round(self.seconds, 1),
+        }
 
     def alive(self) -> dict[str, int]:
         """In how many cases a fault of each lease kind was there, or under way, when it was struck."""
@@ -69,16 +85,21 @@ class Lane:
             cwd="/",
         )
 
+    def left_out(self) -> dict[str, str]:
+        """What cannot be tried here, and why; to be asked once, before the first case."""
+        return self._hear()
+
     def take(self, case: Case) -> Answer:
         """Do a case. Raises ``UnavailableError`` if the lane has died, with its last words."""
         assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        try:
+        with suppress(OSError):  # then it says nothing either
             self._process.stdin.write(json.dumps(case.plain()).encode() + b"\n")
             self._process.stdin.flush()
-            line = self._process.stdout.readline()
-        except OSError:
-            line = b""
+        return self._hear()
+
+    def _hear(self) -> Answer:
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
         if not line:
             last = child.last_words((self._directory / "lane.log").read_bytes())
             raise UnavailableError(f"a lane of the self-test ended: {last}.", where=str(self._directory))
@@ -100,14 +121,14 @@ class Lane:
 
 
 def run(
-    cases: Callable[[list[float]], list[Case]],
+    cases: Cases,
     *,
     seed: int,
     lanes: int,
     artefacts: Path,
     report: Callable[[Answer], None] = lambda _answer: None,
 ) -> Summary:
-    """Carry out an undisturbed run, then ``cases`` of the times of its events, on so many lanes.
+    """Carry out an undisturbed run, then the ``cases``, on so many lanes.
 
     Keeps the directory of each case that left something under ``artefacts``, and removes everything else it made.
     Raises ``UnavailableError`` if a scene cannot be had.
@@ -127,7 +148,7 @@ def run(
 
 def _drain(
     root: Path,
-    cases: Callable[[list[float]], list[Case]],
+    cases: Cases,
     lanes: int,
     summary: Summary,
     report: Callable[[Answer], None],
@@ -136,12 +157,14 @@ def _drain(
     running: list[Lane] = []
     try:
         running.append(Lane(root / "lane-0"))
-        first = running[0].take(Case(0, "undisturbed"))
+        summary.left_out = running[0].left_out()
+        first = running[0].take(Case("undisturbed"))
         work.tell(first)
         for number, case in enumerate(cases(first["events_s"]), start=1):
-            work.todo.put(replace(case, number=number))
+            if case.trouble not in summary.left_out:
+                work.todo.put(replace(case, number=number))
         running += [Lane(root / f"lane-{number}") for number in range(1, lanes)]
-        threads = [threading.Thread(target=work.serve, args=(lane,)) for lane in running]
+        threads = [threading.Thread(target=work.serve, args=(lane, running[0])) for lane in running]
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -167,9 +190,11 @@ class _Work:
             self._summary.answers.append(answer)
             self._report(answer)
 
-    def serve(self, lane: Lane) -> None:
+    def serve(self, lane: Lane, first: Lane) -> None:
         """Cases until there are none, or another lane has failed."""
         try:
+            if lane is not first:
+                lane.left_out()
             while not self.failed:
                 try:
                     case = self.todo.get_nowait()

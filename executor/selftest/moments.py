@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import itertools
-import os
 import signal
 import threading
 from collections.abc import Callable
@@ -13,6 +12,8 @@ from typing import Any
 
 JOURNAL = ("admit", "note", "arm", "injected", "renew", "reverted", "reverted_all", "owe", "finish")
 """Everything that is written to the journal."""
+NOTES = ("keep", "making", "made", "drop")
+"""What is written beside the journal, so that a fault can be undone without it."""
 BEHAVIOUR = ("inject", "revert")
 """What is done to a target, between two writes."""
 
@@ -46,6 +47,8 @@ def stand_still_at(boundary: Boundary) -> None:
 def _owners(call: str) -> list[Any]:
     if call in JOURNAL:
         return [importlib.import_module("executor.journal").Journal]
+    if call in NOTES:
+        return [importlib.import_module("executor.undo_notes")]
     return list(importlib.import_module("executor.faults.registry").BEHAVIOURS)
 
 
@@ -66,20 +69,3 @@ def _stop() -> None:
     # To this very thread, which takes it before it returns from the call; to the process, another thread might take it
     # first and this one would run on for a moment.
     signal.pthread_kill(threading.get_ident(), signal.SIGSTOP)
-
-
-def from_environment() -> None:
-    """For a process that is started anew: heed what ``environment`` has put into its environment, if it is meant."""
-    import sys
-
-    role, _, text = os.environ.get(_VARIABLE, "").partition(":")
-    if role and role in " ".join(sys.orig_argv):
-        stand_still_at(Boundary.parse(text))
-
-
-def environment(role: str, boundary: Boundary) -> dict[str, str]:
-    """What to add to the environment so that processes with ``role`` in their command line heed the boundary."""
-    return {_VARIABLE: f"{role}:{boundary}"}
-
-
-_VARIABLE = "MURPHY_SELFTEST_BOUNDARY"

@@ -14,6 +14,7 @@ from executor.selftest.scene import Scene
 from executor.selftest.snapshot import workers
 
 _ENDS_S = 20.0
+_SETTLES_S = 30.0
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,15 @@ class Quarry:
         if number is signal.SIGKILL:
             for one in struck:
                 process.wait_gone(one.pid, one.start_ticks, _ENDS_S)
+
+    def stopped_watchdog(self, within_s: float) -> bool:
+        """Wait until a watchdog has stopped itself; ``False`` if none does, or none is left."""
+        deadline = time.monotonic() + within_s
+        while (found := self.watchdogs()) and time.monotonic() < deadline:
+            if any(process.state(one.pid, one.start_ticks) == "T" for one in found):
+                return True
+            time.sleep(0.02)
+        return False
 
 
 def _power_cut(quarry: Quarry) -> None:
@@ -91,6 +101,17 @@ def _watchdog_hang_then_kill(quarry: Quarry) -> None:
     quarry.executor(signal.SIGKILL)
 
 
+def _watchdog_at_its_work(quarry: Quarry) -> None:
+    quarry.executor(signal.SIGKILL)
+    quarry.stopped_watchdog(_SETTLES_S)
+    quarry.watchdog(signal.SIGKILL)
+
+
+def _hang_watchdog_at_its_work(quarry: Quarry) -> None:
+    quarry.executor(signal.SIGKILL)
+    quarry.stopped_watchdog(_SETTLES_S)
+
+
 def _hang_both(quarry: Quarry) -> None:
     quarry.executor(signal.SIGSTOP)
     quarry.watchdog(signal.SIGSTOP)
@@ -126,3 +147,8 @@ STRIKES: dict[str, Strike] = {
     "power cut": Strike(_power_cut, watchdog=False),
 }
 """By name. Where only the watchdog is struck, the executor replaces it and goes on."""
+AT_WORK: dict[str, Strike] = {
+    "kill, then the watchdog at it": Strike(_watchdog_at_its_work, watchdog=False),
+    "kill, and hang the watchdog at it": Strike(_hang_watchdog_at_its_work, watchdog=False),
+}
+"""For a watchdog that stands still at a boundary of its own while it undoes."""

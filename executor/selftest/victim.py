@@ -7,6 +7,8 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
@@ -19,11 +21,11 @@ from executor.model.base import Contract
 from executor.model.plan import Plan
 from executor.model.system import System
 from executor.safety.limits import Limits
+from executor.selftest import hooks
 from executor.selftest.moments import Boundary, stand_still_at
 
 OWED = 4
 INTERRUPTED = 130
-PLAN, APPROVAL, SYSTEM, LIMITS = "plan.json", "approval.json", "system.json", "limits.json"
 _SAID = "said.json"
 
 
@@ -42,18 +44,32 @@ def said(directory: Path) -> dict[str, Any]:
     return answer
 
 
-def become(directory: Path, home: Path, *, heeds: bool, boundary: Boundary | None, events: int) -> NoReturn:
+@dataclass(frozen=True)
+class Orders:
+    """How the executor is to be."""
+
+    heeds: bool
+    """Signals end it in order, as they do ``murphy run``; else they do what they do to any program."""
+    boundary: Boundary | None
+    """Where it stands still."""
+    environment: Mapping[str, str]
+    """Additions, which its children get too."""
+
+
+def become(directory: Path, home: Path, orders: Orders, events: int) -> NoReturn:
     """In a forked child: carry the run out, say how it ended, and end the process. Never returns.
 
-    ``heeds``: signals end it in order. Each event of the run writes one byte to the descriptor ``events``.
+    Each event of the run is one line on the descriptor ``events``.
     """
     code = 5
     try:
         os.setsid()
         _redirect(directory / "executor.log")
-        stop = _heeded() if heeds else _unheeded()
-        if boundary is not None:
-            stand_still_at(boundary)
+        stop = _heeded() if orders.heeds else _unheeded()
+        os.environ.update(orders.environment)
+        hooks.heed()
+        if orders.boundary is not None:
+            stand_still_at(orders.boundary)
         code = _carry_out(directory, home, stop, events)
     except KeyboardInterrupt:
         code = INTERRUPTED
@@ -68,12 +84,12 @@ def _carry_out(directory: Path, home: Path, stop: threading.Event, events: int) 
     answer: dict[str, Any]
     try:
         evidence = engine.run(
-            Plan.model_validate_json((directory / PLAN).read_bytes()),
-            Approval.model_validate_json((directory / APPROVAL).read_bytes()),
-            system=System.model_validate_json((directory / SYSTEM).read_bytes()),
-            limits=Limits.model_validate_json((directory / LIMITS).read_bytes()),
+            Plan.model_validate_json((directory / "plan.json").read_bytes()),
+            Approval.model_validate_json((directory / "approval.json").read_bytes()),
+            system=System.model_validate_json((directory / "system.json").read_bytes()),
+            limits=Limits.model_validate_json((directory / "limits.json").read_bytes()),
             home=Home.open(home),
-            report=lambda _event: _tell(events),
+            report=lambda event: _tell(events, event.kind.value),
             stop=stop,
         )
         endings = [event.detail for event in evidence.timeline if event.kind.value in ("aborted", "halted")]
@@ -85,8 +101,8 @@ def _carry_out(directory: Path, home: Path, stop: threading.Event, events: int) 
     return code
 
 
-def _tell(events: int) -> None:
-    os.write(events, b".")
+def _tell(events: int, kind: str) -> None:
+    os.write(events, f"{kind}\n".encode())
 
 
 def _redirect(log: Path) -> None:
@@ -113,13 +129,3 @@ def _unheeded() -> threading.Event:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     return threading.Event()
-
-
-def main() -> None:
-    """The same in a process started anew: ``DIRECTORY HOME``; each event is a byte on standard output."""
-    directory, home = map(Path, sys.argv[1:])
-    sys.exit(_carry_out(directory, home, _heeded(), 1))
-
-
-if __name__ == "__main__":
-    main()
