@@ -24,6 +24,8 @@ ARGUED = {
     ("selftest/scene.py", "kill"),
     # A thread of its own process, which the self-test ends at a moment of its choice.
     ("selftest/moments.py", "pthread_kill"),
+    # The group of a child that is not waited for yet, so that the group is nobody else's either; there is no pidfd of one.
+    ("safety/backup.py", "killpg"),
     # Sessions of a database, ended by its server.
     ("faults/data/connection_failure.py", "terminate"),
 }
