@@ -13,6 +13,7 @@ import anyio
 import anyio.to_thread
 from pydantic import ValidationError
 
+from executor import reserve
 from executor.budgeting import mind_budget, mind_cost
 from executor.clock import SYSTEM_CLOCK, Clock
 from executor.conclude import conclude, judged, sweep
@@ -39,8 +40,9 @@ from executor.safety.budget import refuse_spent
 from executor.safety.limits import Limits
 from executor.safety.preflight import Ready, healthy, preflight
 from executor.safety.radius import joint
-from executor.trial import Trial
 from executor.safety.readiness import refuse_unready
+from executor.standing import owed_first
+from executor.trial import Trial
 
 _POLL_S = 0.05
 
@@ -90,15 +92,17 @@ def run(
         with noted(journal, approval):
             _refuse_owed(journal)
             journal.refuse_altered()
+            reserve.keep(home.journal)
             ready = preflight(
                 plan, approval, system=system, limits=limits, home=home, journal=journal, now=clock.now(), use=use
             )
             anyio.run(_well, plan, system, limits, stop)
             guardian.start()
+            refuse_unready(plan, ready.targets, system=system, limits=limits, home=home)
             _admit(journal, name, plan, approval, ready, use=use, system=system, limits=limits)
         admitted = True
-        return _run_admitted(name, plan, approval, system, limits, home, journal, guardian, report, stop, clock)
-            refuse_unready(plan, ready.targets, system=system, limits=limits, home=home)
+        with owed_first(home, [name]):
+            return _run_admitted(name, plan, approval, system, limits, home, journal, guardian, report, stop, clock)
     finally:
         if admitted and _owed(journal, name):
             guardian.abandon()

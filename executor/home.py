@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,7 +41,8 @@ class Home:
                 )
             for directory in (chosen, home.keys, home.runs, home.memory):
                 directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-            chosen.chmod(0o700)
+            if stat.S_IMODE(chosen.stat().st_mode) != 0o700:  # a disk that can only be read is no reason to stop here
+                chosen.chmod(0o700)
         except OSError as error:
             raise UnavailableError(
                 f"the state directory cannot be used: {error.strerror}.",

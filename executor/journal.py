@@ -238,6 +238,12 @@ class Journal:
         rows = self.store.read(f"SELECT * FROM injections WHERE state <> 'reverted' {where} ORDER BY id", values)  # noqa: S608 - constant text
         return [injection_of(row) for row in rows]
 
+    def of_run(self, run: str) -> list[Injection]:
+        """All injections of a run, oldest first."""
+        return [
+            injection_of(row) for row in self.store.read("SELECT * FROM injections WHERE run = ? ORDER BY id", (run,))
+        ]
+
     def reverted_by(self, run: str, who: str) -> list[Injection]:
         """Injections of a run that ``who`` has reverted, oldest first."""
         rows = self.store.read(

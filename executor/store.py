@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from executor import anchor, schema
+from executor import anchor, reserve, schema
 from executor.anchor import BEGINNING, Mark
 from executor.durable import create
 from executor.errors import UnavailableError
@@ -29,6 +29,7 @@ class Store:
         self.path = path
         self._lock = threading.RLock()
         self._anchor = anchor.place(path) if anchored else None
+        reserve.give_up_if_full(path)
         try:
             create(path)
             self._db = self._opened(busy_s)
@@ -84,6 +85,7 @@ class Store:
         """
         with self._lock:
             self._refuse_replaced()
+            reserve.give_up_if_full(self.path)
             try:
                 self._db.execute("BEGIN IMMEDIATE")
                 try:
@@ -97,6 +99,8 @@ class Store:
             except sqlite3.Error as error:
                 if self._db.in_transaction:
                     self._db.rollback()
+                if _is_full(error):  # also where a quota says so; what is written next fits then
+                    reserve.give_up(self.path)
                 raise _unusable(self.path, error) from error
             if after != before:
                 with suppress(UnavailableError):  # it may be behind; ``move_anchor`` says why, to those who must know
@@ -167,6 +171,10 @@ def head(db: sqlite3.Connection) -> Mark:
 def _passes(error: BaseException) -> bool:
     """Whether it is only that another process is at the database."""
     return isinstance(error, sqlite3.OperationalError) and error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
+
+
+def _is_full(error: sqlite3.Error) -> bool:
+    return error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)
 
 
 def _unusable(path: Path, error: Exception) -> UnavailableError:

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from langgraph.types import Command
 
-from executor.engine import load_evidence
+from executor.engine import load_evidence, run_id
 from executor.errors import InputError, SafetyRefusalError
 from executor.home import Home
 from executor.journal import Journal
@@ -20,6 +20,7 @@ from executor.model.evidence import Event, Evidence, Finding
 from executor.model.plan import Plan
 from executor.model.system import System
 from executor.safety.limits import Limits, load_limits
+from executor.standing import owed_first
 from experts.brief import Constraints
 from experts.expert import Expert
 from experts.track_record import Record, track_record
@@ -156,7 +157,9 @@ class Session:
             tools = Tools(self.home, shelf, progress=on_progress, report=report, stop=stop)
             with open_graph(tools) as graph:
                 resume = _take(graph, self, approval, given)
-                graph.invoke(resume, _at(self.name), durability=DURABLE)
+                runs = [run_id(approval, use + 1) for use in range(approval.grant.uses)]
+                with owed_first(self.home, runs):  # a step that cannot be kept must not hide it
+                    graph.invoke(resume, _at(self.name), durability=DURABLE)
                 return _outcome(self.home, graph.get_state(_at(self.name)).values)
 
 

@@ -10,6 +10,9 @@ from planner.cli.halt import OWED, Json
 from planner.cli.visible import visible
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from executor.recover import Recovery
     from executor.sweep import Swept
 
 _HEADS = {"done": "", "spared": "Left alone, a run goes on: ", "owed": "Still owed: ", "unseen": "Not looked at: "}
@@ -42,18 +45,34 @@ def recover(
         from executor.sweep import sweep
 
         return _tell_swept(sweep(Home.seen()), as_json=as_json)
-    from executor.recover import recover as undo_left
+    from executor.recover import recovery
 
-    undone = undo_left(Home.open())
-    owed = [result.error for result in undone if not result.reverted]
-    done = [str(result.injection) for result in undone if result.reverted]
+    return _tell(recovery(Home.open()), as_json=as_json)
+
+
+def _tell(found: Recovery, *, as_json: bool) -> int:
+    from executor.recover import AGAIN, unnoted
+
+    owed = [result.error for result in found.results if not result.reverted]
+    done = [str(result.injection) for result in found.results if result.reverted]
     if as_json:
-        _json({"undone": done, "owed": owed})
-    elif owed:
-        print("Still owed:", *map(visible, owed), "Run murphy recover until nothing is.", sep="\n  ")  # noqa: T201
+        _json({"undone": done, "owed": owed, "unwritten": found.unwritten, "altered": found.altered})
     else:
-        print(*(f"Undone: {visible(text)}." for text in done), *([] if done else ["Nothing is owed."]), sep="\n")  # noqa: T201
-    return OWED if owed else 0
+        _print(f"Undone: {text}." for text in done)
+        if owed:
+            _print(["Still owed:", *(f"  {text}" for text in owed), "  Run murphy recover until nothing is."])
+        if found.unwritten:
+            _print([f"{unnoted(found)} {found.unwritten} {AGAIN}"])
+        if found.altered:
+            _print([f"There may be more than the journal says: {found.altered}. murphy recover --sweep looks for it."])
+        if not (done or owed or found.unwritten or found.altered):
+            _print(["Nothing is owed."])
+    return OWED if owed or found.unwritten or found.altered else 0
+
+
+def _print(lines: Iterable[str]) -> None:
+    for line in lines:
+        print(visible(line))  # noqa: T201 - rich takes a while to load, and this answers at once
 
 
 def _tell_swept(found: list[Swept], *, as_json: bool) -> int:
