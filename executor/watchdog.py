@@ -52,6 +52,7 @@ class Watchdog:
         self.known: list[Injection] = []
         """What there is to undo, as last read and as undone since."""
         self._version: int | None = None
+        self._undone: set[str] = set()
 
     def watch(self) -> int:
         """Stay until the run has ended or its executor is gone, then settle. Returns 4 if something is still owed."""
@@ -89,7 +90,7 @@ class Watchdog:
             version = int(self.journal.store.read("PRAGMA data_version")[0][0])
             if anew or version != self._version:
                 self.state = self.journal.state_of(self.run, *self.executor)
-                self.known = self.journal.pending(self.run)
+                self.known = [i for i in self.journal.pending(self.run) if not self._is_undone(i)]
                 self._version = version
         except UnavailableError as error:
             if self._version is not None:
@@ -160,9 +161,13 @@ class Watchdog:
         for result in results:
             if not result.reverted:
                 _say(f"still owed: {result.error}")
-        undone = {result.injection.mark for result in results if result.reverted}
-        self.known = [i for i in self.known if i.mark not in undone]  # where it could not be written down
+        self._undone |= {result.injection.mark for result in results if result.reverted}
+        self.known = [i for i in self.known if not self._is_undone(i)]
         self.read(anew=True)
+
+    def _is_undone(self, injection: Injection) -> bool:
+        """Whether it was undone here, though it could not be written down, and nobody has noted it again since."""
+        return injection.mark in self._undone and undo_notes.noted(self.home, injection) is None
 
 
 def _say(text: str) -> None:

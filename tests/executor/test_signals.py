@@ -24,7 +24,7 @@ ARGUED = {
     ("selftest/scene.py", "kill"),
     # A thread of its own process, which the self-test ends at a moment of its choice.
     ("selftest/moments.py", "pthread_kill"),
-    # The group of a child that is not waited for yet, so that the group is nobody else's either; there is no pidfd of one.
+    # The group of a child that is not waited for yet, so it is nobody else's; there is no pidfd of a group.
     ("safety/backup.py", "killpg"),
     # Sessions of a database, ended by its server.
     ("faults/data/connection_failure.py", "terminate"),
