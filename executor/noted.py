@@ -18,7 +18,7 @@ def undo_noted(home: Home, *, by: str, run: str | None = None) -> list[Undone]:
     """Undo what the notes of a home, or of one run, name and no living run holds. What fails stays noted."""
     # Their numbers are those of a journal that may be lost, and two journals have had the same.
     due = [replace(note, id=number) for number, note in enumerate(undo_notes.left(home, run)) if not note.held]
-    return undo_all(_Lost(), home, due, by=by)
+    return undo_all(Lost(), home, due, by=by)
 
 
 class _LostStore(Store):
@@ -35,8 +35,11 @@ class _LostStore(Store):
         """Raise."""
         raise UnavailableError("there is no journal.")
 
+    def close(self) -> None:
+        """There is nothing to close."""
 
-class _Lost(Journal):
+
+class Lost(Journal):
     """No journal: undoing does not wait for it, and nothing is written down."""
 
     def __init__(self) -> None:

@@ -161,6 +161,14 @@ def _attempt(injection: Injection) -> str:
         return f"{type(error).__name__}: {error}"
 
 
+def is_free(injection: Injection) -> bool:
+    """Whether the target says that the fault is not there; one that cannot be asked has said nothing."""
+    try:
+        return behaviour(injection.kind).active(injection.record) is False
+    except Exception:  # noqa: BLE001 - whatever it is, nothing is known
+        return False
+
+
 def _gone(how: Behaviour, injection: Injection) -> bool:
     deadline = time.monotonic() + _GONE_WITHIN_S
     while how.active(injection.record) is not False:

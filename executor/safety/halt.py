@@ -1,19 +1,29 @@
-"""Halt everything, now. A file is the flag: it needs no service, no database, no event loop. Standard library only."""
+"""Halt everything, now. A file is the flag: it needs no service, no database, no event loop. Standard library only.
+
+The executors undo their faults within milliseconds of seeing it, and their watchdogs where they do not. What is undone
+is told by ``executor.safety.settle``. Little is loaded here: whoever halts is in a hurry.
+"""
 
 from __future__ import annotations
 
 import json
-import time
+import os
+import tempfile
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 from executor.clock import wall
-from executor.durable import sync_directory, write
+from executor.durable import sync_directory
 from executor.errors import UnavailableError
 from executor.home import Home
-from executor.journal import Journal
 from executor.person import whoami
 from executor.reading import read
+
+BUSY_S = 0.5
+"""How long the journal is waited for, which is not needed to halt."""
+_unaudited: set[Path] = set()
+"""Flags that this process has raised and not put into the audit trail yet."""
 
 
 @dataclass(frozen=True)
@@ -28,32 +38,49 @@ class Halted:
 def halt(home: Home, reason: str, *, by: str | None = None) -> Halted:
     """Raise the flag: every run reverts all it did and ends, and no run begins until ``resume``.
 
-    The flag is durable on return; reverting goes on (see ``settled``). Halting twice keeps the first reason.
-    Raises ``UnavailableError`` if the flag cannot be written.
+    The flag is durable on return; reverting goes on (see ``executor.safety.settle``). Halting twice keeps the first
+    reason. Raises ``UnavailableError`` if the flag cannot be written.
     """
+    flag = raise_flag(home, reason, by=by)
+    if home.halt_file in _unaudited:
+        _unaudited.discard(home.halt_file)
+        _audit(home, flag.by, "halted", reason=flag.reason)
+    return flag
+
+
+def raise_flag(home: Home, reason: str, *, by: str | None = None) -> Halted:
+    """The half of ``halt`` that cannot wait: the audit trail does not have it yet."""
     before = halted(home)
     if before and home.halt_file.exists():  # one that merely cannot be read now may not be there
         return before
     flag = Halted(wall(), reason, by or whoami())
     try:
-        write(home.halt_file, json.dumps(vars(flag)).encode())
+        _put(home.halt_file, json.dumps(vars(flag)).encode())
     except OSError as error:
         with suppress(OSError):  # on a full disk an empty file may still be possible, and it halts as well
             home.halt_file.touch()
         if not home.halt_file.exists():
             raise UnavailableError(f"cannot halt: {error.strerror}.", where=str(home.halt_file)) from error
-    _audit(home, flag.by, "halted", reason=reason)
+    _unaudited.add(home.halt_file)
     return flag
 
 
 def resume(home: Home, *, by: str | None = None) -> bool:
-    """Lower the flag, so that runs may begin again; returns whether it was up."""
+    """Lower the flag, so that runs may begin again; returns whether it was up.
+
+    Raises ``UnavailableError`` if it cannot be lowered.
+    """
+    flag = halted(home)
     try:
         home.halt_file.unlink()
     except FileNotFoundError:
         return False
+    except OSError as error:
+        raise UnavailableError(
+            f"cannot be removed: {error.strerror}.", where=str(home.halt_file), hint="Remove it by hand."
+        ) from error
     sync_directory(home.path)
-    _audit(home, by or whoami(), "resumed")
+    _audit(home, by or whoami(), "resumed", halt=vars(flag) if flag else None)
     return True
 
 
@@ -67,24 +94,26 @@ def halted(home: Home) -> Halted | None:
         return Halted("unknown", "the halt file cannot be read", "unknown")
 
 
-def settled(home: Home, *, within_s: float = 30.0) -> list[str]:
-    """Wait until no fault of any run is left, ``within_s`` seconds at most; returns, in words, what still is."""
-    deadline = time.monotonic() + within_s
-    journal = Journal(home.journal)
-    try:
-        while True:
-            left = [str(injection) for injection in journal.pending()]
-            if not left or time.monotonic() >= deadline:
-                return left
-            time.sleep(0.02)
-    finally:
-        journal.close()
+def _put(path: Path, content: bytes) -> None:
+    """Put the flag there, whole and at once, and only then make it durable: on a busy disk that takes a while."""
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
+        try:
+            file.write(content)
+            file.flush()
+            Path(file.name).replace(path)
+        except BaseException:
+            Path(file.name).unlink(missing_ok=True)
+            raise
+        os.fsync(file.fileno())
+    sync_directory(path.parent)
 
 
 def _audit(home: Home, who: str, what: str, **detail: object) -> None:
     # Halting must work where the journal does not, so its row is written if it can be.
+    from executor.journal import Journal  # loading it takes longer than halting
+
     with suppress(UnavailableError):
-        journal = Journal(home.journal, busy_s=1.0)
+        journal = Journal(home.journal, busy_s=BUSY_S)
         try:
             journal.note(who, what, **detail)
         finally:

@@ -3,14 +3,33 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
+
+BY_HAND = "by hand"
+"""The reason of a halt for which none is given."""
 
 
 def murphy() -> None:
     """Load the command line and run it. An interruption is one sentence even while it still loads."""
     try:
+        if sys.argv[1:2] == ["halt"]:
+            _halt_first(sys.argv[2:])
         from planner.cli.main import main
 
         main()
     except KeyboardInterrupt:
         print("murphy: interrupted.", file=sys.stderr)  # noqa: T201
         sys.exit(130)
+
+
+def _halt_first(arguments: list[str]) -> None:
+    """Raise the flag before the command line loads, if the words can mean nothing else; the command does the rest."""
+    words = [word for word in arguments if word != "--json"]
+    if len(words) > 1 or any(word.startswith("-") for word in words):
+        return
+    from executor.errors import UnavailableError
+    from executor.home import Home
+    from executor.safety.halt import raise_flag
+
+    with suppress(UnavailableError):  # the command says so
+        raise_flag(Home.open(), *(words or [BY_HAND]))

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from planner.cli import BY_HAND
 from planner.cli.visible import visible
 
 Json = Annotated[bool, typer.Option("--json", help="For programs.")]
@@ -19,14 +20,14 @@ def register(app: typer.Typer) -> None:
 
 
 def halt(
-    reason: Annotated[str, typer.Argument(help="Why; it is kept in the audit trail.")] = "by hand",
+    reason: Annotated[str, typer.Argument(help="Why; it is kept in the audit trail.")] = BY_HAND,
     as_json: Json = False,
 ) -> int:
     """Revert everything of every run, now, and let no run begin until ``murphy resume``."""
     from executor.errors import OwedRevertError, UnavailableError
     from executor.home import Home
     from executor.safety.halt import halt as raise_flag
-    from executor.safety.halt import settled
+    from executor.safety.settle import settled
 
     home = Home.open()
     flag = raise_flag(home, reason)
@@ -34,7 +35,8 @@ def halt(
         left = settled(home)
     except UnavailableError as error:
         raise OwedRevertError(
-            f"halted, and no run begins; but whether every fault is undone cannot be told: {error}"
+            f"halted, and no run begins; but whether every fault is undone cannot be told: what is noted beside the "
+            f"journal is, and {error}"
         ) from error
     return _tell(
         {"halted": True, "since": flag.since, "by": flag.by, "reason": flag.reason, "owed": left},

@@ -45,8 +45,9 @@ from executor.model.probe import Check, TcpProbe
 from executor.model.system import ProcessInstance, Service, System
 from executor.recover import recover
 from executor.safety.approval import installation_of, make_grant
-from executor.safety.halt import halt, resume, settled
+from executor.safety.halt import halt, resume
 from executor.safety.limits import Limits
+from executor.safety.settle import settled
 from executor.safety.signing import create_key, sign_grant
 from tests.executor.forker import Forker, said
 from tests.executor.kit import LIMITS, experiment_on, plan_of, until

@@ -11,13 +11,15 @@ from pathlib import Path
 
 import pytest
 
+from executor import undo_notes
 from executor.clock import own_ticks, start_ticks
 from executor.drivers import process
 from executor.errors import UnavailableError
 from executor.guardian import Guardian
 from executor.home import Home
 from executor.journal import Journal, Reach
-from executor.safety.halt import halt, resume, settled
+from executor.safety.halt import halt, resume
+from executor.safety.settle import settled
 from executor.watchdog import Watchdog
 from tests.executor.kit import Shelf, shelves, until
 
@@ -191,6 +193,36 @@ def test_it_undoes_what_an_executor_left_that_died_while_it_started(home: Home, 
     until(lambda: not shelf.stopped())
     until(lambda: not journal.running())
     assert journal.pending() == []
+
+
+def test_what_is_undone_and_cannot_be_written_down_is_not_undone_again(
+    home: Home, journal: Journal, shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    admit(journal)
+    hang(journal, shelf, lease_s=0.5)
+    until(lambda: all(i.lapsed for i in journal.pending()))
+    pidfd = os.pidfd_open(os.getpid())
+    own = Watchdog(home, "run-1", pidfd, os.getpid(), own_ticks())
+
+    def full() -> object:
+        raise UnavailableError("the disk is full.")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(own.journal.store, "write", full)
+        own.look()
+        assert not shelf.stopped()
+        (found,) = journal.pending()
+        process.send(*found.record["members"][0], signal.SIGSTOP)
+        own.look()
+        assert own.known == []
+        assert shelf.stopped(), "somebody else's doing was undone"
+        home.run_dir("run-1")
+        undo_notes.keep(home, found, found.record)  # as a thread does that makes it after all
+        own.read(anew=True)
+        own.look()
+        assert not shelf.stopped()
+    own.journal.close()
+    os.close(pidfd)
 
 
 def test_a_guardian_replaces_a_watchdog_that_is_dead_or_hangs(journal: Journal, guardian: Guardian) -> None:

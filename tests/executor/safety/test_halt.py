@@ -12,7 +12,8 @@ from executor import audit
 from executor.errors import UnavailableError
 from executor.home import Home
 from executor.safety import halt as module
-from executor.safety.halt import halt, halted, resume, settled
+from executor.safety.halt import halt, halted, resume
+from executor.safety.settle import settled
 
 
 @pytest.fixture
@@ -58,7 +59,7 @@ def test_a_halt_that_cannot_be_written_says_so(home: Home, monkeypatch: pytest.M
     def refuse(*args: object, **kwargs: object) -> None:
         raise OSError(30, "Read-only file system")
 
-    monkeypatch.setattr(module, "write", refuse)
+    monkeypatch.setattr(module, "_put", refuse)
     monkeypatch.setattr(Path, "touch", refuse)
     with pytest.raises(UnavailableError, match="cannot halt"):
         halt(home, "a drill")

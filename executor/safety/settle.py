@@ -1,0 +1,79 @@
+"""After a halt: wait until every fault is undone, and undo what nobody else does. Standard library only.
+
+It goes through no service and no event loop, and needs the journal as little as it can: notes beside it and the targets
+say the same.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+
+from executor import undo_notes
+from executor.errors import UnavailableError
+from executor.home import Home
+from executor.journal import Injection, Journal
+from executor.noted import Lost
+from executor.revert import Undone, is_free, undo_all
+from executor.safety.halt import BUSY_S
+
+WHO = "halt"
+GRACE_S = 1.5
+"""How long executors and their watchdogs have, before what is left is undone here."""
+_LOOK_S = 0.02
+
+
+def settled(home: Home, *, grace_s: float = GRACE_S) -> list[str]:
+    """Wait until no fault of any run is left; what nobody has undone within ``grace_s`` seconds is undone here.
+
+    It asks the notes beside the journal and the targets, so that it needs no journal. Returns, in words, what is still
+    owed. Raises ``UnavailableError`` if nothing is as far as is noted, but the journal cannot be read.
+    """
+    with _to_read(home) as (journal, why_not):
+        deadline = time.monotonic() + grace_s
+        while (left := _left(home, journal)) and time.monotonic() < deadline:
+            time.sleep(_LOOK_S)
+        owed = [result.error for result in _undo(home, journal, left) if not result.reverted]
+    if why_not is not None and not owed:
+        raise why_not
+    return owed
+
+
+@contextmanager
+def _to_read(home: Home) -> Iterator[tuple[Journal, UnavailableError | None]]:
+    """The journal, or a copy where it cannot be written, or none, with the reason."""
+    journal, why_not = None, None
+    try:
+        journal = Journal(home.journal, busy_s=BUSY_S)
+    except UnavailableError as error:
+        try:
+            journal = Journal.frozen(home, why=error.message.removesuffix("."))
+        except UnavailableError:
+            journal, why_not = Lost(), error
+    try:
+        yield journal, why_not
+    finally:
+        journal.close()
+
+
+def _left(home: Home, journal: Journal) -> list[Injection]:
+    """What is to be undone: what is noted, and what only the journal holds and the target shows."""
+    noted = {note.mark: note for note in undo_notes.left(home)}
+    return [*noted.values(), *(each for each in _pending(journal) if each.mark not in noted and not is_free(each))]
+
+
+def _pending(journal: Journal) -> list[Injection]:
+    try:
+        return journal.pending()
+    except UnavailableError:
+        return []
+
+
+def _undo(home: Home, journal: Journal, left: list[Injection]) -> list[Undone]:
+    numbers = {injection.mark: injection.id for injection in _pending(journal)} if left else {}
+    known = [replace(each, id=numbers[each.mark]) for each in left if each.mark in numbers]
+    # The numbers of the others are those of a journal that was lost.
+    others = [replace(each, id=number) for number, each in enumerate(left) if each.mark not in numbers]
+    return undo_all(journal, home, known, by=WHO) + undo_all(Lost(), home, others, by=WHO)
