@@ -21,7 +21,8 @@ from executor.guardian import watchers
 from executor.home import Home
 from executor.journal import Journal
 from executor.noted import undo_noted
-from executor.recover import recover_lapsed
+from executor.person import whoami
+from executor.recover import recovery
 from executor.revert import Undone
 
 WHO = "sweep"
@@ -45,6 +46,7 @@ def sweep(home: Home) -> list[Swept]:
     spared = {redirect.table_of(note.mark) for note in undo_notes.left(home) if note.held}
     for step in (_helpers(spared), _tables(spared), _watchdogs(home), _files(home)):
         found += step
+    _write_down(home, found)
     return found
 
 
@@ -61,15 +63,24 @@ def _by_notes(home: Home) -> Iterator[Swept]:
 
 def _by_journal(home: Home) -> list[Swept]:
     try:
-        if home.journal.stat().st_size:
-            with closing(Journal(home.journal)) as journal:
-                return list(map(_told, recover_lapsed(journal, home)))
-        why = "it is empty"
+        if not home.journal.stat().st_size:
+            return [_unused(home, "it is empty")]
+        Journal.to_undo(home).close()  # raises before anything is undone, so that the notes tell of it
+        found = recovery(home)
     except FileNotFoundError:
-        why = "it is not there"
+        return [_unused(home, "it is not there")]
     except Exception as error:  # noqa: BLE001 - a journal may be damaged in any way, and undoing goes on
-        why = _line(error)
-    return [Swept("unseen", f"{home.journal} cannot be used ({why}); the notes beside it say what is to be undone")]
+        return [_unused(home, _line(error))]
+    said = list(map(_told, found.results))
+    if found.unwritten:
+        said.append(Swept("owed", f"the journal could not be written: {found.unwritten.rstrip('.')}"))
+    if found.altered:
+        said.append(Swept("unseen", f"what {home.journal} may have held: {found.altered.rstrip('.')}"))
+    return said
+
+
+def _unused(home: Home, why: str) -> Swept:
+    return Swept("unseen", f"{home.journal} cannot be used ({why}); the notes beside it say what is to be undone")
 
 
 def _told(result: Undone) -> Swept:
@@ -152,6 +163,17 @@ def _open_runs(home: Home) -> set[str]:
         with closing(Journal(home.journal)) as journal:
             return {row.run for row in journal.running()} | {injection.run for injection in journal.pending()}
     return set()
+
+
+def _write_down(home: Home, found: list[Swept]) -> None:
+    """Into the audit trail, where there is one to be written."""
+    said: dict[str, list[str]] = {"done": [], "owed": []}
+    for one in found:
+        said.setdefault(one.outcome, []).append(one.text)
+    with suppress(MurphyError, OSError):
+        if home.journal.stat().st_size and (said["done"] or said["owed"]):
+            with closing(Journal(home.journal)) as journal:
+                journal.note(WHO, "swept", by=whoami(), done=said["done"], owed=said["owed"])
 
 
 def _line(error: Exception) -> str:

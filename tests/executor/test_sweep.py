@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from executor import undo_notes
+from executor import audit, undo_notes
 from executor.clock import start_ticks
 from executor.drivers import child, process, redirect
 from executor.guardian import watchers
@@ -145,6 +145,9 @@ def test_by_the_journal_where_there_is_one(home: Home, shelf: Shelf) -> None:
     assert journal.pending() == []
     assert not shelf.stopped()
     journal.close()
+    (row,) = (row for row in audit.entries(home) if row.what == "swept")
+    assert row.who == "sweep"
+    assert audit.verify(home).intact
 
 
 def struck(home: Home, shelf: Shelf) -> None:
