@@ -57,3 +57,8 @@ class OwedRevertError(MurphyError):
     """A fault could not be undone and is still owed; the message names what is left behind."""
 
     exit_code = 4
+
+
+def words_of(error: Exception) -> str:
+    """Any error in one sentence: ours as it is, another's with its kind."""
+    return str(error) if isinstance(error, MurphyError) else f"{type(error).__name__}: {error}"

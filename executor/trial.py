@@ -13,12 +13,11 @@ import anyio.to_thread
 
 from executor import strike
 from executor.course import WHO, Course, Held
-from executor.errors import FaultGoneError, MurphyError, UnavailableError
+from executor.errors import FaultGoneError, MurphyError, UnavailableError, words_of
 from executor.faults.behaviour import Renewable, Resolved
 from executor.faults.registry import behaviour
 from executor.journal import Injection
 from executor.measure.counters import edges_of
-from executor.measure.criteria.common import ANSWERS_MIN
 from executor.measure.impact import regained
 from executor.measure.records import TrialRecord
 from executor.measure.sampler import Sampler
@@ -26,6 +25,7 @@ from executor.measure.samples import Samples
 from executor.model.evidence import EventKind, Observation, RevertCheck
 from executor.model.plan import Action, Experiment
 from executor.model.vocabulary import Phase
+from executor.pace import least_recovery_s, steps
 from executor.probes.hosts import allowed_hosts
 from executor.revert import Undone
 from executor.safety.guard import HZ, Guard, unwell
@@ -68,6 +68,8 @@ class Trial:
             trial=number,
             hosts=allowed_hosts(course.system),
         )
+
+        self._watching = Guard(experiment, course.limits.guard, self._sampler)
 
     def record(self) -> TrialRecord:
         """What there is to judge."""
@@ -114,18 +116,28 @@ class Trial:
 
     async def _act(self, action: Action, zero: float) -> None:
         await anyio.sleep_until(zero + action.start_s)
+        for number, weaker in enumerate(steps(action), start=1):
+            await self._hold(weaker, number)
+        await self._hold(action)
+
+    async def _hold(self, action: Action, step: int | None = None) -> None:
+        """Make the fault, hold it for its time, and undo it. A ``step`` of a ramp is not what is measured."""
         try:
             targets = await anyio.to_thread.run_sync(strike.targets, self.course, action)
             async with anyio.create_task_group() as strikes:
                 for target in targets:
-                    strikes.start_soon(self._strike, action, target)
+                    strikes.start_soon(self._strike, action, target, step)
         except (MurphyError, OSError) as error:
-            self._abort(_words(error))
-        await anyio.sleep_until(self._made.get(action.id, anyio.current_time()) + action.duration_s)
-        mine = [injection for injection in self._injections if injection.action == action.id]
+            self._abort(words_of(error))
+        begun = anyio.current_time() if step else self._made.get(action.id, anyio.current_time())
+        await anyio.sleep_until(begun + action.duration_s)
+        if step:
+            self._look()  # the guard must agree at this very moment
+            await anyio.lowlevel.checkpoint()
+        mine = [i for i in self._injections if i.action == action.id and i.id not in self._undone]
         for injection in mine:
             await self._last_look(injection)
-        await self._undo(mine)
+        await self._undo(mine, step=step is not None)
 
     async def _last_look(self, injection: Injection) -> None:
         """A fault may have gone with what carried it, or with its target, before its time: then nothing is judged."""
@@ -143,7 +155,7 @@ class Trial:
         if early:
             self.course.end("aborted", f"{injection} ended before its time: {early}")
 
-    async def _strike(self, action: Action, target: Resolved) -> None:
+    async def _strike(self, action: Action, target: Resolved, step: int | None) -> None:
         """Make one fault. What goes wrong with it ends the trial; what makes any fault unsafe ends the run."""
         course = self.course
         try:
@@ -163,16 +175,17 @@ class Trial:
             if record is None:
                 course.end("aborted", f"the lease of {armed} lapsed while it was made")
                 return
-            self._made.setdefault(action.id, anyio.current_time())
-            if self._injected_s is None:
-                self._injected_s = course.now_s()
+            if step is None:
+                self._made.setdefault(action.id, anyio.current_time())
+                self._injected_s = course.now_s() if self._injected_s is None else self._injected_s
             course.held[armed.id] = Held(armed, how, record)
             if not await anyio.to_thread.run_sync(strike.shown, how, record):
                 self._abort(f"the target does not show the fault: {armed}")
                 return
-            self._emit(EventKind.INJECTED, action, f"{action.fault.kind} on {armed.subject}")
+            kind, at = (EventKind.STEPPED, f", step {step}") if step else (EventKind.INJECTED, "")
+            self._emit(kind, action, f"{action.fault.kind} on {armed.subject}{at}")
         except Exception as error:  # noqa: BLE001 - a behaviour may fail in any way; the trial ends and undoes it
-            self._abort(f"{action.fault.kind} on {strike.subject(target)} could not be made: {_words(error)}")
+            self._abort(f"{action.fault.kind} on {strike.subject(target)} could not be made: {words_of(error)}")
 
     async def _watched(self) -> None:
         try:
@@ -182,15 +195,18 @@ class Trial:
             await anyio.lowlevel.checkpoint()
             raise
 
-    async def _undo(self, injections: list[Injection]) -> None:
-        """Undo these, shielded, and say what became of each. Nothing here raises; what fails is owed."""
+    async def _undo(self, injections: list[Injection], *, step: bool = False) -> None:
+        """Undo these, shielded, and say what became of each. Nothing here raises; what fails is owed.
+
+        Undoing a ``step`` of a ramp ends nothing: the next is stronger.
+        """
         todo = [injection for injection in injections if injection.id not in self._undone]
         if not todo:
             return
         self._undone.update(injection.id for injection in todo)
         for injection in todo:
             self.course.held.pop(injection.id, None)
-        if self._revert_started_s is None:
+        if self._revert_started_s is None and not step:
             self._revert_started_s = self.course.now_s()
         results: list[Undone] = []
         work = partial(self.course.undoing.undo, todo, each_s=_EACH_S)
@@ -199,7 +215,7 @@ class Trial:
                 results = await anyio.to_thread.run_sync(work, abandon_on_cancel=True)
         except TimeoutError:
             results = [Undone(i, verified=False, error=f"{i}: reverting takes too long") for i in todo]
-        self._reverted_s = self.course.now_s()
+        self._reverted_s = self._reverted_s if step else self.course.now_s()
         for result in results:
             self._tell(result)
 
@@ -228,22 +244,24 @@ class Trial:
             await anyio.sleep(_TICK_S)
 
     async def _guard(self) -> None:
-        guard = Guard(self.experiment, self.course.limits.guard, self._sampler)
         while not self._over():
             await anyio.sleep(1 / HZ)
-            if self._over():
-                return
-            busy_s = time.thread_time()
-            violation = guard.look()
-            self.course.guard_cpu_s += time.thread_time() - busy_s
-            if violation is not None:
-                self.course.end("aborted", f"{self.experiment.id}: {violation}")
+            if not self._over():
+                self._look()
+
+    def _look(self) -> None:
+        """Have the guard look now, and end the run if it does not agree."""
+        busy_s = time.thread_time()
+        violation = self._watching.look()
+        self.course.guard_cpu_s += time.thread_time() - busy_s
+        if violation is not None:
+            self.course.end("aborted", f"{self.experiment.id}: {violation}")
 
     async def _sample(self) -> None:
         try:
             await self._sampler.run()
         except Exception as error:  # noqa: BLE001 - whatever broke the probes, nothing is watched any more
-            self.course.end("aborted", f"{self.experiment.id}: the probes failed: {_words(error)}")
+            self.course.end("aborted", f"{self.experiment.id}: the probes failed: {words_of(error)}")
 
     def _over(self) -> bool:
         return self._end_s is not None
@@ -280,18 +298,3 @@ async def _bounded(work: Callable[[], T]) -> T:
             return await anyio.to_thread.run_sync(work, abandon_on_cancel=True)
     except TimeoutError:
         raise UnavailableError(f"it takes longer than {INJECT_S:g} s.") from None
-
-
-def least_recovery_s(experiment: Experiment) -> float:
-    """How long recovery is watched even if all is steady: until criteria that judge it have the answers they need."""
-    longest = 0.0
-    for hypothesis in experiment.hypotheses:
-        for criterion in hypothesis.criteria:
-            if criterion.kind == "steady_state" and criterion.phase is Phase.RECOVERY:
-                slowest = min(c.rate_hz for c in experiment.checks if c.id in criterion.checks)
-                longest = max(longest, criterion.after_s + (ANSWERS_MIN + 1) / slowest)
-    return longest
-
-
-def _words(error: Exception) -> str:
-    return str(error) if isinstance(error, MurphyError) else f"{type(error).__name__}: {error}"

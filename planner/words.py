@@ -122,7 +122,8 @@ def action(done: Action) -> str:
     """What is done to whom for how long, as one sentence."""
     begins = f", {duration(done.start_s)} into the fault phase" if done.start_s else ""
     where = target(done.target)
-    return f"{where[0].upper()}{where[1:]}: {fault(done.fault)}, for {duration(done.duration_s)}{begins}"
+    steps = done.ramp and f", raised in {done.ramp.steps} steps, each before it held {duration(done.ramp.hold_s)}"
+    return f"{where[0].upper()}{where[1:]}: {fault(done.fault)}, for {duration(done.duration_s)}{begins}{steps or ''}"
 
 
 _CRITERIA: Final[dict[str, Callable[[Any], str]]] = {

@@ -19,6 +19,7 @@ class EventKind(StrEnum):
     STAGE_STARTED = "stage_started"
     PHASE_STARTED = "phase_started"
     ARMED = "armed"
+    STEPPED = "stepped"
     INJECTED = "injected"
     IMPACT = "impact"
     DETECTED = "detected"

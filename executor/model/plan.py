@@ -41,6 +41,20 @@ class GroupsTarget(Contract):
 Target = Annotated[InstanceTarget | EdgeTarget | GroupsTarget, Field(discriminator="kind")]
 
 
+class Ramp(Contract):
+    """A fault is raised in equal steps to its full strength, and goes on only while the guard agrees."""
+
+    steps: Annotated[int, Field(ge=2, le=20)]
+    """How many, the full fault among them."""
+    hold_s: Annotated[Seconds, Field(gt=0, le=600)]
+    """How long each step before the full fault is held."""
+
+    @property
+    def length_s(self) -> float:
+        """How long it takes until the full fault, seconds."""
+        return (self.steps - 1) * self.hold_s
+
+
 class Action(Contract):
     """One fault on one target for a bounded time."""
 
@@ -50,6 +64,14 @@ class Action(Contract):
     start_s: Seconds = 0
     """After the fault phase begins."""
     duration_s: Annotated[Seconds, Field(gt=0, le=3600)]
+    """Of the full fault."""
+    ramp: Ramp | None = None
+    """Steps before that; ``None``: it begins at its full strength."""
+
+    @property
+    def whole_s(self) -> float:
+        """How long something of the fault is there, seconds: the steps before the full fault, and that."""
+        return self.duration_s + (self.ramp.length_s if self.ramp else 0)
 
     @model_validator(mode="after")
     def _fault_fits_target(self) -> Self:
@@ -57,6 +79,8 @@ class Action(Contract):
             raise ValueError(
                 f"{self.fault.kind} takes a target of kind {self.fault.target_kind}, not {self.target.kind}"
             )
+        if self.ramp and self.fault.at(1 / self.ramp.steps) is None:
+            raise ValueError(f"{self.fault.kind} is there or it is not: it has no strength to raise in steps")
         return self
 
 
@@ -116,7 +140,7 @@ class Experiment(Contract):
     @property
     def fault_s(self) -> float:
         """Length of the fault phase, seconds: until the last action ends."""
-        return max(action.start_s + action.duration_s for action in self.actions)
+        return max(action.start_s + action.whole_s for action in self.actions)
 
     @model_validator(mode="after")
     def _names_known(self) -> Self:

@@ -110,7 +110,7 @@ def together(experiment: Experiment) -> Iterator[tuple[Action, ...]]:
     """The sets of actions that are there together, at each moment at which one begins."""
     for begun in experiment.actions:
         now = begun.start_s
-        yield tuple(a for a in experiment.actions if a.start_s <= now <= a.start_s + a.duration_s)
+        yield tuple(a for a in experiment.actions if a.start_s <= now <= a.start_s + a.whole_s)
 
 
 def run_s(plan: Plan) -> float:

@@ -92,8 +92,8 @@ def _allowed_faults(case: Case) -> Refusals:
 
 def _fault_duration(case: Case) -> Refusals:
     for action in case.actions:
-        if action.duration_s > case.limits.fault_s_max:
-            measured = f"action {action.id} lasts {action.duration_s:g} s"
+        if action.whole_s > case.limits.fault_s_max:
+            measured = f"action {action.id} lasts {action.whole_s:g} s"
             yield no("fault duration", measured, f"{case.limits.fault_s_max:g} s", "Make it shorter.")
 
 

@@ -16,6 +16,7 @@ from planner import words
 from planner.cli.output import out as terminal
 
 _SHOWN: Final = {
+    EventKind.STEPPED: "quiet",
     EventKind.INJECTED: "bold",
     EventKind.REVERTED: "quiet",
     EventKind.REVERT_OWED: "breaks",

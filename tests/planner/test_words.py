@@ -6,11 +6,12 @@ import io
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from rich.console import Console
 
 from executor.model.faults import SPECS
-from executor.model.plan import Plan
+from executor.model.faults.resource import Connections
+from executor.model.plan import Action, InstanceTarget, Plan, Ramp
 from planner import words
 from planner.cli import output, plan_view
 from tests.executor.model.examples import plans
@@ -32,6 +33,12 @@ def test_every_fault_has_words(spec: type[Any]) -> None:
     assert "_" not in said
 
 
+def test_who_signs_a_ramp_reads_of_it() -> None:
+    given = {"id": "a", "fault": Connections(count=9), "target": InstanceTarget(service="app"), "duration_s": 5}
+    said = words.action(Action(**given, ramp=Ramp(steps=3, hold_s=2)))
+    assert said.endswith("hold 9 idle connections open to it, for 5 s, raised in 3 steps, each before it held 2 s")
+
+
 @pytest.mark.parametrize(
     ("seconds", "said"), [(0.35, "350 ms"), (3.5, "3.5 s"), (3.0, "3 s"), (125, "2 min 5 s"), (600, "10 min")]
 )
@@ -40,7 +47,7 @@ def test_durations_read_as_people_write_them(seconds: float, said: str) -> None:
 
 
 @given(plans())
-@settings(max_examples=25)
+@settings(max_examples=25, suppress_health_check=[HealthCheck.too_slow])
 def test_every_plan_can_be_shown_whole(plan: Plan) -> None:
     page = io.StringIO()
     console = Console(file=page, width=200, theme=output.THEME)

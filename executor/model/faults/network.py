@@ -17,6 +17,7 @@ class Latency(FaultSpec):
     differs: ClassVar[str] = (
         "Delay is added per request by a proxy, not per packet: handshakes and slow start are not slower."
     )
+    strength: ClassVar[tuple[str, ...]] = ("delay_ms", "jitter_ms")
     kind: Literal["network.latency"] = "network.latency"
     delay_ms: Annotated[Milliseconds, Field(gt=0)]
     jitter_ms: Milliseconds = 0
@@ -28,6 +29,7 @@ class Reset(FaultSpec):
 
     target_kind: ClassVar[TargetKind] = "edge"
     differs: ClassVar[str] = "Both sides see the reset at once; a real network may tell only one of them."
+    strength: ClassVar[tuple[str, ...]] = ("probability",)
     kind: Literal["network.reset"] = "network.reset"
     probability: Probability = 1.0
     """Chance for each request (HTTP) or connection (other protocols)."""

@@ -15,6 +15,7 @@ class Cpu(FaultSpec):
 
     target_kind: ClassVar[TargetKind] = "instances"
     differs: ClassVar[str] = "Without a cgroup of its own the whole host competes, not the target alone."
+    strength: ClassVar[tuple[str, ...]] = ("load_percent",)
     kind: Literal["resource.cpu"] = "resource.cpu"
     load_percent: Annotated[Percent, Field(ge=1)]
     """Load of each burnt core."""
@@ -28,6 +29,7 @@ class Memory(FaultSpec):
     differs: ClassVar[str] = (
         "The memory is another process's: the target feels pressure, but its own heap does not grow."
     )
+    strength: ClassVar[tuple[str, ...]] = ("bytes",)
     kind: Literal["resource.memory"] = "resource.memory"
     bytes: Annotated[int, Field(ge=1_048_576, le=1_099_511_627_776)]
     grow_bytes_per_s: Annotated[int, Field(ge=0)] = 0
@@ -39,5 +41,6 @@ class Connections(FaultSpec):
 
     target_kind: ClassVar[TargetKind] = "instances"
     differs: ClassVar[str] = "All connections come from one address and send nothing."
+    strength: ClassVar[tuple[str, ...]] = ("count",)
     kind: Literal["resource.connections"] = "resource.connections"
     count: Annotated[int, Field(ge=1, le=20_000)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field
 
@@ -57,11 +57,16 @@ class Slowdown(FaultSpec):
     cpu_percent: Annotated[Percent, Field(ge=1, le=95)]
     """Share of one core that it keeps."""
 
+    def at(self, share: float) -> Self:
+        """It keeps more of the core, the smaller the share is."""
+        return self._with(cpu_percent=min(95.0, 100 - share * (100 - self.cpu_percent)))
+
 
 class HttpMatch(FaultSpec):
     """Which requests on the edge are meant."""
 
     target_kind: ClassVar[TargetKind] = "edge"
+    strength: ClassVar[tuple[str, ...]] = ("probability",)
     probability: Probability = 1.0
     method: Method = "*"
     path: Line = "*"
@@ -101,3 +106,7 @@ class DependencyFailure(FaultSpec):
     """``refuse`` resets at once, ``blackhole`` never answers, ``error`` answers 503, ``slow`` answers late."""
     delay_ms: Milliseconds = 3_000
     """How late, in mode ``slow``."""
+
+    def at(self, share: float) -> Self | None:
+        """Only slowness has degrees."""
+        return self._with(delay_ms=self.delay_ms * share) if self.mode == "slow" else None

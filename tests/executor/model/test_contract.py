@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -31,7 +31,7 @@ def _leaves(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
 
 
 @given(plans())
-@settings(max_examples=60)
+@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 def test_plan_survives_the_round_trip_with_its_digest(plan: Plan) -> None:
     again = Plan.model_validate_json(plan.model_dump_json())
     assert again == plan
@@ -39,7 +39,7 @@ def test_plan_survives_the_round_trip_with_its_digest(plan: Plan) -> None:
 
 
 @given(plans(), st.randoms(use_true_random=False))
-@settings(max_examples=40)
+@settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow])
 def test_digest_ignores_the_order_of_keys(plan: Plan, shuffler: random.Random) -> None:
     def shuffled(value: Any) -> Any:
         if isinstance(value, dict):
@@ -52,7 +52,7 @@ def test_digest_ignores_the_order_of_keys(plan: Plan, shuffler: random.Random) -
 
 
 @given(plans(), st.data())
-@settings(max_examples=60)
+@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 def test_any_changed_leaf_changes_the_digest(plan: Plan, data: st.DataObject) -> None:
     raw = plan.model_dump(mode="json")
     path = data.draw(st.sampled_from(_leaves(raw)))
@@ -64,7 +64,7 @@ def test_any_changed_leaf_changes_the_digest(plan: Plan, data: st.DataObject) ->
 
 
 @given(plans(), st.data())
-@settings(max_examples=30)
+@settings(max_examples=30, suppress_health_check=[HealthCheck.too_slow])
 def test_an_unknown_field_anywhere_is_refused(plan: Plan, data: st.DataObject) -> None:
     raw = plan.model_dump(mode="json")
 
