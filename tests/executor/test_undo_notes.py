@@ -13,11 +13,14 @@ import pytest
 
 from executor import undo_notes
 from executor.clock import boottime
+from executor.engine import run
 from executor.errors import UnavailableError
 from executor.home import Home
 from executor.journal import Injection, Journal
+from executor.model.evidence import EventKind
+from executor.model.faults.service import Crash
 from executor.revert import undo
-from tests.executor.kit import until
+from tests.executor.kit import LIMITS, approve, experiment_on, plan_of, shelves, system_of, until
 from tests.executor.test_journal import admit, arm
 
 ROOT = Path(__file__).parents[2]
@@ -114,3 +117,22 @@ def test_a_fault_that_cannot_be_noted_is_refused(home: Home, armed: Injection) -
     home.run_dir("run-1", make=False).rmdir()
     with pytest.raises(UnavailableError, match="cannot be written down"):
         undo_notes.keep(home, armed, armed.record)
+
+
+def test_what_cannot_be_noted_is_never_injected(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_given: object) -> None:
+        raise UnavailableError("the disk is full.")
+
+    monkeypatch.setattr(undo_notes, "keep", full)
+    with shelves("base") as (shelf,):
+        system = system_of([shelf])
+        plan = plan_of(system, (experiment_on(system, "base", Crash(restart="murphy"), duration_s=0.5),))
+        before = shelf.found()
+        evidence = run(plan, approve(home, plan), system=system, limits=LIMITS, home=home)
+        assert shelf.found() == before
+    assert "the disk is full" in evidence.results[0].aborted
+    assert EventKind.ARMED not in {event.kind for event in evidence.timeline}
+    assert evidence.owed == ()
+    journal = Journal(home.journal)
+    assert journal.pending() == []
+    journal.close()
