@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test check format lint types imports smoke score schemas lock clean fuzz
+.PHONY: demo test check format lint types imports smoke score schemas lock clean fuzz crash
 
 demo: .venv/ready
 	$(BIN)/murphy demo $(DEMO)
@@ -37,6 +37,10 @@ score: .venv/ready
 	$(BIN)/murphy demo --forget --home .murphy/score --output .murphy/score.html
 	$(BIN)/murphy demo --home .murphy/score --output .murphy/score.html
 	MURPHY_HOME=.murphy/score $(BIN)/murphy findings --json | $(BIN)/python examples/shop/score.py --least 20
+
+# The crash matrix: runs killed at every boundary, at 200 random instants, and in every other way. Seven minutes.
+crash: .venv/ready
+	$(BIN)/murphy selftest --crash $(CRASH)
 
 # Writes the golden JSON Schemas anew after a wanted change of the contract.
 schemas: .venv/ready

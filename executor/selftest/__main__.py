@@ -15,8 +15,8 @@ def main() -> int:
     """Run it, say how each case came out, and print a summary as JSON; 4 if anything was left."""
     parser = argparse.ArgumentParser(prog="executor.selftest")
     parser.add_argument("--instants", type=int, default=200, help="random instants")
-    parser.add_argument("--boundaries", type=int, default=3, help="strikes at each boundary")
-    parser.add_argument("--undoing", type=int, default=2, help="strikes at each boundary of those who undo")
+    parser.add_argument("--boundaries", type=int, default=2, help="strikes at each boundary")
+    parser.add_argument("--undoing", type=int, default=1, help="strikes at each boundary of those who undo")
     parser.add_argument("--troubles", type=int, default=4, help="cases of each trouble")
     parser.add_argument("--only", default="", help="only cases whose words contain this")
     parser.add_argument("--seed", type=int, default=matrix.any_seed())

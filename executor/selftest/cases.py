@@ -111,17 +111,29 @@ def troubles(seed: int, strikes: int, events_s: Sequence[float], names: Sequence
 def whole(seed: int, count: int, events_s: Sequence[float]) -> list[Case]:
     """The crash matrix: every boundary, every trouble, and ``count`` random instants."""
     return [
-        *boundaries(seed, 3),
-        *undoing(seed, 2),
+        *boundaries(seed, 2),
+        *undoing(seed, 1),
         *troubles(seed, 3, events_s, [name for name in TROUBLES if name]),
         *instants(seed, count, events_s),
     ]
 
 
-def some(seed: int, count: int, events_s: Sequence[float]) -> list[Case]:
-    """A look that takes a minute: ``count`` cases of all sorts."""
-    every = [*boundaries(seed, 1), *undoing(seed, 1), *troubles(seed, 0, events_s, [name for name in TROUBLES if name])]
-    return [*instants(seed, count // 2, events_s), *Random(f"{seed} some").sample(every, count - count // 2)]
+def few(seed: int, events_s: Sequence[float]) -> list[Case]:
+    """A look that takes a minute: some of every sort, each call at one of its boundaries."""
+    random = Random(f"{seed} few")
+    after = undoing(seed, 1)
+    sorts = [[case for case in after if case.whose == whose] for whose in (WATCHDOG, NEXT_START)]
+    groups = [group for each in (boundaries(seed, 1), *sorts) for group in _groups(each)]
+    return [
+        *(random.choice(group) for group in groups),
+        *troubles(seed, 0, events_s, [name for name in TROUBLES if name]),
+        *instants(seed, 10, events_s),
+    ]
+
+
+def _groups(cases: Sequence[Case]) -> list[Sequence[Case]]:
+    """Before and after of each call, which follow each other."""
+    return [cases[n : n + 2] for n in range(0, len(cases), 2)]
 
 
 def _instant(random: Random, events_s: Sequence[float]) -> dict[str, Any]:

@@ -10,7 +10,6 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from executor import audit
@@ -19,12 +18,12 @@ from executor.drivers import child, process
 from executor.engine import run_id
 from executor.errors import MurphyError
 from executor.home import Home
-from executor.journal import Injection, Journal
-from executor.selftest import hooks, script, victim
+from executor.selftest import books, hooks, script, victim
 from executor.selftest.cases import EXECUTOR, NEXT_START, Case
 from executor.selftest.moments import Boundary
+from executor.selftest.result import Result
 from executor.selftest.scene import Scene, until
-from executor.selftest.snapshot import Snapshot, take, workers
+from executor.selftest.snapshot import Snapshot, glance, take, workers
 from executor.selftest.strikes import AT_WORK, STRIKES, Quarry, Strike
 from executor.selftest.troubles import TROUBLES
 
@@ -36,26 +35,6 @@ _LOOK_S = 0.15
 _LEASE_S = 30.0
 """How long a fault may be seen after its lease of one second on a busy machine."""
 _NOTHING = Strike(lambda _quarry: None)
-
-
-@dataclass
-class Result:
-    """How one case came out."""
-
-    case: Case
-    residues: list[str] = field(default_factory=list)
-    """What stayed that should not have, or was not told; empty if all is as it was."""
-    alive: dict[str, int] = field(default_factory=dict)
-    """Faults that were there, or under way, when it was struck: how many of each lease kind."""
-    recovered: bool = False
-    """The next start had something left to do."""
-    missed: bool = False
-    """The run was over before the moment came."""
-    events_s: list[float] = field(default_factory=list)
-    """When the run's events came, seconds after the executor began."""
-    seconds: float = 0.0
-    place: str = ""
-    """Where its files are."""
 
 
 class Ordeal:
@@ -140,15 +119,14 @@ class Ordeal:
             self.quarry.executor(signal.SIGCONT)
 
     def _await_instant(self) -> None:
-        if self.trouble.early:
-            ready = self._on_proxy
-        else:
-            ready = lambda: len(self.events) >= self.case.event  # noqa: E731 - one line of two
+        def ready() -> bool:
+            return self._on_proxy() if self.trouble.early else len(self.events) >= self.case.event
+
         until(lambda: self._ended() or ready(), _RUN_S)
         until(self._ended, self.case.at_s, every_s=0.001)
 
     def _on_proxy(self) -> bool:
-        return any(each.action == "front" and each.state == "injected" for each in self._pending())
+        return any(each.action == "front" and each.state == "injected" for each in books.pending(self.home))
 
     def _watch(self) -> None:
         """Nothing befalls it: see how many faults are there at once, and that it completes."""
@@ -167,7 +145,7 @@ class Ordeal:
             self.quarry.executor(signal.SIGCONT)
             self.quarry.watchdog(signal.SIGCONT)
         if self.case.trouble.startswith("disk") and self.strike.watchdog:
-            self._gone(f"with the {self.case.trouble}", lambda: self._look().faults(before))
+            self._gone(f"with the {self.case.trouble}", lambda: self._glance().faults(before))
         if not until(self._ended, _RUN_S):
             self._residue("the executor does not end")
             self.quarry.executor(signal.SIGKILL)
@@ -176,26 +154,26 @@ class Ordeal:
         if not self.trouble.heals_open_files:
             self.quarry.watchdog(signal.SIGKILL)
         self.trouble.mend()
-        if self.strike.watchdog and not until(lambda: not self.quarry.watchdogs(), _SETTLE_S, every_s=_LOOK_S):
+        if not until(lambda: not self.quarry.at_work(), _SETTLE_S, every_s=_LOOK_S):
             self._residue("the watchdog does not end")
-        self._gone("after the lease, with nobody acting", lambda: self._look().held(before))
+        self._gone("after the lease, with nobody acting", lambda: self._glance().held(before))
 
     def _while_it_hangs(self, before: Snapshot) -> None:
         if self.strike.watchdog:
             if self.case.trouble != "proxy hangs":
-                self._gone("while the executor hangs", lambda: self._look().faults(before))
+                self._gone("while the executor hangs", lambda: self._glance().faults(before))
             return
         if self.case.trouble == "proxy hangs":
             self.trouble.mend()
-        self._gone("after the lease, while the executor hangs", lambda: self._look().held(before))
+        self._gone("after the lease, while the executor hangs", lambda: self._glance().held(before))
         if not self.case.trouble.startswith("disk"):
             self._recover(all_told=False)  # the executor may have stopped with the journal locked
-            self._gone("while the executor hangs, after recovering", lambda: self._look().faults(before))
+            self._gone("while the executor hangs, after recovering", lambda: self._glance().faults(before))
 
     def _check(self, before: Snapshot) -> None:
         """All must be as before now; if the watchdog was struck too, then after the next start."""
-        left = self._look().differs(before) + self._open()
-        if left and self.strike.watchdog and not self.case.trouble.startswith("disk"):
+        left = self._look().differs(before) + books.unfinished(self.home)
+        if left and self.strike.watchdog and not self.case.trouble.startswith("disk") and not self._unbegun():
             self._residue(f"left to the next start although the watchdog lived: {'; '.join(left)}")
         if left:
             if self.case.whose == NEXT_START:
@@ -204,13 +182,17 @@ class Ordeal:
             self.quarry.watchdog(signal.SIGCONT)
             until(lambda: not self.quarry.watchdogs(), _SETTLE_S, every_s=_LOOK_S)
         self._gone("in the end", lambda: self._look().differs(before))
-        for word in self._open():
+        for word in books.unfinished(self.home):
             self._residue(f"in the end: {word}")
         trail = audit.verify(self.home)
         if not trail.intact:
             self._residue(f"audit trail: {trail.faults[0]}")
         if self.case.trouble.startswith("clock") and self.case.strike == "":
             self._whole()
+
+    def _unbegun(self) -> bool:
+        """It was cut off in the moment between being admitted and knowing so: nothing was done, and its row is left."""
+        return self.status is not None and os.WIFEXITED(self.status) and not self.events
 
     def _whole(self) -> None:
         """A step of the wall clock alone may neither end a lease nor a run."""
@@ -219,7 +201,7 @@ class Ordeal:
 
     def _reported(self) -> None:
         """An executor that ended by itself and left a revert owed must have said so."""
-        owed = [injection for injection in self._pending() if injection.state == "owed"]
+        owed = [injection for injection in books.pending(self.home) if injection.state == "owed"]
         if owed and self.status is not None and os.WIFEXITED(self.status):
             said = victim.said(self.place)
             if not said.get("owed") and os.WEXITSTATUS(self.status) == 0:
@@ -227,17 +209,17 @@ class Ordeal:
 
     def _recover(self, *, all_told: bool = True) -> None:
         """The next start, in a process of its own; everything it found open must be among what it names."""
-        left = self._pending()
+        left = books.pending(self.home)
         done = subprocess.run(
             self._next(), capture_output=True, text=True, env=self._env(), timeout=_RUN_S, check=False
         )
         self.result.recovered = True
-        if done.returncode and (all_told or not done.stdout):
+        if done.returncode and (all_told or done.returncode != victim.OWED):
             self._residue(f"recovering ended with {done.returncode}: {done.stdout.strip()} {done.stderr.strip()}")
         elif all_told:
-            named = json.loads(done.stdout)["undone"]
+            named, by_it = json.loads(done.stdout)["undone"], books.reverted_by(self.home, self.run_name, "recover")
             for injection in left:
-                if str(injection) not in named:
+                if injection.id in by_it and str(injection) not in named:
                     self._residue(f"recovering did not name {injection}")
 
     def _recover_half(self) -> None:
@@ -267,26 +249,11 @@ class Ordeal:
     def _look(self) -> Snapshot:
         return take(self.scene, self.home.path, self.run_name, beside=self.pid)
 
-    def _pending(self) -> list[Injection]:
-        if not self.home.journal.exists():
-            return []
-        journal = Journal(self.home.journal)
-        try:
-            return journal.pending()
-        finally:
-            journal.close()
-
-    def _open(self) -> list[str]:
-        """What the journal holds as not over, in words."""
-        journal = Journal(self.home.journal)
-        try:
-            left = [f"pending: {each} ({each.state})" for each in journal.pending()]
-            return left + [f"running: {row.run}" for row in journal.running()]
-        finally:
-            journal.close()
+    def _glance(self) -> Snapshot:
+        return glance(self.scene, self.home.path, self.run_name)
 
     def _alive(self) -> dict[str, int]:
-        kinds = [self.kinds[injection.action] for injection in self._pending()]
+        kinds = [self.kinds[injection.action] for injection in books.pending(self.home)]
         return {kind: kinds.count(kind) for kind in sorted(set(kinds))}
 
     def _ended(self) -> bool:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
+from executor.clock import SYSTEM_CLOCK
 from executor.faults.registry import behaviour
 from executor.home import Home
 from executor.model.approval import Approval
@@ -27,13 +26,14 @@ LIMITS = Limits(
     fault_s_max=10,
     run_s_max=120,
     lease_s=1,
+    state_free_mib_min=1,
     guard=Guard(cpu_percent_max=100, memory_free_percent_min=0, unplanned_services_max=8),
 )
 """The self-test's own; the operator's are for the operator's systems."""
 PATIENT = Limits.model_validate({**LIMITS.model_dump(), "lease_s": 10})
 """For a run that is to complete: on a busy machine a lease of a second may lapse by itself, and rightly so."""
 KEY = "selftest"
-_FAULT_S = 1.2
+_FAULT_S = 2.0
 _MEBIBYTE = 2**20
 _STRIKES: dict[str, Fault] = {
     "hung": Hang(),
@@ -90,7 +90,7 @@ def approve(home: Home, plan: Plan, limits: Limits) -> Approval:
         approver=KEY,
         basis="person",
         valid_s=3600,
-        now=datetime.now(UTC),
+        now=SYSTEM_CLOCK.now(),
         installation=installation_of(home),
     )
     return sign_grant(home, KEY, grant)

@@ -65,7 +65,7 @@ class Snapshot:
         other = then.get("process") != now.get("process")
         words = [
             f"{name}: {key} was {then.get(key)}, is {now.get(key)}"
-            for key in sorted({*then, *now} - {"process"})
+            for key in sorted(now.keys() - {"process"})
             if then.get(key) != now.get(key)
         ]
         if other and not (may_restart and began == 1):
@@ -77,25 +77,41 @@ class Snapshot:
 
 def take(scene: Scene, home: Path, run: str, *, beside: int | None = None) -> Snapshot:
     """Look at everything now. ``home`` and ``run`` name what is sought; ``beside`` is a living executor."""
-    mark = "murphy-" + run.removeprefix("run-")
-    found, work, tables = scene.processes(), workers(home), tuple(_tables(mark))
-    own = {one.pid for each in found.values() for one in each}
-    held = _held_open(scene, {*own, scene.proxy_pid, beside})
+    found = scene.processes()
+    held = _held_open(scene, {one.pid for each in found.values() for one in each} | {scene.proxy_pid, beside or 0})
+    seen = glance(scene, home, run)
+    mark = _mark(run)
     return Snapshot(
-        services={name: _service(scene, name, found[name], held[name]) for name in NAMES},
+        services={name: {**seen.services[name], **_about(found[name]), "connections": held[name]} for name in NAMES},
+        starts=seen.starts,
+        host={
+            **seen.host,
+            "qdisc of the loopback": tuple(_qdiscs()),
+            "cgroup": tuple(_cgroups(mark)),
+            "mount": tuple(_mounts(str(home))),
+            "file in scratch": tuple(_scratch(home)),
+        },
+    )
+
+
+def glance(scene: Scene, home: Path, run: str) -> Snapshot:
+    """The part of it in which faults show, which costs much less."""
+    found, work, tables = scene.processes(), workers(home), tuple(_tables(_mark(run)))
+    return Snapshot(
+        services={name: _service(scene, name, found[name]) for name in NAMES},
         starts={name: _lines(scene.starts(name)) for name in NAMES},
         host={
             "helper": tuple(f"{module} {pid}" for module, pid in work if module != WATCHDOG),
             "watchdog": tuple(f"{module} {pid}" for module, pid in work if module == WATCHDOG),
             "nft table": tables,
             "redirect in force": tuple(table for table in tables if redirect.live(table)),
-            "qdisc of the loopback": tuple(_qdiscs()),
-            "cgroup": tuple(_cgroups(mark)),
-            "mount": tuple(_mounts(str(home))),
-            "file in scratch": tuple(_scratch(home)),
-            "fault on the proxy": tuple(_on_proxy(scene, mark)),
+            "fault on the proxy": tuple(_on_proxy(scene, _mark(run))),
         },
     )
+
+
+def _mark(run: str) -> str:
+    return "murphy-" + run.removeprefix("run-")
 
 
 def workers(home: Path) -> list[tuple[str, int]]:
@@ -113,26 +129,34 @@ def workers(home: Path) -> list[tuple[str, int]]:
     return found
 
 
-def _service(scene: Scene, name: str, found: list[process.Found], connections: int) -> dict[str, Any]:
+def _service(scene: Scene, name: str, found: list[process.Found]) -> dict[str, Any]:
     if len(found) != 1:
         return {"processes": len(found)}
     (one,) = found
+    return {
+        "processes": 1,
+        "process": f"process {one.pid} of {one.start_ticks}",
+        "stopped": process.state(one.pid, one.start_ticks) in ("T", "t"),
+        "answer": scene.answer(name),
+    }
+
+
+def _about(found: list[process.Found]) -> dict[str, Any]:
+    """How a service runs."""
+    if len(found) != 1:
+        return {}
+    pid = found[0].pid
     try:
         return {
-            "processes": 1,
-            "process": f"process {one.pid} of {one.start_ticks}",
-            "stopped": process.state(one.pid, one.start_ticks) in ("T", "t"),
-            "answer": scene.answer(name),
-            "nice": os.getpriority(os.PRIO_PROCESS, one.pid),
-            "cores": sorted(os.sched_getaffinity(one.pid)),
-            "limits": _digest(one.pid, "limits"),
-            "out of memory score": _read(one.pid, "oom_score_adj").strip(),
-            "environment": _digest(one.pid, "environ"),  # it may hold secrets, and differences are shown
-            "cgroup": _digest(one.pid, "cgroup"),
-            "connections": connections,
+            "nice": os.getpriority(os.PRIO_PROCESS, pid),
+            "cores": sorted(os.sched_getaffinity(pid)),
+            "limits": _digest(pid, "limits"),
+            "out of memory score": _read(pid, "oom_score_adj").strip(),
+            "environment": _digest(pid, "environ"),  # it may hold secrets, and differences are shown
+            "cgroup": _digest(pid, "cgroup"),
         }
     except OSError:  # it ended while it was looked at
-        return {"processes": 0}
+        return {}
 
 
 def _digest(pid: int, name: str) -> str:
@@ -143,7 +167,7 @@ def _read(pid: int, name: str) -> str:
     return Path(f"/proc/{pid}/{name}").read_text(encoding="utf-8", errors="replace")
 
 
-def _held_open(scene: Scene, but: set[int | None]) -> dict[str, int]:
+def _held_open(scene: Scene, but: set[int]) -> dict[str, int]:
     """Connections that others than the scene's own processes hold open, by service."""
     open_to = [
         each.raddr[1]

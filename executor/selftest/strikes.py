@@ -46,6 +46,10 @@ class Quarry:
             for one in struck:
                 process.wait_gone(one.pid, one.start_ticks, _ENDS_S)
 
+    def at_work(self) -> list[process.Found]:
+        """The watchdogs that do not stand still."""
+        return [one for one in self.watchdogs() if process.state(one.pid, one.start_ticks) not in ("T", None)]
+
     def stopped_watchdog(self, within_s: float) -> bool:
         """Wait until a watchdog has stopped itself; ``False`` if none does, or none is left."""
         deadline = time.monotonic() + within_s

@@ -20,7 +20,7 @@ from executor.selftest.scene import Scene
 _NEW_MOUNTS = 0x00020000
 """``CLONE_NEWNS`` of ``<linux/sched.h>``; Python has ``os.unshare`` from 3.12 on."""
 _TOOL_S = 30.0
-_DISK_BYTES = 4 * 2**20
+_DISK_BYTES = 8 * 2**20
 _DAY_S = 86_400.0
 
 
@@ -94,7 +94,7 @@ class DiskReadOnly(Trouble):
         self.disk.mkdir()
         self._image = self.place / "image"
         with self._image.open("wb") as file:
-            file.truncate(2 * _DISK_BYTES)
+            file.truncate(_DISK_BYTES)
         _tool("mkfs.ext4", "-q", "-O", "^has_journal", str(self._image))
         _mount("-o", "loop", str(self._image), str(self.disk))
         self._broken = False

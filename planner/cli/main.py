@@ -25,12 +25,15 @@ from planner.cli import (
     recover,
     results,
     run,
+    selftest,
+    streams,
 )
 from planner.cli.visible import visible
 
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # chromadb brings onnxruntime, which calls home unless told first
 
 USAGE = 2
+UNWRITTEN = 2
 INTERRUPTED = 130
 INTERNAL = 5
 
@@ -59,13 +62,14 @@ for family in (
     keys,
     policy,
     proxy,
+    selftest,
 ):
     family.register(app)
 
 
 def main() -> None:
     """Run the command line, and turn every error a person can act on into one sentence and an exit code."""
-    _open_standard_streams()
+    streams.secure()
     try:
         code = app(standalone_mode=False)
     except MurphyError as error:
@@ -74,31 +78,16 @@ def main() -> None:
         code = _misused(error.format_message())
     except (KeyboardInterrupt, typer.Abort):
         code = _complain("interrupted.", INTERRUPTED)
-    except BrokenPipeError:
-        # whoever read our output has gone; writing the rest to them again at exit would only raise once more
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 0
     except Exception as error:
         if os.environ.get("MURPHY_TRACE"):
             raise
         name = type(error).__name__
         code = _complain(f"internal error: {name}: {error}. Set MURPHY_TRACE=1 to see where.", INTERNAL)
-    sys.exit(code if isinstance(code, int) else 0)
-
-
-def _open_standard_streams() -> None:
-    """Put the null device where the caller has closed one of 0, 1 and 2, before a file of ours gets that number."""
-    for number in range(3):
-        try:
-            os.fstat(number)
-        except OSError:
-            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free
-    if sys.stdout is None:
-        sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115 - as long as the process
-    if sys.stderr is None:
-        sys.stderr = open(2, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
-    if sys.stdin is None:
-        sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115
+    code = code if isinstance(code, int) else 0
+    if why := streams.lost():
+        _complain(f"what was to be printed could not be written: {why}.", code)
+        code = code or UNWRITTEN
+    sys.exit(code)
 
 
 def _misused(message: str) -> int:
