@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 
-_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 
 
 @contextmanager
@@ -17,19 +18,36 @@ def stopping() -> Iterator[threading.Event]:
     """An event that any of these signals sets; the handlers of before are back afterwards.
 
     The signals do nothing else meanwhile, however often they come: undoing is never cut short. One that is ignored, as
-    under ``nohup``, stays ignored.
+    under ``nohup``, stays ignored. They are heeded by a thread of its own: the main one may stand still, in writing to
+    a terminal that nobody reads, for instance. For the main thread only.
     """
     stop = threading.Event()
-
-    def ask(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - a signal handler's
-        word = "still undoing everything" if stop.is_set() else "ending: everything is being undone"
-        print(f"\nmurphy: {word}…", file=sys.stderr, flush=True)  # noqa: T201
-        stop.set()
-
     heeded = [number for number in _ENDING if signal.getsignal(number) is not signal.SIG_IGN]
-    before = {number: signal.signal(number, ask) for number in heeded}
+    hear, tell = os.pipe2(os.O_CLOEXEC)
+    os.set_blocking(tell, False)
+    listener = threading.Thread(target=_listen, args=(hear, frozenset(heeded), stop), daemon=True)
+    listener.start()
+    before_fd = signal.set_wakeup_fd(tell, warn_on_full_buffer=False)
+    before = {number: signal.signal(number, _heard) for number in heeded}
     try:
         yield stop
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+        signal.set_wakeup_fd(before_fd)
+        os.close(tell)
+        listener.join(1.0)  # it may be unable to say what it has to say
+
+
+def _heard(number: int, frame: FrameType | None) -> None:
+    """Do nothing: the signal's number is in the pipe already."""
+
+
+def _listen(hear: int, heeded: frozenset[int], stop: threading.Event) -> None:
+    with open(hear, "rb", buffering=0) as numbers:
+        while said := numbers.read(64):
+            for _ in heeded.intersection(said):
+                word = "still undoing everything" if stop.is_set() else "ending: everything is being undone"
+                stop.set()
+                with suppress(OSError, ValueError):
+                    print(f"\nmurphy: {word}…", file=sys.stderr, flush=True)  # noqa: T201

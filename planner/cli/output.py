@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Iterable
 from typing import Any
@@ -30,13 +29,6 @@ PIPED_WIDTH = 120
 
 class Terminal(Console):
     """A console whose every text is shown as it is, wherever it came from: plans, models, servers' answers."""
-
-    def on_broken_pipe(self) -> None:
-        """Go on in silence: whoever read has gone, and a run must end in order, with its own exit code."""
-        self.quiet = True
-        silent = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(silent, self.file.fileno())
-        os.close(silent)
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
         """What rich makes of it, with nothing in it that a terminal would obey but rich's own."""

@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 from rich.markup import escape
@@ -30,29 +26,3 @@ def test_no_text_moves_the_cursor_or_hides_what_follows(wrap: object) -> None:
     for forbidden in ("\x1b[2J", "\x1b]", "\x07", "\r", "\x9b", "\u202e"):
         assert forbidden not in shown
     assert "a\ufffd[2J" in shown
-
-
-def test_a_reader_that_has_gone_ends_nothing() -> None:
-    code = (
-        "from planner.cli.output import out\n"
-        "import sys\n"
-        "sys.stdin.readline()\n"  # until the reader has gone
-        "for _ in range(1000):\n"
-        "    out.print('x' * 1000)\n"
-        "sys.exit(7)\n"
-    )
-    root = str(Path(__file__).parents[3])
-    with subprocess.Popen(
-        [sys.executable, "-c", code],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": root},
-    ) as process:
-        assert process.stdin
-        assert process.stdout
-        assert process.stderr
-        process.stdout.close()
-        process.stdin.write(b"\n")
-        process.stdin.close()
-        assert (process.stderr.read(), process.wait(60)) == (b"", 7)
