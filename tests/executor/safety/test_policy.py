@@ -143,6 +143,32 @@ def test_ending_or_replacing_a_policy_ends_its_approvals(home: Home) -> None:
         ask(home, approval)
 
 
+def test_an_older_policy_put_back_does_not_count(home: Home) -> None:
+    """Though an operator did sign it, once."""
+    path = policy_file(home, "nightly")
+    sign_policy(home, policy(fault_s_max=60), "operator")
+    older = {file: file.read_bytes() for file in (path, path.with_suffix(".pem"))}
+    approval = under(home)
+    sign_policy(home, policy(fault_s_max=5), "operator")
+    for file, content in older.items():
+        file.write_bytes(content)
+    for act in (lambda: under(home), lambda: ask(home, approval)):
+        with pytest.raises(SafetyRefusalError, match="its file is not the one that was signed last"):
+            act()
+
+
+def test_a_policy_that_no_row_vouches_for_still_needs_its_signature(home: Home) -> None:
+    """As one signed before there were such rows."""
+    sign_policy(home, policy(), "operator")
+    path = policy_file(home, "nightly")
+    for file in home.path.glob("journal.db*"):
+        file.unlink()
+    ask(home, under(home))
+    path.write_bytes(path.read_bytes().replace(b'"service.*"', b'"network.*"'))
+    with pytest.raises(SafetyRefusalError, match="its signature by operator does not count here"):
+        under(home)
+
+
 def test_a_policy_stands_with_the_trust_in_its_signer(home: Home) -> None:
     sign_policy(home, policy(), "operator")
     approval = under(home)
