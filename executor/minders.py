@@ -9,7 +9,7 @@ from functools import partial
 import anyio
 import anyio.to_thread
 
-from executor import undo_notes
+from executor import reserve, undo_notes
 from executor.course import Course, Held
 from executor.errors import FaultGoneError, UnavailableError
 from executor.faults.behaviour import Renewable
@@ -84,6 +84,8 @@ class Minders:
             except Exception as error:  # noqa: BLE001 - whatever stands in the way, the fault may not live on
                 course.end("aborted", f"a lease could not be renewed: {error}")
                 continue
+            if not reserve.is_kept(course.home.journal):
+                course.end("aborted", f"the disk is full under {course.home.path}; room is left for undoing only")
             for each, why in lost:
                 if each.injection.id in course.held:  # else it has just been undone, in its time
                     course.end("aborted", f"{each.injection} ended before its time: {why}")

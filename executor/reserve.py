@@ -8,8 +8,8 @@ from pathlib import Path
 
 from executor.errors import UnavailableError
 
-SIZE = 4 << 20
-"""Bytes; SQLite's log of the journal grows to about as much before it is begun anew."""
+SIZE = 1 << 20
+"""Bytes; twice what SQLite's log of the journal grows to before it is begun anew."""
 _LOW = 256 << 10
 """Less room than this is as good as none: opening takes an index of 32 KiB, and an act some pages."""
 
@@ -36,6 +36,11 @@ def keep(journal: Path) -> None:
     finally:
         if handle >= 0:
             os.close(handle)
+
+
+def is_kept(journal: Path) -> bool:
+    """Whether it is there: if it is not, the disk was full, and what is written now may be the last that fits."""
+    return place(journal).exists()
 
 
 def give_up_if_full(journal: Path) -> None:

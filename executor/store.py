@@ -15,6 +15,8 @@ from executor.durable import create
 from executor.errors import UnavailableError
 
 _AGAIN_S = 0.01
+_LOG_PAGES = 128
+"""Pages of 4 KiB to which the log grows before it is begun anew, so that the reserve has room for all of it."""
 
 
 class Store:
@@ -68,6 +70,7 @@ class Store:
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = FULL")
         db.execute("PRAGMA foreign_keys = ON")
+        db.execute(f"PRAGMA wal_autocheckpoint = {_LOG_PAGES}")
         if standing == "current":  # a journal in use is opened without waiting for whoever writes to it
             return
         db.execute("BEGIN IMMEDIATE")
