@@ -16,10 +16,12 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from executor import reading
 from executor.durable import sync_directory
 
 _SLOT = 512
 """Bytes of a slot, a disk's smallest sector: a power cut tears one slot at most, and there are two."""
+_MOST = 1 << 16
 _WAIT_S, _AGAIN_S = 0.25, 0.002
 """How long to wait for a process that moves it. One that stands still is not waited for: the next commit moves it."""
 
@@ -47,7 +49,7 @@ def read(path: Path) -> Mark | None:
     Raises ``ValueError`` if the file was damaged, ``OSError`` if it cannot be read.
     """
     try:
-        return _newest(path.read_bytes())
+        return _newest(reading.read(path, most=_MOST))
     except FileNotFoundError:
         return None
 
@@ -80,7 +82,7 @@ def move(path: Path, mark: Mark, holds: Callable[[Mark], bool]) -> None:
 
 @contextmanager
 def _claimed(path: Path) -> Iterator[int]:
-    handle = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    handle = os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
         deadline = time.monotonic() + _WAIT_S
         while True:

@@ -20,6 +20,7 @@ from executor.durable import write
 from executor.errors import UnavailableError
 from executor.home import Home
 from executor.journal import Injection
+from executor.reading import read
 
 _PREFIX = "undo-"
 _LONGEST_S = 86_400.0
@@ -131,11 +132,11 @@ def _paths(home: Home, run: str | None) -> Iterator[Path]:
 
 def _read(path: Path) -> Note | None:
     try:
-        fields = json.loads(path.read_bytes())
+        fields = json.loads(read(path))
         stamped = path.stat().st_mtime
         if stamped < boottime() + _LONGEST_S:
             fields["expires"] = stamped
         note = Note(**fields)
         return note if path == _beside(path.parent, note) else None
-    except (OSError, ValueError, TypeError):
+    except (OSError, ValueError, TypeError, RecursionError):
         return None
