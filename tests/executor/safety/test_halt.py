@@ -12,7 +12,7 @@ from executor import audit
 from executor.errors import UnavailableError
 from executor.home import Home
 from executor.safety import halt as module
-from executor.safety.halt import halt, halted, resume
+from executor.safety.halt import halt, halted, raise_flag, resume
 from executor.safety.settle import settled
 
 
@@ -63,3 +63,19 @@ def test_a_halt_that_cannot_be_written_says_so(home: Home, monkeypatch: pytest.M
     monkeypatch.setattr(Path, "touch", refuse)
     with pytest.raises(UnavailableError, match="cannot halt"):
         halt(home, "a drill")
+
+
+def test_a_flag_that_cannot_be_lowered_says_so(home: Home) -> None:
+    home.halt_file.mkdir()
+    assert halted(home) is not None
+    with pytest.raises(UnavailableError, match="by hand"):
+        resume(home)
+
+
+def test_a_flag_raised_in_haste_is_audited_once(home: Home) -> None:
+    raised = raise_flag(home, "a drill", by="alice")
+    assert halted(home) == raised
+    assert not home.journal.exists()
+    assert halt(home, "what the command line says", by="bob") == raised
+    assert halt(home, "again") == raised
+    assert [(row.who, row.detail) for row in audit.entries(home)] == [("alice", {"reason": "a drill"})]
