@@ -23,6 +23,12 @@ from executor.journal import Injection
 from executor.reading import read
 
 _PREFIX = "undo-"
+_KINDS: dict[str, type | tuple[type, ...]] = {
+    **dict.fromkeys(("id", "trial", "holder", "holder_ticks"), int),
+    "expires": (int, float),
+    "record": dict,
+}
+"""Of a note's fields; the others are text."""
 _LONGEST_S = 86_400.0
 """A lease that seems longer is the wall clock's time of a file that was put there and not stamped yet."""
 
@@ -137,6 +143,7 @@ def _read(path: Path) -> Note | None:
         if stamped < boottime() + _LONGEST_S:
             fields["expires"] = stamped
         note = Note(**fields)
-        return note if path == _beside(path.parent, note) else None
+        whole = all(isinstance(value, _KINDS.get(name, str)) for name, value in fields.items())
+        return note if whole and path == _beside(path.parent, note) else None
     except (OSError, ValueError, TypeError, RecursionError):
         return None
