@@ -16,7 +16,6 @@ from executor.home import Home
 from executor.journal import Injection, Journal
 from executor.model.faults import Fault
 from executor.safety.limits import Limits
-from tests.crash.runner import MOMENTS
 from tests.executor.kit import LIMITS, Shelf, approve, experiment_on, plan_of, shelves, system_of, until
 
 ROOT = Path(__file__).parents[2]
@@ -127,14 +126,4 @@ def scenes_at(*directories: Path) -> Iterator[list[Scene]]:
 @pytest.fixture
 def scene(tmp_path: Path) -> Iterator[Scene]:
     with scenes_at(tmp_path) as (made,):
-        yield made
-
-
-@pytest.fixture
-def scenes(tmp_path: Path) -> Iterator[list[Scene]]:
-    """One for each moment at which a run can die."""
-    directories = [tmp_path / moment for moment in MOMENTS]
-    for directory in directories:
-        directory.mkdir()
-    with scenes_at(*directories) as made:
         yield made

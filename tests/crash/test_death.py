@@ -11,12 +11,9 @@ import sys
 import pytest
 
 from executor import audit
-from executor.drivers import process
 from executor.engine import load_evidence
-from executor.model.faults.service import Crash
 from executor.recover import recover
 from tests.crash.conftest import Scene
-from tests.crash.runner import MOMENTS
 from tests.executor.kit import LIMITS, until
 
 
@@ -121,31 +118,3 @@ def test_an_interrupt_that_nobody_handles_leaves_nothing(scene: Scene) -> None:
     evidence = load_evidence(scene.home, run)
     assert evidence is not None
     assert evidence.outcome == "interrupted"
-
-
-def test_dying_with_the_watchdog_at_every_boundary_of_the_journal(scenes: list[Scene]) -> None:
-    for scene, moment in zip(scenes, MOMENTS, strict=True):
-        scene.plan(duration_s=0.5)
-        scene.start(moment, "both")
-    for scene in scenes:
-        (runner,) = scene.runners
-        runner.ended()
-        assert runner.process.returncode == -signal.SIGKILL
-        assert all(done.reverted for done in recover(scene.home))
-        assert scene.pending() == scene.running() == []
-        assert not scene.shelf.stopped()
-        until(scene.shelf.answers)
-        assert audit.verify(scene.home).intact
-
-
-def test_dying_alone_at_every_boundary_of_a_crash_brings_the_service_back_once(scenes: list[Scene]) -> None:
-    for scene, moment in zip(scenes, MOMENTS, strict=True):
-        scene.plan(Crash(restart="murphy"), duration_s=0.5)
-        scene.start(moment, "alone")
-    for scene in scenes:
-        (runner,) = scene.runners
-        runner.ended()
-        until(scene.shelf.answers)
-        until(lambda scene=scene: not scene.running())
-        assert scene.pending() == []
-        process.find(scene.shelf.instance)  # raises if there is more than one
