@@ -1,11 +1,13 @@
-"""Beside the stages of a run: it ends the run when that costs too much, of the error budget or of the host."""
+"""Beside the stages of a run: it ends the run when its time is up or it costs too much."""
 
 from __future__ import annotations
 
 import anyio
 
 from executor.course import Course
+from executor.errors import SafetyRefusalError
 from executor.safety.budget import EVERY_S, BudgetGuard
+from executor.safety.windows import refuse_outside_windows
 
 _BEGUN_S = 5.0
 """Before a run is so old its guard's share of the processor says nothing."""
@@ -19,6 +21,16 @@ async def mind_cost(course: Course) -> None:
         used = 100 * course.guard_cpu_s / course.now_s()
         if used > most and course.now_s() > _BEGUN_S:
             course.end("aborted", f"guard cost: {used:.0f} % of a processor, and the limit is {most:g} %")
+
+
+async def mind_window(course: Course) -> None:
+    """End the run when its change window closes before it has ended. Runs until cancelled."""
+    while True:
+        try:
+            refuse_outside_windows(course.limits.change_windows, course.plan.environment, course.clock.now(), 0)
+        except SafetyRefusalError as refusal:
+            course.end("aborted", f"{refusal.rule}: {refusal.measured}, and the limit is {refusal.limit}")
+        await anyio.sleep(1)
 
 
 async def mind_budget(course: Course) -> None:

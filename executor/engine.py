@@ -14,7 +14,7 @@ import anyio.to_thread
 from pydantic import ValidationError
 
 from executor import reserve
-from executor.budgeting import mind_budget, mind_cost
+from executor.budgeting import mind_budget, mind_cost, mind_window
 from executor.clock import SYSTEM_CLOCK, Clock
 from executor.conclude import conclude, judged, sweep
 from executor.course import Course, Outcome, Report
@@ -243,8 +243,8 @@ async def _carry_out(course: Course) -> None:
         course.work = anyio.CancelScope()
         for mind in (minders.mind_orders, minders.mind_host, minders.mind_watchdog, minders.mind_leases):
             tasks.start_soon(mind)
-        for mind_spent in (mind_budget, mind_cost):
-            tasks.start_soon(mind_spent, course)
+        for mind_bound in (mind_budget, mind_cost, mind_window):
+            tasks.start_soon(mind_bound, course)
         with course.work:
             for number, stage in enumerate(course.plan.stages, start=1):
                 course.emit(EventKind.STAGE_STARTED, detail=f"stage {number} of {len(course.plan.stages)}")

@@ -135,7 +135,8 @@ def _show(plan: Plan, system: System | None, limits: Limits, good_for: str) -> N
         struck_view.show(plan, system)
     radius = limits.blast_radius
     out.print(
-        f"Limits: blast radius {radius.instances_percent:g} % of instances, {radius.services_percent:g} % of services; "
+        f"Limits: blast radius {radius.instances_percent:g} % of instances, {radius.services_percent:g} % of services, "
+        f"{radius.traffic_percent:g} % of what users do; "
         f"no fault over {limits.fault_s_max:g} s, lease {limits.lease_s:g} s, "
         f"protected: {', '.join(limits.protected_services) or 'what the system says'}. Good for {good_for}."
     )

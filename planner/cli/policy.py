@@ -103,5 +103,8 @@ def _tell(policy: Policy) -> None:
     say(f"Policy {policy.name}, for {', '.join(policy.systems)} in {', '.join(policy.environments)}:")
     say(f"  faults {', '.join(policy.allowed_faults)}, none over {policy.fault_s_max:g} s")
     say(f"  runs of at most {policy.run_s_max:g} s")
-    say(f"  blast radius {radius.instances_percent:g} % of instances, {radius.services_percent:g} % of services")
+    say(
+        f"  blast radius {radius.instances_percent:g} % of instances, {radius.services_percent:g} % of services, "
+        f"{radius.traffic_percent:g} % of what users do"
+    )
     say(f"  each approval for {policy.approval_s_max:g} s; until {policy.valid_until:%Y-%m-%d %H:%M %Z}")

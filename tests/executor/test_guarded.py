@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from executor import engine
+from executor.clock import SystemClock
 from executor.drivers import process
 from executor.engine import run
 from executor.home import Home
@@ -19,6 +21,7 @@ from executor.model.plan import Experiment, Plan
 from executor.model.system import System
 from executor.model.vocabulary import Phase
 from executor.safety.limits import Limits
+from executor.safety.windows import ChangeWindow
 from tests.executor.kit import LIMITS, Shelf, approve, experiment_on, plan_of, shelves, system_of, until
 
 
@@ -79,6 +82,32 @@ def test_a_guard_that_costs_too_much_ends_the_run(
     evidence = carried_out(tmp_path, pair, experiment_on(system_of([*pair]), "base", duration_s=30), limits=limits)
     assert evidence.outcome == "aborted"
     assert aborted(evidence).startswith("guard cost: ")
+    assert not pair[0].stopped()
+
+
+class Late(SystemClock):
+    """Ten hours pass once it is told so."""
+
+    passed = timedelta()
+
+    def now(self) -> datetime:
+        return super().now() + self.passed
+
+
+def test_a_run_ends_with_its_change_window(tmp_path: Path, pair: tuple[Shelf, Shelf]) -> None:
+    clock, system = Late(), system_of([*pair])
+    begins, ends = (f"{clock.now() + timedelta(hours=hours):%H:00}" for hours in (-2, 4))
+    window = ChangeWindow(begins=begins, ends=ends, environments=(system.environment,))
+    limits = Limits(**{**dict(LIMITS), "change_windows": (window,)})
+
+    def pass_time(event: Event) -> None:
+        if event.kind is EventKind.INJECTED:
+            clock.passed = timedelta(hours=10)
+
+    experiment = experiment_on(system, "base", duration_s=30)
+    evidence = carried_out(tmp_path, pair, experiment, limits=limits, clock=clock, report=pass_time)
+    assert evidence.outcome == "aborted"
+    assert aborted(evidence).startswith("change window: ")
     assert not pair[0].stopped()
 
 
