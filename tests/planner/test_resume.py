@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import subprocess
 import sys
 import threading
@@ -9,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from executor.engine import load_evidence
 from executor.home import Home
@@ -17,6 +19,7 @@ from executor.model.system import Service, System
 from executor.model.vocabulary import Verdict
 from executor.store import Store
 from knowledge.ledger import Ledger
+from planner.cli.results_view import outcome
 from planner.session import Session
 from tests.executor.kit import LIMITS, Shelf, approve, shelves, until
 from tests.planner.planning import NAMES
@@ -145,6 +148,12 @@ def test_a_run_killed_in_mid_fault_is_brought_to_its_end_and_never_begun_again(s
     evidence = load_evidence(scene.home, run)
     assert evidence is not None
     assert evidence.owed == ()
+    reverts = [check for result in evidence.results for check in result.reverts]
+    assert [(check.reverted, check.verified) for check in reverts] == [(True, True)]
+    assert reverts[0].detail.startswith("service.hang on base-1, undone by ")  # the watchdog, or whoever came first
+    page = io.StringIO()
+    outcome(evidence, Console(file=page, width=200))
+    assert f"Run {run} interrupted; 1 fault undone, each asked for and found gone." in page.getvalue()
     assert [h.verdict for result in evidence.results for h in result.hypotheses] == [Verdict.ABORTED]
     assert scene.tell("carry_out").startswith("refused refused by single use")
     assert scene.runs() == [(run, "interrupted")]
