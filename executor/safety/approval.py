@@ -40,6 +40,7 @@ def make_grant(
     that answers for it. Raises ``SafetyRefusalError`` if it would be valid for longer, or for more uses, than the
     limits allow.
     """
+    _refuse_length(valid_s, limits)
     grant = Grant(
         nonce=secrets.token_hex(16),
         installation=installation,
@@ -54,7 +55,6 @@ def make_grant(
         valid_from=now.astimezone(UTC),
         valid_until=now.astimezone(UTC) + timedelta(seconds=valid_s),
     )
-    _refuse_length(grant, limits)
     _refuse_uses(grant, limits)
     return grant
 
@@ -128,15 +128,14 @@ def _refuse_other(grant: Grant, plan: Plan, limits: Limits) -> None:
 def _refuse_time(grant: Grant, limits: Limits, now: datetime) -> None:
     if grant.valid_from.tzinfo is None or grant.valid_until.tzinfo is None:
         raise _no("approval validity", "it names no time zone", "an exact time", _AGAIN)
-    _refuse_length(grant, limits)
+    _refuse_length((grant.valid_until - grant.valid_from).total_seconds(), limits)
     if now < grant.valid_from:
         raise _no("approval validity", f"it is {_time(now)}", f"{_time(grant.valid_from)} at the earliest", "Wait.")
     if now >= grant.valid_until:
         raise _no("approval validity", f"it is {_time(now)}", f"{_time(grant.valid_until)}, when it lapsed", _AGAIN)
 
 
-def _refuse_length(grant: Grant, limits: Limits) -> None:
-    length_s = (grant.valid_until - grant.valid_from).total_seconds()
+def _refuse_length(length_s: float, limits: Limits) -> None:
     if not 0 < length_s <= limits.approval_s_max:
         limit = f"{limits.approval_s_max:g} s (approval_s_max in limits.toml)"
         raise _no("approval validity", f"it would be valid for {length_s:g} s", limit, "Approve for a shorter time.")

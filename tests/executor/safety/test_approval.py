@@ -277,6 +277,9 @@ def test_a_grant_cannot_outlast_the_limits(office: Office) -> None:
         office.grant(valid_s=7201)
     with pytest.raises(SafetyRefusalError, match="would be valid for 0 s"):
         office.grant(valid_s=0)
+    for never in (float("nan"), float("inf"), 1e300, -1e300):
+        with pytest.raises(SafetyRefusalError, match="would be valid for"):
+            office.grant(valid_s=never)
 
 
 def test_no_two_grants_are_alike(office: Office) -> None:
