@@ -103,6 +103,11 @@ def test_it_stays_small(guardian: Guardian) -> None:
     assert pages * os.sysconf("SC_PAGE_SIZE") < RESIDENT_BYTES_MAX
 
 
+def test_it_is_in_a_session_of_its_own(guardian: Guardian) -> None:
+    assert guardian.pid is not None
+    assert os.getsid(guardian.pid) == guardian.pid != os.getsid(0)
+
+
 def test_it_leaves_when_its_executor_was_refused(home: Home) -> None:
     guardian = Guardian(home, "run-1")
     guardian.start()
