@@ -5,6 +5,10 @@ from __future__ import annotations
 import fcntl
 import multiprocessing
 import os
+import random
+import subprocess
+import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -128,6 +132,39 @@ def test_a_crash_before_it_moves_leaves_a_trail_that_is_whole(tmp_path: Path, mo
     journal.note("tester", "third")
     assert (anchor.read(anchor.place(journal.store.path)) or BEGINNING).seq == 3
     journal.close()
+
+
+def test_writers_killed_at_any_moment_leave_a_journal_that_nobody_suspects(tmp_path: Path) -> None:
+    path = tmp_path / "journal.db"
+    code = (
+        "import sys; from pathlib import Path; from executor.journal import Journal\n"
+        "journal = Journal(Path(sys.argv[1]))\n"
+        "while True: journal.note('writer', 'noted'); print(flush=True)"
+    )
+    command = [sys.executable, "-c", code, str(path)]
+    moments = random.Random(7)
+    for _ in range(6):
+        with (
+            subprocess.Popen(command, stdout=subprocess.PIPE, bufsize=0) as one,
+            subprocess.Popen(command, stdout=subprocess.DEVNULL) as other,
+        ):
+            try:
+                assert one.stdout is not None
+                for _line in range(moments.randint(1, 30)):
+                    assert one.stdout.readline()
+                with closing(Journal(path)) as journal:  # while both go on writing
+                    assert journal.altered() == ""
+            finally:
+                one.kill()
+                other.kill()
+        with closing(Journal(path)) as journal:
+            assert journal.altered() == ""
+            (rows,) = journal.store.read("SELECT count(*) AS n FROM audit")
+            mark = anchor.read(anchor.place(path))
+            assert mark is not None
+            assert 0 < mark.seq <= rows["n"]
+            journal.refuse_altered()
+            assert anchor.read(anchor.place(path)) != mark or mark.seq == rows["n"]
 
 
 def _die(*_arguments: object) -> None:
