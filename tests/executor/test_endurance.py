@@ -83,9 +83,10 @@ def cgroup(controller: str, limit: dict[str, str], name: str) -> Path:
     need(os.geteuid() == 0, "needs root, to make a control group")
     for parent in (Path("/sys/fs/cgroup", controller), Path("/sys/fs/cgroup")):
         group = parent / f"murphy-test-{name}-{os.getpid()}"
-        if not (parent / "cgroup.procs").exists():
+        try:
+            group.mkdir()
+        except OSError:  # no such hierarchy, or one that can only be read
             continue
-        group.mkdir()
         for file, value in limit.items():
             if (group / file).exists():
                 (group / file).write_text(value, encoding="ascii")
