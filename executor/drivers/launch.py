@@ -18,6 +18,7 @@ from typing import Any
 
 from executor.clock import boot_id, own_ticks, start_ticks
 from executor.drivers import process, sockets
+from executor.reading import read
 
 _LIMITS = {
     "Max cpu time": "RLIMIT_CPU",
@@ -143,10 +144,14 @@ def _become(how: Mapping[str, Any]) -> None:
 
 def main() -> int:
     """Start it; returns 0 once it runs, else 1 with the reason on standard error."""
-    how = json.load(sys.stdin)
-    pairs = (item.partition(b"=") for item in Path(how["environ"]).read_bytes().split(b"\0") if b"=" in item)
-    environment = {name: value for name, _, value in pairs}
-    arguments = Path(how["arguments"]).read_bytes().split(b"\0")
+    try:
+        how = json.load(sys.stdin)
+        pairs = (item.partition(b"=") for item in read(Path(how["environ"])).split(b"\0") if b"=" in item)
+        environment = {name: value for name, _, value in pairs}
+        arguments = read(Path(how["arguments"])).split(b"\0")
+    except (OSError, ValueError, TypeError, LookupError, RecursionError) as error:
+        sys.stderr.write(f"the recipe cannot be read: {type(error).__name__}: {error}")
+        return 1
     reading, writing = os.pipe()
     if os.fork():
         os.close(writing)
@@ -157,8 +162,8 @@ def main() -> int:
     try:
         _become(how)
         os.execvpe(how["program"], arguments, environment)
-    except (OSError, ValueError) as error:
-        os.write(writing, str(error).encode())
+    except Exception as error:  # noqa: BLE001 - whatever it is, nothing was started
+        os.write(writing, f"{type(error).__name__}: {error}".encode("utf-8", "replace"))
     finally:
         os._exit(127)
 
