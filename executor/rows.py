@@ -23,10 +23,15 @@ class Reach:
     """Share of what users do that is predicted to pass over what it touches, percent."""
     protected: float = 0.0
     """Most of its work that a protected service is predicted to lose indirectly, percent."""
+    struck: tuple[str, ...] = ()
+    """Services that it touches."""
+    leans: tuple[str, ...] = ()
+    """Services that those depend on, directly or not."""
 
     def predicted(self) -> str:
         """All but the counts, as the journal keeps it: a JSON object."""
-        return json.dumps({"targets": self.targets, "traffic": self.traffic, "protected": self.protected})
+        counts = ("instances", "services", "faults")
+        return json.dumps({name: value for name, value in vars(self).items() if name not in counts})
 
 
 @dataclass(frozen=True)
@@ -79,7 +84,8 @@ def _reach(row: sqlite3.Row) -> Reach:
     kept = json.loads(row["targets"])
     if isinstance(kept, list):  # as it was kept before anything was predicted
         kept = {"targets": kept}
-    return Reach(row["instances"], row["services"], row["faults"], **{**kept, "targets": tuple(kept["targets"])})
+    values: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in kept.items()}
+    return Reach(row["instances"], row["services"], row["faults"], **values)
 
 
 def run_of(row: sqlite3.Row) -> RunRow:

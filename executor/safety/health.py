@@ -20,6 +20,7 @@ from executor.model.probe import Check, Slo
 from executor.model.system import System
 from executor.probes.hosts import allowed_hosts
 from executor.safety.guard import struck_services
+from executor.safety.reach import beneath
 
 WINDOW_S_MAX = 10.0
 """Longest that answers are collected, however rarely a check is asked."""
@@ -95,11 +96,7 @@ def _probing(plan: Plan, system: System, seen: dict[Check, list[Observation]]) -
 def health_checks(plan: Plan, system: System) -> tuple[Check, ...]:
     """The health probes of what the plan strikes and of all that this depends on, directly or not."""
     actions = [action for experiment in plan.experiments for action in experiment.actions]
-    open_ends = {name for action in actions for name in struck_services(action.target)}
-    wanted: set[str] = set()
-    while open_ends:
-        wanted |= open_ends
-        open_ends = {edge.callee for edge in system.dependencies if edge.caller in open_ends} - wanted
+    wanted = beneath({name for action in actions for name in struck_services(action.target)}, system)
     return tuple(
         Check(
             id=f"{service.name[:56]}.health", service=service.name, probe=service.health, slo=HEALTH, rate_hz=HEALTH_HZ

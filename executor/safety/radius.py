@@ -43,16 +43,25 @@ def joint(reach: Reach, running: Sequence[RunRow], system: System, limits: Limit
         ("blast radius", reach.instances + sum(o.instances for o in others), "", _instances(system, limits)),
         ("blast radius", reach.services + sum(o.services for o in others), "", _services(system, limits)),
         ("concurrent faults", reach.faults + sum(o.faults for o in others), "", _faults(limits)),
-        ("blast radius", reach.traffic + sum(o.traffic for o in others), " % of what users do", _traffic(limits)),
+        (
+            "blast radius",
+            min(100, reach.traffic + sum(o.traffic for o in others)),
+            " % of what users do",
+            _traffic(limits),
+        ),
         (
             "protected impact",
-            reach.protected + sum(o.protected for o in others),
+            min(100, reach.protected + sum(o.protected for o in others)),
             " % of a protected service's work",
             _protected_impact(limits),
         ),
     ):
         if total > limit[0] + _ROUNDING:
             raise no(rule, f"together with {names} it would be {total:.6g}{what} at once", limit[1], hint)
+    for row in running:
+        if leant := {*reach.struck} & {*row.reach.leans} or {*row.reach.struck} & {*reach.leans}:
+            measured = f"this run and {row.run}: one strikes {', '.join(sorted(leant))}, on which the other depends"
+            raise no("shared dependencies", measured, "runs that cannot feel each other", hint)
 
 
 def _instances(system: System, limits: Limits) -> tuple[int, str]:

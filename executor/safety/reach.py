@@ -80,6 +80,7 @@ def reach_of(plan: Plan, system: System, protected: Collection[str] = ()) -> Rea
     """
     peaks = [peak(stage, system, protected) for stage in plan.stages]
     every = [touched(action.target, system) for experiment in plan.experiments for action in experiment.actions]
+    struck = frozenset().union(*(each.services for each in every))
     return Reach(
         instances=max(peak.instances for peak in peaks),
         services=max(peak.services for peak in peaks),
@@ -87,7 +88,19 @@ def reach_of(plan: Plan, system: System, protected: Collection[str] = ()) -> Rea
         targets=tuple(sorted(frozenset().union(*(each.instances | each.edges for each in every)))),
         traffic=max(peak.traffic for peak in peaks),
         protected=max((share for peak in peaks for share in peak.protected.values()), default=0.0),
+        struck=tuple(sorted(struck)),
+        leans=tuple(sorted(beneath(struck, system) - struck)),
     )
+
+
+def beneath(names: Collection[str], system: System) -> frozenset[str]:
+    """These services and all that they depend on, directly or not."""
+    found: set[str] = set()
+    new = set(names)
+    while new:
+        found |= new
+        new = {edge.callee for edge in system.dependencies if edge.caller in new} - found
+    return frozenset(found)
 
 
 def peak(stage: Stage, system: System, protected: Collection[str] = ()) -> Peak:

@@ -20,7 +20,7 @@ from executor.safety.rules import joint, refusals
 from tests.executor.safety.examples import CHECK, act, chain, edge, experiment, hang, plan, service, slow, system
 from tests.executor.safety.test_radius import row
 
-REACH = Reach(1, 1, 1, ("s1-1",), traffic=12.5, protected=4.0)
+REACH = Reach(1, 1, 1, ("s1-1",), traffic=12.5, protected=4.0, struck=("s1",), leans=("s2", "s3"))
 
 
 def _running(journal: Journal) -> list[Reach]:

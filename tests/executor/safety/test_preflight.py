@@ -86,7 +86,7 @@ def test_what_may_begin_is_resolved_to_processes(desk: Desk) -> None:
     of = plan(desk.system, hang("web"), slow("web", "back"))
     able = Able()
     ready = desk.ask(of, behaviour=lambda _: able)
-    assert ready.reach == Reach(1, 1, 1, ("web-1", "web->back"), traffic=100)
+    assert ready.reach == Reach(1, 1, 1, ("web-1", "web->back"), traffic=100, struck=("web",), leans=("back",))
     pid = desk.server.process.pid
     (process,) = ready.targets["hang-web"]
     assert isinstance(process, ProcessTarget)

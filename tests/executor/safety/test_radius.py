@@ -256,6 +256,25 @@ def test_what_other_runs_do_counts(limits: Limits, running: list[RunRow], messag
     assert str(caught.value) == message
 
 
+def test_no_run_strikes_what_another_depends_on() -> None:
+    of = system(*map(service, "abcd"), edges=[edge("a", "b"), edge("b", "c"), edge("d", "c")])
+    wide = BlastRadius(instances_percent=100, services_percent=100, traffic_percent=100)
+    limits = Limits(blast_radius=wide, concurrent_runs_max=2)
+
+    def beside(one: Action, other: Action) -> None:
+        running = RunRow("run-1", os.getpid(), own_ticks(), boot_id(), reach_of(plan(of, one), of))
+        joint(reach_of(plan(of, other), of), [running], of, limits)
+
+    for one, other in ((hang("a"), hang("c")), (hang("c"), hang("a")), (slow("a", "b"), hang("c"))):
+        with pytest.raises(SafetyRefusalError) as caught:
+            beside(one, other)
+        assert str(caught.value) == (
+            "refused by shared dependencies: this run and run-1: one strikes c, on which the other depends, and the "
+            "limit is runs that cannot feel each other. Wait for its end."
+        )
+    beside(hang("a"), hang("d"))  # both depend on c, which nobody strikes
+
+
 def test_a_run_whose_executor_died_counts_until_it_is_recovered() -> None:
     with pytest.raises(SafetyRefusalError, match="murphy recover ends it"):
         joint(reach_of(plan(TEN, hang("s1")), TEN), [row("s5", pid=2**22 - 1)], TEN, Limits())
