@@ -7,18 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import closing, contextmanager
+from dataclasses import replace
 
 from executor import undo_notes
 from executor.errors import MurphyError, OwedRevertError, UnavailableError
-from executor.faults.registry import behaviour
 from executor.home import Home
 from executor.journal import Injection, Journal
 from executor.recover import AGAIN
+from executor.revert import is_free
 
 
 def standing(home: Home, injections: Sequence[Injection]) -> list[Injection]:
     """Those whose target still shows the fault, or cannot be asked."""
-    return [injection for injection in injections if _stands(home, injection)]
+    return [injection for injection in injections if not is_free(_as_noted(home, injection))]
 
 
 @contextmanager
@@ -62,10 +63,7 @@ def _pending(home: Home) -> Sequence[Injection]:
         return undo_notes.left(home)
 
 
-def _stands(home: Home, injection: Injection) -> bool:
+def _as_noted(home: Home, injection: Injection) -> Injection:
+    """With what was learned by making it."""
     noted = undo_notes.noted(home, injection)
-    record = {**injection.record, **noted.record} if noted else injection.record
-    try:
-        return behaviour(injection.kind).active(record) is not False
-    except Exception:  # noqa: BLE001 - a target that cannot be asked has not said that it is free
-        return True
+    return replace(injection, record={**injection.record, **noted.record}) if noted else injection

@@ -58,7 +58,15 @@ def test_a_directory_that_others_use_is_refused_and_left_as_it_is(tmp_path: Path
 
 def test_forgetting_takes_what_is_ours_and_keeps_the_rest_and_a_halt(tmp_path: Path) -> None:
     home = Home.open(tmp_path)
-    for name in ("theirs", "HALTED", "journal.db", "journal.db-wal", "sessions.db"):
+    for name in (
+        "theirs",
+        "HALTED",
+        "journal.db",
+        "journal.db-wal",
+        "journal.db-anchor",
+        "journal.db-reserve",
+        "sessions.db",
+    ):
         (tmp_path / name).write_text("", encoding="utf-8")
     home.scratch("run-1")
     home.forget()
