@@ -119,6 +119,7 @@ class Edges:
         return sum(bool(json.loads(self._answers.readline())["edges"]) for _ in marks)
 
     def end(self) -> None:
+        self._answers.close()
         self._line.close()
         self._proxy.terminate()
         self._proxy.wait()

@@ -31,7 +31,7 @@ _TICK_S = 0.2
 """How often leases and the halt flag are looked at; a death needs no look."""
 _LATE_S = 1.0
 """How often notes are looked at after the run's end."""
-_HALT_GRACE_S = 1.0
+_HALT_GRACE_S = 0.3
 """After a halt the executor has this long to undo its faults itself."""
 _GIVE_UP_S = 120.0
 """After the run, what is still owed is tried again for this long; then it waits for ``murphy recover``."""
