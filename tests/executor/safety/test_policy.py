@@ -236,6 +236,17 @@ def test_one_flipped_bit_of_a_policy_ends_it(tmp_path_factory: pytest.TempPathFa
         path.write_bytes(whole)
 
 
+def test_another_private_key_under_the_operators_name_signs_nothing(home: Home, tmp_path: Path) -> None:
+    other = Home.open(tmp_path / "other")
+    create_key(other, "operator")
+    sign_policy(home, policy(), "operator")
+    approval = under(home)
+    key_file(other, "operator").replace(key_file(home, "operator"))
+    with pytest.raises(InputError, match="the private key here is not the one that is trusted"):
+        sign_policy(home, policy(), "operator")
+    ask(home, approval)  # the policy in force kept its delegate
+
+
 def test_there_is_nothing_to_sign_without_an_operator_or_an_end(home: Home) -> None:
     with pytest.raises(InputError, match="there is no such key"):
         sign_policy(home, policy(), "nobody")

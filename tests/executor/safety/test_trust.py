@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,7 +16,6 @@ from executor.audit import entries
 from executor.clock import SYSTEM_CLOCK
 from executor.errors import InputError, SafetyRefusalError, UnavailableError
 from executor.home import Home
-from executor.journal import Journal
 from executor.model.vocabulary import Environment
 from executor.safety.anchored import keep
 from executor.safety.pem import key_file
@@ -224,12 +224,21 @@ def test_a_list_of_the_first_version_still_counts(home: Home) -> None:
     assert "left another list" in refused(home, "alice")
 
 
-def test_a_change_that_cannot_be_written_down_is_not_made(home: Home) -> None:
+AT_ONCE = "CREATE TRIGGER full BEFORE INSERT ON audit BEGIN SELECT RAISE(ABORT, 'disk full'); END"
+AT_THE_COMMIT = """
+CREATE TABLE parent (id INTEGER PRIMARY KEY);
+CREATE TABLE child (parent INTEGER REFERENCES parent DEFERRABLE INITIALLY DEFERRED);
+CREATE TRIGGER late AFTER INSERT ON audit BEGIN INSERT INTO child VALUES (1); END
+"""
+
+
+@pytest.mark.parametrize("fails", [AT_ONCE, AT_THE_COMMIT], ids=["at once", "at the commit"])
+def test_a_change_that_cannot_be_written_down_is_not_made(home: Home, fails: str) -> None:
     create_key(home, "alice")
     before = trusted_file(home).read_bytes()
-    with closing(Journal(home.journal)) as journal, journal.store.write() as db:
-        db.execute("CREATE TRIGGER full BEFORE INSERT ON audit BEGIN SELECT RAISE(ABORT, 'disk full'); END")
-    with pytest.raises(UnavailableError, match="disk full"):
+    with closing(sqlite3.connect(home.journal)) as db:
+        db.executescript(fails)
+    with pytest.raises(UnavailableError, match=r"disk full|constraint failed"):
         create_key(home, "bob")
     assert trusted_file(home).read_bytes() == before
     assert not key_file(home, "bob").exists()
