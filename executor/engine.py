@@ -37,8 +37,9 @@ from executor.recover import recover_lapsed
 from executor.refusals import noted
 from executor.rejudge import FILE, Trials
 from executor.safety.budget import refuse_spent
+from executor.safety.halt import halted
 from executor.safety.limits import Limits
-from executor.safety.preflight import Ready, healthy, preflight
+from executor.safety.preflight import Ready, healthy, preflight, refuse_halted
 from executor.safety.radius import joint
 from executor.safety.readiness import refuse_unready
 from executor.standing import owed_first
@@ -96,9 +97,10 @@ def run(
             ready = preflight(
                 plan, approval, system=system, limits=limits, home=home, journal=journal, now=clock.now(), use=use
             )
-            anyio.run(_well, plan, system, limits, stop)
+            anyio.run(_well, plan, system, limits, home, stop)
             guardian.start()
             refuse_unready(plan, ready.targets, system=system, limits=limits, home=home)
+            refuse_halted(home)
             _admit(journal, name, plan, approval, ready, use=use, system=system, limits=limits)
         admitted = True
         with owed_first(home, [name]):
@@ -130,14 +132,14 @@ def _refuse_owed(journal: Journal) -> None:
         )
 
 
-async def _well(plan: Plan, system: System, limits: Limits, stop: threading.Event | None) -> None:
+async def _well(plan: Plan, system: System, limits: Limits, home: Home, stop: threading.Event | None) -> None:
     """Refuse an unwell system, and one whose error budget is spent.
 
-    Does not wait for the answer once ``stop`` is set: then nothing will be done to it.
+    Does not wait for the answer once ``stop`` is set or all is halted: then nothing will be done to it.
     """
     refusal: MurphyError | None = None
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(_cancel_on, stop, tasks.cancel_scope)
+        tasks.start_soon(_cancel_on, stop, home, tasks.cancel_scope)
         try:
             await refuse_spent(limits.error_budget)
             await healthy(plan, system)
@@ -148,8 +150,8 @@ async def _well(plan: Plan, system: System, limits: Limits, stop: threading.Even
         raise refusal
 
 
-async def _cancel_on(stop: threading.Event | None, scope: anyio.CancelScope) -> None:
-    while stop is None or not stop.is_set():
+async def _cancel_on(stop: threading.Event | None, home: Home, scope: anyio.CancelScope) -> None:
+    while (stop is None or not stop.is_set()) and halted(home) is None:
         await anyio.sleep(_POLL_S)
     scope.cancel()
 

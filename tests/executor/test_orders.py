@@ -10,9 +10,11 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 
 from executor import engine
+from executor.errors import SafetyRefusalError
 from executor.faults.service.hang import Hang
 from executor.home import Home
 from executor.journal import Injection, Journal
@@ -155,6 +157,24 @@ def test_nothing_is_injected_after_a_halt(home: Home, shelf: Shelf, monkeypatch:
     assert evidence.outcome == "halted"
     assert not touched.is_set()
     assert nothing_left(home)
+
+
+def test_a_halt_while_a_run_begins_refuses_it_and_keeps_its_approval(
+    home: Home, shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def unanswered(plan: Plan, system: System) -> None:
+        halt(home, "a drill")
+        await anyio.sleep(100)
+
+    monkeypatch.setattr(engine, "healthy", unanswered)
+    system = system_of([shelf])
+    plan = plan_of(system, (experiment_on(system, "base"),))
+    approval = approve(home, plan, LONG)
+    with pytest.raises(SafetyRefusalError, match="halt"):
+        engine.run(plan, approval, system=system, limits=LONG, home=home)
+    journal = Journal(home.journal)
+    assert journal.consumed(approval.grant.nonce) is None
+    journal.close()
 
 
 def test_a_fault_in_the_making_is_undone_when_it_is_made(
