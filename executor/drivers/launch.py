@@ -143,7 +143,7 @@ def _become(how: Mapping[str, Any]) -> None:
 
 
 def main() -> int:
-    """Start it; returns 0 once it runs, else 1 with the reason on standard error."""
+    """Start it; returns 0 once it runs, having said which process it is, else 1 with the reason on standard error."""
     try:
         how = json.load(sys.stdin)
         pairs = (item.partition(b"=") for item in read(Path(how["environ"])).split(b"\0") if b"=" in item)
@@ -153,11 +153,12 @@ def main() -> int:
         sys.stderr.write(f"the recipe cannot be read: {type(error).__name__}: {error}")
         return 1
     reading, writing = os.pipe()
-    if os.fork():
+    if pid := os.fork():
         os.close(writing)
         with os.fdopen(reading, encoding="utf-8") as problems:  # ends without a word when the program has begun
             problem = problems.read()
         sys.stderr.write(problem)
+        sys.stdout.write(f"{pid} {start_ticks(pid)} {boot_id()}")
         return 1 if problem else 0
     try:
         _become(how)

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,9 @@ _PATIENCE_S = {"supervised": 10.0, "unknown": 2.0, "by_hand": 0.0}
 """How long somebody else may take to start the process, before Murphy does. Two of it would be worse than a wait."""
 _BACK_S = 10.0
 _LAUNCH_S = 10.0
+
+_begun: dict[str, str] = {}
+"""What this process has started, by the file that says so: on a full or read-only disk it says nothing."""
 
 
 def impossible(target: ProcessTarget) -> str | None:
@@ -120,11 +124,14 @@ def _back_within(kept: Mapping[str, Any], seconds: float) -> bool:
 
 def _coming(kept: Mapping[str, Any]) -> bool:
     """Whether a process that we have started lives."""
+    said = _begun.get(kept["started"], "")
+    with suppress(OSError, ValueError):
+        said = Path(kept["started"]).read_text(encoding="ascii") or said
     try:
-        pid, ticks, boot = Path(kept["started"]).read_text(encoding="ascii").split()
-    except (OSError, ValueError):
+        pid, ticks, boot = said.split()
+        return boot == boot_id() and process.alive(int(pid), int(ticks))
+    except ValueError:
         return False
-    return boot == boot_id() and process.alive(int(pid), int(ticks))
 
 
 def _start(kept: Mapping[str, Any]) -> None:
@@ -132,8 +139,7 @@ def _start(kept: Mapping[str, Any]) -> None:
         done = subprocess.run(
             [sys.executable, "-P", "-m", "executor.drivers.launch"],
             input=json.dumps({**kept["how"], "started": kept["started"]}).encode(),
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
+            capture_output=True,
             env=child.environment(),
             timeout=_LAUNCH_S,
             check=False,
@@ -143,6 +149,7 @@ def _start(kept: Mapping[str, Any]) -> None:
     if done.returncode:
         last = child.last_words(done.stderr)
         raise UnavailableError(f"cannot be started again: {last}.", where=kept["instance"])
+    _begun[kept["started"]] = done.stdout.decode("ascii", "replace")
 
 
 def _program(pid: int, argv: tuple[str, ...]) -> str | None:

@@ -153,6 +153,22 @@ def test_a_process_under_way_is_not_started_twice(
     assert len(until(lambda: lines(output, 2))) == 2
 
 
+def test_one_that_cannot_be_noted_is_not_started_twice(
+    begin: Begin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a full or read-only disk: here there is no directory for the file."""
+    target, child, output = begin(f"unnoted-{os.getpid()}")
+    kept = keep(target, tmp_path) | {"count": 2, "started": str(tmp_path / "none" / "it.started")}
+    monkeypatch.setattr(restart, "_BACK_S", 0.3)
+    end(child)
+    for _ in range(3):
+        with pytest.raises(UnavailableError, match="is not back yet"):
+            restart.ensure(kept)
+    assert len(process.heads_of(ProcessInstance(id="it", command=f"unnoted-{os.getpid()}"))) == 1
+    restart.ensure(kept | {"count": 1})
+    assert len(until(lambda: lines(output, 2))) == 2
+
+
 def test_siblings_count(begin: Begin, tmp_path: Path) -> None:
     """Of two alike one is ended: the other does not stand for it."""
     target, child, _ = begin(f"sibling-{os.getpid()}")
