@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime
@@ -21,9 +24,11 @@ from executor.model.approval import Approval, Grant
 from executor.model.plan import Plan
 from executor.model.system import System
 from executor.safety.approval import installation_of, make_grant, verify
-from executor.safety.limits import Limits
+from executor.safety.limits import Limits, to_toml
 from executor.safety.pem import key_file, sign
 from executor.safety.signing import create_key, sign_grant
+from knowledge.topology.annotations import save_system
+from planner import files
 from tests.executor import kit
 from tests.executor.safety.examples import chain, hang, plan
 
@@ -76,6 +81,38 @@ def test_the_same_home_on_another_machine_is_another_installation(home: Home, mo
     approval = approved(home)
     monkeypatch.setattr("executor.journal.machine", lambda: "another-machine")
     assert refused(home, approval).startswith("refused by installation")
+
+
+ELSEWHERE = """
+hostname elsewhere
+for place in /etc/machine-id /var/lib/dbus/machine-id; do if [ -e $place ]; then mount --bind "$1" $place; fi; done
+shift
+exec "$@"
+"""
+"""Another name and another machine id, for one process alone: in name spaces of its own."""
+
+
+@pytest.mark.root
+def test_the_command_refuses_it_on_another_machine(running: tuple[System, Plan], tmp_path: Path) -> None:
+    if os.geteuid() != 0 and os.environ.get("CI") != "true":
+        pytest.skip("only root can give a process another machine's name")
+    system, of = running
+    home = Home.open(tmp_path / "home")
+    files.save(of, tmp_path / "plan.json")
+    files.save(kit.approve(home, of, kit.LIMITS), tmp_path / "plan.approval.json")
+    save_system(system, tmp_path / "system.yaml")
+    (tmp_path / "limits.toml").write_text(to_toml(kit.LIMITS))
+    (tmp_path / "id").write_text("0" * 32 + "\n")
+    command = [sys.executable, "-m", "planner.cli.main", "run"]
+    there = ["unshare", "--mount", "--uts", "sh", "-ec", ELSEWHERE, "sh", str(tmp_path / "id"), *command]
+    environment = {**os.environ, "MURPHY_HOME": str(home.path), "PYTHONPATH": str(Path(__file__).parents[3])}
+    done = subprocess.run(there, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False, timeout=90)
+    assert done.returncode == 3, done.stderr
+    assert "refused by installation: this is " in done.stderr
+    assert f"and the limit is the one it was approved for, {installation_of(home)}." in done.stderr
+    with closing(Journal(home.journal)) as journal:
+        assert (journal.running(), journal.pending()) == ([], [])
+    assert subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, check=False).returncode in (0, 1)
 
 
 def test_a_journal_made_anew_is_another_installation(tmp_path: Path) -> None:
