@@ -6,7 +6,9 @@ whatever happens in them, everything is undone before ``run`` returns or raises.
 
 from __future__ import annotations
 
+import os
 import threading
+from contextlib import suppress
 from dataclasses import replace
 
 import anyio
@@ -15,7 +17,7 @@ from pydantic import ValidationError
 
 from executor import reserve
 from executor.budgeting import mind_budget, mind_cost, mind_window
-from executor.clock import SYSTEM_CLOCK, Clock
+from executor.clock import SYSTEM_CLOCK, Clock, own_ticks
 from executor.conclude import conclude, judged, sweep
 from executor.course import Course, Outcome, Report
 from executor.errors import InputError, MurphyError, SafetyRefusalError, UnavailableError
@@ -101,16 +103,29 @@ def run(
             guardian.start()
             refuse_unready(plan, ready.targets, system=system, limits=limits, home=home)
             refuse_halted(home)
-            _admit(journal, name, plan, approval, ready, use=use, system=system, limits=limits)
-        admitted = True
+            admitted = True  # it may be, from here on, though an interrupt keeps us from hearing so
+            try:
+                _admit(journal, name, plan, approval, ready, use=use, system=system, limits=limits)
+            except Exception:
+                admitted = False
+                raise
         with owed_first(home, [name]):
             return _run_admitted(name, plan, approval, system, limits, home, journal, guardian, report, stop, clock)
     finally:
+        if admitted:
+            _end(journal, name)
         if admitted and _owed(journal, name):
             guardian.abandon()
         else:
             guardian.leave()
         journal.close()
+
+
+def _end(journal: Journal, name: str) -> None:
+    """A run that was interrupted before it could write down that it is over is over now."""
+    with suppress(UnavailableError):
+        if journal.state_of(name, os.getpid(), own_ticks()) == "running":
+            journal.finish(name, "interrupted")
 
 
 def _owed(journal: Journal, name: str) -> bool:

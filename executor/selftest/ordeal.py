@@ -173,7 +173,7 @@ class Ordeal:
     def _check(self, before: Snapshot) -> None:
         """All must be as before now; if the watchdog was struck too, then after the next start."""
         left = self._look().differs(before) + books.unfinished(self.home)
-        if left and self.strike.watchdog and not self.case.trouble.startswith("disk") and not self._unbegun():
+        if left and self.strike.watchdog and not self.case.trouble.startswith("disk"):
             self._residue(f"left to the next start although the watchdog lived: {'; '.join(left)}")
         if left:
             if self.case.whose == NEXT_START:
@@ -189,10 +189,6 @@ class Ordeal:
             self._residue(f"audit trail: {trail.faults[0]}")
         if self.case.trouble.startswith("clock") and self.case.strike == "":
             self._whole()
-
-    def _unbegun(self) -> bool:
-        """It was cut off in the moment between being admitted and knowing so: nothing was done, and its row is left."""
-        return self.status is not None and os.WIFEXITED(self.status) and not self.events
 
     def _whole(self) -> None:
         """A step of the wall clock alone may neither end a lease nor a run."""
