@@ -34,7 +34,7 @@ async def left(budget: ErrorBudget) -> float:
     where = budget.source
     try:
         with anyio.fail_after(READ_S):
-            text = await (_fetched(budget) if budget.remote else anyio.to_thread.run_sync(read, Path(where)))
+            text = await (_fetched(budget) if budget.remote else _read(Path(where)))
         found = _prometheus(json.loads(text)) if budget.query else _plain(json.loads(text))
     except TimeoutError:
         raise UnavailableError(f"no answer within {READ_S:g} s.", where=where) from None
@@ -88,6 +88,10 @@ def _words(share: float) -> str:
 
 def _limit(budget: ErrorBudget) -> str:
     return f"at least {budget.floor * 100:g} % (error_budget.floor in limits.toml)"
+
+
+async def _read(file: Path) -> bytes:
+    return await anyio.to_thread.run_sync(read, file, abandon_on_cancel=True)  # a dead network disk may never answer
 
 
 async def _fetched(budget: ErrorBudget) -> bytes:
