@@ -27,6 +27,8 @@ CASCADE_S = 4.0
 """Over this long is reckoned how fast a failure spreads."""
 HOST_S = 5.0
 """Host processor use is averaged over this long."""
+SHORT_K, SHORT_OF = 2, 3
+"""In so many of its last looks the host must be short of memory: one process that begins is no shortage."""
 
 
 class Answers(Protocol):
@@ -197,16 +199,17 @@ class HostGuard:
         self._limits = limits
         self._cpu, self._free = cpu, free or _free_percent
         self._busy: deque[float] = deque(maxlen=round(HOST_S * HZ))
+        self._left: deque[float] = deque(maxlen=SHORT_OF)
         self._cpu()  # the first reading has no beginning
 
     def look(self) -> Violation | None:
         """The first limit that is broken now, if any; call it ``HZ`` times a second."""
         try:
             self._busy.append(self._cpu())
-            free = self._free()
+            self._left.append(self._free())
         except Exception as error:  # noqa: BLE001 - fail closed, whatever it is
             return Violation("guard readable", f"the host cannot be read: {type(error).__name__}: {error}", "readable")
-        return self._processor(self._busy) or self._memory(free)
+        return self._processor(self._busy) or self._memory(self._left)
 
     def _processor(self, busy: Sequence[float]) -> Violation | None:
         most = self._limits.cpu_percent_max
@@ -215,9 +218,10 @@ class HostGuard:
         used = sum(busy) / len(busy)
         return Violation("host processor", f"{used:.0f} % over {HOST_S:g} s", f"{most:g} %")
 
-    def _memory(self, free: float) -> Violation | None:
+    def _memory(self, left: Sequence[float]) -> Violation | None:
         least = self._limits.memory_free_percent_min
-        return Violation("host memory", f"{free:.1f} % free", f"{least:g} %") if free < least else None
+        short = [free for free in left if free < least]
+        return Violation("host memory", f"{short[-1]:.1f} % free", f"{least:g} %") if len(short) >= SHORT_K else None
 
 
 def _free_percent() -> float:

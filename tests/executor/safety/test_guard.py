@@ -173,8 +173,11 @@ def test_the_host_is_judged_over_whole_seconds() -> None:
     assert str(looks[-1]) == "host processor: 100 % over 5 s, and the limit is 90 %"
 
 
-def test_short_memory_ends_it_at_once_and_what_cannot_be_read_too() -> None:
-    assert HostGuard(LIMITS, cpu=lambda: 0.0, free=lambda: 4.9).look() is not None
+def test_short_memory_ends_it_at_the_second_look_and_what_cannot_be_read_at_once() -> None:
+    free = iter([4.9, 6.0, 6.0, 4.9, 6.0, 4.8])
+    guard = HostGuard(LIMITS, cpu=lambda: 0.0, free=lambda: next(free))
+    assert [guard.look() for _ in range(5)] == [None] * 5
+    assert str(guard.look()) == "host memory: 4.8 % free, and the limit is 5 %"
 
     def broken() -> float:
         raise OSError("no /proc")
