@@ -14,6 +14,7 @@ from typing import Final
 
 from executor.errors import MurphyError
 from executor.home import Home
+from executor.safety.approval import installation_of
 from planner.doctor.diagnosis import Diagnosis
 
 
@@ -36,9 +37,11 @@ def _state() -> Diagnosis:
         finally:
             os.close(descriptor)
             probe.unlink()
+        here = installation_of(home)
     except (MurphyError, OSError) as error:
         return Diagnosis("durable state", False, str(error), "Set MURPHY_HOME to a directory you may write.", True)
-    return Diagnosis("durable state", True, f"{home.path}, SQLite {sqlite3.sqlite_version}", needed=True)
+    detail = f"{home.path}, SQLite {sqlite3.sqlite_version}; approvals call it installation {here}"
+    return Diagnosis("durable state", True, detail, needed=True)
 
 
 def _pidfd() -> Diagnosis:

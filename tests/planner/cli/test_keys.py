@@ -83,3 +83,8 @@ def test_an_edited_list_is_refused_until_a_person_accepts_it(home: Home, capsys:
     assert "production" in capsys.readouterr().out
     assert told(capsys, "keys", "list")["keys"][0]["environments"] == ["development", "production"]
     assert entries(home)[-1].what == "keys_accepted"
+
+
+def test_doctor_too_says_what_this_installation_is_called(home: Home, capsys: Said) -> None:
+    (row,) = [row for row in told(capsys, "doctor") if row["what"] == "durable state"]
+    assert installation_of(home) in row["detail"]
