@@ -153,13 +153,13 @@ class Session:
             "approval": approval.model_dump(mode="json"),
             "limits": (limits or self.limits).model_dump(mode="json"),
         }
-        with closing(Shelf(self.home.sessions)) as shelf, shelf.claimed(self.name):
+        runs = [run_id(approval, use + 1) for use in range(approval.grant.uses)]
+        # A session that cannot be kept, wherever that shows first, must not hide that something is owed.
+        with owed_first(self.home, runs), closing(Shelf(self.home.sessions)) as shelf, shelf.claimed(self.name):
             tools = Tools(self.home, shelf, progress=on_progress, report=report, stop=stop)
             with open_graph(tools) as graph:
                 resume = _take(graph, self, approval, given)
-                runs = [run_id(approval, use + 1) for use in range(approval.grant.uses)]
-                with owed_first(self.home, runs):  # a step that cannot be kept must not hide it
-                    graph.invoke(resume, _at(self.name), durability=DURABLE)
+                graph.invoke(resume, _at(self.name), durability=DURABLE)
                 return _outcome(self.home, graph.get_state(_at(self.name)).values)
 
 

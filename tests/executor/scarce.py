@@ -7,17 +7,21 @@ from __future__ import annotations
 
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 from executor import anchor, audit, reserve
 from executor.journal import Journal
 from executor.safety.limits import Limits
 from executor.selftest.troubles import DiskFull, DiskReadOnly, Trouble, own_mounts
+from knowledge.topology.annotations import save_system
+from planner import files
 from tests.crash.conftest import ROOT, Runner, Scene, scenes_at
-from tests.executor.kit import LIMITS, until
+from tests.executor.kit import LIMITS, approve, experiment_on, plan_of, system_of, until
 
 CANNOT = 77
 SMALL = Limits(**{**dict(LIMITS), "state_free_mib_min": 0})
@@ -85,18 +89,6 @@ def recover_on_a_full_disk(scene: Scene, disk: Trouble) -> None:
     recovered(scene)
 
 
-def recover_with_the_reserve(scene: Scene, disk: Trouble) -> None:
-    struck(scene)
-    assert reserve.place(scene.home.journal).stat().st_blocks * 512 >= reserve.SIZE
-    disk.befall()
-    done = murphy(scene, "recover")
-    assert done.returncode == 0, done
-    assert not reserve.place(scene.home.journal).exists()
-    assert not scene.shelf.stopped()
-    disk.mend()
-    recovered(scene)
-
-
 def recover_on_a_disk_that_can_only_be_read(scene: Scene, disk: Trouble) -> None:
     struck(scene)
     disk.befall()
@@ -124,6 +116,7 @@ def a_run_under_way(scene: Scene, disk: Trouble) -> None:
 def a_run_under_way_with_the_reserve(scene: Scene, disk: Trouble) -> None:
     scene.plan(duration_s=60.0, limits=SMALL)
     runner = struck_by(scene)
+    assert reserve.is_kept(scene.home.journal)
     disk.befall()
     until(lambda: not scene.shelf.stopped(), within_s=WITHIN_S, what="the fault has outlived its lease")
     runner.ended()
@@ -147,6 +140,41 @@ def halt_on_a_full_disk(scene: Scene, disk: Trouble) -> None:
     assert murphy(scene, "resume").returncode == 0
 
 
+def murphy_run_says_what_is_owed(scene: Scene, disk: Trouble) -> None:
+    """Neither the journal nor the session takes anything any more: what is owed decides the exit code."""
+    subprocess.run(["mount", "-o", "remount,size=24m", str(disk.disk)], check=True)  # a session needs more than a run
+    system, allowed = system_of([scene.shelf]), Limits(state_free_mib_min=0)
+    plan = plan_of(system, (experiment_on(system, scene.shelf.name, duration_s=50),))
+    save_system(system, scene.directory / "system.yaml")
+    files.save(plan, scene.directory / "plan.json")
+    files.save(approve(scene.home, plan, allowed), scene.directory / "plan.approval.json")
+    (scene.directory / "limits.toml").write_text("state_free_mib_min = 0\n", encoding="utf-8")
+    with subprocess.Popen(
+        [sys.executable, "-m", "planner.cli.main", "run"],
+        cwd=scene.directory,
+        env={**os.environ, "MURPHY_HOME": str(scene.home.path), "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as run:
+        try:
+            until(lambda: run.poll() is not None or scene.shelf.stopped(), within_s=120, what="no fault was made")
+            assert scene.shelf.stopped(), run.communicate()
+            reserve.give_up(scene.home.journal)
+            with closing(sqlite3.connect(scene.home.journal, isolation_level=None)) as db:
+                db.execute("BEGIN IMMEDIATE")  # else a log that has grown before may have room for the last words
+                disk.befall()
+                _, said = run.communicate(timeout=120)
+                db.execute("ROLLBACK")
+        finally:
+            run.kill()
+    assert run.returncode == 4, said
+    assert "every fault is undone, but the journal holds 1 as owed" in said, said
+    assert not scene.shelf.stopped()
+    disk.mend()
+    recovered(scene)
+
+
 def looking_changes_nothing(scene: Scene, disk: Trouble) -> None:
     """The trail is read and checked on a disk that can only be read."""
     journal = Journal(scene.home.journal)
@@ -163,11 +191,11 @@ CHECKS: dict[str, tuple[Callable[[Scene, Trouble], None], type[Trouble]]] = {
     check.__name__: (check, disk)
     for check, disk in (
         (recover_on_a_full_disk, DiskFull),
-        (recover_with_the_reserve, DiskFull),
         (recover_on_a_disk_that_can_only_be_read, DiskReadOnly),
         (a_run_under_way, DiskFull),
         (a_run_under_way_with_the_reserve, DiskFull),
         (halt_on_a_full_disk, DiskFull),
+        (murphy_run_says_what_is_owed, DiskFull),
         (looking_changes_nothing, DiskReadOnly),
     )
 }
