@@ -3,33 +3,27 @@
 from __future__ import annotations
 
 import json
-import os
-import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from io import StringIO
 from pathlib import Path
 
 from rich.console import Console
 
-from executor import audit, engine
+from executor import anchor, audit, engine, undo_notes
 from executor.home import Home
-from executor.journal import Journal, Reach
+from executor.journal import Journal
 from executor.model.approval import Approval
 from executor.model.digest import digest
-from executor.model.evidence import Evidence
 from executor.model.plan import Plan
-from executor.model.system import System
 from executor.proxy import config
-from executor.record import versions, write_atomically
 from executor.recover import recover
-from executor.rejudge import FILE, Trials, differences
+from executor.rejudge import FILE, differences
 from executor.safety.halt import halted
 from executor.safety.limits import Limits, load_limits, to_toml
-from executor.safety.mandate import Policy
-from executor.safety.policy import approve_under, sign_policy
+from executor.safety.policy import approve_under
 from executor.safety.rules import refusals
 from executor.safety.signing import create_key, sign_grant
 from executor.safety.trust import trusted_keys
@@ -41,22 +35,11 @@ from planner.again import once_more
 from planner.cli import plan_view, results_view
 from planner.cli.output import THEME
 from planner.report.write import write
-from tests.executor.kit import LIMITS, approve, experiment_on, plan_of
-from tests.executor.measure.records import BACK, STARTED, STEADY, dead, experiment, judged, observations, trial
+from planner.session import Session
+from tests.executor.kit import LIMITS, approve, plan_of
+from tests.executor.measure.records import BACK, STEADY, experiment
+from tests.fuzz.ground import REACH, RUN, Ground, left_by_the_dead, note, note_file
 from tests.planner.systems import bazaar
-
-NOW = datetime.now(UTC)
-RUN = "run-000000000000"
-
-
-@dataclass(frozen=True)
-class Ground:
-    """A home with everything in it, a system whose target is a process of the test, and an approved plan for it."""
-
-    home: Home
-    system: System
-    plan: Plan
-    approval: Approval
 
 
 @dataclass(frozen=True)
@@ -72,53 +55,6 @@ class Reader:
     """Or ``text`` or ``bytes``."""
     kept: bool = True
     """Whether reading it leaves it as it was."""
-
-
-def lay_out(directory: Path, system: System) -> Ground:
-    """All the files of a home, as they are after a run."""
-    home = Home.open(directory / "home")
-    plan = plan_of(system, (experiment_on(system, "sleeper"),))
-    approval = approve(home, plan)
-    ends = NOW.replace(year=NOW.year + 1)
-    policy = Policy(name="drills", systems=(system.name,), allowed_faults=("*",), valid_until=ends)
-    sign_policy(home, policy, "operator")
-    with closing(Journal(home.journal)) as journal:
-        journal.note("operator", "tested", detail="ä")
-    _past_run(home)
-    return Ground(home, system, plan, approval)
-
-
-def _past_run(home: Home) -> None:
-    asked = experiment(STEADY, BACK)
-    record = trial(observations("front", dead))
-    system = bazaar()
-    plan = plan_of(system, (asked,))
-    directory = home.run_dir(RUN)
-    evidence = Evidence(
-        run=RUN,
-        plan_id=plan.id,
-        plan_digest=digest(plan),
-        limits_digest=digest(LIMITS),
-        system_digest=plan.system_digest,
-        environment=plan.environment,
-        approver="operator",
-        started=STARTED,
-        duration_s=12,
-        outcome="completed",
-        timeline=(),
-        targets=(),
-        results=(judged(asked, record).result(asked, 1, ()),),
-        observation_count=len(record.observations),
-        versions=versions(),
-        cost={},
-    )
-    trials = Trials(by_experiment={"e1": (replace(record, observations=()),)})
-    for name, value in (("plan.json", plan), ("evidence.json", evidence), (FILE, trials)):
-        write_atomically(directory / name, value)
-    lines = "".join(o.model_dump_json() + "\n" for o in record.observations)
-    (directory / "observations.jsonl").write_text(lines, encoding="utf-8")
-    with Ledger.open(home) as ledger:
-        ledger.record(plan, evidence, (), system)
 
 
 def quiet() -> Console:
@@ -204,6 +140,28 @@ def _halt(ground: Ground, path: Path) -> None:
     assert halted(ground.home) is not None or not path.exists(), "a damaged flag lets runs begin"
 
 
+def _note(ground: Ground, _path: Path) -> None:
+    for found in (*undo_notes.left(ground.home), *undo_notes.left(ground.home, RUN)):
+        assert found.held is False
+    undo_notes.unreadable(ground.home)
+
+
+def _anchor(ground: Ground, _path: Path) -> None:
+    try:
+        audit.verify(ground.home)
+    finally:
+        with closing(Journal(ground.home.journal)) as journal:
+            journal.note("fuzz", "looked")
+
+
+def _trail(ground: Ground) -> bytes:
+    return "".join(f"{line}\n" for line in audit.export(ground.home)).encode()
+
+
+def _sessions(_ground: Ground, path: Path) -> None:
+    Session.find(Home(path.parent), "plan-1")
+
+
 def _ledger(_ground: Ground, path: Path) -> None:
     with Ledger(path) as ledger:
         for ask in (ledger.runs, ledger.past, ledger.predictions, ledger.findings):
@@ -223,39 +181,10 @@ def _journal(ground: Ground, path: Path) -> None:
                 nonce="0" * 32,
                 plan_digest="",
                 environment="",
-                reach=Reach(1, 1, 1, ("x",)),
+                reach=REACH,
                 check=lambda _rows: None,
                 detail={},
             )
-
-
-def _journal_bytes(ground: Ground) -> bytes:
-    """With a fault of a run that has died: its revert would wake a process that is not there."""
-    path = ground.home.path / "other" / "journal.db"
-    path.parent.mkdir(exist_ok=True)
-    for old in path.parent.glob("journal.db*"):
-        old.unlink()
-    record = {"members": [[os.getpid(), 1]], "pid": os.getpid(), "ticks": 1}
-    with closing(Journal(path)) as journal:
-        reach = Reach(1, 1, 1, ("sleeper-1",))
-        asked = {"plan_digest": "p", "environment": "development", "reach": reach, "detail": {}}
-        journal.admit(RUN, nonce="1" * 32, check=lambda _rows: None, **asked)  # type: ignore[arg-type]
-        journal.arm(
-            RUN,
-            experiment="e1",
-            trial=1,
-            action="a1",
-            kind="service.hang",
-            subject="sleeper-1",
-            mark="murphy-1",
-            record=record,
-            lease_s=0.0,
-        )
-        journal.store.read("PRAGMA wal_checkpoint(TRUNCATE)")
-    with closing(sqlite3.connect(path)) as db:
-        db.execute("UPDATE runs SET boot_id = 'of then'")
-        db.commit()
-    return path.read_bytes()
 
 
 def _other(name: str) -> Callable[[Ground], Path]:
@@ -292,6 +221,7 @@ _NOTES = {
 }
 _TRUST: Callable[[Ground], Path] = lambda ground: ground.home.keys / "trusted.json"  # noqa: E731
 _DRILLS: Callable[[Ground], Path] = lambda ground: ground.home.keys / "policies" / "drills.json"  # noqa: E731
+_ANCHOR: Callable[[Ground], Path] = lambda ground: anchor.place(ground.home.journal)  # noqa: E731
 _PEM: Callable[[Ground], Path] = lambda ground: ground.home.keys / "operator.pem"  # noqa: E731
 
 
@@ -315,7 +245,12 @@ def _readers() -> Iterator[Reader]:
     yield Reader("proxy", lambda _: json.dumps(_PROXY).encode(), lambda _, path: config.load(path))
     yield Reader("secret", lambda _: b"redis://x", lambda _, path: reveal(f"file:{path}"), form="text")
     yield Reader("ledger", _there(lambda g: g.home.ledger), _ledger, _other("ledger.db"), "bytes", kept=False)
-    yield Reader("journal", _journal_bytes, _journal, _other("journal.db"), "bytes", kept=False)
+    journal = _other("journal.db")
+    yield Reader("journal", lambda g: left_by_the_dead(journal(g)), _journal, journal, "bytes", kept=False)
+    yield Reader("anchor", _there(_ANCHOR), _anchor, _ANCHOR, "bytes", kept=False)
+    yield Reader("exported trail", _trail, lambda _, path: audit.verify_file(path), form="text")
+    yield Reader("undo note", lambda g: note(g.home), _note, lambda g: note_file(g.home))
+    yield Reader("sessions", _there(lambda g: g.home.sessions), _sessions, _other("sessions.db"), "bytes", kept=False)
 
 
 READERS = tuple(_readers())

@@ -22,8 +22,9 @@ from executor.errors import MurphyError
 from executor.journal import Journal
 from executor.model.system import ProcessInstance, Service, System
 from tests.fuzz.effort import effort
+from tests.fuzz.ground import Ground, lay_out
 from tests.fuzz.mutations import KINDS, mutated
-from tests.fuzz.readers import READERS, Ground, Reader, lay_out
+from tests.fuzz.readers import READERS, Reader
 from tests.planner.systems import check
 
 MEMORY = 2**30
@@ -69,7 +70,7 @@ def untouched(ground: Ground) -> None:
     """Nothing has begun."""
     if not ground.home.halt_file.exists():
         with closing(Journal(ground.home.journal)) as journal:
-            assert journal.running() == journal.pending() == []
+            assert [*journal.running(), *journal.pending()] == []
 
 
 @pytest.fixture
