@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from executor.audit import entries
+from executor.errors import SafetyRefusalError
 from executor.home import Home
 from executor.model.digest import digest
 from executor.model.plan import Plan
 from executor.model.system import System
+from executor.safety.approval import installation_of, verify
 from executor.safety.limits import Limits, load_limits
 from knowledge.topology.annotations import save_system
 from planner import files
@@ -134,3 +137,24 @@ def test_it_can_be_for_another_installation_and_several_runs(home: Home) -> None
     Path("limits.toml").write_text("approval_uses_max = 3")
     assert murphy(*SIGN, "--uses", "3") == 0
     assert files.load_approval(Path("plan.approval.json")).grant.uses == 3
+
+
+def test_somebody_approves_on_a_machine_of_their_own(
+    home: Home, plan: Plan, system: System, capsys: Said, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their private key never leaves it: only its public part, the plan and the approval go to and fro."""
+    here = installation_of(home)
+    monkeypatch.setenv("MURPHY_HOME", str(home.path.parent / "bobs"))
+    murphy("keys", "create", "bob")
+    capsys.readouterr()
+    murphy("keys", "export", "bob")
+    public = capsys.readouterr().out.strip()
+    assert murphy("approve", "--key", "bob", "--yes", "--for", here) == 0
+    approval = files.load_approval(Path("plan.approval.json"))
+    monkeypatch.setenv("MURPHY_HOME", str(home.path))
+    now = datetime.now(UTC)
+    with pytest.raises(SafetyRefusalError, match="nobody here trusts the key bob"):
+        verify(approval, plan, Limits(), home, now, installation=here, system=system)
+    murphy("keys", "trust", "bob", public)
+    verify(approval, plan, Limits(), home, now, installation=here, system=system)
+    assert not (home.keys / "bob.pem").exists()
