@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from pydantic import ValidationError
 
 from executor import engine
+from executor.drivers import process
 from executor.engine import run
 from executor.home import Home
 from executor.journal import Journal
@@ -36,7 +38,19 @@ from executor.rejudge import FILE, Trials
 from executor.safety.limits import Limits
 from executor.safety.reach import run_s, together
 from executor.safety.rules import refusals
-from tests.executor.kit import LIMITS, abort_when, approve, experiment_on, plan_of, proxied, shelves, system_of
+from tests.executor.forker import Forker, said
+from tests.executor.kit import (
+    LIMITS,
+    Shelf,
+    abort_when,
+    approve,
+    experiment_on,
+    plan_of,
+    proxied,
+    shelves,
+    system_of,
+    until,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -130,36 +144,40 @@ def test_steps_rise_evenly_to_the_full_fault_and_are_counted_everywhere() -> Non
 def carried_out(directory: Path, system: System, experiment: Experiment, **more: Any) -> Evidence:
     home = Home.open(directory / "home")
     plan = plan_of(system, (experiment,))
-    evidence = run(plan, approve(home, plan), system=system, limits=LIMITS, home=home, **more)
+    limits = Limits(**{**dict(LIMITS), "lease_s": 20})  # a busy machine may hold up the renewal for some seconds
+    evidence = run(plan, approve(home, plan, limits), system=system, limits=limits, home=home, **more)
     journal = Journal(home.journal)
     assert journal.pending() == []
     journal.close()
     return evidence
 
 
+def _connections(shelf: Shelf) -> int:
+    """How many are open to it."""
+    own = shelf.found()
+    found = [c for c in psutil.net_connections("tcp") if c.raddr and c.raddr.port == shelf.port]
+    return sum(c.status == "ESTABLISHED" and (own is None or c.pid != own.pid) for c in found)
+
+
 def test_a_ramp_raises_the_fault_and_only_the_full_one_is_measured(tmp_path: Path) -> None:
     held: list[tuple[EventKind, int]] = []
     with shelves("base") as (base,):
-        own = base.found()
-        assert own is not None
 
         def count(event: Event) -> None:
             if event.kind in (EventKind.STEPPED, EventKind.INJECTED):
-                peers = [c for c in psutil.net_connections("tcp") if c.raddr and c.raddr.port == base.port]
-                held.append((event.kind, sum(c.pid != own.pid and c.status == "ESTABLISHED" for c in peers)))
+                held.append((event.kind, _connections(base)))
 
         system = system_of([base])
         action = _on("base", Connections(count=60), ramp=Ramp(steps=3, hold_s=0.6))
         experiment = experiment_on(system, "base", actions=(action,))
         evidence = carried_out(tmp_path, system, experiment, report=count)
+    assert (evidence.outcome, evidence.results[0].aborted, evidence.owed) == ("completed", "", ())
     assert [kind for kind, _ in held] == [EventKind.STEPPED, EventKind.STEPPED, EventKind.INJECTED]
     assert [round(number / 20) for _, number in held] == [1, 2, 3]  # beside them a few of the checks' own
     kinds = [e.kind for e in evidence.timeline if e.kind in (EventKind.ARMED, EventKind.REVERTED, *dict(held))]
     one = [EventKind.ARMED, EventKind.STEPPED, EventKind.REVERTED]
     assert kinds == [*one, *one, EventKind.ARMED, EventKind.INJECTED, EventKind.REVERTED]
     assert [check.verified for check in evidence.results[0].reverts] == [True] * 3
-    assert evidence.outcome == "completed"
-    assert evidence.owed == ()
     text = (tmp_path / "home" / "runs" / evidence.run / FILE).read_text(encoding="utf-8")
     (trial,) = Trials.model_validate_json(text).by_experiment["e1"]
     assert trial.inject_started_s is not None
@@ -181,3 +199,27 @@ def test_a_step_that_the_guard_does_not_agree_to_is_the_last(tmp_path: Path) -> 
     assert kinds.count(EventKind.STEPPED) == 1
     assert EventKind.INJECTED not in kinds
     assert evidence.owed == ()
+
+
+def test_an_executor_that_dies_in_a_step_leaves_nothing(tmp_path: Path) -> None:
+    home, place, forker = Home.open(tmp_path / "home"), tmp_path / "place", Forker()
+    journal = Journal(home.journal)
+    try:
+        with shelves("base") as (base,):
+            system = system_of([base])
+            action = _on("base", Connections(count=60), ramp=Ramp(steps=3, hold_s=15))
+            plan = plan_of(system, (experiment_on(system, "base", actions=(action,)),))
+            approval = approve(home, plan)
+            pid = forker.run(home, place, plan=plan, approval=approval, system=system, limits=LIMITS)
+            ticks = process.start_ticks(pid) or 0
+            try:
+                until(lambda: any(line.startswith("stepped") for line in said(place)), within_s=90)
+                assert _connections(base) >= 20
+            finally:
+                process.send(pid, ticks, signal.SIGKILL)
+            until(lambda: not journal.pending() and not journal.running(), within_s=90)
+            until(lambda: _connections(base) == 0)
+            assert base.answers()
+    finally:
+        journal.close()
+        forker.close()
