@@ -271,6 +271,7 @@ def table(count: int, repeat: int, chosen: list[str]) -> list[Row]:
 
 
 def main() -> None:
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended"))  # in order, so that nothing of it stays
     parser = argparse.ArgumentParser(prog="bench.halt", description=__doc__)
     parser.add_argument("--faults", type=int, default=100)
     parser.add_argument("--repeat", type=int, default=30)

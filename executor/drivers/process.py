@@ -163,15 +163,19 @@ def require(pid: int, ticks: int) -> None:
 
 
 def _workers(pid: int) -> list[int]:
-    program, own = _program(pid), sockets.listening(pid)
+    program = _program(pid)
     children: dict[int | None, list[int]] = {}
     for other in pids():
         children.setdefault(parent(other), []).append(other)
+    own: frozenset[str] | None = None
     found: list[int] = []
     ahead = [pid]
     while ahead:
         for child in children.get(ahead.pop(), ()):
-            if program is not None and _program(child) == program and sockets.listening(child) <= own:
+            if program is None or _program(child) != program:
+                continue
+            own = sockets.listening(pid) if own is None else own  # looked up only where somebody asks: it takes a while
+            if sockets.listening(child) <= own:
                 found.append(child)
                 ahead.append(child)
     return sorted(found)
