@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from executor.drivers import postgresql
 from executor.errors import UnavailableError
-from executor.secrets import reveal
+from executor.secrets import look_secret, named_secret, plain, reveal
 
 
 def test_from_the_environment_and_from_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -28,3 +29,39 @@ def test_what_is_missing_or_empty_is_named(monkeypatch: pytest.MonkeyPatch, tmp_
         with pytest.raises(UnavailableError, match=why) as caught:
             reveal(reference)
         assert caught.value.where == reference
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ("server.py --password=x --port 80", "server.py --port 80"),
+        ("server.py --db-password x --port 80", "server.py --port 80"),
+        ("server.py --api-token=x -v", "server.py -v"),
+        ("redis-server --requirepass x --save y", "redis-server --save y"),
+        ("java -Ddb.password=x -jar shop.jar", "java -jar shop.jar"),
+        ("env API_KEY=x DEBUG=1 run", "env DEBUG=1 run"),
+        ("worker postgresql://u:x@db/shop amqp://h/", "worker amqp://h/"),
+        ("call sk-abcdefghijklmnopqrstuvwx here", "call here"),
+        (
+            "server.py --password-file /x --key-id 7 --token-ttl 5",
+            "server.py --password-file /x --key-id 7 --token-ttl 5",
+        ),
+        ("gunicorn shop.main:app --bind 127.0.0.1:80 --keep-alive 5", None),
+        ("server.py --password --verbose", "server.py"),
+    ],
+)
+def test_what_looks_like_a_secret_is_left_out_of_command_lines(given: str, kept: str | None) -> None:
+    assert " ".join(plain(given.split())) == (given if kept is None else kept)
+    assert look_secret(given.split()) == (kept not in (None, given))
+
+
+def test_names_of_secrets() -> None:
+    assert all(map(named_secret, ("token", "access_token", "API-Key", "x-api-key", "pwd", "client.secret", "--auth")))
+    assert not any(map(named_secret, ("author", "tokens_max", "monkey", "compass", "bypass", "keyboard", "page", "")))
+
+
+def test_a_password_with_an_at_sign_is_not_taken_for_a_host_and_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("A_DSN", "postgresql://u:first@canary@127.0.0.1:1/db")
+    with pytest.raises(UnavailableError, match="more than one @") as caught, postgresql.session("env:A_DSN"):
+        pass
+    assert "canary" not in str(caught.value)

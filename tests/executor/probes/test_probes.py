@@ -95,6 +95,15 @@ async def test_what_is_cut_off_or_malformed_is_bad() -> None:
 
 
 @pytest.mark.anyio
+async def test_a_malformed_answer_is_not_quoted() -> None:
+    async with server(b"HTTP/1.1 200 OK\r\ncanary-7d2f \0 is no header\r\n\r\n") as port:
+        ok, _, error = await asked(HttpProbe(url=f"http://127.0.0.1:{port}/"))
+    assert not ok
+    assert "illegal header line" in error
+    assert "canary" not in error
+
+
+@pytest.mark.anyio
 async def test_silence_ends_with_the_probes_own_time_out() -> None:
     async with server(b"", keep=True) as port:
         outcome = await asked(HttpProbe(url=f"http://127.0.0.1:{port}/", timeout_ms=150))
