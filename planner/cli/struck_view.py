@@ -48,16 +48,22 @@ def _seen(instance: ProcessInstance) -> tuple[str, str, str, str]:
     """Pid, owner, directory, and program with its script: further arguments may hold passwords."""
     try:
         found = process.find(instance)
-        place = Path(f"/proc/{found.pid}")
-        uid, directory = place.stat().st_uid, str((place / "cwd").readlink())
+        owner = _user(Path(f"/proc/{found.pid}").stat().st_uid)
     except UnavailableError as error:
         return "none", "", "", error.message
-    except OSError as error:
-        return "?", "", "", f"cannot be looked at: {error.strerror}"
+    except FileNotFoundError:
+        return "none", "", "", "it ended while it was looked at"
     words = process.command_line(found.pid)
     script = next((word for word in words[1:] if not word.startswith("-")), "")
     more = f" (+{len(words) - 2})" if len(words) > 2 else ""
-    return str(found.pid), _user(uid), directory, f"{words[0] if words else '?'} {script}{more}".strip()
+    return str(found.pid), owner, _directory(found.pid), f"{words[0] if words else '?'} {script}{more}".strip()
+
+
+def _directory(pid: int) -> str:
+    try:
+        return str(Path(f"/proc/{pid}/cwd").readlink())
+    except OSError:
+        return "?"  # another user's
 
 
 def _user(uid: int) -> str:
