@@ -170,6 +170,7 @@ def _drain(
         for thread in threads:
             thread.join()
     finally:
+        work.over = True  # after an interrupt, too: no lane begins another case
         for lane in running:
             lane.close()
     if work.failed:
@@ -182,6 +183,7 @@ class _Work:
     def __init__(self, summary: Summary, report: Callable[[Answer], None]) -> None:
         self.todo: queue.SimpleQueue[Case] = queue.SimpleQueue()
         self.failed: list[Exception] = []
+        self.over = False
         self._summary, self._report = summary, report
         self._lock = threading.Lock()
 
@@ -195,7 +197,7 @@ class _Work:
         try:
             if lane is not first:
                 lane.left_out()
-            while not self.failed:
+            while not self.failed and not self.over:
                 try:
                     case = self.todo.get_nowait()
                 except queue.Empty:

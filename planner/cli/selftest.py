@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from executor.selftest.matrix import Answer, Summary
 
 RESIDUES = 4
+_SAY_EACH = 25
 
 
 def register(app: typer.Typer) -> None:
@@ -43,7 +44,7 @@ def selftest(
         seed=number,
         lanes=matrix.lanes_for(),
         artefacts=keep,
-        report=_say_nothing if as_json else _tell,
+        report=_say_nothing if as_json else _Progress(),
     )
     if as_json:
         print(json.dumps(summary.plain(), indent=2))  # noqa: T201
@@ -52,9 +53,18 @@ def selftest(
     return RESIDUES if summary.residues else 0
 
 
-def _tell(answer: Answer) -> None:
-    if answer["residues"]:
-        print(f"LEFT: {_words(answer)}", flush=True)  # noqa: T201
+class _Progress:
+    """Says at once what was left, and now and then that it goes on."""
+
+    def __init__(self) -> None:
+        self._done = 0
+
+    def __call__(self, answer: Answer) -> None:
+        self._done += 1
+        if answer["residues"]:
+            print(f"LEFT: {_words(answer)}", flush=True)  # noqa: T201
+        elif self._done % _SAY_EACH == 0:
+            print(f"{self._done} cases so far.", flush=True)  # noqa: T201
 
 
 def _say_nothing(answer: Answer) -> None:
