@@ -84,7 +84,7 @@ def _answerer(text: str) -> Answerer:
     match = _ANSWERER.match(text)
     if match is None:
         raise InputError(
-            f"{text} does not say who answers.",
+            f"{text.partition('@')[0]} does not say who answers.",  # an address may hold a password
             where="MURPHY_EXPERTS",
             hint=f"Say {', '.join(PROVIDERS)}, or for instance openai/llama3.2@http://127.0.0.1:11434/v1.",
         )
