@@ -27,7 +27,7 @@ Answer = dict[str, Any]
 Cases = Callable[[list[float]], list[Case]]
 """Which cases there are, once it is known when the events of an undisturbed run come, in seconds."""
 _TRIES = 3
-"""How often a random instant is drawn anew for a run that was over before it."""
+"""How often a case is tried whose run was over before its moment."""
 
 
 @dataclass
@@ -208,11 +208,13 @@ class _Work:
 
 
 def _once(lane: Lane, case: Case) -> Answer:
-    """One case; a random instant that came too late is tried again, earlier."""
-    for attempt in range(_TRIES):
-        answer = lane.take(replace(case, number=case.number + attempt * 100_000, at_s=case.at_s * 0.8**attempt))
-        if not answer["missed"] or case.boundary or answer["residues"]:
+    """One case; where the run was over before its moment came it is tried again, sooner."""
+    answer = lane.take(case)
+    for again in range(1, _TRIES):
+        if not answer["missed"] or answer["residues"]:
             break
+        case = replace(case.sooner(), number=case.number + again * 100_000)
+        answer = lane.take(case)
     return answer
 
 

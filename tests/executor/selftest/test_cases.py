@@ -44,3 +44,10 @@ def test_a_case_travels_as_json_and_says_when_it_strikes() -> None:
     for case in [*undoing(1, 1), *few(1, EVENTS_S)]:
         assert Case(**json.loads(json.dumps(case.plain()))) == case
         assert (case.boundary or "after event") in str(case)
+
+
+def test_a_case_that_came_too_late_is_tried_sooner() -> None:
+    late = Case("instant", 1, "kill", event=28, at_s=0.5)
+    assert (late.sooner().event, late.sooner().at_s) == (22, 0.4)
+    assert Case("boundary", 1, "kill", boundary="after arm 7").sooner().boundary == "after arm 3"
+    assert Case("boundary", 1, "kill", boundary="after finish 1").sooner().boundary == "after finish 1"
