@@ -43,7 +43,8 @@ def murphy(scene: Scene, *arguments: str) -> subprocess.CompletedProcess[str]:
 def struck_by(scene: Scene) -> Runner:
     """A run that is in mid-fault."""
     runner = scene.start()
-    until(scene.shelf.stopped, within_s=120, what="no fault was made")
+    until(lambda: scene.shelf.stopped() or runner.process.poll() is not None, within_s=120, what="no fault was made")
+    assert runner.process.poll() is None, runner.ended()
     runner.says("injected")
     return runner
 
