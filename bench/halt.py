@@ -263,9 +263,11 @@ def table(count: int, repeat: int, chosen: list[str]) -> list[Row]:
             tempfile.TemporaryDirectory(prefix="murphy-bench-") as directory,
             scene(Path(directory), what, count) as made,
         ):
-            for _ in range(repeat):
-                measure(rows[-1], made, Path(directory), count, request, stuck)
-        print(rows[-1].line(), flush=True)
+            try:
+                for _ in range(repeat):
+                    measure(rows[-1], made, Path(directory), count, request, stuck)
+            finally:  # also what there is when somebody has waited long enough
+                print(rows[-1].line(), flush=True)
     print(f"load {os.getloadavg()[0]:.2f} at the end; the guard's rows hold a sampling interval of {1000 / HERTZ:g} ms")
     return rows
 

@@ -22,7 +22,7 @@ from executor.reading import read
 
 BUSY_S = 0.5
 """How long the journal is waited for, which is not needed to halt."""
-_unaudited: set[Path] = set()
+_unaudited: dict[Path, Halted] = {}
 """Flags that this process has raised and not put into the audit trail yet."""
 
 
@@ -41,10 +41,11 @@ def halt(home: Home, reason: str, *, by: str | None = None) -> Halted:
     The flag is durable on return; reverting goes on (see ``executor.safety.settle``). Halting twice keeps the first
     reason. Raises ``UnavailableError`` if the flag cannot be written.
     """
-    flag = raise_flag(home, reason, by=by)
-    if home.halt_file in _unaudited:
-        _unaudited.discard(home.halt_file)
-        _audit(home, flag.by, "halted", reason=flag.reason)
+    before = raise_flag(home, reason, by=by)
+    flag = _unaudited.pop(home.halt_file, None)  # with its reason, for which a full disk may have had no room
+    if flag is None:
+        return before
+    _audit(home, flag.by, "halted", reason=flag.reason)
     return flag
 
 
@@ -61,7 +62,7 @@ def raise_flag(home: Home, reason: str, *, by: str | None = None) -> Halted:
             home.halt_file.touch()
         if not home.halt_file.exists():
             raise UnavailableError(f"cannot halt: {error.strerror}.", where=str(home.halt_file)) from error
-    _unaudited.add(home.halt_file)
+    _unaudited[home.halt_file] = flag
     return flag
 
 
