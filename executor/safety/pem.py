@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
@@ -73,7 +74,7 @@ def _private(path: Path) -> Ed25519PrivateKey:
         )
     try:
         key = load_pem_private_key(content, password=None)
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
         raise InputError("not a private key in PEM.", where=str(path)) from error
     if not isinstance(key, Ed25519PrivateKey):
         raise InputError("not an Ed25519 key.", where=str(path))

