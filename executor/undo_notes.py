@@ -144,7 +144,7 @@ def _read(path: Path) -> Note | None:
             fields["expires"] = stamped
         note = Note(**fields)
         whole = all(isinstance(value, _KINDS.get(name, str)) for name, value in fields.items())
-        ends = note.expires < boottime() + _LONGEST_S  # "NaN" and "Infinity" would never lapse
+        ends = note.lapsed or note.expires < boottime() + _LONGEST_S  # one that is no number would never lapse
         return note if whole and ends and path == _beside(path.parent, note) else None
     except (OSError, ValueError, TypeError, RecursionError):
         return None
