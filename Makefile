@@ -38,7 +38,7 @@ score: .venv/ready
 	$(BIN)/murphy demo --home .murphy/score --output .murphy/score.html
 	MURPHY_HOME=.murphy/score $(BIN)/murphy findings --json | $(BIN)/python examples/shop/score.py --least 20
 
-# The crash matrix: runs killed at every boundary, at 200 random instants, and in every other way. Seven minutes.
+# The crash matrix: runs killed at every boundary, at 200 random instants, and in every other way. Some minutes.
 crash: .venv/ready
 	$(BIN)/murphy selftest --crash $(CRASH)
 

@@ -76,15 +76,14 @@ def boundaries(seed: int, strikes: int) -> list[Case]:
 
 def undoing(seed: int, strikes: int) -> list[Case]:
     """Every boundary of the processes that undo what a dead executor has left; struck there, they leave a half."""
-    random = Random(f"{seed} undoing")
-    names = _turns(random, AT_WORK)
+    random, at_work = Random(f"{seed} undoing"), list(AT_WORK)
     found = []
     for call in _UNDOING:
         for before in (True, False):
             for _ in range(strikes):
                 boundary = str(Boundary(call, before, random.randint(1, 3) if call in _EACH else 1))
                 event = random.randint(FAULTS, 2 * FAULTS)
-                found.append(Case("watchdog's boundary", 0, next(names), "", boundary, WATCHDOG, event))
+                found.append(Case("watchdog's boundary", 0, random.choice(at_work), "", boundary, WATCHDOG, event))
                 found.append(Case("next start's boundary", 0, "power cut", "", boundary, NEXT_START, event))
     return found
 

@@ -26,6 +26,8 @@ from executor.selftest.cases import Case
 Answer = dict[str, Any]
 Cases = Callable[[list[float]], list[Case]]
 """Which cases there are, once it is known when the events of an undisturbed run come, in seconds."""
+_WORTH_A_LANE = 8
+"""Cases for which it pays to begin one more scene."""
 _TRIES = 3
 """How often a case is tried whose run was over before its moment."""
 
@@ -160,10 +162,10 @@ def _drain(
         summary.left_out = running[0].left_out()
         first = running[0].take(Case("undisturbed"))
         work.tell(first)
-        for number, case in enumerate(cases(first["events_s"]), start=1):
-            if case.trouble not in summary.left_out:
-                work.todo.put(replace(case, number=number))
-        running += [Lane(root / f"lane-{number}") for number in range(1, lanes)]
+        todo = [case for case in cases(first["events_s"]) if case.trouble not in summary.left_out]
+        for number, case in enumerate(todo, start=1):
+            work.todo.put(replace(case, number=number))
+        running += [Lane(root / f"lane-{n}") for n in range(1, min(lanes, len(todo) // _WORTH_A_LANE))]
         threads = [threading.Thread(target=work.serve, args=(lane, running[0])) for lane in running]
         for thread in threads:
             thread.start()
@@ -228,7 +230,7 @@ def _keep(answer: Answer, artefacts: Path) -> None:
 
 def lanes_for(cores: int | None = None) -> int:
     """How many lanes keep the processors busy: most of a case is waiting."""
-    return 3 * (cores or os.cpu_count() or 1)
+    return 4 * (cores or os.cpu_count() or 1)
 
 
 def any_seed() -> int:

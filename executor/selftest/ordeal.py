@@ -30,7 +30,7 @@ from executor.selftest.troubles import TROUBLES
 _RUN_S = 90.0
 """An executor that has not ended by then hangs."""
 _SETTLE_S = 60.0
-_LOOK_S = 0.15
+_LOOK_S = 0.25
 """A look at the whole host takes a while itself."""
 _LEASE_S = 30.0
 """How long a fault may be seen after its lease of one second on a busy machine."""
@@ -114,7 +114,7 @@ class Ordeal:
         self.trouble.befall()
         if self.case.trouble and self.case.strike:
             time.sleep(self.case.gap_s)
-        self.strike.strike(self.quarry)
+        self.result.missed = self.strike.strike(self.quarry) is False
         if not self.strike.hangs:
             self.quarry.executor(signal.SIGCONT)
 
@@ -226,6 +226,7 @@ class Ordeal:
         with subprocess.Popen(self._next(), stdin=null, stdout=null, stderr=null, env=self._env() | told) as half:
             ticks = start_ticks(half.pid) or 0
             until(lambda: half.poll() is not None or process.state(half.pid, ticks) == "T", _RUN_S)
+            self.result.missed = half.poll() is not None
             half.kill()
 
     def _next(self) -> list[str]:

@@ -105,15 +105,15 @@ def _watchdog_hang_then_kill(quarry: Quarry) -> None:
     quarry.executor(signal.SIGKILL)
 
 
-def _watchdog_at_its_work(quarry: Quarry) -> None:
-    quarry.executor(signal.SIGKILL)
-    quarry.stopped_watchdog(_SETTLES_S)
+def _watchdog_at_its_work(quarry: Quarry) -> bool:
+    stood = _hang_watchdog_at_its_work(quarry)
     quarry.watchdog(signal.SIGKILL)
+    return stood
 
 
-def _hang_watchdog_at_its_work(quarry: Quarry) -> None:
+def _hang_watchdog_at_its_work(quarry: Quarry) -> bool:
     quarry.executor(signal.SIGKILL)
-    quarry.stopped_watchdog(_SETTLES_S)
+    return quarry.stopped_watchdog(_SETTLES_S)
 
 
 def _hang_both(quarry: Quarry) -> None:
@@ -125,7 +125,8 @@ def _hang_both(quarry: Quarry) -> None:
 class Strike:
     """One way to strike, and what it leaves standing."""
 
-    strike: Callable[[Quarry], None]
+    strike: Callable[[Quarry], object]
+    """Returns ``False`` if the moment never came."""
     hangs: bool = False
     """The executor stands still then, and goes on later."""
     watchdog: bool = True
