@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import stat
 import subprocess
 import sys
@@ -55,6 +56,21 @@ def test_a_note_is_what_the_journal_says(home: Home, armed: Injection) -> None:
     undo_notes.drop(home, armed)
     undo_notes.drop(home, armed)
     assert undo_notes.left(home) == list(home.run_dir("run-1").iterdir()) == []
+
+
+@pytest.mark.parametrize("lease", [float("nan"), float("inf"), 1e300])
+def test_a_lease_without_end_is_a_damaged_note(home: Home, armed: Injection, lease: float) -> None:
+    undo_notes.keep(home, armed, {})
+    (file,) = home.run_dir("run-1").iterdir()
+    file.write_text(json.dumps({**json.loads(file.read_text()), "expires": lease}), encoding="utf-8")
+    assert undo_notes.left(home) == []
+    assert undo_notes.unreadable(home) == [file]
+
+
+def test_a_note_of_an_earlier_and_longer_boot_is_whole_and_lapsed(home: Home, armed: Injection) -> None:
+    undo_notes.keep(home, replace(armed, boot_id="of then", expires=boottime() + 10**6), {})
+    (note,) = undo_notes.left(home)
+    assert note.lapsed
 
 
 def test_a_lease_is_renewed_and_lapses(home: Home, armed: Injection) -> None:
