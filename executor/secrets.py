@@ -33,8 +33,10 @@ def plain(arguments: Iterable[str]) -> Iterator[str]:
     follows = False
     for argument in arguments:
         name, sign, _ = argument.partition("=")
-        secret = follows or _FORMED.search(argument) is not None or named_secret(name)
-        follows = not follows and not sign and argument.startswith("-") and named_secret(name)
+        option = argument.startswith("-")  # a bare word is what it is: a service may be called auth
+        named = bool(option or sign) and named_secret(name)
+        secret = follows or named or _FORMED.search(argument) is not None
+        follows = named and not follows and not sign
         if not secret:
             yield argument
 

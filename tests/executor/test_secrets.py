@@ -48,6 +48,8 @@ def test_what_is_missing_or_empty_is_named(monkeypatch: pytest.MonkeyPatch, tmp_
         ),
         ("gunicorn shop.main:app --bind 127.0.0.1:80 --keep-alive 5", None),
         ("server.py --password --verbose", "server.py"),
+        ("service.py auth 8001", None),
+        ("python -m shop.token --service auth", None),
     ],
 )
 def test_what_looks_like_a_secret_is_left_out_of_command_lines(given: str, kept: str | None) -> None:
