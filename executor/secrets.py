@@ -12,7 +12,7 @@ from executor.reading import read
 
 _NAMED = re.compile(
     r"(?:password|passwd|passphrase|secret|token|credentials?|requirepass|masterauth|authorization"
-    r"|(?:api|access|private|secret)[-_.]?key|(?:^|[-_.])(?:pass|pwd|auth|key))$",
+    r"|(?:api|access|private|secret)[-_.]?key|(?:^|[-_.])(?:pass|pwd|auth))$",
     re.IGNORECASE,
 )
 """Names of options, variables and parameters whose value is one."""
