@@ -30,7 +30,14 @@ def halt(
     from executor.safety.settle import settled
 
     home = Home.open()
-    flag = raise_flag(home, reason)
+    try:
+        flag = raise_flag(home, reason)
+    except UnavailableError as error:  # on a disk that can only be read: what is under way is ended all the same
+        if left := settled(home):
+            raise OwedRevertError(f"{error} Still owed: {'; '.join(left)}.") from error
+        raise UnavailableError(
+            f"{error.message} Every fault is undone, but nothing keeps runs from beginning.", where=error.where
+        ) from error
     try:
         left = settled(home)
     except UnavailableError as error:

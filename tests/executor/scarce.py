@@ -141,6 +141,23 @@ def halt_on_a_full_disk(scene: Scene, disk: Trouble) -> None:
     assert murphy(scene, "resume").returncode == 0
 
 
+def halt_on_a_disk_that_can_only_be_read(scene: Scene, disk: Trouble) -> None:
+    """No flag can be raised there, and no run can begin; the fault goes at once all the same."""
+    scene.plan(duration_s=60.0, limits=SMALL)
+    runner = struck_by(scene)
+    disk.befall()
+    done = murphy(scene, "halt", "only read")
+    assert not scene.shelf.stopped()
+    assert done.returncode == 2, done
+    assert "Every fault is undone, but nothing keeps runs from beginning" in done.stderr, done
+    runner.ended()
+    assert not scene.shelf.stopped()
+    for pid in scene.watchdogs():
+        os.kill(pid, signal.SIGKILL)  # they would go on trying to write it down for two minutes
+    disk.mend()
+    recovered(scene)
+
+
 def murphy_run_says_what_is_owed(scene: Scene, disk: Trouble) -> None:
     """Neither the journal nor the session takes anything any more: what is owed decides the exit code."""
     subprocess.run(["mount", "-o", "remount,size=24m", str(disk.disk)], check=True)  # a session needs more than a run
@@ -196,6 +213,7 @@ CHECKS: dict[str, tuple[Callable[[Scene, Trouble], None], type[Trouble]]] = {
         (a_run_under_way, DiskFull),
         (a_run_under_way_with_the_reserve, DiskFull),
         (halt_on_a_full_disk, DiskFull),
+        (halt_on_a_disk_that_can_only_be_read, DiskReadOnly),
         (murphy_run_says_what_is_owed, DiskFull),
         (looking_changes_nothing, DiskReadOnly),
     )
