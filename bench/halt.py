@@ -197,7 +197,8 @@ def measure(row: Row, made: Scene, directory: Path, count: int, request: Request
     try:
         until(lambda: runner.poll() is not None or made.struck(nonce) == count, THERE_S, "the faults are not there")
         if runner.poll() is not None:
-            raise RuntimeError(f"the run has ended before: {runner.communicate()[0]}")
+            row.wrong.append(f"the run had ended before: {runner.communicate()[0].strip()}")
+            return
         with about(rep):
             wall, begun = time.time(), time.monotonic()
             asking = threading.Thread(target=request, args=(rep,))  # halt() returns when the audit trail has it

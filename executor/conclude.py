@@ -52,6 +52,7 @@ def sweep(course: Course) -> list[str]:
             trial=injection.trial,
             action=injection.action,
             detail=check.detail,
+            ago_s=result.ago_s,
         )
         course.ran[injection.experiment].reverts.append(check)
     late = [f"{each}: it is still being made; it is undone when that ends" for each in list(course.making.values())]

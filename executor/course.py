@@ -6,6 +6,7 @@ import logging
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Literal
 
@@ -126,13 +127,14 @@ class Course:
         action: str | None = None,
         phase: Phase | None = None,
         detail: str = "",
+        ago_s: float = 0.0,
     ) -> None:
-        """Put a moment on the time line and report it."""
+        """Put a moment, which was ``ago_s`` seconds ago, on the time line and report it."""
         self.tell(
             Event(
                 kind=kind,
-                at_s=self.now_s(),
-                wall=self.clock.now(),
+                at_s=self.now_s() - ago_s,
+                wall=self.clock.now() - timedelta(seconds=ago_s),
                 experiment=experiment,
                 trial=trial,
                 action=action,

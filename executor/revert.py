@@ -11,7 +11,7 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from executor import undo_notes
 from executor.clock import boot_id, start_ticks
@@ -42,11 +42,18 @@ class Undone:
     """The target itself says that the fault is gone."""
     error: str = ""
     """Why it is still owed; empty if it is not."""
+    at: float = field(default_factory=time.monotonic)
+    """When that was seen, on the monotonic clock; it may be told and written down later."""
 
     @property
     def reverted(self) -> bool:
         """Whether nothing is owed."""
         return not self.error
+
+    @property
+    def ago_s(self) -> float:
+        """How long ago it was seen."""
+        return time.monotonic() - self.at
 
     @property
     def why(self) -> str:

@@ -215,21 +215,22 @@ class Trial:
                 results = await anyio.to_thread.run_sync(work, abandon_on_cancel=True)
         except TimeoutError:
             results = [Undone(i, verified=False, error=f"{i}: reverting takes too long") for i in todo]
-        self._reverted_s = self._reverted_s if step else self.course.now_s()
+        if not step:  # a held journal may have kept us from hearing of it at once
+            self._reverted_s = max(self._revert_started_s or 0.0, self.course.now_s() - min(r.ago_s for r in results))
         for result in results:
             self._tell(result)
 
     def _tell(self, result: Undone) -> None:
         injection = result.injection
-        check = strike.check_of(result)
-        self.reverts.append(check)
+        self.reverts.append(check := strike.check_of(result))
         action = next(a for a in self.experiment.actions if a.id == injection.action)
-        self._emit(EventKind.REVERTED if result.reverted else EventKind.REVERT_OWED, action, check.detail)
-        if result.reverted:
-            self.course.told.add(injection.id)
+        what = EventKind.REVERTED if result.reverted else EventKind.REVERT_OWED
+        self._emit(what, action, check.detail, result.ago_s)
         if not result.reverted:
             self.course.end("aborted", f"a revert is owed: {check.detail}")
-        elif injection.by not in ("", WHO):  # it was gone before its time: what was seen since is not what it does
+            return
+        self.course.told.add(injection.id)
+        if injection.by not in ("", WHO):  # it was gone before its time: what was seen since is not what it does
             self.course.end("aborted", f"the lease of {injection} lapsed, and the {injection.by} undid it")
 
     async def _recovery(self, since_s: float) -> None:
@@ -285,10 +286,9 @@ class Trial:
         )
         return self.course.now_s()
 
-    def _emit(self, kind: EventKind, action: Action | None, detail: str) -> None:
-        self.course.emit(
-            kind, experiment=self.experiment.id, trial=self.number, action=action.id if action else None, detail=detail
-        )
+    def _emit(self, kind: EventKind, action: Action | None, detail: str, ago_s: float = 0.0) -> None:
+        of = action.id if action else None
+        self.course.emit(kind, experiment=self.experiment.id, trial=self.number, action=of, detail=detail, ago_s=ago_s)
 
 
 async def _bounded(work: Callable[[], T]) -> T:

@@ -7,6 +7,7 @@ import signal
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -119,10 +120,14 @@ def test_a_held_database_delays_only_the_writing_down(home: Home, shelf: Shelf) 
         halt(home, "a drill")
         assert settled(home) == []
         assert not shelf.stopped()
+        free = datetime.now(UTC)
         db.execute("ROLLBACK")
     finally:
         db.close()
-    assert run.ended().outcome == "halted"
+    evidence = run.ended()
+    assert evidence.outcome == "halted"
+    (reverted,) = [event for event in evidence.timeline if event.kind is EventKind.REVERTED]
+    assert reverted.wall < free  # when it was, not when it could be written down
     until(lambda: nothing_left(home))
 
 
