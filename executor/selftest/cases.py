@@ -53,7 +53,7 @@ class Case:
         if boundary:
             struck = Boundary.parse(boundary)
             boundary = str(replace(struck, nth=max(1, struck.nth // 2)))
-        return replace(self, boundary=boundary, event=int(self.event * 0.8), at_s=self.at_s * 0.8)
+        return replace(self, boundary=boundary, event=self.event // 2, at_s=self.at_s / 2)
 
     def plain(self) -> dict[str, Any]:
         """For JSON."""

@@ -48,6 +48,6 @@ def test_a_case_travels_as_json_and_says_when_it_strikes() -> None:
 
 def test_a_case_that_came_too_late_is_tried_sooner() -> None:
     late = Case("instant", 1, "kill", event=28, at_s=0.5)
-    assert (late.sooner().event, late.sooner().at_s) == (22, 0.4)
+    assert (late.sooner().event, late.sooner().at_s) == (14, 0.25)
     assert Case("boundary", 1, "kill", boundary="after arm 7").sooner().boundary == "after arm 3"
     assert Case("boundary", 1, "kill", boundary="after finish 1").sooner().boundary == "after finish 1"
