@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test check format lint types imports smoke score schemas lock clean fuzz crash
+.PHONY: demo test check format lint types imports smoke score schemas lock clean fuzz crash bench bench-peers
 
 demo: .venv/ready
 	$(BIN)/murphy demo $(DEMO)
@@ -41,6 +41,17 @@ score: .venv/ready
 # The crash matrix: runs killed at every boundary, at 200 random instants, and in every other way. Some minutes.
 crash: .venv/ready
 	$(BIN)/murphy selftest --crash $(CRASH)
+
+# From a request to halt until the last of a hundred faults is gone; what the watchdog costs. An hour, on a quiet machine.
+bench: .venv/ready
+	$(BIN)/python -m bench.halt
+	$(BIN)/python -m bench.watchdog
+
+# What stays behind when a tool is interrupted in mid-fault: Murphy beside Chaos Toolkit. Fifteen minutes.
+bench-peers: .venv/ready
+	$(PYTHON) -m venv .murphy/peers
+	.murphy/peers/bin/pip install --quiet chaostoolkit==1.19.0
+	$(BIN)/python -m bench.peers --chaos .murphy/peers/bin/chaos
 
 # Writes the golden JSON Schemas anew after a wanted change of the contract.
 schemas: .venv/ready

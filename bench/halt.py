@@ -28,11 +28,11 @@ from pathlib import Path
 from bench.scene import HERTZ, ROOT, Scene, scene
 from executor.clock import own_ticks
 from executor.drivers import process
-from executor.home import Home
-from executor.journal import Journal
 from executor.model.system import System
 from executor.safety.halt import halt, resume
 from executor.safety.limits import Limits
+from executor.state.home import Home
+from executor.state.journal import Journal
 from tests.executor.kit import LIMITS, abort_when, approve, experiment_on, plan_of, until
 
 THERE_S = 120.0

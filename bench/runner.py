@@ -11,14 +11,14 @@ import sys
 import threading
 from pathlib import Path
 
-from executor.engine import run
 from executor.errors import MurphyError
-from executor.home import Home
 from executor.model.approval import Approval
 from executor.model.evidence import Event, EventKind
 from executor.model.plan import Plan
 from executor.model.system import System
+from executor.run.engine import run
 from executor.safety.limits import Limits
+from executor.state.home import Home
 from planner.cli.interrupt import stopping
 
 

@@ -21,9 +21,9 @@ from pathlib import Path
 
 from executor.clock import start_ticks
 from executor.drivers import process
-from executor.guardian import Guardian
-from executor.home import Home
-from executor.journal import Injection, Journal
+from executor.state.home import Home
+from executor.state.journal import Injection, Journal
+from executor.undo.guardian import Guardian
 from tests.executor.kit import shelves, until
 from tests.executor.test_journal import admit
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from executor.errors import UnavailableError
-from executor.reading import read
+from executor.state.reading import read
 
 _NAMED = re.compile(
     r"(?:password|passwd|passphrase|secret|token|credentials?|requirepass|masterauth|authorization"

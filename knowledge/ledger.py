@@ -13,13 +13,13 @@ from sqlalchemy import Engine, create_engine, event, inspect, select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from executor.durable import create
 from executor.errors import UnavailableError
-from executor.home import Home
 from executor.model.evidence import Evidence, Finding
 from executor.model.plan import Plan
 from executor.model.system import System
 from executor.model.vocabulary import Environment, Verdict, Weakness
+from executor.state.durable import create
+from executor.state.home import Home
 from knowledge.features import Features
 from knowledge.recording import rows_of
 from knowledge.rows import PastPrediction, PastRow, PastRun

@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeVar
 
 from executor.errors import UnavailableError
-from executor.home import Home
+from executor.state.home import Home
 from knowledge.embedding import DIMENSIONS, FACT_SHARE, NAME, VERSION
 from knowledge.features import Features
 from knowledge.ledger import Ledger

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pydantic import ValidationError
 
 from executor.errors import InputError
-from executor.home import Home
 from executor.model.digest import digest
 from executor.model.plan import Plan, Stage
 from executor.model.system import System
-from executor.reading import read
+from executor.state.home import Home
+from executor.state.reading import read
 
 
 def once_more(home: Home, system: System, again: str, proposer: str) -> Plan:

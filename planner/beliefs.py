@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from executor.home import Home
 from executor.model.system import System
+from executor.state.home import Home
 from experts.brief import KnownHypothesis, PastResult
 from experts.playbook import base_rates
 from knowledge.beliefs import NEIGHBOUR_MIN, Belief, beliefs_for

@@ -15,8 +15,8 @@ from pydantic import BaseModel, ValidationError
 from executor.errors import InputError
 from executor.model.approval import Approval
 from executor.model.plan import Plan
-from executor.reading import read
 from executor.safety.mandate import Policy
+from executor.state.reading import read
 
 Model = TypeVar("Model", bound=BaseModel)
 

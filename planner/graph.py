@@ -13,7 +13,7 @@ from langgraph.graph import END, START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.types import Send
 
-from executor.durable import create
+from executor.state.durable import create
 from planner.nodes.adapt import adapt
 from planner.nodes.approve import approve
 from planner.nodes.brief import brief

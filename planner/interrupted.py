@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from executor.home import Home
-from executor.journal import Injection, Journal
 from executor.measure.judge import judge
 from executor.model.approval import Approval
 from executor.model.digest import digest
 from executor.model.evidence import Evidence, RevertCheck
 from executor.model.plan import Experiment, Plan
 from executor.model.system import System
-from executor.record import versions, write_atomically
+from executor.run.record import versions, write_atomically
 from executor.safety.limits import Limits
+from executor.state.home import Home
+from executor.state.journal import Injection, Journal
 
 _REASON = "the process that carried the run out died"
 

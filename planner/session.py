@@ -10,17 +10,17 @@ from typing import Any, Final
 
 from langgraph.types import Command
 
-from executor.engine import load_evidence, run_id
 from executor.errors import InputError, SafetyRefusalError
-from executor.home import Home
-from executor.journal import Journal
 from executor.model.approval import Approval
 from executor.model.digest import digest
 from executor.model.evidence import Event, Evidence, Finding
 from executor.model.plan import Plan
 from executor.model.system import System
+from executor.run.engine import load_evidence, run_id
 from executor.safety.limits import Limits, load_limits
-from executor.standing import owed_first
+from executor.state.home import Home
+from executor.state.journal import Journal
+from executor.undo.standing import owed_first
 from experts.brief import Constraints
 from experts.expert import Expert
 from experts.track_record import Record, track_record

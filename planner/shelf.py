@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from executor.clock import boot_id, own_ticks, start_ticks
-from executor.durable import create
 from executor.errors import SafetyRefusalError, UnavailableError
+from executor.state.durable import create
 
 BUSY_S = 30.0
 _SCHEMA = """

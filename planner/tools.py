@@ -6,8 +6,8 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from executor.home import Home
 from executor.model.evidence import Event
+from executor.state.home import Home
 from experts.expert import Expert
 from planner.shelf import Shelf
 

@@ -18,7 +18,7 @@ from typing import Any
 
 from executor.clock import boot_id, own_ticks, start_ticks
 from executor.drivers import process, sockets
-from executor.reading import read
+from executor.state.reading import read
 
 _LIMITS = {
     "Max cpu time": "RLIMIT_CPU",

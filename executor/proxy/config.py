@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from executor.errors import InputError
-from executor.reading import read
+from executor.state.reading import read
 
 Protocol = Literal["http", "tcp"]
 

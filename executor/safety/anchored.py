@@ -11,14 +11,14 @@ from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
-from executor import audit
-from executor.durable import write
 from executor.errors import UnavailableError
-from executor.home import Home
-from executor.journal import Journal
 from executor.person import whoami
-from executor.reading import read
-from executor.store import Store
+from executor.state import audit
+from executor.state.durable import write
+from executor.state.home import Home
+from executor.state.journal import Journal
+from executor.state.reading import read
+from executor.state.store import Store
 
 ABSENT = "none"
 """Stands for the digest of a file that is not there."""

@@ -8,8 +8,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 from executor.errors import SafetyRefusalError
-from executor.home import Home
-from executor.journal import Journal
 from executor.model.approval import Approval, Grant
 from executor.model.digest import digest
 from executor.model.plan import Plan
@@ -18,6 +16,8 @@ from executor.model.vocabulary import Environment
 from executor.safety.limits import Limits
 from executor.safety.mandate import refuse_outside, signed_policy
 from executor.safety.trust import Role, Trusted, answering, read_trusted, signed_by
+from executor.state.home import Home
+from executor.state.journal import Journal
 
 _AGAIN = "Approve the plan again."
 

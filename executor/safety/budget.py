@@ -13,9 +13,9 @@ import anyio.to_thread
 from executor.errors import MurphyError, SafetyRefusalError, UnavailableError
 from executor.model.probe import HttpProbe
 from executor.probes.hosts import host_of, refuse_foreign
-from executor.reading import read
 from executor.safety.guard import Violation
 from executor.safety.limits import ErrorBudget
+from executor.state.reading import read
 
 EVERY_S = 5.0
 """How often the guard of a run reads it."""

@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from executor.clock import wall
-from executor.durable import sync_directory
 from executor.errors import UnavailableError
-from executor.home import Home
 from executor.person import whoami
-from executor.reading import read
+from executor.state.durable import sync_directory
+from executor.state.home import Home
+from executor.state.reading import read
 
 BUSY_S = 0.5
 """How long the journal is waited for, which is not needed to halt."""
@@ -111,7 +111,7 @@ def _put(path: Path, content: bytes) -> None:
 
 def _audit(home: Home, who: str, what: str, **detail: object) -> None:
     # Halting must work where the journal does not, so its row is written if it can be.
-    from executor.journal import Journal  # loading it takes longer than halting
+    from executor.state.journal import Journal  # loading it takes longer than halting
 
     with suppress(UnavailableError):
         journal = Journal(home.journal, busy_s=BUSY_S)

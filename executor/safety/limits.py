@@ -12,12 +12,12 @@ from typing import Annotated, Any, Literal, Self, get_args
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from executor.errors import InputError
-from executor.home import Home
 from executor.model.base import Contract, Line, Name, Percent, Probability, Seconds, why_not
 from executor.model.probe import HttpProbe
 from executor.model.vocabulary import Environment
-from executor.reading import read
 from executor.safety.windows import ChangeWindow
+from executor.state.home import Home
+from executor.state.reading import read
 
 FILE = "limits.toml"
 

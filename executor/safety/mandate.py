@@ -15,7 +15,6 @@ from typing import Annotated, Literal
 from pydantic import Field, ValidationError
 
 from executor.errors import SafetyRefusalError
-from executor.home import Home
 from executor.model.base import Contract, Line, Name, Seconds
 from executor.model.plan import Plan
 from executor.model.system import System
@@ -24,6 +23,7 @@ from executor.safety.anchored import content_of, digest_of, latest
 from executor.safety.limits import BlastRadius, Limits
 from executor.safety.rules import refusals
 from executor.safety.trust import Role, answering, signed_by
+from executor.state.home import Home
 
 CHANGES = ("policy_signed", "policy_revoked")
 """Rows of the audit trail about a policy; the first kind carries the digest of its file."""

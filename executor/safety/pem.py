@@ -20,11 +20,11 @@ from cryptography.hazmat.primitives.serialization import (
 from pydantic import BaseModel
 
 from executor.errors import InputError, SafetyRefusalError, UnavailableError
-from executor.home import Home
 from executor.model.digest import canonical
-from executor.reading import read
 from executor.safety.anchored import write_private
 from executor.safety.trust import encoded
+from executor.state.home import Home
+from executor.state.reading import read
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 

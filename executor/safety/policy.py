@@ -10,8 +10,6 @@ from datetime import datetime
 
 from executor.clock import SYSTEM_CLOCK
 from executor.errors import InputError, SafetyRefusalError
-from executor.home import Home
-from executor.journal import Journal
 from executor.model.approval import Approval
 from executor.model.digest import digest
 from executor.model.plan import Plan
@@ -25,6 +23,8 @@ from executor.safety.mandate import Policy as Policy  # what is written, beside 
 from executor.safety.pem import key_file, sign, write_key
 from executor.safety.rules import refusals
 from executor.safety.trust import Role, answering, signed_by
+from executor.state.home import Home
+from executor.state.journal import Journal
 
 
 def sign_policy(home: Home, policy: Policy, key: str) -> SignedPolicy:

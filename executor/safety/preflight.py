@@ -10,8 +10,6 @@ from executor.drivers.resolve import resolve
 from executor.errors import SafetyRefusalError, UnavailableError
 from executor.faults import registry
 from executor.faults.behaviour import Behaviour, Resolved
-from executor.home import Home
-from executor.journal import Journal, Reach
 from executor.model.approval import Approval
 from executor.model.plan import Action, Plan
 from executor.model.system import System
@@ -28,6 +26,8 @@ from executor.safety.radius import joint
 from executor.safety.reach import reach_of, run_s
 from executor.safety.rules import refusals
 from executor.safety.windows import refuse_outside_windows
+from executor.state.home import Home
+from executor.state.journal import Journal, Reach
 
 
 @dataclass(frozen=True)

@@ -6,12 +6,12 @@ import math
 from collections.abc import Sequence
 from itertools import combinations
 
-from executor.journal import Reach, RunRow
 from executor.model.plan import Action, Experiment
 from executor.model.system import System
 from executor.safety.case import Case, Refusals, no
 from executor.safety.limits import Limits
 from executor.safety.reach import peak, together, touched
+from executor.state.journal import Reach, RunRow
 
 _ROUNDING = 1e-9
 

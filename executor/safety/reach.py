@@ -15,10 +15,10 @@ from dataclasses import dataclass
 
 from executor.drivers.resolve import chosen, edges_of
 from executor.errors import InputError
-from executor.journal import Reach
 from executor.model.plan import Action, Experiment, InstanceTarget, Plan, Stage, Target
 from executor.model.system import System
 from executor.safety.impact import indirect, traffic_percent
+from executor.state.journal import Reach
 
 
 @dataclass(frozen=True)

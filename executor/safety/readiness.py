@@ -10,10 +10,10 @@ from collections.abc import Callable, Mapping
 from executor.errors import MurphyError, SafetyRefusalError, UnavailableError
 from executor.faults import registry
 from executor.faults.behaviour import Behaviour, Context, ProcessTarget, Resolved
-from executor.home import Home
 from executor.model.plan import Action, Plan
 from executor.model.system import System
 from executor.safety.limits import Limits
+from executor.state.home import Home
 
 FILES_MIN = 256
 """Files that must still be possible in the state directory."""

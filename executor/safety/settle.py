@@ -11,13 +11,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
-from executor import undo_notes
 from executor.errors import UnavailableError
-from executor.home import Home
-from executor.journal import Injection, Journal
-from executor.noted import Lost
-from executor.revert import Undone, is_free, undo_all
 from executor.safety.halt import BUSY_S
+from executor.state import undo_notes
+from executor.state.home import Home
+from executor.state.journal import Injection, Journal
+from executor.undo.noted import Lost
+from executor.undo.revert import Undone, is_free, undo_all
 
 WHO = "halt"
 GRACE_S = 1.5

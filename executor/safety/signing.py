@@ -12,7 +12,6 @@ from datetime import datetime
 
 from executor.clock import SYSTEM_CLOCK, wall
 from executor.errors import InputError, SafetyRefusalError
-from executor.home import Home
 from executor.model.approval import Approval, Grant
 from executor.model.vocabulary import Environment
 from executor.person import whoami
@@ -29,6 +28,7 @@ from executor.safety.trust import (
     public_key,
     trusted_file,
 )
+from executor.state.home import Home
 
 _FIRST = (Role.APPROVER, Role.OPERATOR)
 Known = Mapping[str, Trusted]

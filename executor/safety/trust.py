@@ -26,11 +26,11 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from pydantic import AwareDatetime, BaseModel, Field, TypeAdapter, ValidationError
 
 from executor.errors import InputError, SafetyRefusalError
-from executor.home import Home
 from executor.model.base import Contract, Line, Name
 from executor.model.digest import canonical
 from executor.model.vocabulary import Environment
 from executor.safety.anchored import content_of, digest_of, latest
+from executor.state.home import Home
 
 CHANGES = ("key_created", "key_trusted", "key_changed", "key_revoked", "keys_accepted")
 """Rows of the audit trail that each carry the digest of the whole list."""

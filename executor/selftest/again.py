@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 
 from executor.errors import MurphyError
-from executor.home import Home
-from executor.recover import recover
+from executor.state.home import Home
+from executor.undo.recover import recover
 
 
 def main() -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from executor.home import Home
-from executor.journal import Injection, Journal
+from executor.state.home import Home
+from executor.state.journal import Injection, Journal
 
 
 def pending(home: Home) -> list[Injection]:

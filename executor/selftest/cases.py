@@ -13,7 +13,7 @@ from executor.selftest.troubles import TROUBLES
 
 FAULTS = 8
 """Faults of one run; each is armed, injected and reverted once."""
-EXECUTOR, WATCHDOG, NEXT_START = "executor", "executor.watchdog", "executor.selftest.again"
+EXECUTOR, WATCHDOG, NEXT_START = "executor", "executor.undo.watchdog", "executor.selftest.again"
 _EACH = ("arm", "injected", *NOTES, *BEHAVIOUR)
 _UNDOING = ("revert", "drop", "reverted_all", "finish")
 """What a watchdog and the next start do."""

@@ -46,9 +46,9 @@ def stand_still_at(boundary: Boundary) -> None:
 
 def _owners(call: str) -> list[Any]:
     if call in JOURNAL:
-        return [importlib.import_module("executor.journal").Journal]
+        return [importlib.import_module("executor.state.journal").Journal]
     if call in NOTES:
-        return [importlib.import_module("executor.undo_notes")]
+        return [importlib.import_module("executor.state.undo_notes")]
     return list(importlib.import_module("executor.faults.registry").BEHAVIOURS)
 
 

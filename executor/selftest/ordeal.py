@@ -12,12 +12,10 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from executor import audit
 from executor.clock import start_ticks
 from executor.drivers import child, process
-from executor.engine import run_id
 from executor.errors import MurphyError
-from executor.home import Home
+from executor.run.engine import run_id
 from executor.selftest import books, hooks, script, victim
 from executor.selftest.cases import EXECUTOR, NEXT_START, Case
 from executor.selftest.moments import Boundary
@@ -26,6 +24,8 @@ from executor.selftest.scene import Scene, until
 from executor.selftest.snapshot import Snapshot, glance, take, workers
 from executor.selftest.strikes import AT_WORK, STRIKES, Quarry, Strike
 from executor.selftest.troubles import TROUBLES
+from executor.state import audit
+from executor.state.home import Home
 
 _RUN_S = 90.0
 """An executor that has not ended by then hangs."""

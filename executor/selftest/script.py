@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from executor.clock import SYSTEM_CLOCK
 from executor.faults.registry import behaviour
-from executor.home import Home
 from executor.model.approval import Approval
 from executor.model.criteria import SteadyState
 from executor.model.digest import digest
@@ -19,6 +18,7 @@ from executor.safety.approval import installation_of, make_grant
 from executor.safety.limits import BlastRadius, Guard, Limits
 from executor.safety.signing import create_key, sign_grant
 from executor.selftest.scene import CALLS, Scene
+from executor.state.home import Home
 
 LIMITS = Limits(
     blast_radius=BlastRadius(**dict.fromkeys(BlastRadius.model_fields, 100)),

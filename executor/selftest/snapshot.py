@@ -23,7 +23,7 @@ _CGROUPS = Path("/sys/fs/cgroup")
 KILLED = ("crashed",)
 """Services that may be another process afterwards, if they began just once more."""
 _HELD = ("helper", "redirect in force", "fault on the proxy")
-WATCHDOG = "executor.watchdog"
+WATCHDOG = "executor.undo.watchdog"
 _TOOL_S = 20.0
 
 

@@ -34,7 +34,7 @@ class Quarry:
 
     def watchdogs(self) -> list[process.Found]:
         """The watchdogs of the home: one, or two for a moment while one replaces another."""
-        found = [(pid, start_ticks(pid)) for module, pid in workers(self.home) if module == "executor.watchdog"]
+        found = [(pid, start_ticks(pid)) for module, pid in workers(self.home) if module == "executor.undo.watchdog"]
         return [process.Found(pid, ticks) for pid, ticks in found if ticks is not None]
 
     def watchdog(self, number: signal.Signals) -> None:

@@ -13,16 +13,16 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
 
-from executor import engine
 from executor.errors import MurphyError
-from executor.home import Home
 from executor.model.approval import Approval
 from executor.model.base import Contract
 from executor.model.plan import Plan
 from executor.model.system import System
+from executor.run import engine
 from executor.safety.limits import Limits
 from executor.selftest import hooks
 from executor.selftest.moments import Boundary, stand_still_at
+from executor.state.home import Home
 
 OWED = 4
 INTERRUPTED = 130

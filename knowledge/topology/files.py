@@ -12,7 +12,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from executor.errors import InputError
-from executor.reading import read as read_whole
+from executor.state.reading import read as read_whole
 
 Model = TypeVar("Model", bound=BaseModel)
 _Path = tuple[int | str, ...]

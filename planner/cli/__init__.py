@@ -28,8 +28,8 @@ def _halt_first(arguments: list[str]) -> None:
     if len(words) > 1 or any(word.startswith("-") for word in words):
         return
     from executor.errors import UnavailableError
-    from executor.home import Home
     from executor.safety.halt import raise_flag
+    from executor.state.home import Home
 
     with suppress(UnavailableError):  # the command says so
         raise_flag(Home.open(), *(words or [BY_HAND]))

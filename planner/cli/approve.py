@@ -11,10 +11,10 @@ import typer
 from executor.errors import InputError
 
 if TYPE_CHECKING:
-    from executor.home import Home
     from executor.model.plan import Plan
     from executor.model.system import System
     from executor.safety.limits import Limits
+    from executor.state.home import Home
 
 _INSTALLATION = re.compile(r"[0-9a-f]{32}")
 
@@ -43,11 +43,11 @@ def approve(
 ) -> int:
     """Show what will happen and what limits hold, and sign it. The signature is good for this very plan, here, once."""
     from executor.clock import SYSTEM_CLOCK
-    from executor.home import Home
     from executor.person import whoami
     from executor.safety.approval import installation_of, make_grant, verify, write_down
     from executor.safety.limits import load_limits
     from executor.safety.signing import sign_grant
+    from executor.state.home import Home
     from planner import files
     from planner.cli.consent import refuse_unattended
     from planner.cli.output import out

@@ -30,8 +30,8 @@ def verify(
     Somebody who may write the state directory could rewrite trail and anchor together: keep the last hash, or an
     export, where they cannot write, and compare with --head.
     """
-    from executor import audit
-    from executor.home import Home
+    from executor.state import audit
+    from executor.state.home import Home
     from planner.cli.output import emit, say
 
     found = audit.verify_file(file, head=head) if file else audit.verify(Home.open(), head=head)
@@ -48,8 +48,8 @@ def show(
     last: Annotated[int, typer.Option(min=1, help="So many of the latest rows.")] = 40, as_json: Json = False
 ) -> None:
     """Show the latest rows of the audit trail."""
-    from executor import audit
-    from executor.home import Home
+    from executor.state import audit
+    from executor.state.home import Home
     from planner.cli.output import emit, out
 
     rows = audit.entries(Home.open())[-last:]
@@ -67,10 +67,10 @@ def export(
     ] = None,
 ) -> None:
     """Write the whole trail as JSON Lines; murphy audit verify --file checks such a file without anything else."""
-    from executor import audit
-    from executor.durable import write
     from executor.errors import InputError
-    from executor.home import Home
+    from executor.state import audit
+    from executor.state.durable import write
+    from executor.state.home import Home
 
     lines = "".join(f"{line}\n" for line in audit.export(Home.open()))
     if output is None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from executor.home import Home
+    from executor.state.home import Home
     from planner.session import Outcome
 
 DEFAULT_HOME = Path(".murphy/demo")
@@ -32,8 +32,8 @@ def demo(
     forget: Annotated[bool, typer.Option("--forget", help="Begin without what earlier demos have learned.")] = False,
 ) -> int:
     """Start the shop, discover it, plan, sign, run under the guard, report, learn. A second run knows more."""
-    from executor.home import Home
-    from executor.recover import forget as forget_state
+    from executor.state.home import Home
+    from executor.undo.recover import forget as forget_state
     from planner.cli.output import out
     from planner.cli.run import exit_code
 

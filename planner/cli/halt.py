@@ -25,9 +25,9 @@ def halt(
 ) -> int:
     """Revert everything of every run, now, and let no run begin until ``murphy resume``."""
     from executor.errors import OwedRevertError, UnavailableError
-    from executor.home import Home
     from executor.safety.halt import halt as raise_flag
     from executor.safety.settle import settled
+    from executor.state.home import Home
 
     home = Home.open()
     try:
@@ -55,8 +55,8 @@ def halt(
 
 def resume(as_json: Json = False) -> int:
     """Let runs begin again."""
-    from executor.home import Home
     from executor.safety.halt import resume as lower_flag
+    from executor.state.home import Home
 
     was_up = lower_flag(Home.open())
     return _tell({"resumed": was_up}, "Runs may begin again." if was_up else "Nothing was halted.", [], as_json=as_json)

@@ -41,8 +41,8 @@ def create(
     name: NameOf, role: Roles = None, environment: Environments = None, valid_days: Days = None, by: By = None
 ) -> None:
     """Make a signing key for a person and trust it here. The first of a home is approver and operator."""
-    from executor.home import Home
     from executor.safety.signing import create_key
+    from executor.state.home import Home
     from planner.cli.output import say
 
     home = Home.open()
@@ -52,9 +52,9 @@ def create(
 
 def listed(as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False) -> None:
     """List the keys, the revoked ones too, and what this installation is called in approvals."""
-    from executor.home import Home
     from executor.safety.approval import installation_of
     from executor.safety.trust import read_trusted
+    from executor.state.home import Home
     from planner.cli.output import emit, say
 
     home = Home.open()
@@ -74,8 +74,8 @@ def listed(as_json: Annotated[bool, typer.Option("--json", help="For programs.")
 
 def export(name: NameOf) -> None:
     """Print the public part of a key, which murphy keys trust takes on another machine."""
-    from executor.home import Home
     from executor.safety.trust import read_trusted
+    from executor.state.home import Home
 
     entry = read_trusted(Home.open()).get(name)
     if entry is None:
@@ -92,9 +92,9 @@ def trust(
     by: By = None,
 ) -> None:
     """Accept a key made elsewhere, or change what a listed one may do. Compare fingerprints with its owner first."""
-    from executor.home import Home
     from executor.safety.signing import trust_key
     from executor.safety.trust import read_trusted
+    from executor.state.home import Home
     from planner.cli.output import say
 
     home = Home.open()
@@ -107,8 +107,8 @@ def revoke(
     name: NameOf, reason: Annotated[str, typer.Option(help="Why; it is kept in the audit trail.")], by: By = None
 ) -> None:
     """End the trust in a key, for good: nothing that it signed counts from now on."""
-    from executor.home import Home
     from executor.safety.signing import revoke_key
+    from executor.state.home import Home
     from planner.cli.output import say
 
     if not reason.strip():
@@ -119,9 +119,9 @@ def revoke(
 
 def accept(yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False) -> int:
     """Take the list of keys as it stands in its file, after it was edited or restored by hand."""
-    from executor.home import Home
     from executor.safety.signing import accept_list
     from executor.safety.trust import as_written
+    from executor.state.home import Home
     from planner.cli.consent import refuse_unattended
     from planner.cli.output import say
 

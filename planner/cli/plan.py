@@ -40,9 +40,9 @@ def plan(
     as_json: Annotated[bool, typer.Option("--json", help="Print the plan for programs as well.")] = False,
 ) -> None:
     """Ask the experts what could go wrong, and write the plan that teaches most within the limits. Nothing is run."""
-    from executor.home import Home
     from executor.person import whoami
     from executor.safety.limits import load_limits
+    from executor.state.home import Home
     from experts.brief import Constraints
     from experts.roster import from_environment
     from knowledge.topology.annotations import load_system

@@ -36,8 +36,8 @@ def sign(
     FILE has name, systems, environments, allowed_faults, valid_until, and what else narrows the limits: blast_radius,
     fault_s_max, run_s_max, approval_s_max.
     """
-    from executor.home import Home
     from executor.safety.policy import sign_policy
+    from executor.state.home import Home
     from planner import files
     from planner.cli.consent import refuse_unattended
     from planner.cli.output import say
@@ -56,8 +56,8 @@ def sign(
 def listed(as_json: Json = False) -> None:
     """List the policies that were signed here, and whether they are in force."""
     from executor.clock import SYSTEM_CLOCK
-    from executor.home import Home
     from executor.safety.mandate import standing
+    from executor.state.home import Home
     from planner.cli.output import emit, say
 
     rows = standing(Home.open(), SYSTEM_CLOCK.now())
@@ -72,8 +72,8 @@ def listed(as_json: Json = False) -> None:
 
 def show(name: NameOf, as_json: Json = False) -> None:
     """Say what a policy that is in force allows, and who signed it."""
-    from executor.home import Home
     from executor.safety.mandate import read_policy
+    from executor.state.home import Home
     from planner.cli.output import emit, say
 
     signed = read_policy(Home.open(), name)
@@ -86,8 +86,8 @@ def show(name: NameOf, as_json: Json = False) -> None:
 
 def revoke(name: NameOf, reason: Annotated[str, typer.Option(help="Why; it is kept in the audit trail.")]) -> None:
     """End a policy, and every approval that was given under it."""
-    from executor.home import Home
     from executor.safety.policy import revoke_policy
+    from executor.state.home import Home
     from planner.cli.output import say
 
     if not reason.strip():

@@ -12,8 +12,8 @@ from planner.cli.visible import visible
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from executor.recover import Recovery
-    from executor.sweep import Swept
+    from executor.undo.recover import Recovery
+    from executor.undo.sweep import Swept
 
 _HEADS = {"done": "", "spared": "Left alone, a run goes on: ", "owed": "Still owed: ", "unseen": "Not looked at: "}
 
@@ -34,24 +34,24 @@ def recover(
     unit: Annotated[bool, typer.Option("--unit", help="Print a systemd unit that does this at boot.")] = False,
 ) -> int:
     """Undo what a run that died has left, and show what is still owed."""
-    from executor.home import Home
+    from executor.state.home import Home
 
     if unit:
-        from executor.boot import unit as text
+        from executor.undo.boot import unit as text
 
         print(text(Home.seen()), end="")  # noqa: T201
         return 0
     if everything:
-        from executor.sweep import sweep
+        from executor.undo.sweep import sweep
 
         return _tell_swept(sweep(Home.seen()), as_json=as_json)
-    from executor.recover import recovery
+    from executor.undo.recover import recovery
 
     return _tell(recovery(Home.open()), as_json=as_json)
 
 
 def _tell(found: Recovery, *, as_json: bool) -> int:
-    from executor.recover import AGAIN, unnoted
+    from executor.undo.recover import AGAIN, unnoted
 
     owed = [result.error for result in found.results if not result.reverted]
     done = [str(result.injection) for result in found.results if result.reverted]

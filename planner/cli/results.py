@@ -10,7 +10,7 @@ import typer
 from executor.errors import InputError
 
 if TYPE_CHECKING:
-    from executor.home import Home
+    from executor.state.home import Home
 
 Json = Annotated[bool, typer.Option("--json", help="For programs.")]
 RunName = Annotated[str | None, typer.Argument(metavar="RUN", help="A run's name; default: the latest.")]
@@ -27,7 +27,7 @@ def register(app: typer.Typer) -> None:
 
 def findings(run: Annotated[str | None, typer.Option(help="Only of this run.")] = None, as_json: Json = False) -> None:
     """List the weaknesses that experiments have shown, newest first."""
-    from executor.home import Home
+    from executor.state.home import Home
     from knowledge.ledger import Ledger
     from planner.cli import results_view
     from planner.cli.output import emit
@@ -45,7 +45,7 @@ def report(
     output: Annotated[Path, typer.Option("-o", "--output", help="File to write: .html, or .md.")] = Path("report.html"),
 ) -> None:
     """Write one run as a self-contained page, or as Markdown: verdicts first, evidence as pictures."""
-    from executor.home import Home
+    from executor.state.home import Home
     from planner.cli.output import say
     from planner.report.write import write
 
@@ -61,8 +61,8 @@ def evidence(
     as_json: Json = False,
 ) -> int:
     """Show the evidence of a run; with --recompute, judge its observations again and compare."""
-    from executor.engine import load_evidence
-    from executor.home import Home
+    from executor.run.engine import load_evidence
+    from executor.state.home import Home
     from planner.cli import results_view
     from planner.cli.output import emit, say
 
@@ -77,7 +77,7 @@ def evidence(
         results_view.verdicts(found)
         results_view.outcome(found)
     if recompute:
-        from executor.rejudge import differences
+        from executor.run.rejudge import differences
 
         changed = differences(home, found)
         say("Judged anew from the observations: everything comes out the same." if not changed else "\n".join(changed))
@@ -92,7 +92,7 @@ def why(
     as_json: Json = False,
 ) -> None:
     """Say what is believed of a place, and which priors, neighbours and runs made it so."""
-    from executor.home import Home
+    from executor.state.home import Home
     from knowledge.topology.annotations import load_system
     from planner.beliefs import believed
     from planner.cli.output import emit, out
@@ -118,7 +118,7 @@ def why(
 
 def experts(as_json: Json = False) -> None:
     """Show how well each expert's predictions came true."""
-    from executor.home import Home
+    from executor.state.home import Home
     from experts.track_record import track_record
     from knowledge.ledger import Ledger
     from planner.cli import experts_view

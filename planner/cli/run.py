@@ -30,9 +30,9 @@ def run(
     as_json: Annotated[bool, typer.Option("--json", help="Print the evidence for programs.")] = False,
 ) -> int:
     """Carry out an approved plan under the guard. Ctrl-C undoes everything and says so."""
-    from executor.home import Home
     from executor.safety.drift import refuse_drift
     from executor.safety.limits import load_limits
+    from executor.state.home import Home
     from knowledge.topology.annotations import load_system
     from planner import files
     from planner.cli import results_view

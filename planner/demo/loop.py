@@ -7,7 +7,6 @@ from datetime import timedelta
 from pathlib import Path
 
 from executor.clock import SYSTEM_CLOCK
-from executor.home import Home
 from executor.model.approval import Approval
 from executor.model.system import System
 from executor.model.vocabulary import Environment
@@ -15,6 +14,7 @@ from executor.safety.limits import BlastRadius, Limits
 from executor.safety.policy import Policy, approve_under, sign_policy
 from executor.safety.signing import create_key
 from executor.safety.trust import trusted_keys
+from executor.state.home import Home
 from experts.brief import Constraints
 from experts.roster import from_environment
 from knowledge.topology.annotations import annotate, load_annotations

@@ -11,7 +11,7 @@ import psutil
 
 from executor.drivers import redirect
 from executor.errors import MurphyError
-from executor.home import Home
+from executor.state.home import Home
 from planner.doctor.diagnosis import Diagnosis
 
 _CAPABILITIES: Final = {"CAP_IPC_LOCK": 14, "CAP_SYS_NICE": 23, "CAP_SYS_RESOURCE": 24}

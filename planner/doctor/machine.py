@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Final
 
 from executor.errors import MurphyError
-from executor.home import Home
 from executor.safety.approval import installation_of
+from executor.state.home import Home
 from planner.doctor.diagnosis import Diagnosis
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from executor.engine import load_evidence
+from executor.run.engine import load_evidence
 from planner.adapt import next_ideas
 from planner.beliefs import recollect
 from planner.state import State, plan_of, system_of

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from executor.engine import load_evidence
 from executor.errors import InputError, UnavailableError
+from executor.run.engine import load_evidence
 from knowledge.findings import findings
 from knowledge.ledger import Ledger
 from knowledge.memory import Memory

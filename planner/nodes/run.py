@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from executor import engine
 from executor.errors import SafetyRefusalError
-from executor.home import Home
-from executor.journal import Journal
 from executor.model.approval import Approval
-from executor.recover import recover
+from executor.run import engine
+from executor.state.home import Home
+from executor.state.journal import Journal
+from executor.undo.recover import recover
 from planner.interrupted import record_interrupted
 from planner.state import State, approval_of, limits_of, plan_of, system_of
 from planner.tools import Tools

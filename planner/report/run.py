@@ -9,11 +9,11 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from executor.errors import InputError
-from executor.home import Home
 from executor.model.base import why_not
 from executor.model.evidence import Event, Evidence, ExperimentResult, Finding, Observation
 from executor.model.plan import Experiment, Plan
-from executor.reading import read, regular
+from executor.state.home import Home
+from executor.state.reading import read, regular
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from executor.errors import InputError
-from executor.home import Home
+from executor.state.home import Home
 from knowledge.ledger import Ledger
 from planner.report import render
 from planner.report.run import load

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from executor.home import Home
-from executor.journal import Injection, Journal
 from executor.model.faults import Fault
 from executor.safety.limits import Limits
+from executor.state.home import Home
+from executor.state.journal import Injection, Journal
 from tests.executor.kit import LIMITS, Shelf, approve, experiment_on, plan_of, shelves, system_of, until
 
 ROOT = Path(__file__).parents[2]
@@ -103,7 +103,7 @@ class Scene:
                     words = (entry / "cmdline").read_bytes().split(b"\0")
                 except OSError:
                     continue
-                if b"executor.watchdog" in words and os.fsencode(self.home.path) in words:
+                if b"executor.undo.watchdog" in words and os.fsencode(self.home.path) in words:
                     found.append(int(entry.name))
         return found
 

@@ -9,13 +9,13 @@ import signal
 import sys
 from pathlib import Path
 
-from executor import engine
 from executor.errors import MurphyError
-from executor.home import Home
 from executor.model.approval import Approval
 from executor.model.plan import Plan
 from executor.model.system import System
+from executor.run import engine
 from executor.safety.limits import Limits
+from executor.state.home import Home
 
 
 def main() -> None:

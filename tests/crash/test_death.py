@@ -10,9 +10,9 @@ import sys
 
 import pytest
 
-from executor import audit
-from executor.engine import load_evidence
-from executor.recover import recover
+from executor.run.engine import load_evidence
+from executor.state import audit
+from executor.undo.recover import recover
 from tests.crash.conftest import Scene
 from tests.executor.kit import LIMITS, until
 
@@ -98,7 +98,7 @@ def test_a_halt_by_another_process_ends_the_run(scene: Scene) -> None:
     scene.plan(duration_s=30.0)
     runner = scene.start()
     runner.says("injected")
-    code = "import sys; from executor.home import Home; from executor.safety.halt import halt\n"
+    code = "import sys; from executor.state.home import Home; from executor.safety.halt import halt\n"
     code += "from executor.safety.settle import settled\n"
     code += "home = Home.open(sys.argv[1]); halt(home, 'a drill'); sys.exit(len(settled(home)))"
     subprocess.run([sys.executable, "-c", code, str(scene.home.path)], check=True, timeout=60)

@@ -16,8 +16,6 @@ from typing import Any, Literal
 
 from executor.clock import start_ticks
 from executor.drivers import process
-from executor.home import Home
-from executor.journal import Journal
 from executor.model.approval import Approval
 from executor.model.digest import digest
 from executor.model.faults.service import Hang
@@ -27,6 +25,8 @@ from executor.model.system import ProcessInstance, Service, System
 from executor.safety.approval import installation_of, make_grant
 from executor.safety.limits import Limits
 from executor.safety.signing import create_key, sign_grant
+from executor.state.home import Home
+from executor.state.journal import Journal
 from tests.executor.forker import said
 from tests.executor.kit import LIMITS, experiment_on, plan_of
 
@@ -165,7 +165,9 @@ class Bed:
         home, name = str(self.home.path), run.name if run else ""
         lines = ((pid, process.command_line(pid)) for pid in process.pids())
         return [
-            pid for pid, line in lines if "executor.watchdog" in line and home in line and (not name or name in line)
+            pid
+            for pid, line in lines
+            if "executor.undo.watchdog" in line and home in line and (not name or name in line)
         ]
 
     def kill_watchdogs(self, run: Run) -> None:

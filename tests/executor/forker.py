@@ -14,15 +14,15 @@ import sys
 from pathlib import Path
 from typing import NoReturn
 
-from executor import engine
 from executor.errors import MurphyError
-from executor.home import Home
 from executor.model.approval import Approval
 from executor.model.base import Contract
 from executor.model.plan import Plan
 from executor.model.system import System
 from executor.probes.ask import open_client as open_client  # what a run would else load at its beginning
+from executor.run import engine
 from executor.safety.limits import Limits
+from executor.state.home import Home
 
 SAID = "said"
 

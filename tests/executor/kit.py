@@ -17,7 +17,6 @@ from typing import Any
 
 from executor.drivers import process
 from executor.errors import UnavailableError
-from executor.home import Home
 from executor.model.approval import Approval
 from executor.model.criteria import RecoversWithin, SteadyState
 from executor.model.digest import digest
@@ -39,6 +38,7 @@ from executor.model.vocabulary import ServiceKind, Weakness
 from executor.safety.approval import installation_of, make_grant
 from executor.safety.limits import BlastRadius, Guard, Limits
 from executor.safety.signing import create_key, sign_grant
+from executor.state.home import Home
 
 SHELF = Path(__file__).with_name("shelf.py")
 LIMITS = Limits(

@@ -19,28 +19,28 @@ from typing import Any
 
 import pytest
 
-from executor import undo_notes
 from executor.clock import own_ticks, start_ticks
 from executor.drivers import child, process, restart
 from executor.errors import UnavailableError
 from executor.faults.behaviour import Context, ProcessTarget
 from executor.faults.registry import behaviour
-from executor.guardian import Watcher, watchers
-from executor.home import Home
-from executor.journal import Journal
 from executor.model.faults import Fault
 from executor.model.faults.service import Crash, Hang, Slowdown, Stop
 from executor.model.system import ProcessInstance, Service, System
-from executor.noted import undo_noted
+from executor.state import undo_notes
+from executor.state.home import Home
+from executor.state.journal import Journal
+from executor.undo.guardian import Watcher, watchers
+from executor.undo.noted import undo_noted
 from tests.executor.kit import until
 
 MOST_PID = Path("/proc/sys/kernel/ns_last_pid")
 EXECUTOR = """
 import sys
 from pathlib import Path
-from executor.guardian import Guardian
-from executor.home import Home
-from executor.journal import Journal
+from executor.undo.guardian import Guardian
+from executor.state.home import Home
+from executor.state.journal import Journal
 from tests.executor.test_journal import admit
 home = Home(Path(sys.argv[1]))
 admit(Journal(home.journal))

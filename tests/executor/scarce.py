@@ -14,10 +14,10 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
-from executor import anchor, audit, reserve
-from executor.journal import Journal
 from executor.safety.limits import Limits
 from executor.selftest.troubles import DiskFull, DiskReadOnly, Trouble, own_mounts
+from executor.state import anchor, audit, reserve
+from executor.state.journal import Journal
 from knowledge.topology.annotations import save_system
 from planner import files
 from tests.crash.conftest import ROOT, Runner, Scene, scenes_at

@@ -22,14 +22,14 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from executor import audit, undo_notes
 from executor.clock import start_ticks
 from executor.drivers import process
-from executor.engine import run_id
 from executor.model.base import Contract
-from executor.recover import recover
+from executor.run.engine import run_id
 from executor.safety.halt import halt, resume
 from executor.safety.settle import settled
+from executor.state import audit, undo_notes
+from executor.undo.recover import recover
 from tests.executor.bed import BED, Bed, Offer, Quick, Run, Server, numbers
 from tests.executor.forker import Forker, said
 from tests.executor.kit import until

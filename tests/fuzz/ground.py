@@ -9,18 +9,18 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from executor import undo_notes
-from executor.home import Home
-from executor.journal import Injection, Journal, Reach
 from executor.model.approval import Approval
 from executor.model.digest import digest
 from executor.model.evidence import Evidence
 from executor.model.plan import Plan
 from executor.model.system import System
-from executor.record import versions, write_atomically
-from executor.rejudge import FILE, Trials
+from executor.run.record import versions, write_atomically
+from executor.run.rejudge import FILE, Trials
 from executor.safety.mandate import Policy
 from executor.safety.policy import sign_policy
+from executor.state import undo_notes
+from executor.state.home import Home
+from executor.state.journal import Injection, Journal, Reach
 from knowledge.ledger import Ledger
 from planner.shelf import Shelf
 from tests.executor.kit import LIMITS, approve, experiment_on, plan_of

@@ -12,15 +12,12 @@ from pathlib import Path
 
 from rich.console import Console
 
-from executor import anchor, audit, engine, undo_notes
-from executor.home import Home
-from executor.journal import Journal
 from executor.model.approval import Approval
 from executor.model.digest import digest
 from executor.model.plan import Plan
 from executor.proxy import config
-from executor.recover import recover
-from executor.rejudge import FILE, differences
+from executor.run import engine
+from executor.run.rejudge import FILE, differences
 from executor.safety.halt import halted
 from executor.safety.limits import Limits, load_limits, to_toml
 from executor.safety.policy import approve_under
@@ -28,6 +25,10 @@ from executor.safety.rules import refusals
 from executor.safety.signing import create_key, sign_grant
 from executor.safety.trust import trusted_keys
 from executor.secrets import reveal
+from executor.state import anchor, audit, undo_notes
+from executor.state.home import Home
+from executor.state.journal import Journal
+from executor.undo.recover import recover
 from knowledge.ledger import Ledger
 from knowledge.topology.annotations import annotate, load_annotations, load_system, save_system
 from planner import files

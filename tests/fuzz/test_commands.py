@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from executor.home import Home
+from executor.state.home import Home
 
 ROOT = Path(__file__).parents[2]
 DEEP = b"[" * 200_000

@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 from executor.clock import start_ticks
 from executor.drivers import process
 from executor.errors import MurphyError
-from executor.journal import Journal
 from executor.model.system import ProcessInstance, Service, System
+from executor.state.journal import Journal
 from tests.fuzz.effort import effort
 from tests.fuzz.ground import Ground, lay_out
 from tests.fuzz.mutations import KINDS, mutated

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from executor.home import Home
 from executor.model.vocabulary import Verdict, Weakness
+from executor.state.home import Home
 from knowledge.beliefs import SHOWN_MIN, Belief, beliefs_for, believe
 from knowledge.beliefs import tested_types as types_of
 from knowledge.fault_types import FaultType

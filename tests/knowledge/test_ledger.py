@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from executor.errors import UnavailableError
-from executor.home import Home
 from executor.model.faults.network import Latency
 from executor.model.vocabulary import Verdict, Weakness
+from executor.state.home import Home
 from knowledge.findings import findings
 from knowledge.ledger import Ledger
 from tests.knowledge.runs import MORNING, Case, evidence_of, plan_of, small_system
@@ -123,7 +123,7 @@ def test_a_file_that_is_no_ledger_is_refused_and_left_alone(home: Home):
 WRITER = """
 import sys
 from pathlib import Path
-from executor.home import Home
+from executor.state.home import Home
 from knowledge.ledger import Ledger
 from tests.knowledge.test_ledger import record
 home = Home.open(Path(sys.argv[1]))

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from executor.errors import UnavailableError
-from executor.home import Home
 from executor.model.faults.network import Latency
 from executor.model.vocabulary import Verdict, Weakness
+from executor.state.home import Home
 from knowledge.features import describe
 from knowledge.ledger import Ledger
 from knowledge.memory import Memory
@@ -160,7 +160,7 @@ def test_rebuilding_by_hand_gives_the_same_answers(home: Home, ledger: Ledger):
 HOLDER = """
 import sys
 from pathlib import Path
-from executor.home import Home
+from executor.state.home import Home
 from knowledge.ledger import Ledger
 from knowledge.memory import Memory
 home = Home.open(Path(sys.argv[1]))
@@ -189,7 +189,7 @@ def test_a_second_process_is_refused_and_told_who_holds_it(home: Home, ledger: L
 ADDER = """
 import sys
 from pathlib import Path
-from executor.home import Home
+from executor.state.home import Home
 from knowledge.ledger import Ledger
 from knowledge.memory import Memory
 from tests.knowledge.test_memory import record
@@ -219,7 +219,7 @@ import socket, sys
 from pathlib import Path
 calls = []
 sys.addaudithook(lambda name, args: calls.append(args) if name in ("socket.connect", "socket.getaddrinfo") else None)
-from executor.home import Home
+from executor.state.home import Home
 from knowledge.features import describe
 from knowledge.ledger import Ledger
 from knowledge.memory import Memory

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from executor.home import Home
+from executor.state.home import Home
 from tests.planner.turn import Turn, turned
 
 

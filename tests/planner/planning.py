@@ -15,13 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from executor.errors import MurphyError
-from executor.home import Home
 from executor.model.approval import Approval
 from executor.model.faults.service import Hang
 from executor.model.plan import Experiment, InstanceTarget
 from executor.model.system import System
 from executor.model.vocabulary import Weakness
 from executor.safety.limits import Limits
+from executor.state.home import Home
 from experts.brief import Brief
 from experts.expert import proposal_key
 from experts.proposal import Critique, Proposal

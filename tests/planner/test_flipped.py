@@ -13,11 +13,11 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from executor.errors import InputError, MurphyError, SafetyRefusalError
-from executor.home import Home
-from executor.journal import Journal
 from executor.model.digest import digest
 from executor.safety.limits import load_limits
 from executor.safety.preflight import preflight
+from executor.state.home import Home
+from executor.state.journal import Journal
 from knowledge.topology.annotations import load_system, save_system
 from planner import files
 from planner.cli.run import run

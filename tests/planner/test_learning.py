@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from executor.home import Home
 from executor.model.digest import digest
 from executor.model.evidence import Event, EventKind, Evidence, ExperimentResult, HypothesisResult
 from executor.model.plan import Plan
 from executor.model.vocabulary import Verdict
 from executor.safety.limits import Limits
+from executor.state.home import Home
 from experts.brief import Brief, Constraints
 from experts.roster import council
 from knowledge.findings import findings

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from contextlib import closing
 
-from executor.engine import load_evidence
-from executor.journal import Journal
 from executor.model.digest import digest
 from executor.model.evidence import EventKind
 from executor.model.plan import Plan
 from executor.model.vocabulary import Verdict, Weakness
 from executor.proxy.edges import active
+from executor.run.engine import load_evidence
+from executor.state.journal import Journal
 from knowledge.ledger import Ledger
 from planner.session import Session
 from tests.executor.kit import LIMITS, until

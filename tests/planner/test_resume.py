@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from executor.engine import load_evidence
-from executor.home import Home
 from executor.model.probe import Check
 from executor.model.system import Service, System
 from executor.model.vocabulary import Verdict
-from executor.store import Store
+from executor.run.engine import load_evidence
+from executor.state.home import Home
+from executor.state.store import Store
 from knowledge.ledger import Ledger
 from planner.cli.results_view import outcome
 from planner.session import Session

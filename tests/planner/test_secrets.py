@@ -17,9 +17,9 @@ import pytest
 import yaml
 
 from executor.errors import InputError
-from executor.home import Home
-from executor.journal import Journal
 from executor.safety.limits import to_toml
+from executor.state.home import Home
+from executor.state.journal import Journal
 from knowledge.topology.annotations import load_system
 from planner import files
 from tests.executor.faults import servers

@@ -8,13 +8,13 @@ from contextlib import closing
 import pytest
 
 from executor.errors import InputError, MurphyError, SafetyRefusalError, UnavailableError
-from executor.home import Home
 from executor.model.digest import digest
 from executor.model.faults.network import Latency
 from executor.model.plan import Plan
 from executor.model.vocabulary import Weakness
-from executor.record import write_atomically
+from executor.run.record import write_atomically
 from executor.safety.limits import Limits
+from executor.state.home import Home
 from planner.assemble import assemble
 from planner.graph import open_graph
 from planner.optimise import select

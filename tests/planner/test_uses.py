@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from executor.engine import run_id
 from executor.errors import SafetyRefusalError
-from executor.home import Home
+from executor.run.engine import run_id
 from executor.safety.limits import Limits
+from executor.state.home import Home
 from knowledge.ledger import Ledger
 from planner.session import Session
 from tests.executor.kit import LIMITS, approve, experiment_on, plan_of, shelves, system_of

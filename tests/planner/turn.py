@@ -7,9 +7,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from executor.home import Home
 from executor.model.evidence import Event
 from executor.model.system import System
+from executor.state.home import Home
 from experts.brief import Constraints
 from experts.roster import council
 from planner.session import Outcome, Session

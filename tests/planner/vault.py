@@ -14,12 +14,12 @@ import yaml
 
 from executor.clock import start_ticks
 from executor.drivers import process
-from executor.home import Home
 from executor.model.faults import Fault
 from executor.model.faults.data import CacheFlush, ConnectionFailure, Lock
 from executor.model.faults.service import Crash
 from executor.model.plan import Action, Experiment, InstanceTarget, Plan
 from executor.model.system import ProcessInstance, Service, System
+from executor.state.home import Home
 from knowledge.topology.annotations import load_system, save_system
 from tests.executor.faults.servers import Postgres, Redis
 from tests.executor.kit import experiment_on, free_port, plan_of, until

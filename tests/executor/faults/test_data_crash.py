@@ -8,18 +8,18 @@ from pathlib import Path
 
 import pytest
 
-from executor import audit
 from executor.clock import start_ticks
 from executor.drivers import process
-from executor.home import Home
-from executor.journal import Journal
 from executor.model.faults import Fault
 from executor.model.faults.data import CacheFlush, ConnectionFailure, Lock
 from executor.model.plan import Action, InstanceTarget, Plan
 from executor.model.probe import Check, TcpProbe
 from executor.model.system import System
-from executor.recover import recover
 from executor.selftest.snapshot import WATCHDOG, workers
+from executor.state import audit
+from executor.state.home import Home
+from executor.state.journal import Journal
+from executor.undo.recover import recover
 from tests.crash.conftest import Runner
 from tests.executor.faults.cases.data import DataSubject, PostgresSubject, RedisSubject
 from tests.executor.faults.servers import Postgres, Redis

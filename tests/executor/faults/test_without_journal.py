@@ -12,10 +12,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from executor import undo_notes
 from executor.faults.behaviour import LeaseKind
 from executor.faults.registry import behaviour
-from executor.home import Home
+from executor.state import undo_notes
+from executor.state.home import Home
 from tests.executor.faults.cases import Bench, Case
 from tests.executor.faults.test_contract import CASES, MARK, Injection, marked
 from tests.executor.kit import until
@@ -24,10 +24,10 @@ ROOT = Path(__file__).parents[3]
 RUN = "run-1"
 EXECUTOR = """
 import json, sys, time
-from executor import undo_notes
+from executor.state import undo_notes
 from executor.faults.registry import behaviour
-from executor.home import Home
-from executor.journal import Journal
+from executor.state.home import Home
+from executor.state.journal import Journal
 from tests.executor.test_journal import admit, arm
 kind, mark, record, path = json.load(sys.stdin)
 home = Home.open(path)
@@ -43,8 +43,8 @@ time.sleep(120)
 """
 SWEEP = """
 import json, sys
-from executor.home import Home
-from executor.sweep import sweep
+from executor.state.home import Home
+from executor.undo.sweep import sweep
 print(json.dumps([[one.outcome, one.text] for one in sweep(Home.seen(sys.argv[1]))]))
 """
 CHOSEN: dict[str, LeaseKind] = {

@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
 from executor.errors import SafetyRefusalError
-from executor.home import Home
 from executor.model.approval import Approval, Grant
 from executor.model.plan import AbortCondition, Plan
 from executor.model.system import System
@@ -26,6 +25,7 @@ from executor.safety.limits import Limits
 from executor.safety.pem import key_file, sign
 from executor.safety.policy import Policy, approve_under, sign_policy
 from executor.safety.signing import create_key, revoke_key, sign_grant
+from executor.state.home import Home
 from tests.executor.model.examples import plans
 from tests.executor.safety.examples import CHECK, PRODUCTION, chain, experiment, hang, plan, slow
 

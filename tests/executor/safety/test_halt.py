@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from executor import audit
 from executor.errors import UnavailableError
-from executor.home import Home
 from executor.safety import halt as module
 from executor.safety.halt import halt, halted, raise_flag, resume
 from executor.safety.settle import settled
+from executor.state import audit
+from executor.state.home import Home
 
 
 @pytest.fixture

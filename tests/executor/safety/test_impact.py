@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from executor.errors import SafetyRefusalError
-from executor.journal import Journal, Reach
 from executor.model.faults.service import Error
 from executor.model.plan import EdgeTarget
 from executor.model.probe import Check
@@ -17,6 +16,7 @@ from executor.safety.impact import indirect, traffic_percent
 from executor.safety.limits import BlastRadius, Limits
 from executor.safety.reach import reach_of
 from executor.safety.rules import joint, refusals
+from executor.state.journal import Journal, Reach
 from tests.executor.safety.examples import CHECK, act, chain, edge, experiment, hang, plan, service, slow, system
 from tests.executor.safety.test_radius import row
 

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from executor.errors import InputError
-from executor.home import Home
 from executor.model.digest import digest
 from executor.model.vocabulary import Environment
 from executor.safety.limits import BlastRadius, Limits, load_limits, to_toml
 from executor.safety.windows import ChangeWindow
+from executor.state.home import Home
 
 _WINDOWS = """[[change_windows]]
 begins = "08:00"

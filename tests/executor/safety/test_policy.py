@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from executor.errors import InputError, SafetyRefusalError
-from executor.home import Home
 from executor.model.approval import Approval
 from executor.model.digest import digest
 from executor.model.plan import AbortCondition, Plan
@@ -24,6 +23,7 @@ from executor.safety.mandate import SignedPolicy, policy_file, read_policy
 from executor.safety.pem import key_file, sign
 from executor.safety.policy import Policy, approve_under, sign_policy
 from executor.safety.signing import create_key, revoke_key
+from executor.state.home import Home
 from tests.executor.safety.examples import CHECK, PRODUCTION, chain, experiment, hang, plan, slow
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)

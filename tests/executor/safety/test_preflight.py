@@ -13,12 +13,9 @@ from typing import Any
 
 import pytest
 
-from executor.audit import entries
 from executor.clock import own_ticks, start_ticks
 from executor.errors import InputError, MurphyError, SafetyRefusalError, UnavailableError
 from executor.faults.behaviour import EdgeTargets, ProcessTarget
-from executor.home import Home
-from executor.journal import Journal, Reach
 from executor.model.digest import digest
 from executor.model.plan import Plan
 from executor.model.system import ProcessInstance, Service, System
@@ -28,6 +25,9 @@ from executor.safety.limits import Limits
 from executor.safety.preflight import Ready, preflight
 from executor.safety.signing import create_key, sign_grant
 from executor.safety.windows import ChangeWindow
+from executor.state.audit import entries
+from executor.state.home import Home
+from executor.state.journal import Journal, Reach
 from tests.executor.safety.conftest import Server
 from tests.executor.safety.examples import edge, hang, plan, service, slow, system
 

@@ -14,8 +14,6 @@ from hypothesis import strategies as st
 
 from executor.clock import boot_id, own_ticks
 from executor.errors import SafetyRefusalError
-from executor.home import Home
-from executor.journal import Journal, Reach, RunRow
 from executor.model.plan import Action, EdgeTarget, InstanceTarget, Plan
 from executor.model.probe import Check
 from executor.model.system import System
@@ -23,6 +21,8 @@ from executor.safety.limits import BlastRadius, Limits
 from executor.safety.radius import most
 from executor.safety.reach import reach_of
 from executor.safety.rules import joint, refusals
+from executor.state.home import Home
+from executor.state.journal import Journal, Reach, RunRow
 from tests.executor.safety.examples import CHECK, chain, cut, edge, experiment, hang, plan, service, slow, system
 
 

@@ -10,15 +10,15 @@ import pytest
 
 from executor.drivers import process
 from executor.drivers.resolve import resolve
-from executor.engine import run
 from executor.errors import SafetyRefusalError
-from executor.home import Home
-from executor.journal import Journal
 from executor.model.faults.service import Crash, Hang
 from executor.model.plan import Plan
 from executor.model.system import System
+from executor.run.engine import run
 from executor.safety.limits import Limits
 from executor.safety.readiness import refuse_unready
+from executor.state.home import Home
+from executor.state.journal import Journal
 from tests.executor.kit import LIMITS, Shelf, approve, experiment_on, plan_of, shelves, system_of, until
 
 FULL = Limits(**{**dict(LIMITS), "state_free_mib_min": 1_000_000})

@@ -16,17 +16,17 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from executor.engine import run, run_id
 from executor.errors import SafetyRefusalError
-from executor.home import Home
-from executor.journal import Journal
 from executor.model.approval import Approval, Grant
 from executor.model.plan import Plan
 from executor.model.system import System
+from executor.run.engine import run, run_id
 from executor.safety.approval import installation_of, make_grant, verify
 from executor.safety.limits import Limits, to_toml
 from executor.safety.pem import key_file, sign
 from executor.safety.signing import create_key, sign_grant
+from executor.state.home import Home
+from executor.state.journal import Journal
 from knowledge.topology.annotations import save_system
 from planner import files
 from tests.executor import kit
@@ -79,7 +79,7 @@ def test_a_copied_home_is_another_installation(home: Home, tmp_path: Path) -> No
 
 def test_the_same_home_on_another_machine_is_another_installation(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     approval = approved(home)
-    monkeypatch.setattr("executor.journal.machine", lambda: "another-machine")
+    monkeypatch.setattr("executor.state.journal.machine", lambda: "another-machine")
     assert refused(home, approval).startswith("refused by installation")
 
 

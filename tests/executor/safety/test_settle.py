@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from executor import undo_notes
 from executor.drivers import process
 from executor.errors import UnavailableError
-from executor.home import Home
-from executor.journal import Injection, Journal
 from executor.safety.settle import settled
+from executor.state import undo_notes
+from executor.state.home import Home
+from executor.state.journal import Injection, Journal
 from tests.executor.kit import Shelf, shelves
 from tests.executor.test_journal import admit
 

@@ -12,12 +12,12 @@ from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_pri
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from executor.errors import InputError, SafetyRefusalError, UnavailableError
-from executor.home import Home
 from executor.safety.approval import make_grant
 from executor.safety.limits import Limits
 from executor.safety.pem import key_file
 from executor.safety.signing import create_key, sign_grant, trust_key
 from executor.safety.trust import read_trusted, signed_by, trusted_keys
+from executor.state.home import Home
 from tests.executor.safety.examples import chain, hang, plan
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)

@@ -12,15 +12,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from executor.audit import entries
 from executor.clock import SYSTEM_CLOCK
 from executor.errors import InputError, SafetyRefusalError, UnavailableError
-from executor.home import Home
 from executor.model.vocabulary import Environment
 from executor.safety.anchored import keep
 from executor.safety.pem import key_file
 from executor.safety.signing import accept_list, create_key, revoke_key, trust_key
 from executor.safety.trust import Role, answering, read_trusted, trusted_file, trusted_keys
+from executor.state.audit import entries
+from executor.state.home import Home
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
 DEVELOPMENT, STAGING, PRODUCTION = Environment

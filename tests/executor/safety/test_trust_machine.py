@@ -12,12 +12,12 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from executor.audit import verify
 from executor.errors import InputError, SafetyRefusalError
-from executor.home import Home
 from executor.model.vocabulary import Environment
 from executor.safety.signing import create_key, revoke_key, trust_key
 from executor.safety.trust import Role, answering, read_trusted, trusted_file
+from executor.state.audit import verify
+from executor.state.home import Home
 
 NOW = datetime(2026, 5, 1, tzinfo=UTC)
 NAMES = st.sampled_from(["a", "b", "c", "d"])

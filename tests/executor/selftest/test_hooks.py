@@ -47,13 +47,13 @@ def test_only_the_module_that_is_meant_stands_still(tmp_path: Path) -> None:
     told = child.environment() | hooks.environment(
         tmp_path / "hooks", module="executor.selftest.again", boundary=boundary
     )
-    code = "from executor.journal import Journal; print(Journal.finish.__name__)"
+    code = "from executor.state.journal import Journal; print(Journal.finish.__name__)"
     done = subprocess.run([sys.executable, "-c", code], env=told, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "finish"
 
 
 def test_a_process_stands_still_at_its_boundary_and_goes_on(tmp_path: Path) -> None:
-    code = "import sys; from pathlib import Path; from executor.journal import Journal\n"
+    code = "import sys; from pathlib import Path; from executor.state.journal import Journal\n"
     code += "from executor.selftest.moments import Boundary, stand_still_at\n"
     code += "stand_still_at(Boundary.parse('after note 2'))\n"
     code += "journal = Journal(Path(sys.argv[1])); journal.note('a', 'one'); journal.note('a', 'two'); journal.close()"
@@ -65,9 +65,9 @@ def test_a_process_stands_still_at_its_boundary_and_goes_on(tmp_path: Path) -> N
 
 
 def test_every_boundary_is_a_call_that_exists() -> None:
-    from executor import undo_notes
     from executor.faults.registry import BEHAVIOURS
-    from executor.journal import Journal
+    from executor.state import undo_notes
+    from executor.state.journal import Journal
 
     assert all(callable(getattr(Journal, call)) for call in JOURNAL)
     assert all(callable(getattr(undo_notes, call)) for call in NOTES)

@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from executor.audit import entries
 from executor.errors import SafetyRefusalError
-from executor.home import Home
 from executor.model.digest import digest
 from executor.model.plan import Plan
 from executor.model.system import System
 from executor.safety.approval import installation_of, verify
 from executor.safety.limits import Limits, load_limits
+from executor.state.audit import entries
+from executor.state.home import Home
 from knowledge.topology.annotations import save_system
 from planner import files
 from planner.session import Session

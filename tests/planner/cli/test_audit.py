@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from executor.home import Home
-from executor.journal import Journal
+from executor.state.home import Home
+from executor.state.journal import Journal
 from tests.planner.cli.commands import murphy, refused, told
 
 

@@ -12,9 +12,9 @@ from typing import IO
 
 import pytest
 
-from executor.home import Home
-from executor.journal import Journal
 from executor.safety.limits import Limits
+from executor.state.home import Home
+from executor.state.journal import Journal
 from knowledge.topology.annotations import save_system
 from planner import files
 from tests.executor.kit import Shelf, approve, experiment_on, plan_of, shelves, system_of, until

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from executor.audit import entries
-from executor.home import Home
 from executor.safety.approval import installation_of
 from executor.safety.trust import read_trusted, trusted_file
+from executor.state.audit import entries
+from executor.state.home import Home
 from tests.planner.cli.commands import murphy, refused, told
 
 Said = pytest.CaptureFixture[str]

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from executor.audit import entries
 from executor.errors import SafetyRefusalError
-from executor.home import Home
 from executor.safety.approval import installation_of, verify
 from executor.safety.limits import Limits
 from executor.safety.mandate import policy_file
 from executor.safety.policy import approve_under
+from executor.state.audit import entries
+from executor.state.home import Home
 from tests.executor.safety.examples import chain, hang, plan
 from tests.planner.cli.commands import murphy, refused, told
 

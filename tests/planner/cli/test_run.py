@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from executor.errors import MurphyError, SafetyRefusalError
-from executor.home import Home
 from executor.model.system import System
 from executor.safety.limits import Limits
+from executor.state.home import Home
 from knowledge.topology.annotations import save_system
 from planner import files
 from planner.cli.run import run

@@ -1,0 +1,77 @@
+"""Judge a run again from what it has recorded: the same records always give the same verdicts and figures."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from pydantic import Field, ValidationError
+
+from executor.errors import InputError
+from executor.measure.judge import Judgement, judge
+from executor.measure.records import TrialRecord
+from executor.model.base import Contract, Name, why_not
+from executor.model.evidence import Evidence, ExperimentResult, Observation
+from executor.model.plan import Plan
+from executor.state.home import Home
+from executor.state.reading import read, regular
+
+FILE = "trials.json"
+
+
+class Trials(Contract):
+    """When each trial's phases began and ended, by experiment; its observations are in a file of their own."""
+
+    by_experiment: dict[Name, tuple[TrialRecord, ...]] = Field(default_factory=dict)
+
+
+def differences(home: Home, evidence: Evidence) -> list[str]:
+    """What comes out otherwise than the evidence says, in words; nothing, as long as no file was changed.
+
+    Raises ``InputError`` if the run has not left what is needed, or its files were damaged.
+    """
+    directory = home.run_dir(evidence.run, make=False)
+    try:
+        plan = Plan.model_validate_json(read(directory / "plan.json"))
+        trials = Trials.model_validate_json(read(directory / FILE))
+        seen = _observations(directory / "observations.jsonl")
+    except FileNotFoundError as error:
+        hint = "A run whose process was killed leaves observations, and nothing to judge them by."
+        raise InputError(f"the run has left no {Path(error.filename).name}.", where=evidence.run, hint=hint) from None
+    except (OSError, ValidationError) as error:
+        raise InputError(f"the run's files cannot be read: {why_not(error)}.", where=evidence.run) from error
+    found: list[str] = []
+    for result in evidence.results:
+        experiment = next(e for e in plan.experiments if e.id == result.experiment)
+        records = tuple(
+            replace(record, observations=tuple(seen[result.experiment, record.trial]))
+            for record in trials.by_experiment.get(result.experiment, ())
+        )
+        found += _compare(result, judge(experiment, records, started=evidence.started, aborted=result.aborted))
+    return found
+
+
+def _compare(result: ExperimentResult, again: Judgement) -> Iterator[str]:
+    for before, now in zip(result.hypotheses, again.hypotheses, strict=True):
+        if before != now:
+            was, is_now = (f"{h.verdict.value} ({h.reason})" for h in (before, now))
+            yield f"{before.hypothesis}: {was}, and now {is_now}"
+    figures = {(f.name, f.of, f.phase): f for f in again.figures}
+    for figure in result.figures:
+        same = figures.pop((figure.name, figure.of, figure.phase), None)
+        if same != figure:
+            value = "none" if same is None else f"{same.value:g}"
+            yield f"{result.experiment}: {figure.name} of {figure.of} was {figure.value:g}, and is now {value}"
+    for name, of, _ in figures:
+        yield f"{result.experiment}: {name} of {of} is new"
+
+
+def _observations(path: Path) -> dict[tuple[str, int], list[Observation]]:
+    seen: defaultdict[tuple[str, int], list[Observation]] = defaultdict(list)
+    with regular(path) as lines:
+        for line in lines:
+            observation = Observation.model_validate_json(line)
+            seen[observation.experiment, observation.trial].append(observation)
+    return seen

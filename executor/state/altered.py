@@ -1,0 +1,80 @@
+"""Whether the journal still is what Murphy wrote: nothing taken away, nothing forgotten. Standard library only."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from executor.errors import SafetyRefusalError
+from executor.state import anchor
+from executor.state.chain import broken, rows_of
+from executor.state.store import Store
+
+LOOK = (
+    "Look into who did that; then move the journal away with all that belongs to it (journal.db*). Approvals given"
+    " until now are void then. murphy recover --sweep undoes faults that no journal knows of."
+)
+
+
+def refuse_altered(store: Store) -> None:
+    """Raise ``SafetyRefusalError`` for a journal that is not as it was written: it may forget what was used."""
+    if what := altered(store):
+        raise SafetyRefusalError("audit trail", measured=what, limit="a journal with all that was written", hint=LOOK)
+    store.move_anchor()
+
+
+def lost(journal: Path) -> str:
+    """What is not as it was written where no journal is, in words; empty if nothing was ever written."""
+    try:
+        mark = anchor.read(anchor.place(journal))
+    except (OSError, ValueError) as error:
+        return f"the audit trail's anchor cannot be read: {error}"
+    return _behind((), mark) if mark else ""
+
+
+def altered(store: Store) -> str:
+    """What is not as it was written, in words; empty if nothing is.
+
+    Asks the trail's own hashes, its anchor, and the tables, which must hold what the trail says. What neither of them
+    shows is a trail rewritten together with its anchor: for that, keep a head elsewhere.
+    Raises ``UnavailableError`` if the journal cannot be read.
+    """
+    try:
+        mark = anchor.read(anchor.place(store.path))  # before the trail, which may grow meanwhile
+    except (OSError, ValueError) as error:
+        return f"the audit trail's anchor cannot be read: {error}"
+    with store.still():
+        rows = rows_of(store)
+        return broken(rows) or _behind(rows, mark) or _forgotten(store, rows)
+
+
+def _behind(rows: Sequence[dict[str, Any]], mark: anchor.Mark | None) -> str:
+    if mark is None:
+        return "the audit trail's anchor is gone"
+    if len(rows) < mark.seq:
+        return f"the audit trail has {len(rows)} rows, and {mark.seq} were written"
+    if mark.seq and rows[mark.seq - 1]["hash"] != mark.hash:
+        return f"row {mark.seq} of the audit trail is not the one that was written"
+    return ""
+
+
+def _forgotten(store: Store, rows: Sequence[dict[str, Any]]) -> str:
+    """What the trail says and the tables no longer hold, or hold otherwise."""
+    said = [(row["what"], json.loads(row["detail"])) for row in rows if row["what"] in _CHECKED]
+    used = {(row["nonce"], row["use"], row["run"]) for row in store.read("SELECT nonce, use, run FROM approvals")}
+    faults = {row["mark"]: row for row in store.read("SELECT id, mark, state FROM injections")}
+    undone = {detail.get("injection") for what, detail in said if what == "reverted"}
+    for what, detail in said:
+        if what == "run_started" and (detail.get("nonce"), detail.get("use", 1), detail.get("run")) not in used:
+            return f"the journal has forgotten that {detail.get('run')} used its approval"
+        if what == "armed" and detail.get("mark") not in faults:
+            return f"the journal has forgotten the fault {detail.get('mark')}"
+    for fault in faults.values():
+        if fault["state"] == "reverted" and fault["id"] not in undone:
+            return f"the journal holds the fault {fault['mark']} as reverted, and nobody reverted it"
+    return ""
+
+
+_CHECKED = ("run_started", "armed", "reverted")

@@ -1,0 +1,103 @@
+"""The journal where it cannot be written: a copy elsewhere, to read what is to be undone. Standard library only."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import time
+from pathlib import Path
+from typing import NoReturn
+
+from executor.errors import UnavailableError
+from executor.state.store import Store
+
+_TRIES, _AGAIN_S = 20, 0.05
+_kept: dict[tuple[int, int], int] = {}
+"""Databases that were read, by device and inode: closing one would drop all locks that this process holds on it."""
+
+
+class Frozen(Store):
+    """What the journal held when this was made. Every write raises ``UnavailableError``.
+
+    SQLite cannot open a database with a log on a full or read-only disk: it has to make an index of the log there.
+    """
+
+    def __init__(self, path: Path, *, why: str) -> None:
+        """Copy database and log to where there is room, memory first. Raises ``UnavailableError`` if that cannot be."""
+        self.why = why
+        self._directory = _copied(path)
+        try:
+            super().__init__(self._directory / path.name, anchored=False)
+            self._refuse_torn(path)
+        except BaseException:
+            shutil.rmtree(self._directory, ignore_errors=True)
+            raise
+        self.path = path
+
+    def _refuse_torn(self, path: Path) -> None:
+        if [tuple(row) for row in self.read("PRAGMA quick_check(1)")] != [("ok",)]:
+            raise UnavailableError("the journal cannot be read: it is damaged.", where=str(path))
+
+    def write(self) -> NoReturn:
+        """Nothing is written here. Raises ``UnavailableError`` with what the journal itself said."""
+        raise UnavailableError(
+            f"the journal cannot be written: {self.why}.", where=str(self.path), hint="Make room, or make it writable."
+        )
+
+    def close(self) -> None:
+        """Close the copy and remove it. Idempotent."""
+        super().close()
+        shutil.rmtree(self._directory, ignore_errors=True)
+
+
+def _copied(path: Path) -> Path:
+    reason = "there is no directory to copy it to"
+    for place in ("/dev/shm", f"/run/user/{os.getuid()}", None):  # noqa: S108 - mkdtemp makes a directory of our own
+        try:
+            directory = Path(tempfile.mkdtemp(prefix="murphy-journal-", dir=place))
+        except OSError as error:
+            reason = str(error)
+            continue
+        try:
+            _copy(path, directory / path.name)
+        except OSError as error:
+            reason = str(error)
+            shutil.rmtree(directory, ignore_errors=True)
+        else:
+            return directory
+    raise UnavailableError(f"the journal can be neither used nor copied: {reason}.", where=str(path))
+
+
+def _copy(path: Path, to: Path) -> None:
+    """Copy database and log as they were at one moment; another process may still be writing."""
+    logs = path.with_name(f"{path.name}-wal"), to.with_name(f"{to.name}-wal")
+    for _ in range(_TRIES):
+        before = _traces(path), _traces(logs[0])
+        to.write_bytes(_read(path))
+        if before[1]:
+            shutil.copyfile(*logs)
+        if before == (_traces(path), _traces(logs[0])):
+            return
+        logs[1].unlink(missing_ok=True)
+        time.sleep(_AGAIN_S)
+    raise OSError("it is being written to all the time")
+
+
+def _traces(path: Path) -> tuple[int, ...]:
+    """What changes when a file is written; empty if it is not there."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return ()
+    return found.st_ino, found.st_size, found.st_mtime_ns
+
+
+def _read(path: Path) -> bytes:
+    found = path.stat()
+    handle = _kept.get((found.st_dev, found.st_ino))
+    if handle is None:
+        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        found = os.fstat(handle)
+        _kept[found.st_dev, found.st_ino] = handle
+    return os.pread(handle, found.st_size, 0)

@@ -1,0 +1,129 @@
+"""Where Murphy keeps its state. Standard library only: the watchdog and ``murphy halt`` use it."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+
+from executor.errors import InputError, UnavailableError
+
+_DIRECTORIES = ("keys", "runs", "memory")
+_FILES = ("journal.db", "ledger.db", "sessions.db", "memory.lock", "watchdog.log")
+_BESIDE = {(file, part) for file in _FILES for part in ("wal", "shm", "anchor", "reserve")}
+"""What belongs to a database: its log and that log's index; to the journal, also its anchor and its reserve."""
+_RUN_ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
+
+
+@dataclass(frozen=True)
+class Home:
+    """The state directory, mode 0700; by default ``MURPHY_HOME`` or ``~/.local/share/murphy``."""
+
+    path: Path
+
+    @classmethod
+    def open(cls, path: Path | str | None = None) -> Home:
+        """The home at ``path``, made if it is not there. Raises ``UnavailableError`` if that cannot be.
+
+        A directory that others use too (``/tmp``, a checkout) is refused, not closed to them.
+        """
+        home = cls.seen(path)
+        chosen = home.path
+        try:
+            if home._belongs_to_others():
+                raise UnavailableError(
+                    "the state directory must be Murphy's alone, and others can read this one and use it.",
+                    where=str(chosen),
+                    hint="Set MURPHY_HOME to a directory that is empty or not there yet.",
+                )
+            for directory in (chosen, home.keys, home.runs, home.memory):
+                directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if stat.S_IMODE(chosen.stat().st_mode) != 0o700:  # a disk that can only be read is no reason to stop here
+                chosen.chmod(0o700)
+        except OSError as error:
+            raise UnavailableError(
+                f"the state directory cannot be used: {error.strerror}.",
+                where=str(chosen),
+                hint="Set MURPHY_HOME to a directory that you may write.",
+            ) from error
+        return home
+
+    @classmethod
+    def seen(cls, path: Path | str | None = None) -> Home:
+        """The home at ``path`` as it is: nothing is made or changed, and it may not be there."""
+        chosen = path or os.environ.get("MURPHY_HOME") or Path.home() / ".local" / "share" / "murphy"
+        return cls(Path(chosen).resolve())
+
+    def _belongs_to_others(self) -> bool:
+        if not self.path.is_dir() or self.is_made():
+            return False
+        return bool(self.path.stat().st_mode & 0o077) and any(self.path.iterdir())
+
+    def is_made(self) -> bool:
+        """Whether there is a state directory already."""
+        return self.keys.is_dir() and self.runs.is_dir()
+
+    def forget(self) -> None:
+        """Remove all state but a halt, and nothing that is not Murphy's. See ``executor.undo.recover.forget`` first."""
+        for path in self.path.iterdir():
+            if path.name in _DIRECTORIES and not path.is_symlink():
+                shutil.rmtree(path)
+            elif path.name in _FILES or path.name.rpartition("-")[::2] in _BESIDE:
+                path.unlink()
+
+    @property
+    def journal(self) -> Path:
+        """Write-ahead record of injections, leases and approvals, and the audit trail."""
+        return self.path / "journal.db"
+
+    @property
+    def ledger(self) -> Path:
+        """System of record of runs and findings."""
+        return self.path / "ledger.db"
+
+    @property
+    def memory(self) -> Path:
+        """Vector index, rebuildable from the ledger."""
+        return self.path / "memory"
+
+    @property
+    def sessions(self) -> Path:
+        """Checkpoints of planning sessions."""
+        return self.path / "sessions.db"
+
+    @property
+    def keys(self) -> Path:
+        """Signing keys, the list of trusted ones, and signed policies."""
+        return self.path / "keys"
+
+    @property
+    def runs(self) -> Path:
+        """One directory a run."""
+        return self.path / "runs"
+
+    @property
+    def halt_file(self) -> Path:
+        """There while everything is halted."""
+        return self.path / "HALTED"
+
+    def run_dir(self, run: str, *, make: bool = True) -> Path:
+        """Directory of one run's files, made if ``make``. Raises ``InputError`` for what is no run's name."""
+        if not _RUN_ID.fullmatch(run):
+            raise InputError(f"{run!r} is not the name of a run.", hint="murphy findings lists the runs.")
+        path = self.runs / run
+        if make:
+            path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return path
+
+    def scratch(self, run: str) -> Path:
+        """Directory for a run's sockets and temporary files; removed once nothing of the run is owed."""
+        path = self.run_dir(run) / "scratch"
+        path.mkdir(mode=0o700, exist_ok=True)
+        return path
+
+    def clear_scratch(self, run: str) -> None:
+        """Remove a run's scratch directory. Only when nothing of the run is owed: reverts keep what they need there."""
+        shutil.rmtree(self.run_dir(run, make=False) / "scratch", ignore_errors=True)

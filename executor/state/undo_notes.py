@@ -1,0 +1,150 @@
+"""A second durable copy of each fault's revert, beside the journal: one file a fault, in its run's directory.
+
+What the journal is, should it be lost. A note is on disk before the fault begins and goes once it is reverted. Its
+modification time is the end of the lease on ``CLOCK_BOOTTIME``, as with helpers. Standard library only.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from executor.clock import boottime, own_ticks, start_ticks
+from executor.errors import UnavailableError
+from executor.state.durable import write
+from executor.state.home import Home
+from executor.state.journal import Injection
+from executor.state.reading import read
+
+_PREFIX = "undo-"
+_KINDS: dict[str, type | tuple[type, ...]] = {
+    **dict.fromkeys(("id", "trial", "holder", "holder_ticks"), int),
+    "expires": (int, float),
+    "record": dict,
+}
+"""Of a note's fields; the others are text."""
+_LONGEST_S = 86_400.0
+"""A lease that seems longer is the wall clock's time of a file that was put there and not stamped yet."""
+
+_undone_meanwhile: dict[Path, bool] = {}
+"""Notes of faults that threads of this process are making, and whether the fault was undone since it was noted."""
+_lock = threading.Lock()
+
+
+@dataclass(frozen=True)
+class Note(Injection):
+    """An injection as it was noted, and the process that holds it. ``expires`` is as it was last renewed."""
+
+    holder: int
+    holder_ticks: int
+
+    @property
+    def held(self) -> bool:
+        """Whether a run that goes on holds it: its process lives, and renews the lease."""
+        return not self.lapsed and start_ticks(self.holder) == self.holder_ticks
+
+
+def keep(home: Home, injection: Injection, record: Mapping[str, Any]) -> None:
+    """Write down how the fault is undone, for a run of this process; durable on return, mode 0600.
+
+    Raises ``UnavailableError`` if it cannot be written; an older note of the fault is as it was then.
+    """
+    fields = asdict(injection) | {"record": dict(record), "holder": os.getpid(), "holder_ticks": own_ticks()}
+    path = _path(home, injection)
+    try:
+        write(path, json.dumps(fields, allow_nan=False).encode())
+        os.utime(path, (injection.expires, injection.expires))
+        with _lock:
+            if path in _undone_meanwhile:
+                _undone_meanwhile[path] = False
+    except OSError as error:
+        raise UnavailableError(
+            f"how to undo the fault cannot be written down: {error.strerror}.",
+            where=str(path),
+            hint="Is the disk full or read-only?",
+        ) from error
+
+
+def making(home: Home, injection: Injection) -> None:
+    """From now until ``made`` a thread of this process makes the fault: its note stays, even if the fault is undone.
+
+    For the thread may be given up, and make it after that. Whoever outlives this process then knows of it.
+    """
+    with _lock:
+        _undone_meanwhile[_path(home, injection)] = False
+
+
+def made(home: Home, injection: Injection) -> None:
+    """The thread has come to its end; what was undone since the last ``keep`` is noted no longer."""
+    with _lock:
+        undone = _undone_meanwhile.pop(_path(home, injection))
+    if undone:
+        drop(home, injection)
+
+
+def renew(home: Home, injections: Iterable[Injection], lease_s: float) -> None:
+    """Push the notes' leases to ``lease_s`` seconds from now. One that is gone stays gone."""
+    end = boottime() + lease_s
+    for injection in injections:
+        with suppress(OSError):  # it lapses then, which undoes a fault too early, never too late
+            os.utime(_path(home, injection), (end, end))
+
+
+def drop(home: Home, injection: Injection) -> None:
+    """Forget a fault that is undone. Idempotent; one that cannot be removed is undone again, which changes nothing."""
+    path = _path(home, injection)
+    with _lock:
+        if path in _undone_meanwhile:
+            _undone_meanwhile[path] = True
+            return
+    with suppress(OSError):
+        path.unlink(missing_ok=True)
+
+
+def noted(home: Home, injection: Injection) -> Note | None:
+    """The note of a fault; ``None`` if it is undone, was never noted, or its note cannot be read."""
+    return _read(_path(home, injection))
+
+
+def left(home: Home, run: str | None = None) -> list[Note]:
+    """What is noted and not undone, of one run or of all, oldest first. Those that cannot be read are left out."""
+    found = (_read(path) for path in _paths(home, run))
+    return sorted((note for note in found if note is not None), key=lambda note: (note.run, note.id))
+
+
+def unreadable(home: Home) -> list[Path]:
+    """Notes that cannot be read: another user's, or damaged."""
+    return [path for path in _paths(home, None) if _read(path) is None and path.exists()]
+
+
+def _path(home: Home, injection: Injection) -> Path:
+    return _beside(home.run_dir(injection.run, make=False), injection)
+
+
+def _beside(directory: Path, injection: Injection) -> Path:
+    return directory.with_name(injection.run) / f"{_PREFIX}{injection.mark}.json"
+
+
+def _paths(home: Home, run: str | None) -> Iterator[Path]:
+    directories = [home.run_dir(run, make=False)] if run else sorted(home.runs.glob("*"))
+    return (path for directory in directories for path in sorted(directory.glob(f"{_PREFIX}*.json")))
+
+
+def _read(path: Path) -> Note | None:
+    try:
+        fields = json.loads(read(path))
+        stamped = path.stat().st_mtime
+        if stamped < boottime() + _LONGEST_S:
+            fields["expires"] = stamped
+        note = Note(**fields)
+        whole = all(isinstance(value, _KINDS.get(name, str)) for name, value in fields.items())
+        ends = note.lapsed or note.expires < boottime() + _LONGEST_S  # one that is no number would never lapse
+        return note if whole and ends and path == _beside(path.parent, note) else None
+    except (OSError, ValueError, TypeError, RecursionError):
+        return None

@@ -1,0 +1,222 @@
+"""Undo one fault, or many, from the journal alone: the same code in the executor, the watchdog and ``murphy recover``.
+
+Standard library and behaviours only.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext, suppress
+from dataclasses import dataclass, field, replace
+
+from executor.clock import boot_id, start_ticks
+from executor.drivers import process
+from executor.errors import UnavailableError
+from executor.faults.behaviour import Behaviour, Unclaimed, of_another_boot
+from executor.faults.registry import behaviour
+from executor.state import undo_notes
+from executor.state.home import Home
+from executor.state.journal import Injection, Journal
+from executor.undo.crew import Crew
+
+BACKOFF_S = (0.0, 0.1, 0.4, 1.0)
+"""Waits before each attempt, seconds."""
+_GONE_WITHIN_S = 1.0
+"""How long after a revert the target may take to be seen free of the fault."""
+_PID_BYTES = 10
+_CLAIMED = os.O_CREAT | os.O_RDWR | os.O_CLOEXEC
+_CLAIM_S = 60.0
+"""How long to wait for another process that is reverting the same fault. One that stands still is not waited for."""
+
+
+@dataclass(frozen=True)
+class Undone:
+    """What became of one revert."""
+
+    injection: Injection
+    verified: bool
+    """The target itself says that the fault is gone."""
+    error: str = ""
+    """Why it is still owed; empty if it is not."""
+    at: float = field(default_factory=time.monotonic)
+    """When that was seen, on the monotonic clock; it may be told and written down later."""
+
+    @property
+    def reverted(self) -> bool:
+        """Whether nothing is owed."""
+        return not self.error
+
+    @property
+    def ago_s(self) -> float:
+        """How long ago it was seen."""
+        return time.monotonic() - self.at
+
+    @property
+    def why(self) -> str:
+        """The same without the injection's name."""
+        return self.error.removeprefix(f"{self.injection}: ")
+
+
+def undo(journal: Journal, home: Home, injection: Injection, *, by: str, again: bool = False) -> Undone:
+    """Revert one injection and ask the target whether it is gone; tries a few times, then it is *owed* in the journal.
+
+    Blocks for some seconds at most beyond what the behaviour's own ``revert`` takes. ``again`` reverts even what is
+    held as reverted. Raises nothing for a revert that fails.
+    """
+    with _claim(home, injection):
+        result = _freed(journal, home, injection, again=again)
+        write_down(journal, home, [result], by=by)
+    return result
+
+
+def undo_all(
+    journal: Journal, home: Home, injections: Sequence[Injection], *, by: str, again: bool = False, each_s: float = 20.0
+) -> list[Undone]:
+    """Revert all, each target's faults in reverse order and different targets side by side, and then write it down.
+
+    One that raises or hangs stops no other: what takes longer than ``each_s`` seconds a fault is reported as owed,
+    while its thread may still finish. No target waits for the journal. Returns one result for each injection.
+    """
+    results = free_all(journal, home, injections, by=by, again=again, each_s=each_s)
+    write_down(journal, home, results, by=by)
+    return results
+
+
+def free_all(
+    journal: Journal, home: Home, injections: Sequence[Injection], *, by: str, again: bool = False, each_s: float = 20.0
+) -> list[Undone]:
+    """The half of ``undo_all`` that touches the targets; ``write_down`` is the other."""
+    subjects: defaultdict[str, list[Injection]] = defaultdict(list)
+    for injection in sorted(injections, key=lambda i: i.id, reverse=True):
+        subjects[injection.subject].append(injection)
+
+    def free(injection: Injection) -> Undone:
+        try:
+            with nullcontext() if isinstance(behaviour(injection.kind), Unclaimed) else _claim(home, injection):
+                return _freed(journal, home, injection, again=again)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the other reverts go on
+            return Undone(injection, verified=False, error=f"{injection}: {error}")
+
+    crew = Crew(subjects.values(), free, late=lambda result: write_down(journal, home, [result], by=by))
+    done = {result.injection.id: result for result in crew.work(each_s * max(map(len, subjects.values()), default=0))}
+    late = "reverting takes too long"
+    return [done.get(i.id) or Undone(i, verified=False, error=f"{i}: {late}") for i in injections]
+
+
+def write_down(journal: Journal, home: Home, results: Sequence[Undone], *, by: str) -> bool:
+    """Write down what became of reverts; whether the journal took it.
+
+    If not, nothing is lost: what is undone is undone, and whoever can write it down finds nothing to do at the target.
+    """
+    for result in results:
+        if result.reverted:
+            undo_notes.drop(home, result.injection)
+    undone = [result.injection.id for result in results if result.reverted and result.injection.state != "reverted"]
+    try:
+        if undone:
+            journal.reverted_all(undone, by=by, verified=True)
+        for result in results:
+            if not result.reverted:
+                journal.owe(result.injection.id, result.why, by=by)
+    except UnavailableError:
+        return False
+    return True
+
+
+def _freed(journal: Journal, home: Home, injection: Injection, *, again: bool) -> Undone:
+    """Revert, and write nothing yet: on a busy disk even removing a file takes milliseconds."""
+    current = _current(journal, home, injection)
+    if current.state == "reverted" and not again:
+        return Undone(current, verified=True)
+    error = ""
+    for wait in BACKOFF_S:
+        if wait:
+            time.sleep(wait)
+        error = _attempt(current)
+        if not error:
+            return Undone(current, verified=True)
+    return Undone(current, verified=False, error=f"{current}: {error}")
+
+
+def _current(journal: Journal, home: Home, injection: Injection) -> Injection:
+    """With what was learned by making it, and whether somebody has undone it.
+
+    A note beside the journal says both: no target waits for the database then. Without one the journal is asked; where
+    it cannot be read, what was read before stands.
+    """
+    if (noted := undo_notes.noted(home, injection)) is not None:
+        return replace(injection, record={**injection.record, **noted.record}, state=noted.state)
+    try:
+        return journal.injection(injection.id)
+    except (UnavailableError, KeyError):  # it is lost, or another one by now
+        return injection
+
+
+def _attempt(injection: Injection) -> str:
+    """Revert once; returns what went wrong."""
+    if injection.boot_id != boot_id():
+        injection = replace(injection, record=of_another_boot(injection.record))
+    try:
+        how = behaviour(injection.kind)
+        how.revert(injection.record)
+        return "" if _gone(how, injection) else "the target still shows the fault, or cannot be asked"
+    except Exception as error:  # noqa: BLE001 - it is recorded as owed and reported
+        return f"{type(error).__name__}: {error}"
+
+
+def is_free(injection: Injection) -> bool:
+    """Whether the target says that the fault is not there; one that cannot be asked has said nothing."""
+    try:
+        return behaviour(injection.kind).active(injection.record) is False
+    except Exception:  # noqa: BLE001 - whatever it is, nothing is known
+        return False
+
+
+def _gone(how: Behaviour, injection: Injection) -> bool:
+    deadline = time.monotonic() + _GONE_WITHIN_S
+    while how.active(injection.record) is not False:
+        if time.monotonic() >= deadline:
+            return False
+        time.sleep(0.005)
+    return True
+
+
+@contextmanager
+def _claim(home: Home, injection: Injection) -> Iterator[None]:
+    """Keep two processes from reverting one fault at a time (a crash would be restarted twice)."""
+    try:
+        handle = os.open(home.scratch(injection.run) / f"{injection.mark}.lock", _CLAIMED, 0o600)
+    except OSError:  # on a full disk undoing twice is better than not at all
+        yield
+        return
+    try:
+        deadline = time.monotonic() + _CLAIM_S
+        while not _claimed(handle) and time.monotonic() < deadline and not _stands_still(handle):
+            time.sleep(0.01)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _claimed(handle: int) -> bool:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    with suppress(OSError):  # on a full disk the claim holds all the same; only its holder stays unknown
+        os.pwrite(handle, f"{os.getpid():>{_PID_BYTES}}".encode(), 0)
+    return True
+
+
+def _stands_still(handle: int) -> bool:
+    """Whether the process that holds the claim is stopped: it may never go on."""
+    try:
+        holder = int(os.pread(handle, _PID_BYTES, 0) or 0)
+        ticks = start_ticks(holder) if holder else None
+        return ticks is not None and process.state(holder, ticks) in ("T", "t")
+    except (OSError, ValueError):
+        return False

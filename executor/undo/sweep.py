@@ -1,0 +1,180 @@
+"""Emergency restoration: undo whatever carries our mark, without a journal if need be. ``murphy recover --sweep``.
+
+By the journal if it can be used, then by the notes beside it (dead services are started again by their recorded
+command), then by what is found on this machine: helpers without a holder, nftables tables, orphaned watchdogs, files. A
+run that goes on is spared and named: its process lives and renews its leases. Standard library
+and behaviours only.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import closing, suppress
+from dataclasses import dataclass
+from typing import Literal
+
+from executor.drivers import child, redirect
+from executor.errors import InputError, MurphyError, UnavailableError
+from executor.person import whoami
+from executor.state import undo_notes
+from executor.state.home import Home
+from executor.state.journal import Journal
+from executor.undo.guardian import watchers
+from executor.undo.noted import undo_noted
+from executor.undo.recover import recovery
+from executor.undo.revert import Undone
+
+WHO = "sweep"
+
+
+@dataclass(frozen=True)
+class Swept:
+    """One thing that was found, and what became of it."""
+
+    outcome: Literal["done", "spared", "owed", "unseen"]
+    """``unseen``: it could not be looked at."""
+    text: str
+
+
+def sweep(home: Home) -> list[Swept]:
+    """Undo, end and remove all of ours that no living run holds; returns what was found. Blocks for seconds.
+
+    Works on a home that can only be read, or is not there. Raises nothing for what it cannot undo: that is ``owed``.
+    """
+    found = [*_by_journal(home), *_by_notes(home)]
+    spared = {redirect.table_of(note.mark) for note in undo_notes.left(home) if note.held}
+    for step in (_helpers(spared), _tables(spared), _watchdogs(home), _files(home)):
+        found += step
+    _write_down(home, found)
+    return found
+
+
+def _by_notes(home: Home) -> Iterator[Swept]:
+    yield from map(_told, undo_noted(home, by=WHO))
+    for note in undo_notes.left(home):
+        if note.held:
+            yield Swept("spared", f"{note}, which process {note.holder} holds")
+    for path in undo_notes.unreadable(home):
+        yield Swept("owed", f"{path} cannot be read, and says what is to be undone")
+    if home.path.exists() and not os.access(home.runs, os.R_OK | os.X_OK):
+        yield Swept("unseen", f"{home.runs} can only be looked at by its owner, or root")
+
+
+def _by_journal(home: Home) -> list[Swept]:
+    try:
+        if not home.journal.stat().st_size:
+            return [_unused(home, "it is empty")]
+        Journal.to_undo(home).close()  # raises before anything is undone, so that the notes tell of it
+        found = recovery(home)
+    except FileNotFoundError:
+        return [_unused(home, "it is not there")]
+    except Exception as error:  # noqa: BLE001 - a journal may be damaged in any way, and undoing goes on
+        return [_unused(home, _line(error))]
+    said = list(map(_told, found.results))
+    if found.unwritten:
+        said.append(Swept("owed", f"the journal could not be written: {found.unwritten.rstrip('.')}"))
+    if found.altered:
+        said.append(Swept("unseen", f"what {home.journal} may have held: {found.altered.rstrip('.')}"))
+    return said
+
+
+def _unused(home: Home, why: str) -> Swept:
+    return Swept("unseen", f"{home.journal} cannot be used ({why}); the notes beside it say what is to be undone")
+
+
+def _told(result: Undone) -> Swept:
+    return Swept("done", f"undone: {result.injection}") if result.reverted else Swept("owed", result.error)
+
+
+def _helpers(spared: set[str]) -> Iterator[Swept]:
+    """End the helpers that nobody holds; the tables of the others are added to ``spared``."""
+    for helper in child.helpers():
+        mark = helper.lease.deadline.name.removesuffix(child.SUFFIX)
+        name = f"helper {helper.module} of {mark} (process {helper.found.pid})"
+        if helper.lease.held:
+            spared.add(redirect.table_of(mark))
+            yield Swept("spared", f"{name}, which process {helper.lease.holder} holds")
+            continue
+        try:
+            child.end(helper.lease.deadline)
+            yield Swept("done", f"ended: {name}")
+        except OSError as error:
+            yield Swept("owed", f"{name} cannot be ended: {_line(error)}")
+
+
+def _tables(spared: set[str]) -> Iterator[Swept]:
+    try:
+        tables = redirect.tables()
+    except UnavailableError as error:
+        if os.geteuid() != 0:
+            yield Swept("unseen", "nftables tables can only be looked at by root")
+        elif redirect.installed():
+            yield Swept("owed", f"nftables tables cannot be looked at: {_line(error)}")
+        return
+    for table in tables:
+        if table in spared:
+            yield Swept("spared", f"nftables table {table}, whose helper is held")
+            continue
+        try:
+            redirect.remove(table)
+            yield Swept("done", f"removed: nftables table {table}")
+        except UnavailableError as error:
+            yield Swept("owed", f"nftables table {table} cannot be removed: {_line(error)}")
+
+
+def _watchdogs(home: Home) -> Iterator[Swept]:
+    """End the watchdogs whose executor is gone and who have nothing left to undo by now."""
+    owed = {note.run for note in undo_notes.left(home)}
+    for watcher in watchers(home):
+        if not watcher.orphaned or watcher.run in owed:
+            continue
+        name = f"watchdog of {watcher.run} (process {watcher.found.pid})"
+        try:
+            ended = watcher.end()
+        except OSError as error:
+            yield Swept("owed", f"{name} cannot be ended: {_line(error)}")
+            continue
+        yield Swept("done", f"ended: {name}") if ended else Swept("owed", f"{name} does not end")
+
+
+def _files(home: Home) -> Iterator[Swept]:
+    """Remove the temporary files of runs that nobody carries out and of which nothing is owed."""
+    kept = {note.run for note in undo_notes.left(home)} | {path.parent.name for path in undo_notes.unreadable(home)}
+    kept |= {watcher.run for watcher in watchers(home) if not watcher.orphaned}
+    kept |= _open_runs(home)
+    for scratch in sorted(home.runs.glob("*/scratch")):
+        run = scratch.parent.name
+        if run in kept:
+            continue
+        with suppress(InputError):  # a directory that is none of ours
+            home.clear_scratch(run)
+        if scratch.exists():
+            yield Swept("owed", f"{scratch} cannot be removed")
+        else:
+            yield Swept("done", f"removed: {scratch}")
+
+
+def _open_runs(home: Home) -> set[str]:
+    """Runs that the journal, if there is one, holds as under way or owed."""
+    with suppress(MurphyError, OSError):
+        if not home.journal.stat().st_size:
+            return set()
+        with closing(Journal(home.journal)) as journal:
+            return {row.run for row in journal.running()} | {injection.run for injection in journal.pending()}
+    return set()
+
+
+def _write_down(home: Home, found: list[Swept]) -> None:
+    """Into the audit trail, where there is one to be written."""
+    said: dict[str, list[str]] = {"done": [], "owed": []}
+    for one in found:
+        said.setdefault(one.outcome, []).append(one.text)
+    with suppress(MurphyError, OSError):
+        if home.journal.stat().st_size and (said["done"] or said["owed"]):
+            with closing(Journal(home.journal)) as journal:
+                journal.note(WHO, "swept", by=whoami(), done=said["done"], owed=said["owed"])
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split()).rstrip(".") or type(error).__name__

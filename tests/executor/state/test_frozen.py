@@ -1,0 +1,105 @@
+"""What a journal holds is to be had where the journal itself cannot be used."""
+
+from __future__ import annotations
+
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from executor.errors import UnavailableError
+from executor.state.home import Home
+from executor.state.journal import Journal
+from tests.executor.test_journal import admit, arm
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    return Home.open(tmp_path / "home")
+
+
+@pytest.fixture
+def journal(home: Home) -> Iterator[Journal]:
+    made = Journal(home.journal)
+    yield made
+    made.close()
+
+
+def copies() -> set[Path]:
+    return set(Path("/dev/shm").glob("murphy-journal-*"))
+
+
+def test_it_has_all_that_the_log_holds_and_takes_nothing(home: Home, journal: Journal) -> None:
+    admit(journal)
+    armed = arm(journal)
+    assert home.journal.stat().st_size < home.journal.with_name("journal.db-wal").stat().st_size  # all is in the log
+    held = copies()
+    frozen = Journal.frozen(home, why="the disk is full")
+    assert frozen.pending() == [armed]
+    assert (frozen.installation, frozen.used("run-1")) == (journal.installation, ("run-1",))
+    with pytest.raises(UnavailableError, match="cannot be written: the disk is full"):
+        frozen.note("tester", "noted")
+    with pytest.raises(UnavailableError, match="cannot be written"):
+        frozen.reverted(armed.id, by="tester", verified=True)
+    journal.reverted(armed.id, by="tester", verified=True)
+    assert frozen.pending() == [armed]  # as it was then
+    frozen.close()
+    frozen.close()
+    assert copies() == held
+
+
+def test_reading_costs_the_process_none_of_its_locks(home: Home, journal: Journal) -> None:
+    """Else the next process to leave takes itself for the last one, and removes the log under the one that writes."""
+    journal.note("tester", "first")
+    for _ in range(2):
+        Journal.frozen(home).close()
+    code = "import sqlite3, sys; db = sqlite3.connect(sys.argv[1]); db.execute('SELECT * FROM audit').fetchall()"
+    subprocess.run([sys.executable, "-c", code + "; db.close()", str(home.journal)], check=True, timeout=60)
+    assert home.journal.with_name("journal.db-wal").exists()
+
+
+def test_it_is_whole_while_another_process_writes(home: Home, journal: Journal) -> None:
+    code = (
+        "import sys; from pathlib import Path; from executor.state.journal import Journal\n"
+        "journal = Journal(Path(sys.argv[1]))\n"
+        "for n in range(100_000): journal.note('writer', 'noted', number=n)"
+    )
+    with subprocess.Popen([sys.executable, "-c", code, str(home.journal)], stderr=subprocess.DEVNULL) as writer:
+        try:
+            seen = 0
+            for _ in range(5):
+                try:
+                    frozen = Journal.frozen(home)
+                except UnavailableError as error:
+                    assert "written to all the time" in str(error)
+                    continue
+                rows = frozen.store.read("SELECT seq FROM audit ORDER BY seq")
+                frozen.close()
+                assert [row["seq"] for row in rows] == list(range(1, len(rows) + 1))
+                assert len(rows) >= seen
+                seen = len(rows)
+        finally:
+            writer.kill()
+
+
+def test_undoing_takes_the_journal_itself_if_it_can(home: Home, journal: Journal) -> None:
+    usable = Journal.to_undo(home)
+    usable.note("tester", "noted")
+    usable.close()
+    assert len(journal.store.read("SELECT * FROM audit")) == 1
+
+
+def test_what_is_damaged_or_not_there_is_said(home: Home) -> None:
+    with pytest.raises(UnavailableError, match="neither used nor copied"):
+        Journal.frozen(home)
+    db = sqlite3.connect(home.journal)
+    db.execute("CREATE TABLE theirs (x)")
+    db.close()
+    with pytest.raises(UnavailableError, match="schema version 0"):
+        Journal.to_undo(home)
+    home.journal.write_bytes(b"no database at all " * 500)
+    with pytest.raises(UnavailableError):
+        Journal.to_undo(home)

@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+
+import pytest
+
+from executor.errors import InputError, UnavailableError
+from executor.state.home import Home
+
+
+def test_it_is_made_for_its_owner_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MURPHY_HOME", str(tmp_path / "deep" / "home"))
+    home = Home.open()
+    assert home.path == tmp_path / "deep" / "home"
+    for path in (home.path, home.keys, home.runs, home.scratch("run-1")):
+        assert stat.S_IMODE(path.stat().st_mode) == 0o700
+    loose = tmp_path / "loose"
+    loose.mkdir(mode=0o755)
+    assert stat.S_IMODE(Home.open(loose).path.stat().st_mode) == 0o700
+
+
+@pytest.mark.parametrize("name", ["", "..", "../x", "a/b", "UP", ".hidden", "a" * 64, "x\n"])
+def test_what_is_no_runs_name_leads_nowhere(tmp_path: Path, name: str) -> None:
+    home = Home.open(tmp_path)
+    with pytest.raises(InputError):
+        home.run_dir(name)
+    with pytest.raises(InputError):
+        home.clear_scratch(name)
+
+
+def test_a_file_in_its_place_is_named(tmp_path: Path) -> None:
+    (tmp_path / "home").write_text("", encoding="utf-8")
+    with pytest.raises(UnavailableError, match="state directory"):
+        Home.open(tmp_path / "home")
+
+
+def test_scratch_goes_and_comes(tmp_path: Path) -> None:
+    home = Home.open(tmp_path)
+    (home.scratch("run-1") / "file").write_text("x", encoding="utf-8")
+    home.clear_scratch("run-1")
+    home.clear_scratch("run-1")
+    assert list(home.run_dir("run-1").iterdir()) == []
+    assert home.run_dir("run-2", make=False) == home.runs / "run-2"
+    assert not (home.runs / "run-2").exists()
+
+
+def test_a_directory_that_others_use_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    shared.chmod(0o755)
+    (shared / "theirs").write_text("", encoding="utf-8")
+    with pytest.raises(UnavailableError, match="alone"):
+        Home.open(shared)
+    assert stat.S_IMODE(shared.stat().st_mode) == 0o755
+    assert [path.name for path in shared.iterdir()] == ["theirs"]
+
+
+def test_forgetting_takes_what_is_ours_and_keeps_the_rest_and_a_halt(tmp_path: Path) -> None:
+    home = Home.open(tmp_path)
+    for name in (
+        "theirs",
+        "HALTED",
+        "journal.db",
+        "journal.db-wal",
+        "journal.db-anchor",
+        "journal.db-reserve",
+        "sessions.db",
+    ):
+        (tmp_path / name).write_text("", encoding="utf-8")
+    home.scratch("run-1")
+    home.forget()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["HALTED", "theirs"]

@@ -1,0 +1,155 @@
+"""A fault's revert is on disk a second time, beside the journal, for as long as the fault is owed."""
+
+from __future__ import annotations
+
+import json
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from executor.clock import boottime
+from executor.errors import UnavailableError
+from executor.model.evidence import EventKind
+from executor.model.faults.service import Crash
+from executor.run.engine import run
+from executor.state import undo_notes
+from executor.state.home import Home
+from executor.state.journal import Injection, Journal
+from executor.undo.revert import undo
+from tests.executor.kit import LIMITS, approve, experiment_on, plan_of, shelves, system_of, until
+from tests.executor.test_journal import admit, arm
+
+ROOT = Path(__file__).parents[3]
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    made = Home.open(tmp_path / "home")
+    made.run_dir("run-1")
+    return made
+
+
+@pytest.fixture
+def armed(home: Home) -> Iterator[Injection]:
+    journal = Journal(home.journal)
+    admit(journal)
+    yield arm(journal)
+    journal.close()
+
+
+def test_a_note_is_what_the_journal_says(home: Home, armed: Injection) -> None:
+    undo_notes.keep(home, armed, {"members": [[1, 2]]})
+    (note,) = undo_notes.left(home)
+    assert replace(armed, record={"members": [[1, 2]]}, expires=note.expires) == Injection(
+        **{name: getattr(note, name) for name in vars(armed)}
+    )
+    assert note.expires == pytest.approx(armed.expires, abs=1e-3)
+    assert note.held
+    (file,) = home.run_dir("run-1").iterdir()
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert undo_notes.left(home, "run-2") == []
+    undo_notes.drop(home, armed)
+    undo_notes.drop(home, armed)
+    assert undo_notes.left(home) == list(home.run_dir("run-1").iterdir()) == []
+
+
+@pytest.mark.parametrize("lease", [float("nan"), float("inf"), 1e300])
+def test_a_lease_without_end_is_a_damaged_note(home: Home, armed: Injection, lease: float) -> None:
+    undo_notes.keep(home, armed, {})
+    (file,) = home.run_dir("run-1").iterdir()
+    file.write_text(json.dumps({**json.loads(file.read_text()), "expires": lease}), encoding="utf-8")
+    assert undo_notes.left(home) == []
+    assert undo_notes.unreadable(home) == [file]
+
+
+def test_a_note_of_an_earlier_and_longer_boot_is_whole_and_lapsed(home: Home, armed: Injection) -> None:
+    undo_notes.keep(home, replace(armed, boot_id="of then", expires=boottime() + 10**6), {})
+    (note,) = undo_notes.left(home)
+    assert note.lapsed
+
+
+def test_a_lease_is_renewed_and_lapses(home: Home, armed: Injection) -> None:
+    undo_notes.keep(home, replace(armed, expires=boottime() + 1000), armed.record)
+    undo_notes.renew(home, [armed], 0.2)
+    until(lambda: not undo_notes.left(home)[0].held)
+    undo_notes.drop(home, armed)
+    undo_notes.renew(home, [armed], 60)
+    assert undo_notes.left(home) == [], "a note that is gone was revived"
+
+
+def test_who_holds_a_note(home: Home, armed: Injection) -> None:
+    """Not a process that is dead, or that had the pid before this boot."""
+    code = (
+        "import sys; from executor.state import undo_notes; from executor.state.home import Home\n"
+        "from executor.state.journal import *\n"
+        "home = Home(Path(sys.argv[1])); one = Journal(home.journal).pending()[0]\n"
+        "undo_notes.keep(home, one, one.record); print('kept', flush=True); sys.stdin.read()"
+    )
+    holder = subprocess.Popen(
+        [sys.executable, "-c", code, str(home.path)], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    try:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == b"kept\n"
+        (note,) = undo_notes.left(home)
+        assert note.held
+        assert not replace(note, boot_id="another").held
+        assert not replace(note, holder_ticks=note.holder_ticks + 1).held
+    finally:
+        holder.kill()
+        holder.communicate()
+    assert not note.held
+
+
+def test_what_is_undone_is_noted_no_longer(home: Home, armed: Injection, monkeypatch: pytest.MonkeyPatch) -> None:
+    from executor.undo import revert
+    from tests.executor.test_revert import Fake
+
+    monkeypatch.setattr(revert, "behaviour", lambda _kind: Fake())
+    monkeypatch.setattr(revert, "BACKOFF_S", (0.0,))
+    undo_notes.keep(home, armed, armed.record)
+    journal = Journal(home.journal)
+    assert undo(journal, home, armed, by="x").error  # neither record is what this fault wants
+    assert [note.mark for note in undo_notes.left(home)] == ["m1"]
+    undo_notes.keep(home, armed, {"name": "m1"})
+    assert undo(journal, home, armed, by="x").reverted
+    assert undo_notes.left(home) == []
+    journal.close()
+
+
+def test_a_damaged_note_is_named(home: Home, armed: Injection) -> None:
+    undo_notes.keep(home, armed, armed.record)
+    (file,) = home.run_dir("run-1").iterdir()
+    file.write_bytes(file.read_bytes()[:-5])
+    assert undo_notes.left(home) == []
+    assert undo_notes.unreadable(home) == [file]
+
+
+def test_a_fault_that_cannot_be_noted_is_refused(home: Home, armed: Injection) -> None:
+    home.run_dir("run-1", make=False).rmdir()
+    with pytest.raises(UnavailableError, match="cannot be written down"):
+        undo_notes.keep(home, armed, armed.record)
+
+
+def test_what_cannot_be_noted_is_never_injected(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_given: object) -> None:
+        raise UnavailableError("the disk is full.")
+
+    monkeypatch.setattr(undo_notes, "keep", full)
+    with shelves("base") as (shelf,):
+        system = system_of([shelf])
+        plan = plan_of(system, (experiment_on(system, "base", Crash(restart="murphy"), duration_s=0.5),))
+        before = shelf.found()
+        evidence = run(plan, approve(home, plan), system=system, limits=LIMITS, home=home)
+        assert shelf.found() == before
+    assert "the disk is full" in evidence.results[0].aborted
+    assert EventKind.ARMED not in {event.kind for event in evidence.timeline}
+    assert evidence.owed == ()
+    journal = Journal(home.journal)
+    assert journal.pending() == []
+    journal.close()

@@ -1,0 +1,166 @@
+"""What a machine that went down has left is undone at its next boot."""
+
+from __future__ import annotations
+
+import configparser
+import os
+import pwd
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from executor.drivers import process
+from executor.errors import InputError
+from executor.faults.behaviour import Context, of_another_boot
+from executor.faults.registry import behaviour
+from executor.model.faults import Fault
+from executor.model.faults.service import Crash, Hang
+from executor.model.system import Service, System
+from executor.state import undo_notes
+from executor.state.home import Home
+from executor.state.journal import Journal
+from executor.undo.boot import unit
+from tests.executor.faults.cases.instances import ShelfSubject
+from tests.executor.kit import Shelf, shelves, until
+from tests.executor.test_journal import admit
+
+ROOT = Path(__file__).parents[3]
+
+
+@pytest.fixture
+def shelf() -> Iterator[Shelf]:
+    with shelves("base") as (made,):
+        yield made
+
+
+def struck(home: Home, shelf: Shelf, fault: Fault) -> dict[str, object]:
+    """The shelf is struck by a run; then its record is one of an earlier boot, as after a power cut."""
+    subject = ShelfSubject(shelf, home.path, lambda _subject: True)
+    system = System(name="s", services=(Service(name="base", instances=(shelf.instance,), restarts="by_hand"),))
+    journal = Journal(home.journal)
+    admit(journal)
+    how = behaviour(fault.kind)
+    context = Context(system, "murphy-boot-1", str(home.scratch("run-1")))
+    record = how.prepare(fault, subject.resolved(), context)
+    armed = journal.arm(
+        "run-1",
+        experiment="e1",
+        trial=1,
+        action="a1",
+        kind=fault.kind,
+        subject="base-1",
+        mark="murphy-boot-1",
+        record=record,
+        lease_s=60.0,
+    )
+    undo_notes.keep(home, armed, record)
+    how.inject(record, 60.0)
+    assert journal.injected(armed.id, record)
+    journal.close()
+    db = sqlite3.connect(home.journal, isolation_level=None)
+    for table in ("runs", "injections"):
+        db.execute(f"UPDATE {table} SET boot_id = 'of then'")
+    db.close()
+    (file,) = home.run_dir("run-1").glob("undo-*")
+    times = file.stat()
+    file.write_text(file.read_text().replace(armed.boot_id, "of then"))
+    os.utime(file, ns=(times.st_atime_ns, times.st_mtime_ns))
+    return record
+
+
+def recover(home: Home) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "planner.cli.main", "recover"],
+        env={**os.environ, "MURPHY_HOME": str(home.path)},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+
+@pytest.mark.parametrize("journal", ["kept", "lost"])
+def test_a_lease_of_an_earlier_boot_has_ended(tmp_path: Path, shelf: Shelf, journal: str) -> None:
+    """Its executor seems to live (this process), and the lease to run; both are of another boot."""
+    home = Home.open(tmp_path)
+    struck(home, shelf, Crash())
+    until(lambda: not shelf.answers())
+    if journal == "lost":
+        home.journal.unlink()
+    done = recover(home)
+    assert done.stderr == ""
+    assert done.stdout.startswith("Undone: service.crash on base-1")
+    until(shelf.answers)
+    assert undo_notes.left(home) == []
+    assert list(home.run_dir("run-1").iterdir()) == []
+    if journal == "kept":
+        assert done.returncode == 0
+        assert recover(home).stdout == "Nothing is owed.\n"
+
+
+def test_a_process_of_an_earlier_boot_is_nobody_now(tmp_path: Path, shelf: Shelf) -> None:
+    """Pids and start times come again at every boot: this process has those of the one that was struck then."""
+    home = Home.open(tmp_path)
+    struck(home, shelf, Hang())
+    until(shelf.stopped)
+    assert recover(home).returncode == 0
+    found = shelf.found()
+    assert found is not None
+    assert shelf.stopped(), "a process was signalled that was not struck in this boot"
+    process.send(found.pid, found.start_ticks, signal.SIGCONT)
+
+
+def test_only_processes_are_forgotten() -> None:
+    record = {"members": [[7, 8]], "pid": 7, "ticks": 8, "dsn": "env:X", "port": 8}
+    assert of_another_boot(record) == record | {"members": [[7, -1]], "ticks": -1}
+
+
+@pytest.mark.parametrize("name", ["home", 'a "strange" 50% home\\'])
+def test_the_unit_is_one_that_systemd_takes(tmp_path: Path, name: str) -> None:
+    home = Home.open(tmp_path / name)
+    text = unit(home)
+    file = tmp_path / "murphy-recover.service"
+    file.write_text(text, encoding="utf-8")
+    parsed = configparser.RawConfigParser(strict=False, delimiters=("=",), comment_prefixes=("#",))
+    parsed.optionxform = str  # type: ignore[assignment, method-assign]
+    parsed.read_string(text)
+    service = parsed["Service"]
+    assert (service["Type"], service["KillMode"]) == ("oneshot", "process")
+    assert service["User"] == pwd.getpwuid(os.geteuid()).pw_name
+    escaped = str(home.path).replace("%", "%%")
+    assert service["EnvironmentFile"] == f"-{escaped}/recover.env"
+    quoted = escaped.replace("\\", "\\\\").replace('"', '\\"')
+    assert service["Environment"] == f'"MURPHY_HOME={quoted}"'
+    assert parsed["Unit"]["RequiresMountsFor"] == f'"{quoted}"'
+    assert service["ExecStart"].endswith('murphy" recover')
+    assert "Before" not in parsed["Unit"]
+    assert "@" not in text.replace(escaped, "")
+    if shutil.which("systemd-analyze"):
+        said = subprocess.run(["systemd-analyze", "verify", str(file)], capture_output=True, text=True, check=False)
+        assert (said.returncode, said.stderr) == (0, "")
+
+
+def test_a_home_that_systemd_cannot_be_told_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="takes no such path"):
+        unit(Home.open(tmp_path / "two\nlines"))
+
+
+def test_the_unit_is_printed_for_this_home(tmp_path: Path) -> None:
+    said = subprocess.run(
+        [sys.executable, "-m", "planner.cli.main", "recover", "--unit"],
+        env={**os.environ, "MURPHY_HOME": str(tmp_path / "home")},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    assert said.stdout == unit(Home(tmp_path / "home"))
+    assert not (tmp_path / "home").exists()

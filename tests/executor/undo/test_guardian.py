@@ -1,0 +1,97 @@
+"""No fault is made without a watchdog: one that dies between two is replaced before the next, or nothing follows."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import anyio
+import pytest
+
+from executor.drivers import process
+from executor.model.evidence import Event, EventKind, Evidence
+from executor.model.plan import Plan
+from executor.model.system import System
+from executor.model.vocabulary import Phase
+from executor.run import engine
+from executor.run.engine import run
+from executor.run.minders import Minders
+from executor.state.home import Home
+from executor.state.journal import Journal
+from executor.undo.guardian import Watcher, watchers
+from tests.executor.kit import LIMITS, Shelf, approve, experiment_on, plan_of, shelves, system_of
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    return Home.open(tmp_path / "home")
+
+
+@pytest.fixture
+def shelf() -> Iterator[Shelf]:
+    with shelves("base") as (made,):
+        yield made
+
+
+class Assassin:
+    """Kills the watchdog as the second fault is about to be made; nothing but the injection itself looks for it."""
+
+    def __init__(self, home: Home, monkeypatch: pytest.MonkeyPatch, *, replaceable: bool) -> None:
+        self.home, self.patch, self.replaceable = home, monkeypatch, replaceable
+        self.killed: list[Watcher] = []
+        self.watching: list[list[Watcher]] = []
+        """At each injection."""
+
+        async def nobody(_self: Minders) -> None:
+            await anyio.sleep_forever()
+
+        async def well(plan: Plan, system: System) -> None:
+            return None
+
+        monkeypatch.setattr(Minders, "mind_watchdog", nobody)
+        monkeypatch.setattr(engine, "healthy", well)
+
+    def __call__(self, event: Event) -> None:
+        if event.kind is EventKind.INJECTED:
+            self.watching.append(watchers(self.home))
+        if event.kind is EventKind.PHASE_STARTED and event.phase is Phase.FAULT and event.experiment == "e2":
+            if not self.replaceable:
+                self.patch.setattr("executor.undo.guardian.sys.executable", "/bin/false")
+            self.killed = watchers(self.home)
+            for watcher in self.killed:
+                process.send(watcher.found.pid, watcher.found.start_ticks, signal.SIGKILL)
+                assert process.wait_gone(watcher.found.pid, watcher.found.start_ticks, 30)
+
+
+def carried_out(home: Home, shelf: Shelf, report: Assassin) -> Evidence:
+    system = system_of([shelf])
+    stages = [(experiment_on(system, "base", number=number, duration_s=0.5),) for number in (1, 2)]
+    plan = plan_of(system, *stages)
+    return run(plan, approve(home, plan), system=system, limits=LIMITS, home=home, report=report)
+
+
+def test_it_is_replaced_before_the_next_injection(home: Home, shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+    assassin = Assassin(home, monkeypatch, replaceable=True)
+    evidence = carried_out(home, shelf, assassin)
+    assert evidence.outcome == "completed"
+    first, second = assassin.watching
+    assert assassin.killed == first
+    assert len(first) == len(second) == 1
+    assert first != second
+    assert not second[0].orphaned
+    assert watchers(home) == []
+
+
+def test_with_none_to_be_had_nothing_more_is_injected(
+    home: Home, shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    evidence = carried_out(home, shelf, Assassin(home, monkeypatch, replaceable=False))
+    assert evidence.outcome == "aborted"
+    made = [event for event in evidence.timeline if event.kind in (EventKind.ARMED, EventKind.INJECTED)]
+    assert {event.experiment for event in made} == {"e1"}
+    assert any("the watchdog did not start" in e.detail for e in evidence.timeline if e.kind is EventKind.ABORTED)
+    journal = Journal(home.journal)
+    assert journal.pending() == []
+    journal.close()
+    assert not shelf.stopped()

@@ -1,0 +1,243 @@
+"""The watchdog by itself; how it acts when executors die is in tests/crash."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from executor.clock import own_ticks, start_ticks
+from executor.drivers import process
+from executor.errors import UnavailableError
+from executor.safety.halt import halt, resume
+from executor.safety.settle import settled
+from executor.state import undo_notes
+from executor.state.home import Home
+from executor.state.journal import Journal, Reach
+from executor.undo.guardian import Guardian
+from executor.undo.watchdog import Watchdog
+from tests.executor.kit import Shelf, shelves, until
+
+HEAVY = (
+    *("anthropic", "anyio", "asyncio", "chromadb", "cryptography", "fastapi", "httpx", "networkx", "numpy"),
+    *("openai", "psutil", "psycopg", "pydantic", "redis", "rfc8785", "sqlalchemy", "ssl"),
+)
+RESIDENT_BYTES_MAX = 45 * 1024 * 1024
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    return Home.open(tmp_path / "home")
+
+
+@pytest.fixture
+def journal(home: Home) -> Iterator[Journal]:
+    made = Journal(home.journal)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def guardian(home: Home, journal: Journal) -> Iterator[Guardian]:
+    made = Guardian(home, "run-1")
+    made.start()
+    yield made
+    journal.finish("run-1", "completed")
+    made.leave()
+    assert made.exited()
+
+
+@pytest.fixture
+def shelf() -> Iterator[Shelf]:
+    with shelves("base") as (made,):
+        yield made
+
+
+def admit(journal: Journal) -> None:
+    journal.admit(
+        "run-1",
+        nonce="n1",
+        plan_digest="sha256:0",
+        environment="development",
+        reach=Reach(1, 1, 1, ("base-1",)),
+        check=lambda _rows: None,
+        detail={},
+    )
+
+
+def hang(journal: Journal, shelf: Shelf, *, lease_s: float) -> None:
+    """As the engine does it."""
+    found = shelf.found()
+    assert found is not None
+    record = {"pid": found.pid, "ticks": found.start_ticks, "members": [[found.pid, found.start_ticks]]}
+    armed = journal.arm(
+        "run-1",
+        experiment="e1",
+        trial=1,
+        action="a1",
+        kind="service.hang",
+        subject="base-1",
+        mark="m1",
+        record=record,
+        lease_s=lease_s,
+    )
+    process.send(found.pid, found.start_ticks, signal.SIGSTOP)
+    assert journal.injected(armed.id, record)
+    assert shelf.stopped()
+
+
+def test_it_loads_nothing_heavy() -> None:
+    code = f"import sys, executor.undo.watchdog; print([m for m in {HEAVY!r} if m in sys.modules])"
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert said.stdout.strip() == "[]"
+
+
+def test_it_stays_small(guardian: Guardian) -> None:
+    assert guardian.pid is not None
+    pages = int(Path(f"/proc/{guardian.pid}/statm").read_text(encoding="ascii").split()[1])
+    assert pages * os.sysconf("SC_PAGE_SIZE") < RESIDENT_BYTES_MAX
+
+
+def test_it_is_in_a_session_of_its_own(guardian: Guardian) -> None:
+    assert guardian.pid is not None
+    assert os.getsid(guardian.pid) == guardian.pid != os.getsid(0)
+
+
+def test_it_leaves_when_its_executor_was_refused(home: Home) -> None:
+    guardian = Guardian(home, "run-1")
+    guardian.start()
+    pid = guardian.pid
+    assert pid is not None
+    guardian.leave(within_s=30)
+    assert start_ticks(pid) is None
+
+
+def test_it_does_not_touch_another_executors_run(home: Home, journal: Journal, shelf: Shelf) -> None:
+    """Two processes try the same approval: the loser's watchdog must not undo the winner's faults when it dies."""
+    code = (
+        "import sys; from pathlib import Path\n"
+        "from executor.undo.guardian import Guardian; from executor.state.home import Home\n"
+        "g = Guardian(Home(Path(sys.argv[1])), 'run-1'); g.start(); print(g.pid, flush=True); sys.stdin.read()"
+    )
+    loser = subprocess.Popen(
+        [sys.executable, "-c", code, str(home.path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert loser.stdout is not None
+    watchdog = int(loser.stdout.readline())
+    ticks = start_ticks(watchdog)
+    admit(journal)
+    hang(journal, shelf, lease_s=60)
+    loser.kill()
+    loser.communicate()
+    until(lambda: start_ticks(watchdog) != ticks)
+    assert shelf.stopped()
+    assert [row.run for row in journal.running()] == ["run-1"]
+
+
+def test_a_lapsed_lease_is_undone_while_the_executor_lives(journal: Journal, guardian: Guardian, shelf: Shelf) -> None:
+    admit(journal)
+    hang(journal, shelf, lease_s=1.5)
+    until(lambda: not shelf.stopped())
+    until(lambda: not journal.pending("run-1"))
+    assert journal.state_of("run-1", os.getpid(), own_ticks()) == "running"
+
+
+def test_a_halt_is_carried_out_even_if_the_executor_does_not(
+    home: Home, journal: Journal, guardian: Guardian, shelf: Shelf
+) -> None:
+    admit(journal)
+    hang(journal, shelf, lease_s=60)
+    halt(home, "a drill")
+    assert settled(home) == []
+    assert not shelf.stopped()
+    assert resume(home)
+    assert not resume(home)
+
+
+def test_it_goes_by_what_it_knew_when_the_journal_is_lost(
+    home: Home, journal: Journal, shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    admit(journal)
+    hang(journal, shelf, lease_s=1.5)
+    pidfd = os.pidfd_open(os.getpid())
+    own = Watchdog(home, "run-1", pidfd, os.getpid(), own_ticks())
+    own.read()
+    until(lambda: own.known[0].lapsed)
+
+    def lost(*args: object) -> object:
+        raise UnavailableError("the disk is gone.")
+
+    with monkeypatch.context() as patch:
+        for name in ("read", "write"):
+            patch.setattr(own.journal.store, name, lost)
+        own.look()
+        assert not shelf.stopped()
+        assert own.known == [], "what is undone is not undone again and again"
+    own.journal.close()
+    os.close(pidfd)
+
+
+def test_it_undoes_what_an_executor_left_that_died_while_it_started(home: Home, journal: Journal, shelf: Shelf) -> None:
+    """As when it replaces one that is dead: then there is a fault already."""
+    code = (
+        "import os, signal, sys; from pathlib import Path\n"
+        "from executor.undo import guardian; from executor.state.home import Home\n"
+        "from executor.state.journal import Journal; from tests.executor.test_watchdog import admit\n"
+        "home = Home(Path(sys.argv[1])); admit(Journal(home.journal)); sys.stdin.readline()\n"
+        "guardian.Guardian._hear = lambda *_: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "guardian.Guardian(home, 'run-1').start()"
+    )
+    executor = subprocess.Popen([sys.executable, "-c", code, str(home.path)], stdin=subprocess.PIPE)
+    until(journal.running)
+    hang(journal, shelf, lease_s=60)
+    executor.communicate(b"\n")
+    until(lambda: not shelf.stopped())
+    until(lambda: not journal.running())
+    assert journal.pending() == []
+
+
+def test_what_is_undone_and_cannot_be_written_down_is_not_undone_again(
+    home: Home, journal: Journal, shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    admit(journal)
+    hang(journal, shelf, lease_s=0.5)
+    until(lambda: all(i.lapsed for i in journal.pending()))
+    pidfd = os.pidfd_open(os.getpid())
+    own = Watchdog(home, "run-1", pidfd, os.getpid(), own_ticks())
+
+    def full() -> object:
+        raise UnavailableError("the disk is full.")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(own.journal.store, "write", full)
+        own.look()
+        assert not shelf.stopped()
+        (found,) = journal.pending()
+        process.send(*found.record["members"][0], signal.SIGSTOP)
+        own.look()
+        assert own.known == []
+        assert shelf.stopped(), "somebody else's doing was undone"
+        home.run_dir("run-1")
+        undo_notes.keep(home, found, found.record)  # as a thread does that makes it after all
+        own.read(anew=True)
+        own.look()
+        assert not shelf.stopped()
+    own.journal.close()
+    os.close(pidfd)
+
+
+def test_a_guardian_replaces_a_watchdog_that_is_dead_or_hangs(journal: Journal, guardian: Guardian) -> None:
+    admit(journal)
+    assert not guardian.ensure()
+    for number in (signal.SIGKILL, signal.SIGSTOP):
+        before = guardian.pid
+        assert before is not None
+        os.kill(before, number)
+        assert guardian.ensure()
+        assert guardian.pid != before
+        assert not guardian.ensure()
