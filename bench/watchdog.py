@@ -25,7 +25,7 @@ from executor.state.home import Home
 from executor.state.journal import Injection, Journal
 from executor.undo.guardian import Guardian
 from tests.executor.kit import shelves, until
-from tests.executor.test_journal import admit
+from tests.executor.state.test_journal import admit
 
 LEASE_S = 5.0
 

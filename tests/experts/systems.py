@@ -10,15 +10,15 @@ from executor.model.system import Dependency, KernelRedirect, ProcessInstance, S
 from executor.model.vocabulary import Environment, ServiceKind
 
 CANARY = "canary-7f3a91"
-"""Planted where secrets are or where they are named; must never reach a model."""
+"""Planted where a secret could hide that its place does not give away; must never reach a model."""
 
 
 def probe(port: int) -> HttpProbe:
-    return HttpProbe(url=f"http://127.0.0.1:{port}/?token={CANARY}", json_body=f'{{"password": "{CANARY}"}}')
+    return HttpProbe(url=f"http://127.0.0.1:{port}/?q={CANARY}", json_body=f'{{"password": "{CANARY}"}}')
 
 
 def instance(name: str, port: int) -> ProcessInstance:
-    return ProcessInstance(id=name, command=f"serve --secret {CANARY}", port=port)
+    return ProcessInstance(id=name, command=f"serve --mode {CANARY}", port=port)
 
 
 def edge(caller: str, callee: str, **facts: object) -> Dependency:

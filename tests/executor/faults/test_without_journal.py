@@ -28,7 +28,7 @@ from executor.state import undo_notes
 from executor.faults.registry import behaviour
 from executor.state.home import Home
 from executor.state.journal import Journal
-from tests.executor.test_journal import admit, arm
+from tests.executor.state.test_journal import admit, arm
 kind, mark, record, path = json.load(sys.stdin)
 home = Home.open(path)
 journal = Journal(home.journal)

@@ -14,8 +14,8 @@ from executor.run.undoing import Undoing
 from executor.state.home import Home
 from executor.state.journal import Journal
 from executor.undo import revert
-from tests.executor.test_journal import admit
-from tests.executor.test_revert import Fake, injected
+from tests.executor.state.test_journal import admit
+from tests.executor.undo.test_revert import Fake, injected
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""The flag; how runs heed it is in tests/executor/test_engine.py and test_watchdog.py."""
+"""The flag; how runs heed it is in tests/executor/run/test_engine.py and test_watchdog.py."""
 
 from __future__ import annotations
 

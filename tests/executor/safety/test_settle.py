@@ -15,7 +15,7 @@ from executor.state import undo_notes
 from executor.state.home import Home
 from executor.state.journal import Injection, Journal
 from tests.executor.kit import Shelf, shelves
-from tests.executor.test_journal import admit
+from tests.executor.state.test_journal import admit
 
 
 @pytest.fixture

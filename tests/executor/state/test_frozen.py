@@ -13,7 +13,7 @@ import pytest
 from executor.errors import UnavailableError
 from executor.state.home import Home
 from executor.state.journal import Journal
-from tests.executor.test_journal import admit, arm
+from tests.executor.state.test_journal import admit, arm
 
 
 @pytest.fixture

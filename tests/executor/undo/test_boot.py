@@ -28,7 +28,7 @@ from executor.state.journal import Journal
 from executor.undo.boot import unit
 from tests.executor.faults.cases.instances import ShelfSubject
 from tests.executor.kit import Shelf, shelves, until
-from tests.executor.test_journal import admit
+from tests.executor.state.test_journal import admit
 
 ROOT = Path(__file__).parents[3]
 

@@ -20,7 +20,7 @@ from executor.state.journal import Journal
 from executor.undo.endurance import Spares
 from executor.undo.guardian import Guardian
 from tests.executor.kit import Shelf, shelves, until
-from tests.executor.test_watchdog import admit, hang
+from tests.executor.undo.test_watchdog import admit, hang
 
 BURN = "import time\nuntil = time.monotonic() + 60\nwhile time.monotonic() < until: pass"
 PRESS = """

@@ -19,7 +19,7 @@ from executor.state.home import Home
 from executor.state.journal import Injection, Journal
 from executor.undo import revert
 from executor.undo.revert import undo, undo_all
-from tests.executor.test_journal import admit, arm
+from tests.executor.state.test_journal import admit, arm
 
 
 class Fake:

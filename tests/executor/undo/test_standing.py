@@ -18,7 +18,7 @@ from executor.state.home import Home
 from executor.state.journal import Journal
 from executor.undo.standing import owed_first
 from tests.executor.kit import until
-from tests.executor.test_journal import admit
+from tests.executor.state.test_journal import admit
 
 FULL = UnavailableError("the disk is full.", where="/somewhere")
 

@@ -24,8 +24,8 @@ from executor.state.journal import Journal
 from executor.undo.guardian import watchers
 from executor.undo.sweep import Swept, sweep
 from tests.executor.kit import Shelf, shelves, until
-from tests.executor.test_journal import admit
-from tests.executor.test_watchdog import hang
+from tests.executor.state.test_journal import admit
+from tests.executor.undo.test_watchdog import hang
 
 ROOT = Path(__file__).parents[3]
 EXECUTOR = """
@@ -35,7 +35,7 @@ from executor.state import undo_notes
 from executor.undo.guardian import Guardian
 from executor.state.home import Home
 from executor.state.journal import Journal
-from tests.executor.test_journal import admit
+from tests.executor.state.test_journal import admit
 home = Home(Path(sys.argv[1]))
 admit(Journal(home.journal))
 home.scratch("run-1")

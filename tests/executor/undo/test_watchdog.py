@@ -187,7 +187,7 @@ def test_it_undoes_what_an_executor_left_that_died_while_it_started(home: Home, 
     code = (
         "import os, signal, sys; from pathlib import Path\n"
         "from executor.undo import guardian; from executor.state.home import Home\n"
-        "from executor.state.journal import Journal; from tests.executor.test_watchdog import admit\n"
+        "from executor.state.journal import Journal; from tests.executor.undo.test_watchdog import admit\n"
         "home = Home(Path(sys.argv[1])); admit(Journal(home.journal)); sys.stdin.readline()\n"
         "guardian.Guardian._hear = lambda *_: os.kill(os.getpid(), signal.SIGKILL)\n"
         "guardian.Guardian(home, 'run-1').start()"
