@@ -16,13 +16,13 @@ import anyio.to_thread
 from pydantic import ValidationError
 
 from executor.clock import SYSTEM_CLOCK, Clock, own_ticks
-from executor.errors import InputError, MurphyError, SafetyRefusalError, UnavailableError
+from executor.errors import InputError, UnavailableError
 from executor.model.approval import Approval
 from executor.model.base import why_not
-from executor.model.digest import digest
 from executor.model.evidence import EventKind, Evidence
 from executor.model.plan import Experiment, Plan
 from executor.model.system import System
+from executor.run import admission
 from executor.run.budgeting import mind_budget, mind_cost, mind_window
 from executor.run.conclude import conclude, judged, sweep
 from executor.run.course import Course, Outcome, Report
@@ -33,21 +33,13 @@ from executor.run.record import Meter, write_atomically
 from executor.run.refusals import noted
 from executor.run.rejudge import FILE, Trials
 from executor.run.trial import Trial
-from executor.safety.budget import refuse_spent
-from executor.safety.halt import halted
 from executor.safety.limits import Limits
-from executor.safety.preflight import Ready, healthy, preflight, refuse_halted
-from executor.safety.radius import joint
-from executor.safety.readiness import refuse_unready
-from executor.state import reserve
 from executor.state.home import Home
 from executor.state.journal import Journal
 from executor.state.reading import read
 from executor.undo.guardian import Guardian
 from executor.undo.recover import recover_lapsed
 from executor.undo.standing import owed_first
-
-_POLL_S = 0.05
 
 
 def run_id(approval: Approval, use: int = 1) -> str:
@@ -93,19 +85,12 @@ def run(
     try:
         recover_lapsed(journal, home)
         with noted(journal, approval):
-            _refuse_owed(journal)
-            journal.refuse_altered()
-            reserve.keep(home.journal)
-            ready = preflight(
-                plan, approval, system=system, limits=limits, home=home, journal=journal, now=clock.now(), use=use
+            ready = admission.ask(
+                plan, approval, system, limits, home, journal, guardian, stop, now=clock.now(), use=use
             )
-            anyio.run(_well, plan, system, limits, home, stop)
-            guardian.start()
-            refuse_unready(plan, ready.targets, system=system, limits=limits, home=home)
-            refuse_halted(home)
             admitted = True  # it may be, from here on, though an interrupt keeps us from hearing so
             try:
-                _admit(journal, name, plan, approval, ready, use=use, system=system, limits=limits)
+                admission.admit(journal, name, plan, approval, ready, use=use, system=system, limits=limits)
             except Exception:
                 admitted = False
                 raise
@@ -133,74 +118,6 @@ def _owed(journal: Journal, name: str) -> bool:
         return bool(journal.pending(name))
     except UnavailableError:
         return True
-
-
-def _refuse_owed(journal: Journal) -> None:
-    running = {row.run for row in journal.running()}
-    owed = [injection for injection in journal.pending() if injection.run not in running]
-    if owed:
-        raise SafetyRefusalError(
-            "nothing owed",
-            measured=f"{len(owed)} reverts are owed, first {owed[0]}: {owed[0].error}",
-            limit="none",
-            hint="murphy recover tries them again.",
-        )
-
-
-async def _well(plan: Plan, system: System, limits: Limits, home: Home, stop: threading.Event | None) -> None:
-    """Refuse an unwell system, and one whose error budget is spent.
-
-    Does not wait for the answer once ``stop`` is set or all is halted: then nothing will be done to it.
-    """
-    refusal: MurphyError | None = None
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(_cancel_on, stop, home, tasks.cancel_scope)
-        try:
-            await refuse_spent(limits.error_budget)
-            await healthy(plan, system)
-        except MurphyError as error:
-            refusal = error
-        tasks.cancel_scope.cancel()
-    if refusal is not None:
-        raise refusal
-
-
-async def _cancel_on(stop: threading.Event | None, home: Home, scope: anyio.CancelScope) -> None:
-    while (stop is None or not stop.is_set()) and halted(home) is None:
-        await anyio.sleep(_POLL_S)
-    scope.cancel()
-
-
-def _admit(
-    journal: Journal,
-    name: str,
-    plan: Plan,
-    approval: Approval,
-    ready: Ready,
-    *,
-    use: int,
-    system: System,
-    limits: Limits,
-) -> None:
-    grant = approval.grant
-    journal.admit(
-        name,
-        nonce=grant.nonce,
-        uses=grant.uses,
-        use=use,
-        plan_digest=digest(plan),
-        environment=plan.environment.value,
-        reach=ready.reach,
-        check=lambda rows: joint(ready.reach, rows, system, limits),
-        detail={
-            "proposer": plan.proposer,
-            "approver": grant.approver,
-            "key": approval.key,
-            "basis": grant.basis,
-            "limits": grant.limits_digest,
-            "valid_until": grant.valid_until.isoformat(),
-        },
-    )
 
 
 def _run_admitted(

@@ -18,7 +18,7 @@ from executor.model.faults.service import Crash, Error, Hang
 from executor.model.plan import Action, EdgeTarget, Experiment, Hypothesis, Plan, Prediction
 from executor.model.system import System
 from executor.model.vocabulary import Phase, Verdict, Weakness
-from executor.run import engine
+from executor.run import admission
 from executor.run.engine import load_evidence, run, run_id
 from executor.run.rejudge import differences
 from executor.safety.halt import halt
@@ -60,7 +60,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     async def well(plan: Plan, system: System) -> None:
         return None
 
-    monkeypatch.setattr(engine, "healthy", well)
+    monkeypatch.setattr(admission, "healthy", well)
 
 
 def carried_out(

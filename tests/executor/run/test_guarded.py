@@ -16,7 +16,7 @@ from executor.model.evidence import Event, EventKind, Evidence
 from executor.model.plan import Experiment, Plan
 from executor.model.system import System
 from executor.model.vocabulary import Phase
-from executor.run import engine
+from executor.run import admission
 from executor.run.engine import run
 from executor.safety.limits import Limits
 from executor.safety.windows import ChangeWindow
@@ -32,7 +32,7 @@ def pair(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Shelf, Shelf]]:
     async def well(plan: Plan, system: System) -> None:
         return None
 
-    monkeypatch.setattr(engine, "healthy", well)
+    monkeypatch.setattr(admission, "healthy", well)
     with shelves("base", "front") as (base, front):
         yield base, front
 

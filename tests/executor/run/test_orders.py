@@ -19,7 +19,7 @@ from executor.faults.service.hang import Hang
 from executor.model.evidence import Event, EventKind, Evidence
 from executor.model.plan import Plan
 from executor.model.system import System
-from executor.run import engine
+from executor.run import admission, engine
 from executor.safety.halt import halt
 from executor.safety.limits import Limits
 from executor.safety.settle import settled
@@ -48,7 +48,7 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     async def well(plan: Plan, system: System, *args: object) -> None:
         return None
 
-    monkeypatch.setattr(engine, "healthy", well)
+    monkeypatch.setattr(admission, "healthy", well)
 
 
 class Run:
@@ -171,7 +171,7 @@ def test_a_halt_while_a_run_begins_refuses_it_and_keeps_its_approval(
         halt(home, "a drill")
         await anyio.sleep(100)
 
-    monkeypatch.setattr(engine, "healthy", unanswered)
+    monkeypatch.setattr(admission, "healthy", unanswered)
     system = system_of([shelf])
     plan = plan_of(system, (experiment_on(system, "base"),))
     approval = approve(home, plan, LONG)

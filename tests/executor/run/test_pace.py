@@ -29,7 +29,7 @@ from executor.model.faults.service import (
 from executor.model.plan import Action, EdgeTarget, Experiment, InstanceTarget, Plan, Ramp
 from executor.model.probe import Check, TcpProbe
 from executor.model.system import ProcessInstance, Service, System
-from executor.run import engine
+from executor.run import admission
 from executor.run.engine import run
 from executor.run.pace import steps
 from executor.run.rejudge import FILE, Trials
@@ -60,7 +60,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     async def well(plan: Plan, system: System) -> None:
         return None
 
-    monkeypatch.setattr(engine, "healthy", well)
+    monkeypatch.setattr(admission, "healthy", well)
 
 
 def _on(service: str, fault: Any, **more: Any) -> Action:

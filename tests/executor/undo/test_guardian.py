@@ -14,7 +14,7 @@ from executor.model.evidence import Event, EventKind, Evidence
 from executor.model.plan import Plan
 from executor.model.system import System
 from executor.model.vocabulary import Phase
-from executor.run import engine
+from executor.run import admission
 from executor.run.engine import run
 from executor.run.minders import Minders
 from executor.state.home import Home
@@ -50,7 +50,7 @@ class Assassin:
             return None
 
         monkeypatch.setattr(Minders, "mind_watchdog", nobody)
-        monkeypatch.setattr(engine, "healthy", well)
+        monkeypatch.setattr(admission, "healthy", well)
 
     def __call__(self, event: Event) -> None:
         if event.kind is EventKind.INJECTED:

@@ -1,0 +1,129 @@
+"""From an approved plan to an admitted run: all is asked again, now, and then the approval is used up.
+
+Nothing is touched here; until ``admit`` has returned, the approval is as it was.
+"""
+
+from __future__ import annotations
+
+import threading
+from datetime import datetime
+
+import anyio
+
+from executor.errors import MurphyError, SafetyRefusalError
+from executor.model.approval import Approval
+from executor.model.digest import digest
+from executor.model.plan import Plan
+from executor.model.system import System
+from executor.safety.budget import refuse_spent
+from executor.safety.halt import halted
+from executor.safety.limits import Limits
+from executor.safety.preflight import Ready, healthy, preflight, refuse_halted
+from executor.safety.radius import joint
+from executor.safety.readiness import refuse_unready
+from executor.state import reserve
+from executor.state.home import Home
+from executor.state.journal import Journal
+from executor.undo.guardian import Guardian
+
+_POLL_S = 0.05
+
+
+def ask(
+    plan: Plan,
+    approval: Approval,
+    system: System,
+    limits: Limits,
+    home: Home,
+    journal: Journal,
+    guardian: Guardian,
+    stop: threading.Event | None,
+    *,
+    now: datetime,
+    use: int,
+) -> Ready:
+    """Refuse the run, or start its watchdog and say what it will strike. Blocks for as long as a health window takes.
+
+    Raises ``SafetyRefusalError``, ``InputError`` or ``UnavailableError``.
+    """
+    _refuse_owed(journal)
+    journal.refuse_altered()
+    reserve.keep(home.journal)
+    ready = preflight(plan, approval, system=system, limits=limits, home=home, journal=journal, now=now, use=use)
+    anyio.run(_well, plan, system, limits, home, stop)
+    guardian.start()
+    refuse_unready(plan, ready.targets, system=system, limits=limits, home=home)
+    refuse_halted(home)
+    return ready
+
+
+def admit(
+    journal: Journal,
+    name: str,
+    plan: Plan,
+    approval: Approval,
+    ready: Ready,
+    *,
+    use: int,
+    system: System,
+    limits: Limits,
+) -> None:
+    """Use the approval up and begin the run, in one transaction that no other run's overlaps.
+
+    Raises ``SafetyRefusalError`` or ``UnavailableError``: nothing has begun, and the approval is as it was.
+    """
+    grant = approval.grant
+    journal.admit(
+        name,
+        nonce=grant.nonce,
+        uses=grant.uses,
+        use=use,
+        plan_digest=digest(plan),
+        environment=plan.environment.value,
+        reach=ready.reach,
+        check=lambda rows: joint(ready.reach, rows, system, limits),
+        detail={
+            "proposer": plan.proposer,
+            "approver": grant.approver,
+            "key": approval.key,
+            "basis": grant.basis,
+            "limits": grant.limits_digest,
+            "valid_until": grant.valid_until.isoformat(),
+        },
+    )
+
+
+def _refuse_owed(journal: Journal) -> None:
+    running = {row.run for row in journal.running()}
+    owed = [injection for injection in journal.pending() if injection.run not in running]
+    if owed:
+        raise SafetyRefusalError(
+            "nothing owed",
+            measured=f"{len(owed)} reverts are owed, first {owed[0]}: {owed[0].error}",
+            limit="none",
+            hint="murphy recover tries them again.",
+        )
+
+
+async def _well(plan: Plan, system: System, limits: Limits, home: Home, stop: threading.Event | None) -> None:
+    """Refuse an unwell system, and one whose error budget is spent.
+
+    Does not wait for the answer once ``stop`` is set or all is halted: then nothing will be done to it.
+    """
+    refusal: MurphyError | None = None
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(_cancel_on, stop, home, tasks.cancel_scope)
+        try:
+            await refuse_spent(limits.error_budget)
+            await healthy(plan, system)
+        except MurphyError as error:
+            refusal = error
+        tasks.cancel_scope.cancel()
+    if refusal is not None:
+        raise refusal
+
+
+async def _cancel_on(stop: threading.Event | None, home: Home, scope: anyio.CancelScope) -> None:
+    while (stop is None or not stop.is_set()) and halted(home) is None:
+        await anyio.sleep(_POLL_S)
+    scope.cancel()
