@@ -26,6 +26,7 @@ from executor.selftest.strikes import AT_WORK, STRIKES, Quarry, Strike
 from executor.selftest.troubles import TROUBLES
 from executor.state import audit
 from executor.state.home import Home
+from executor.undo.recover import recover
 
 _RUN_S = 90.0
 """An executor that has not ended by then hangs."""
@@ -278,3 +279,6 @@ class Ordeal:
             if ticks is not None:
                 process.send(pid, ticks, signal.SIGKILL)
                 process.wait_gone(pid, ticks, _SETTLE_S)
+        if self.result.residues:  # told by now, and it must not stay on the host
+            with suppress(MurphyError):
+                recover(self.home)

@@ -11,6 +11,8 @@ from executor.selftest import script
 from executor.selftest.cases import Case
 from executor.selftest.ordeal import Ordeal
 from executor.selftest.scene import Scene
+from executor.state.home import Home
+from executor.undo.recover import recover
 
 POWER_CUT = Case("instant", 1, "power cut", event=20)
 """When every fault is there."""
@@ -42,6 +44,7 @@ def test_a_power_cut_without_a_next_start_leaves_residues(scene: Scene, tmp_path
     assert "in the end: running: run-" in text
     assert "in the end: pending: " in text
     assert "file in scratch: " in text
+    assert recover(Home(place / "home")) == []  # the case has cleaned up after itself
 
 
 def test_a_power_cut_is_made_good_by_the_next_start(scene: Scene, tmp_path: Path) -> None:
