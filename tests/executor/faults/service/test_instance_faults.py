@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import subprocess
 import sys
@@ -26,9 +27,11 @@ for _ in range(10):
     subprocess.run([sys.executable, *sys.argv[1:]], check=False)
 """
 SERVER = """
-import http.server, os, signal, sys, time
+import http.server, os, signal, sys, threading, time
 if "stubborn" in sys.argv:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
+if "draining" in sys.argv:
+    signal.signal(signal.SIGTERM, lambda *_: threading.Timer(1.5, os._exit, (0,)).start())
 server = http.server.HTTPServer(("127.0.0.1", int(sys.argv[1])), http.server.SimpleHTTPRequestHandler)
 if "prefork" in sys.argv:
     parent = os.getpid()
@@ -106,9 +109,34 @@ def test_stop_kills_what_does_not_end(tmp_path: Path) -> None:
         running.end()
 
 
+@pytest.mark.parametrize(("word", "grace_s"), [("draining", 10.0), ("stubborn", 0.5)])
+def test_one_that_was_asked_to_end_is_not_back_while_it_still_runs(tmp_path: Path, word: str, grace_s: float) -> None:
+    """Its executor died in mid-grace: a process that goes on for a moment ends after that, and then nobody is left."""
+    running = Running(word)
+    code = (
+        "import json, sys; from executor.faults.registry import behaviour\n"
+        "behaviour('service.stop').inject(json.loads(sys.argv[1]), 60)"
+    )
+    try:
+        target, how = running.target(), behaviour("service.stop")
+        record = prepared(Stop(grace_s=grace_s, restart="murphy"), target, tmp_path)
+        executor = subprocess.Popen([sys.executable, "-c", code, json.dumps({**record, "grace_s": 30})])
+        until(Path(str(record["asked"])).exists)
+        executor.kill()
+        executor.wait()
+        process.send(target.pid, target.start_ticks, signal.SIGTERM)  # it may have died between the note and the word
+        assert how.active(record) is True
+        how.revert(record)
+        assert how.active(record) is False
+        assert not process.alive(target.pid, target.start_ticks)
+        assert running.heads()
+    finally:
+        running.end()
+
+
 def test_a_long_grace_is_refused(server: Running) -> None:
-    reason = behaviour("service.stop").unsupported(Stop(grace_s=31), server.target())
-    assert reason == "a grace time of 31 s is not waited for; give at most 30 s."
+    reason = behaviour("service.stop").unsupported(Stop(grace_s=13), server.target())
+    assert reason == "a grace time of 13 s is not waited for; give at most 12 s."
 
 
 def test_workers_hang_with_their_server(tmp_path: Path) -> None:
