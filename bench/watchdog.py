@@ -24,8 +24,8 @@ from executor.drivers import process
 from executor.state.home import Home
 from executor.state.journal import Injection, Journal
 from executor.undo.guardian import Guardian
+from tests.executor.injections import admit
 from tests.executor.kit import shelves, until
-from tests.executor.state.test_journal import admit
 
 LEASE_S = 5.0
 

@@ -41,7 +41,7 @@ from pathlib import Path
 from executor.undo.guardian import Guardian
 from executor.state.home import Home
 from executor.state.journal import Journal
-from tests.executor.state.test_journal import admit
+from tests.executor.injections import admit
 home = Home(Path(sys.argv[1]))
 admit(Journal(home.journal))
 Guardian(home, "run-1").start()

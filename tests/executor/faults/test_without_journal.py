@@ -28,7 +28,7 @@ from executor.state import undo_notes
 from executor.faults.registry import behaviour
 from executor.state.home import Home
 from executor.state.journal import Journal
-from tests.executor.state.test_journal import admit, arm
+from tests.executor.injections import admit, arm
 kind, mark, record, path = json.load(sys.stdin)
 home = Home.open(path)
 journal = Journal(home.journal)
@@ -58,11 +58,6 @@ CHOSEN: dict[str, LeaseKind] = {
     "service.error-redirect": "kernel",
 }
 """At least one for each thing that ends a fault; a redirect is a server's that lives by a time-out in the kernel."""
-
-
-@pytest.fixture
-def home(tmp_path: Path) -> Home:
-    return Home.open(tmp_path / "home")
 
 
 @pytest.fixture

@@ -42,11 +42,6 @@ from tests.executor.kit import (
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Home:
-    return Home.open(tmp_path / "home")
-
-
-@pytest.fixture
 def pair() -> Iterator[tuple[Shelf, Shelf]]:
     """``base``, and ``front`` which needs it."""
     with shelves("base", "front") as (base, front):

@@ -6,7 +6,7 @@ import os
 import signal
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -26,21 +26,10 @@ from executor.safety.settle import settled
 from executor.state.home import Home
 from executor.state.journal import Injection, Journal
 from tests.crash.conftest import scenes_at
-from tests.executor.kit import LIMITS, Shelf, approve, experiment_on, plan_of, shelves, system_of, until
+from tests.executor.kit import LIMITS, Shelf, approve, experiment_on, plan_of, system_of, until
 
 LONG = Limits.model_validate({**LIMITS.model_dump(), "lease_s": 100})
 """What frees a target within a test is the order, not the end of a lease."""
-
-
-@pytest.fixture
-def home(tmp_path: Path) -> Home:
-    return Home.open(tmp_path / "home")
-
-
-@pytest.fixture
-def shelf() -> Iterator[Shelf]:
-    with shelves("base") as (made,):
-        yield made
 
 
 @pytest.fixture(autouse=True)

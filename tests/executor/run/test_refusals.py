@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -25,11 +24,6 @@ from tests.executor.kit import LIMITS, Shelf, approve, experiment_on, plan_of, s
 def shelf() -> Iterator[Shelf]:
     with shelves("base") as (made,):
         yield made
-
-
-@pytest.fixture
-def home(tmp_path: Path) -> Home:
-    return Home.open(tmp_path / "home")
 
 
 @pytest.fixture

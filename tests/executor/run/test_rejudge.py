@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -15,11 +14,6 @@ from executor.run.rejudge import FILE, Trials, differences
 from executor.safety.limits import Limits
 from executor.state.home import Home
 from tests.executor.measure.records import BACK, STARTED, STEADY, dead, experiment, judged, observations, trial
-
-
-@pytest.fixture
-def home(tmp_path: Path) -> Home:
-    return Home.open(tmp_path / "home")
 
 
 @pytest.fixture

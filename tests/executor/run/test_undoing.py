@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -14,21 +13,7 @@ from executor.run.undoing import Undoing
 from executor.state.home import Home
 from executor.state.journal import Journal
 from executor.undo import revert
-from tests.executor.state.test_journal import admit
-from tests.executor.undo.test_revert import Fake, injected
-
-
-@pytest.fixture
-def home(tmp_path: Path) -> Home:
-    return Home.open(tmp_path / "home")
-
-
-@pytest.fixture
-def journal(home: Home) -> Iterator[Journal]:
-    made = Journal(home.journal)
-    admit(made)
-    yield made
-    made.close()
+from tests.executor.injections import Fake, injected
 
 
 @pytest.fixture

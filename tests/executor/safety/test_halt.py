@@ -16,11 +16,6 @@ from executor.state import audit
 from executor.state.home import Home
 
 
-@pytest.fixture
-def home(tmp_path: Path) -> Home:
-    return Home.open(tmp_path / "home")
-
-
 def test_it_is_up_until_resumed(home: Home) -> None:
     assert halted(home) is None
     first = halt(home, "a drill", by="alice")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -28,11 +27,6 @@ FULL = Limits(**{**dict(LIMITS), "state_free_mib_min": 1_000_000})
 def base() -> Iterator[Shelf]:
     with shelves("base") as (shelf,):
         yield shelf
-
-
-@pytest.fixture
-def home(tmp_path: Path) -> Home:
-    return Home.open(tmp_path / "home")
 
 
 def ask(home: Home, plan: Plan, system: System, limits: Limits = LIMITS) -> None:

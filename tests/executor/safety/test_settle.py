@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -14,27 +12,7 @@ from executor.safety.settle import settled
 from executor.state import undo_notes
 from executor.state.home import Home
 from executor.state.journal import Injection, Journal
-from tests.executor.kit import Shelf, shelves
-from tests.executor.state.test_journal import admit
-
-
-@pytest.fixture
-def home(tmp_path: Path) -> Home:
-    return Home.open(tmp_path / "home")
-
-
-@pytest.fixture
-def journal(home: Home) -> Iterator[Journal]:
-    made = Journal(home.journal)
-    admit(made)
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def shelf() -> Iterator[Shelf]:
-    with shelves("base") as (made,):
-        yield made
+from tests.executor.kit import Shelf
 
 
 def hung(home: Home, journal: Journal, shelf: Shelf, *, noted: bool) -> Injection:

@@ -24,11 +24,6 @@ NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
 TEN = chain()
 
 
-@pytest.fixture
-def home(tmp_path: Path) -> Home:
-    return Home.open(tmp_path / "home")
-
-
 def grant(approver: str = "alice"):  # type: ignore[no-untyped-def]
     given = {"approver": approver, "basis": "person", "valid_s": 60, "now": NOW}
     return make_grant(plan(TEN, hang("s1")), Limits(), **given, installation="0" * 32)

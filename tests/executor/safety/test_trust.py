@@ -6,7 +6,6 @@ import json
 import sqlite3
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -25,11 +24,6 @@ from executor.state.home import Home
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
 DEVELOPMENT, STAGING, PRODUCTION = Environment
 OPERATOR, APPROVER = Role.OPERATOR, Role.APPROVER
-
-
-@pytest.fixture
-def home(tmp_path: Path) -> Home:
-    return Home.open(tmp_path / "home")
 
 
 def ask(home: Home, name: str, role: Role = APPROVER, where: Environment = DEVELOPMENT, now: datetime = NOW) -> None:

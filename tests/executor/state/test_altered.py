@@ -20,7 +20,7 @@ from executor.state import anchor, audit
 from executor.state.chain import FIELDS, hash_of
 from executor.state.home import Home
 from executor.state.journal import Journal
-from tests.executor.state.test_journal import admit, arm
+from tests.executor.injections import admit, arm
 
 TEXTS = FIELDS[1:]
 COLUMNS = ", ".join(FIELDS)

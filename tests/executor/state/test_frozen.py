@@ -13,12 +13,7 @@ import pytest
 from executor.errors import UnavailableError
 from executor.state.home import Home
 from executor.state.journal import Journal
-from tests.executor.state.test_journal import admit, arm
-
-
-@pytest.fixture
-def home(tmp_path: Path) -> Home:
-    return Home.open(tmp_path / "home")
+from tests.executor.injections import admit, arm
 
 
 @pytest.fixture

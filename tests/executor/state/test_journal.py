@@ -17,9 +17,8 @@ from executor.clock import boottime, own_ticks
 from executor.errors import SafetyRefusalError
 from executor.state import journal as module
 from executor.state import rows
-from executor.state.journal import Injection, Journal, Reach, RunRow
-
-REACH = Reach(1, 1, 1, ("base-1",))
+from executor.state.journal import Journal, RunRow
+from tests.executor.injections import REACH, admit, arm
 
 
 @pytest.fixture
@@ -27,26 +26,6 @@ def journal(tmp_path: Path) -> Iterator[Journal]:
     made = Journal(tmp_path / "journal.db")
     yield made
     made.close()
-
-
-def admit(
-    journal: Journal, run: str = "run-1", nonce: str | None = None, check: Any = lambda _rows: None, **more: int
-) -> None:
-    journal.admit(
-        run,
-        nonce=nonce or run,
-        plan_digest="sha256:0",
-        environment="development",
-        reach=REACH,
-        check=check,
-        detail={"approver": "operator"},
-        **more,
-    )
-
-
-def arm(journal: Journal, mark: str = "m1", *, run: str = "run-1", lease_s: float = 60.0, **more: Any) -> Injection:
-    given = {"experiment": "e1", "trial": 1, "action": "a1", "kind": "service.hang", "subject": "base-1"}
-    return journal.arm(run, mark=mark, record={"pid": 1}, lease_s=lease_s, **{**given, **more})
 
 
 def test_an_approval_is_consumed_with_the_run_and_only_once(journal: Journal) -> None:

@@ -17,7 +17,7 @@ from executor.state import audit
 from executor.state import journal as module
 from executor.state.home import Home
 from executor.state.journal import Journal
-from tests.executor.state.test_journal import admit
+from tests.executor.injections import admit
 
 VERSION_1 = Path(__file__).with_name("journal-1.db.gz")
 """Written by Murphy 0.1.0 of 23 November 2026: a run that ended, and one that died and owes a revert."""

@@ -21,8 +21,8 @@ from executor.state import undo_notes
 from executor.state.home import Home
 from executor.state.journal import Injection, Journal
 from executor.undo.revert import undo
+from tests.executor.injections import admit, arm
 from tests.executor.kit import LIMITS, approve, experiment_on, plan_of, shelves, system_of, until
-from tests.executor.state.test_journal import admit, arm
 
 ROOT = Path(__file__).parents[3]
 
@@ -108,7 +108,7 @@ def test_who_holds_a_note(home: Home, armed: Injection) -> None:
 
 def test_what_is_undone_is_noted_no_longer(home: Home, armed: Injection, monkeypatch: pytest.MonkeyPatch) -> None:
     from executor.undo import revert
-    from tests.executor.undo.test_revert import Fake
+    from tests.executor.injections import Fake
 
     monkeypatch.setattr(revert, "behaviour", lambda _kind: Fake())
     monkeypatch.setattr(revert, "BACKOFF_S", (0.0,))

@@ -10,7 +10,6 @@ import signal
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -27,16 +26,10 @@ from executor.state.home import Home
 from executor.state.journal import Journal
 from executor.undo.boot import unit
 from tests.executor.faults.cases.instances import ShelfSubject
-from tests.executor.kit import Shelf, shelves, until
-from tests.executor.state.test_journal import admit
+from tests.executor.injections import admit
+from tests.executor.kit import Shelf, until
 
 ROOT = Path(__file__).parents[3]
-
-
-@pytest.fixture
-def shelf() -> Iterator[Shelf]:
-    with shelves("base") as (made,):
-        yield made
 
 
 def struck(home: Home, shelf: Shelf, fault: Fault) -> dict[str, object]:

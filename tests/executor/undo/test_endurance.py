@@ -19,8 +19,8 @@ from executor.state.home import Home
 from executor.state.journal import Journal
 from executor.undo.endurance import Spares
 from executor.undo.guardian import Guardian
-from tests.executor.kit import Shelf, shelves, until
-from tests.executor.undo.test_watchdog import admit, hang
+from tests.executor.injections import hang
+from tests.executor.kit import Shelf, until
 
 BURN = "import time\nuntil = time.monotonic() + 60\nwhile time.monotonic() < until: pass"
 PRESS = """
@@ -39,19 +39,6 @@ CGROUP_BYTES = 64 * 2**20
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Home:
-    return Home.open(tmp_path / "home")
-
-
-@pytest.fixture
-def journal(home: Home) -> Iterator[Journal]:
-    made = Journal(home.journal)
-    admit(made)
-    yield made
-    made.close()
-
-
-@pytest.fixture
 def watchdog(home: Home, journal: Journal) -> Iterator[int]:
     guardian = Guardian(home, "run-1")
     guardian.start()
@@ -62,12 +49,6 @@ def watchdog(home: Home, journal: Journal) -> Iterator[int]:
     journal.finish("run-1", "completed")
     guardian.leave()
     assert start_ticks(pid) is None
-
-
-@pytest.fixture
-def shelf() -> Iterator[Shelf]:
-    with shelves("base") as (made,):
-        yield made
 
 
 def need(what: bool, why: str) -> None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
-from pathlib import Path
 
 import anyio
 import pytest
@@ -20,18 +18,7 @@ from executor.run.minders import Minders
 from executor.state.home import Home
 from executor.state.journal import Journal
 from executor.undo.guardian import Watcher, watchers
-from tests.executor.kit import LIMITS, Shelf, approve, experiment_on, plan_of, shelves, system_of
-
-
-@pytest.fixture
-def home(tmp_path: Path) -> Home:
-    return Home.open(tmp_path / "home")
-
-
-@pytest.fixture
-def shelf() -> Iterator[Shelf]:
-    with shelves("base") as (made,):
-        yield made
+from tests.executor.kit import LIMITS, Shelf, approve, experiment_on, plan_of, system_of
 
 
 class Assassin:

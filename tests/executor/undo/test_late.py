@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,7 +15,7 @@ from executor.state.home import Home
 from executor.state.journal import Journal
 from executor.undo.guardian import watchers
 from executor.undo.recover import recover
-from tests.executor.kit import LIMITS, Shelf, approve, experiment_on, plan_of, shelves, system_of, until
+from tests.executor.kit import LIMITS, Shelf, approve, experiment_on, plan_of, system_of, until
 
 ROOT = Path(__file__).parents[3]
 LATE = """
@@ -35,12 +34,6 @@ Hang.inject, trial.INJECT_S, conclude.LATE_S = late, 0.3, 0.2
 main()
 time.sleep(100)
 """
-
-
-@pytest.fixture
-def shelf() -> Iterator[Shelf]:
-    with shelves("base") as (made,):
-        yield made
 
 
 @pytest.mark.parametrize("watchdog", ["watches", "is killed too"])

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,41 +16,10 @@ import pytest
 
 from executor.errors import UnavailableError
 from executor.state.home import Home
-from executor.state.journal import Injection, Journal
+from executor.state.journal import Journal
 from executor.undo import revert
 from executor.undo.revert import undo, undo_all
-from tests.executor.state.test_journal import admit, arm
-
-
-class Fake:
-    """A fault that is there until reverted."""
-
-    kind = "service.hang"
-
-    def __init__(self) -> None:
-        self.undone: list[str] = []
-        self.there: set[str] = set()
-        self.revert: Callable[[Mapping[str, Any]], None] = self._revert
-
-    def active(self, record: Mapping[str, Any]) -> bool | None:
-        return record["name"] in self.there
-
-    def _revert(self, record: Mapping[str, Any]) -> None:
-        self.undone.append(record["name"])
-        self.there.discard(record["name"])
-
-
-@pytest.fixture
-def home(tmp_path: Path) -> Home:
-    return Home.open(tmp_path / "home")
-
-
-@pytest.fixture
-def journal(home: Home) -> Iterator[Journal]:
-    made = Journal(home.journal)
-    admit(made)
-    yield made
-    made.close()
+from tests.executor.injections import Fake, injected
 
 
 @pytest.fixture
@@ -60,13 +29,6 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> Fake:
     monkeypatch.setattr(revert, "BACKOFF_S", (0.0, 0.01))
     monkeypatch.setattr(revert, "_GONE_WITHIN_S", 0.1)
     return made
-
-
-def injected(journal: Journal, fake: Fake, name: str, subject: str) -> Injection:
-    armed = arm(journal, name, subject=subject)
-    fake.there.add(name)
-    journal.injected(armed.id, {"name": name})
-    return journal.injection(armed.id)
 
 
 def test_undoing_twice_asks_the_target_once(home: Home, journal: Journal, fake: Fake) -> None:

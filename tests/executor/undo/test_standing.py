@@ -17,8 +17,8 @@ from executor.errors import OwedRevertError, UnavailableError
 from executor.state.home import Home
 from executor.state.journal import Journal
 from executor.undo.standing import owed_first
+from tests.executor.injections import admit
 from tests.executor.kit import until
-from tests.executor.state.test_journal import admit
 
 FULL = UnavailableError("the disk is full.", where="/somewhere")
 

@@ -23,9 +23,8 @@ from executor.state.home import Home
 from executor.state.journal import Journal
 from executor.undo.guardian import watchers
 from executor.undo.sweep import Swept, sweep
-from tests.executor.kit import Shelf, shelves, until
-from tests.executor.state.test_journal import admit
-from tests.executor.undo.test_watchdog import hang
+from tests.executor.injections import admit, hang
+from tests.executor.kit import Shelf, until
 
 ROOT = Path(__file__).parents[3]
 EXECUTOR = """
@@ -35,7 +34,7 @@ from executor.state import undo_notes
 from executor.undo.guardian import Guardian
 from executor.state.home import Home
 from executor.state.journal import Journal
-from tests.executor.state.test_journal import admit
+from tests.executor.injections import admit
 home = Home(Path(sys.argv[1]))
 admit(Journal(home.journal))
 home.scratch("run-1")
@@ -43,17 +42,6 @@ Guardian(home, "run-1").start()
 print("ready", flush=True)
 sys.stdin.readline()
 """
-
-
-@pytest.fixture
-def home(tmp_path: Path) -> Home:
-    return Home.open(tmp_path / "home")
-
-
-@pytest.fixture
-def shelf() -> Iterator[Shelf]:
-    with shelves("base") as (made,):
-        yield made
 
 
 @pytest.fixture

@@ -18,21 +18,17 @@ from executor.safety.halt import halt, resume
 from executor.safety.settle import settled
 from executor.state import undo_notes
 from executor.state.home import Home
-from executor.state.journal import Journal, Reach
+from executor.state.journal import Journal
 from executor.undo.guardian import Guardian
 from executor.undo.watchdog import Watchdog
-from tests.executor.kit import Shelf, shelves, until
+from tests.executor.injections import admit, hang
+from tests.executor.kit import Shelf, until
 
 HEAVY = (
     *("anthropic", "anyio", "asyncio", "chromadb", "cryptography", "fastapi", "httpx", "networkx", "numpy"),
     *("openai", "psutil", "psycopg", "pydantic", "redis", "rfc8785", "sqlalchemy", "ssl"),
 )
 RESIDENT_BYTES_MAX = 45 * 1024 * 1024
-
-
-@pytest.fixture
-def home(tmp_path: Path) -> Home:
-    return Home.open(tmp_path / "home")
 
 
 @pytest.fixture
@@ -50,45 +46,6 @@ def guardian(home: Home, journal: Journal) -> Iterator[Guardian]:
     journal.finish("run-1", "completed")
     made.leave()
     assert made.exited()
-
-
-@pytest.fixture
-def shelf() -> Iterator[Shelf]:
-    with shelves("base") as (made,):
-        yield made
-
-
-def admit(journal: Journal) -> None:
-    journal.admit(
-        "run-1",
-        nonce="n1",
-        plan_digest="sha256:0",
-        environment="development",
-        reach=Reach(1, 1, 1, ("base-1",)),
-        check=lambda _rows: None,
-        detail={},
-    )
-
-
-def hang(journal: Journal, shelf: Shelf, *, lease_s: float) -> None:
-    """As the engine does it."""
-    found = shelf.found()
-    assert found is not None
-    record = {"pid": found.pid, "ticks": found.start_ticks, "members": [[found.pid, found.start_ticks]]}
-    armed = journal.arm(
-        "run-1",
-        experiment="e1",
-        trial=1,
-        action="a1",
-        kind="service.hang",
-        subject="base-1",
-        mark="m1",
-        record=record,
-        lease_s=lease_s,
-    )
-    process.send(found.pid, found.start_ticks, signal.SIGSTOP)
-    assert journal.injected(armed.id, record)
-    assert shelf.stopped()
 
 
 def test_it_loads_nothing_heavy() -> None:
@@ -187,7 +144,7 @@ def test_it_undoes_what_an_executor_left_that_died_while_it_started(home: Home, 
     code = (
         "import os, signal, sys; from pathlib import Path\n"
         "from executor.undo import guardian; from executor.state.home import Home\n"
-        "from executor.state.journal import Journal; from tests.executor.undo.test_watchdog import admit\n"
+        "from executor.state.journal import Journal; from tests.executor.injections import admit\n"
         "home = Home(Path(sys.argv[1])); admit(Journal(home.journal)); sys.stdin.readline()\n"
         "guardian.Guardian._hear = lambda *_: os.kill(os.getpid(), signal.SIGKILL)\n"
         "guardian.Guardian(home, 'run-1').start()"
