@@ -56,12 +56,14 @@ class Stop(Down):
     def revert(self, record: Record) -> None:
         """Let one that was asked come to its end, and kill it after the grace time; then see an instance back."""
         if _asked(record):
-            head = record["members"][0]
-            if not process.wait_gone(*head, record["grace_s"]):
-                process.send(*head, Signals.SIGKILL)
-                process.wait_gone(*head, _ENDS_WITHIN_S)
+            pid, ticks = record["members"][0]
+            if not process.wait_gone(pid, ticks, record["grace_s"]):
+                process.send(pid, ticks, Signals.SIGKILL)
+                process.wait_gone(pid, ticks, _ENDS_WITHIN_S)
             _end_workers(record)
         super().revert(record)
+        if "asked" in record:  # else an earlier Murphy wrote it
+            Path(record["asked"]).unlink(missing_ok=True)
 
 
 def _asked(record: Record) -> bool:
