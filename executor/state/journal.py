@@ -244,6 +244,13 @@ class Journal:
             injection_of(row) for row in self.store.read("SELECT * FROM injections WHERE run = ? ORDER BY id", (run,))
         ]
 
+    def reverted_by_others(self, run: str) -> list[Injection]:
+        """Injections of a run that were reverted, though not by its executor, oldest first: it may not know of that."""
+        rows = self.store.read(
+            "SELECT * FROM injections WHERE run = ? AND state = 'reverted' AND by <> 'executor' ORDER BY id", (run,)
+        )
+        return [injection_of(row) for row in rows]
+
     def reverted_by(self, run: str, who: str) -> list[Injection]:
         """Injections of a run that ``who`` has reverted, oldest first."""
         rows = self.store.read(

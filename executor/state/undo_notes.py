@@ -53,13 +53,16 @@ class Note(Injection):
 def keep(home: Home, injection: Injection, record: Mapping[str, Any]) -> None:
     """Write down how the fault is undone, for a run of this process; durable on return, mode 0600.
 
+    A lease that was renewed since the fault was armed is not shortened: making one may take longer than its lease.
     Raises ``UnavailableError`` if it cannot be written; an older note of the fault is as it was then.
     """
-    fields = asdict(injection) | {"record": dict(record), "holder": os.getpid(), "holder_ticks": own_ticks()}
     path = _path(home, injection)
+    end = max(injection.expires, _renewed(path))
+    fields = asdict(injection) | {"record": dict(record), "expires": end}
+    fields |= {"holder": os.getpid(), "holder_ticks": own_ticks()}
     try:
         write(path, json.dumps(fields, allow_nan=False).encode())
-        os.utime(path, (injection.expires, injection.expires))
+        os.utime(path, (end, end))
         with _lock:
             if path in _undone_meanwhile:
                 _undone_meanwhile[path] = False
@@ -129,6 +132,14 @@ def _path(home: Home, injection: Injection) -> Path:
 
 def _beside(directory: Path, injection: Injection) -> Path:
     return directory.with_name(injection.run) / f"{_PREFIX}{injection.mark}.json"
+
+
+def _renewed(path: Path) -> float:
+    """The end of the lease that a note has by now; 0 if there is none."""
+    with suppress(OSError):
+        if (stamped := path.stat().st_mtime) < boottime() + _LONGEST_S:
+            return stamped
+    return 0.0
 
 
 def _paths(home: Home, run: str | None) -> Iterator[Path]:

@@ -73,12 +73,13 @@ def recover_lapsed(journal: Journal, home: Home) -> list[Undone]:
 
 def _undo_due(journal: Journal, home: Home) -> tuple[list[Undone], list[str]]:
     """What became of all that is due, each once, and the runs that died."""
-    rows = journal.running()
+    with journal.store.still():  # else a run that begins in between would seem to be nobody's
+        rows, pending = journal.running(), journal.pending()
     alive = {row.run for row in rows if row.alive}
     dead = [row.run for row in rows if not row.alive]
-    due = [injection for injection in journal.pending() if injection.run not in alive or injection.lapsed]
-    # A hung executor may have gone on for a moment after the watchdog had undone its faults, and died then.
-    doubtful = [injection for run in dead for injection in journal.reverted_by(run, "watchdog")]
+    due = [injection for injection in pending if injection.run not in alive or injection.lapsed]
+    # A hung executor may have gone on for a moment after others had undone its faults, and died then.
+    doubtful = [injection for run in dead for injection in journal.reverted_by_others(run)]
     results = undo_all(journal, home, due, by=WHO)
     undo_all(journal, home, doubtful, by=WHO, again=True)
     seen = {result.injection.mark for result in results}

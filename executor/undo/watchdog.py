@@ -113,10 +113,10 @@ class Watchdog:
             self._undo([i for i in self.known if late or (i.lapsed and i.state != "owed")])
 
     def _settle(self) -> int:
-        """Undo all that the run left; again also what was undone on a lapse, since a hung executor may have gone on."""
+        """Undo all that the run left; again also what others undid before, since a hung executor may have gone on."""
         if self.dead:
             with suppress(UnavailableError):
-                self._undo(self.journal.reverted_by(self.run, WHO), again=True)
+                self._undo(self.journal.reverted_by_others(self.run), again=True)
         if not self._undo_owed():
             return 4
         if self._died_late():

@@ -73,6 +73,17 @@ def test_a_note_of_an_earlier_and_longer_boot_is_whole_and_lapsed(home: Home, ar
     assert note.lapsed
 
 
+def test_what_was_learned_by_making_a_fault_does_not_take_its_lease_back(home: Home, armed: Injection) -> None:
+    """Else a fault that took longer to make than its lease would seem to be nobody's, and be undone in a live run."""
+    begun = replace(armed, expires=boottime() + 0.2)
+    undo_notes.keep(home, begun, {})
+    undo_notes.renew(home, [begun], 1000)
+    undo_notes.keep(home, begun, {"learned": 1})
+    (note,) = undo_notes.left(home)
+    assert (note.record, note.held) == ({"learned": 1}, True)
+    assert note.expires > boottime() + 900
+
+
 def test_a_lease_is_renewed_and_lapses(home: Home, armed: Injection) -> None:
     undo_notes.keep(home, replace(armed, expires=boottime() + 1000), armed.record)
     undo_notes.renew(home, [armed], 0.2)

@@ -1,4 +1,4 @@
-"""State is forgotten only when nobody needs it any more."""
+"""What dead runs have left is undone, live ones are left alone, and state is forgotten only when nobody needs it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ import pytest
 from executor.errors import SafetyRefusalError
 from executor.state.home import Home
 from executor.state.journal import Journal, Reach
-from executor.undo.recover import forget
+from executor.undo.recover import forget, recover
+from tests.executor.injections import admit, arm, hang
+from tests.executor.kit import Shelf
 
 
 def test_state_is_not_forgotten_while_a_run_is_under_way(tmp_path: Path) -> None:
@@ -38,3 +40,38 @@ def test_what_is_no_home_loses_nothing(tmp_path: Path) -> None:
     forget(Home(tmp_path))
     forget(Home(tmp_path / "none"))
     assert [path.name for path in tmp_path.iterdir()] == ["theirs"]
+
+
+@pytest.mark.parametrize("who", ["watchdog", "halt", "recover"])
+def test_what_others_undid_before_a_run_died_is_undone_again(
+    home: Home, journal: Journal, shelf: Shelf, who: str
+) -> None:
+    """Its executor stood still, was taken care of, and went on for long enough to make the fault after all."""
+    hang(journal, shelf, lease_s=60)
+    (one,) = journal.pending()
+    journal.reverted(one.id, by=who, verified=True)
+    with journal.store.write() as db:
+        db.execute("UPDATE runs SET start_ticks = start_ticks - 1")
+    recover(home)
+    assert not shelf.stopped()
+    assert journal.running() == []
+
+
+def test_a_run_that_begins_while_another_is_recovered_is_left_alone(
+    home: Home, journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = Journal.running
+    begun = False
+
+    def slow(self: Journal) -> object:
+        nonlocal begun
+        found = real(self)
+        if not begun:
+            begun = True
+            admit(journal, "run-2")
+            arm(journal, run="run-2")
+        return found
+
+    monkeypatch.setattr(Journal, "running", slow)
+    assert recover(home) == []
+    assert [injection.state for injection in journal.pending()] == ["armed"]
