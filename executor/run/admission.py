@@ -16,7 +16,6 @@ from executor.model.digest import digest
 from executor.model.plan import Plan
 from executor.model.system import System
 from executor.safety.budget import refuse_spent
-from executor.safety.halt import halted
 from executor.safety.limits import Limits
 from executor.safety.preflight import Ready, healthy, preflight, refuse_halted
 from executor.safety.radius import joint
@@ -94,8 +93,9 @@ def admit(
 
 
 def _refuse_owed(journal: Journal) -> None:
-    running = {row.run for row in journal.running()}
-    owed = [injection for injection in journal.pending() if injection.run not in running]
+    with journal.store.still():  # else a run that begins, or ends, in between would seem to owe
+        running, pending = {row.run for row in journal.running()}, journal.pending()
+    owed = [injection for injection in pending if injection.run not in running]
     if owed:
         raise SafetyRefusalError(
             "nothing owed",
@@ -108,11 +108,24 @@ def _refuse_owed(journal: Journal) -> None:
 async def _well(plan: Plan, system: System, limits: Limits, home: Home, stop: threading.Event | None) -> None:
     """Refuse an unwell system, and one whose error budget is spent.
 
-    Does not wait for the answer once ``stop`` is set or all is halted: then nothing will be done to it.
+    Does not wait for the answer once ``stop`` is set or all is halted: then nothing will be done to it. A halt is a no
+    even if it is over by the time that anybody looks again, since the answer is not known then.
     """
     refusal: MurphyError | None = None
+
+    async def cancel_on(scope: anyio.CancelScope) -> None:
+        nonlocal refusal
+        while stop is None or not stop.is_set():
+            try:
+                refuse_halted(home)
+            except SafetyRefusalError as halt:
+                refusal = halt
+                break
+            await anyio.sleep(_POLL_S)
+        scope.cancel()
+
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(_cancel_on, stop, home, tasks.cancel_scope)
+        tasks.start_soon(cancel_on, tasks.cancel_scope)
         try:
             await refuse_spent(limits.error_budget)
             await healthy(plan, system)
@@ -121,9 +134,3 @@ async def _well(plan: Plan, system: System, limits: Limits, home: Home, stop: th
         tasks.cancel_scope.cancel()
     if refusal is not None:
         raise refusal
-
-
-async def _cancel_on(stop: threading.Event | None, home: Home, scope: anyio.CancelScope) -> None:
-    while (stop is None or not stop.is_set()) and halted(home) is None:
-        await anyio.sleep(_POLL_S)
-    scope.cancel()

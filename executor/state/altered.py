@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from executor.errors import SafetyRefusalError
-from executor.state import anchor
+from executor.state import anchor, schema
 from executor.state.chain import broken, rows_of
 from executor.state.store import Store
 
@@ -47,7 +47,7 @@ def altered(store: Store) -> str:
         return f"the audit trail's anchor cannot be read: {error}"
     with store.still():
         rows = rows_of(store)
-        return broken(rows) or _behind(rows, mark) or _forgotten(store, rows)
+        return broken(rows) or _behind(rows, mark) or _forgotten(store, rows) or _meddling(store)
 
 
 def _behind(rows: Sequence[dict[str, Any]], mark: anchor.Mark | None) -> str:
@@ -74,6 +74,14 @@ def _forgotten(store: Store, rows: Sequence[dict[str, Any]]) -> str:
     for fault in faults.values():
         if fault["state"] == "reverted" and fault["id"] not in undone:
             return f"the journal holds the fault {fault['mark']} as reverted, and nobody reverted it"
+    return ""
+
+
+def _meddling(store: Store) -> str:
+    """What would keep the trail from being written from now on, unseen."""
+    for row in store.read("SELECT name, sql FROM sqlite_master WHERE type IN ('trigger', 'view') ORDER BY name"):
+        if row["sql"] not in schema.TRIGGERS:
+            return f"the journal holds a trigger or a view, {row['name']}, that Murphy did not make"
     return ""
 
 

@@ -12,6 +12,12 @@ APPLICATION_ID = 0x4D555246  # "MURF": a file that is some other program's datab
 
 _STANDINGS: dict[int, Literal["current", "old"]] = {VERSION: "current", 1: "old"}
 
+TRIGGERS: Final = (
+    "CREATE TRIGGER audit_keeps BEFORE DELETE ON audit BEGIN SELECT RAISE(ABORT, 'the audit trail only grows'); END",
+    "CREATE TRIGGER audit_stays BEFORE UPDATE ON audit BEGIN SELECT RAISE(ABORT, 'the audit trail only grows'); END",
+)
+"""All that there are."""
+
 _APPROVALS = """
 CREATE TABLE approvals (
   nonce TEXT NOT NULL, use INTEGER NOT NULL, run TEXT NOT NULL, consumed TEXT NOT NULL, PRIMARY KEY (nonce, use)
@@ -39,9 +45,7 @@ CREATE TABLE audit (
   seq INTEGER PRIMARY KEY, at TEXT NOT NULL, who TEXT NOT NULL, what TEXT NOT NULL, detail TEXT NOT NULL,
   previous TEXT NOT NULL, hash TEXT NOT NULL
 ) STRICT;
-CREATE TRIGGER audit_keeps BEFORE DELETE ON audit BEGIN SELECT RAISE(ABORT, 'the audit trail only grows'); END;
-CREATE TRIGGER audit_stays BEFORE UPDATE ON audit BEGIN SELECT RAISE(ABORT, 'the audit trail only grows'); END;
-"""
+{"".join(f"{trigger};" + chr(10) for trigger in TRIGGERS)}"""
 
 _FROM_1 = f"""
 ALTER TABLE approvals RENAME TO approvals_1;

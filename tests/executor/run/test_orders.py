@@ -20,11 +20,12 @@ from executor.model.evidence import Event, EventKind, Evidence
 from executor.model.plan import Plan
 from executor.model.system import System
 from executor.run import admission, engine
-from executor.safety.halt import halt
+from executor.safety.halt import halt, resume
 from executor.safety.limits import Limits
 from executor.safety.settle import settled
 from executor.state.home import Home
 from executor.state.journal import Injection, Journal
+from executor.undo.guardian import Guardian
 from tests.crash.conftest import scenes_at
 from tests.executor.kit import LIMITS, Shelf, approve, experiment_on, plan_of, system_of, until
 
@@ -153,12 +154,23 @@ def test_nothing_is_injected_after_a_halt(home: Home, shelf: Shelf, monkeypatch:
     assert nothing_left(home)
 
 
+@pytest.mark.parametrize("over", [False, True], ids=["it goes on", "it is over soon"])
 def test_a_halt_while_a_run_begins_refuses_it_and_keeps_its_approval(
-    home: Home, shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+    home: Home, shelf: Shelf, monkeypatch: pytest.MonkeyPatch, over: bool
 ) -> None:
+    """Whether the system is well was not told then, so the run may not begin when the halt is over either."""
+    start = Guardian.start
+
+    def started(self: Guardian) -> None:
+        if over:
+            resume(home)
+        start(self)
+
     async def unanswered(plan: Plan, system: System) -> None:
         halt(home, "a drill")
         await anyio.sleep(100)
+
+    monkeypatch.setattr(Guardian, "start", started)
 
     monkeypatch.setattr(admission, "healthy", unanswered)
     system = system_of([shelf])

@@ -235,3 +235,16 @@ def test_a_journal_replaced_while_it_is_in_use_takes_no_more(original: Path) -> 
                 journal.note("tester", "into the void")
             assert "recover --sweep" in str(error.value)
         db.close()
+
+
+@pytest.mark.parametrize(
+    "what",
+    [
+        "TRIGGER quiet BEFORE INSERT ON audit BEGIN SELECT RAISE(IGNORE); END",
+        "TRIGGER audit_keeps AFTER INSERT ON audit BEGIN DELETE FROM audit WHERE seq = NEW.seq; END",
+    ],
+)
+def test_a_trigger_that_keeps_the_trail_from_growing(original: Path, what: str) -> None:
+    with copy_of(original) as (home, db):
+        db.execute(f"CREATE {what}")
+        assert "that Murphy did not make" in audit.verify(home).faults[0]
