@@ -48,7 +48,7 @@ def run(
     granted = files.load_approval(signed)
     session = Session.find(home, plan)
     if session is None:
-        session = Session.adopt(home, plan, load_system(system))
+        session = Session.adopt(home, plan, load_system(system), limits=allowed)
     elif system.exists():  # what its owner has written there since, for instance that a service is protected, counts
         now = load_system(system)
         if now.name == plan.system_name:

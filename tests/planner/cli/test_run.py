@@ -51,3 +51,20 @@ def test_a_service_that_was_protected_since_is_refused(tmp_path: Path) -> None:
 def test_the_same_system_and_a_file_about_another_stand_in_no_way(tmp_path: Path, name: str) -> None:
     system = bazaar() if name == "bazaar" else System(**{**dict(bazaar()), "name": name, "dependencies": ()})
     assert "drift" not in str(asked_to_run(tmp_path, system))
+
+
+def test_a_plan_that_no_session_knows_is_held_against_the_limits_that_are_given(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MURPHY_HOME", str(tmp_path / "another"))
+    (tmp_path / "limits.toml").write_text("fault_s_max = 0.01", encoding="utf-8")
+    (tmp_path / "given.toml").write_text("", encoding="utf-8")
+    save_system(bazaar(), tmp_path / "system.yaml")
+    files.save(plan(), tmp_path / "plan.json")
+    files.save(approve(Home.open(), plan(), LIMITS), tmp_path / "plan.approval.json")
+    asked = {"approval": None, "system": tmp_path / "system.yaml", "as_json": False}
+    with pytest.raises(SafetyRefusalError, match="fault duration"):
+        run(tmp_path / "plan.json", limits=None, **asked)
+    with pytest.raises(MurphyError) as refused:  # none of its processes is there
+        run(tmp_path / "plan.json", limits=tmp_path / "given.toml", **asked)
+    assert "fault duration" not in str(refused.value)
