@@ -20,7 +20,7 @@ from executor.safety.limits import Limits
 from executor.safety.preflight import Ready, healthy, preflight, refuse_halted
 from executor.safety.radius import joint
 from executor.safety.readiness import refuse_unready
-from executor.state import reserve
+from executor.state import reserve, undo_notes
 from executor.state.home import Home
 from executor.state.journal import Journal
 from executor.undo.guardian import Guardian
@@ -45,7 +45,7 @@ def ask(
 
     Raises ``SafetyRefusalError``, ``InputError`` or ``UnavailableError``.
     """
-    _refuse_owed(journal)
+    _refuse_owed(journal, home)
     journal.refuse_altered()
     reserve.keep(home.journal)
     ready = preflight(plan, approval, system=system, limits=limits, home=home, journal=journal, now=now, use=use)
@@ -92,16 +92,21 @@ def admit(
     )
 
 
-def _refuse_owed(journal: Journal) -> None:
+def _refuse_owed(journal: Journal, home: Home) -> None:
     with journal.store.still():  # else a run that begins, or ends, in between would seem to owe
         running, pending = {row.run for row in journal.running()}, journal.pending()
-    owed = [injection for injection in pending if injection.run not in running]
+    owed = [f"{injection}: {injection.error}" for injection in pending if injection.run not in running]
+    known = {injection.mark for injection in pending}
+    owed += [
+        f"{note}: only its note says so" for note in undo_notes.left(home) if not (note.held or note.mark in known)
+    ]
+    owed += [f"{path} cannot be read, and says what is to be undone" for path in undo_notes.unreadable(home)]
     if owed:
         raise SafetyRefusalError(
             "nothing owed",
-            measured=f"{len(owed)} reverts are owed, first {owed[0]}: {owed[0].error}",
+            measured=f"{len(owed)} reverts are owed, first {owed[0]}",
             limit="none",
-            hint="murphy recover tries them again.",
+            hint="murphy recover tries them again, and murphy recover --sweep looks for more.",
         )
 
 

@@ -42,6 +42,8 @@ def recovery(home: Home) -> Recovery:
     with closing(journal):
         altered = journal.altered()
         results, dead = _undo_due(journal, home)
+        if unread := undo_notes.unreadable(home):  # by now only those of which no journal knows
+            altered = altered or f"{unread[0]} cannot be read, and says what is to be undone"
         try:
             _write_down(journal, home, results, dead)
         except UnavailableError as error:

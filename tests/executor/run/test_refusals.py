@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
 
 import pytest
 
@@ -14,9 +16,11 @@ from executor.model.system import System
 from executor.run.engine import run
 from executor.safety.halt import halt, halted, resume
 from executor.safety.limits import Limits
-from executor.state import audit
+from executor.state import audit, undo_notes
 from executor.state.home import Home
+from executor.state.journal import Journal
 from executor.undo.recover import recover
+from tests.executor.injections import admit, arm
 from tests.executor.kit import LIMITS, Shelf, approve, experiment_on, plan_of, shelves, system_of
 
 
@@ -73,3 +77,21 @@ def test_an_emptied_journal_refuses_to_run_and_stops_neither_halt_nor_recover(
     assert halt(home, "to be sure", by="bob") == halted(home)
     assert recover(home) == []
     assert refused(home, approved).message.startswith("refused by audit trail")
+
+
+@pytest.mark.parametrize("damaged", [False, True], ids=["cannot be undone", "cannot be read"])
+def test_what_only_a_note_says_is_owed_too(
+    home: Home, approved: tuple[Plan, Approval, System], tmp_path: Path, damaged: bool
+) -> None:
+    """As after a journal that was moved away: the new one knows nothing of it."""
+    with closing(Journal(tmp_path / "lost.db")) as lost:
+        admit(lost)
+        one = arm(lost, kind="service.unknown", lease_s=0.0)
+    home.run_dir(one.run)
+    undo_notes.keep(home, one, one.record)
+    if damaged:
+        (home.run_dir(one.run) / "undo-m1.json").write_text("{", encoding="utf-8")
+    no = refused(home, approved)
+    assert isinstance(no, SafetyRefusalError)
+    assert no.rule == "nothing owed"
+    assert ("cannot be read" in no.measured) is damaged

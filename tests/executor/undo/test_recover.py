@@ -9,7 +9,7 @@ import pytest
 from executor.errors import SafetyRefusalError
 from executor.state.home import Home
 from executor.state.journal import Journal, Reach
-from executor.undo.recover import forget, recover
+from executor.undo.recover import forget, recover, recovery
 from tests.executor.injections import admit, arm, hang
 from tests.executor.kit import Shelf
 
@@ -75,3 +75,9 @@ def test_a_run_that_begins_while_another_is_recovered_is_left_alone(
     monkeypatch.setattr(Journal, "running", slow)
     assert recover(home) == []
     assert [injection.state for injection in journal.pending()] == ["armed"]
+
+
+def test_a_note_that_cannot_be_read_and_that_no_journal_knows_is_told(home: Home) -> None:
+    note = home.run_dir("run-1") / "undo-m1.json"
+    note.write_text("{", encoding="utf-8")
+    assert str(note) in recovery(home).altered
