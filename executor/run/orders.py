@@ -8,6 +8,7 @@ from contextlib import suppress
 
 from executor.run.course import Course, Ending
 from executor.safety.halt import halted
+from executor.state.home import Home
 
 HEED_S = 0.02
 """How often the flag and the stop event are looked at; that a guard has ended the run is seen without a look."""
@@ -51,5 +52,10 @@ class Orders:
     def _order(self) -> Ending | None:
         if self._stop is not None and self._stop.is_set():
             return Ending("interrupted", "it was stopped")
-        flag = halted(self._course.home)
-        return Ending("halted", f"{flag.by} halted everything: {flag.reason}") if flag else None
+        return halting(self._course.home)
+
+
+def halting(home: Home) -> Ending | None:
+    """How a run ends while everything is halted; ``None`` if it is not."""
+    flag = halted(home)
+    return Ending("halted", f"{flag.by} halted everything: {flag.reason}") if flag else None

@@ -25,6 +25,7 @@ from executor.model.vocabulary import Phase
 from executor.probes.hosts import allowed_hosts
 from executor.run import strike
 from executor.run.course import WHO, Course, Held
+from executor.run.orders import halting
 from executor.run.pace import least_recovery_s, steps
 from executor.safety.guard import HZ, Guard, unwell
 from executor.state.journal import Injection
@@ -185,6 +186,8 @@ class Trial:
             kind, at = (EventKind.STEPPED, f", step {step}") if step else (EventKind.INJECTED, "")
             self._emit(kind, action, f"{action.fault.kind} on {armed.subject}{at}")
         except Exception as error:  # noqa: BLE001 - a behaviour may fail in any way; the trial ends and undoes it
+            if order := course.order or halting(course.home):  # else a run that is over at once would seem complete
+                course.end(order.outcome, order.reason)
             self._abort(f"{action.fault.kind} on {strike.subject(target)} could not be made: {words_of(error)}")
 
     async def _watched(self) -> None:

@@ -19,7 +19,7 @@ from executor.faults.service.hang import Hang
 from executor.model.evidence import Event, EventKind, Evidence
 from executor.model.plan import Plan
 from executor.model.system import System
-from executor.run import admission, engine
+from executor.run import admission, engine, orders
 from executor.safety.halt import halt, resume
 from executor.safety.limits import Limits
 from executor.safety.settle import settled
@@ -148,6 +148,7 @@ def test_nothing_is_injected_after_a_halt(home: Home, shelf: Shelf, monkeypatch:
 
     monkeypatch.setattr(Journal, "arm", arm)
     monkeypatch.setattr(Hang, "inject", lambda *_args: touched.set())
+    monkeypatch.setattr(orders, "HEED_S", 3.0)  # the run may be over before its orders are looked at
     evidence = Run(home, shelf).ended()
     assert evidence.outcome == "halted"
     assert not touched.is_set()
