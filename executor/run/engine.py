@@ -100,6 +100,8 @@ def run(
         if admitted:
             _end(journal, name)
         if admitted and _owed(journal, name):
+            with suppress(UnavailableError):
+                guardian.ensure()  # it goes on trying when we are gone, and one that was killed would not
             guardian.abandon()
         else:
             guardian.leave()

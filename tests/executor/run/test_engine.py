@@ -418,18 +418,28 @@ def test_a_fault_that_is_made_too_late_undoes_itself(
     until(lambda: nothing_left(home))
 
 
+@pytest.mark.parametrize("struck", [False, True], ids=["that lives", "that was killed as the run ended"])
 def test_a_revert_that_fails_is_owed_and_the_watchdog_pays(
-    home: Home, pair: tuple[Shelf, Shelf], quick: None, monkeypatch: pytest.MonkeyPatch
+    home: Home, pair: tuple[Shelf, Shelf], quick: None, monkeypatch: pytest.MonkeyPatch, struck: bool
 ) -> None:
     def broken(self: object, record: object) -> None:
         raise RuntimeError("cannot undo")
+
+    def look(event: Event) -> None:
+        if struck and event.kind is EventKind.RUN_FINISHED:
+            for pid in _watchdogs(home):
+                process.send(pid, _ticks(pid), _KILL)
 
     system = system_of([*pair])
     with monkeypatch.context() as patch:
         patch.setattr("executor.faults.service.hang.Hang.revert", broken)
         patch.setattr("executor.undo.revert.BACKOFF_S", (0.0,))
         evidence = carried_out(
-            home, system, (experiment_on(system, "base", duration_s=0.5),), (experiment_on(system, "base", number=2),)
+            home,
+            system,
+            (experiment_on(system, "base", duration_s=0.5),),
+            (experiment_on(system, "base", number=2),),
+            report=look,
         )
     assert evidence.outcome == "aborted"
     assert len(evidence.owed) == 1
