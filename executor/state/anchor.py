@@ -10,6 +10,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -56,14 +57,15 @@ def read(path: Path) -> Mark | None:
 
 def make(path: Path, mark: Mark) -> None:
     """Put one there, unless there is one; durable on return. Raises ``OSError``."""
-    with suppress(FileExistsError):
-        handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600)
-        try:
-            os.pwrite(handle, _slot(mark) * 2, 0)
-            os.fsync(handle)
-        finally:
-            os.close(handle)
-        sync_directory(path.parent)
+    if path.exists():
+        return
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.") as file:  # 0600 from birth
+        file.write(_slot(mark) * 2)
+        file.flush()
+        os.fsync(file.fileno())
+        with suppress(FileExistsError):  # a link comes whole or not at all, and replaces nothing
+            os.link(file.name, path)
+    sync_directory(path.parent)
 
 
 def move(path: Path, mark: Mark, holds: Callable[[Mark], bool]) -> None:
