@@ -113,7 +113,8 @@ def test_a_redirect_is_a_fault_while_it_lives_and_a_trace_after(scene: Scene, ho
 def test_a_scene_ends_with_the_process_that_made_it(tmp_path: Path) -> None:
     code = "import sys; from pathlib import Path; from executor.selftest.scene import Scene\n"
     code += (
-        "scene = Scene(Path(sys.argv[1])); print(*(f.pid for e in scene.processes().values() for f in e), flush=True)\n"
+        "scene = Scene(Path(sys.argv[1]))\n"
+        "print(scene.proxy_pid, *(f.pid for e in scene.processes().values() for f in e), flush=True)\n"
     )
     code += "input()"
     root = str(Path(__file__).parents[3])
@@ -126,8 +127,13 @@ def test_a_scene_ends_with_the_process_that_made_it(tmp_path: Path) -> None:
     )
     assert maker.stdout is not None
     assert maker.stdin is not None
-    pids = [int(word) for word in maker.stdout.readline().split()]
+    proxy, *pids = (int(word) for word in maker.stdout.readline().split())
     assert len(pids) == 8
+    ticks = start_ticks(proxy)
+    assert ticks is not None
     maker.kill()
     maker.communicate()
-    until(lambda: all(start_ticks(pid) is None for pid in pids))
+    try:
+        until(lambda: all(start_ticks(pid) is None for pid in pids))
+    finally:
+        process.send(proxy, ticks, signal.SIGKILL)  # it is like any user's, and serves on
