@@ -31,6 +31,7 @@ from executor.drivers import process
 from executor.model.system import System
 from executor.safety.halt import halt, resume
 from executor.safety.limits import Limits
+from executor.selftest.parts import put
 from executor.state.home import Home
 from executor.state.journal import Journal
 from tests.executor.kit import LIMITS, abort_when, approve, experiment_on, plan_of, until
@@ -247,8 +248,7 @@ def write(made: Scene, directory: Path, home: Home, *, guarded: bool) -> str:
     experiment = experiment_on(system, "lamp", actions=made.actions, abort_conditions=condition)
     plan = plan_of(system, (experiment,))
     approval = approve(home, plan, limits)
-    for name, value in (("plan", plan), ("approval", approval), ("system", system), ("limits", limits)):
-        (directory / f"{name}.json").write_text(value.model_dump_json(), encoding="utf-8")
+    put(directory, plan=plan, approval=approval, system=system, limits=limits)
     return approval.grant.nonce
 
 

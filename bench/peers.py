@@ -20,6 +20,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from executor.selftest.parts import put
 from executor.state.home import Home
 from tests.executor.kit import LIMITS, Shelf, approve, experiment_on, plan_of, shelves, system_of, until
 
@@ -35,11 +36,7 @@ def murphy(shelf: Shelf, directory: Path) -> Iterator[subprocess.Popen[bytes]]:
     """A run as ``murphy run`` does it."""
     home, system = Home.open(directory / "home"), system_of([shelf])
     plan = plan_of(system, (experiment_on(system, shelf.name, duration_s=FAULT_S),))
-    for name, value in (
-        *(("plan", plan), ("system", system), ("limits", LIMITS)),
-        ("approval", approve(home, plan, LIMITS)),
-    ):
-        (directory / f"{name}.json").write_text(value.model_dump_json(), encoding="utf-8")
+    put(directory, plan=plan, approval=approve(home, plan, LIMITS), system=system, limits=LIMITS)
     with _started([sys.executable, "-m", "bench.runner", str(directory), str(home.path)], ROOT) as process:
         yield process
 

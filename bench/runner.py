@@ -12,12 +12,8 @@ import threading
 from pathlib import Path
 
 from executor.errors import MurphyError
-from executor.model.approval import Approval
 from executor.model.evidence import Event, EventKind
-from executor.model.plan import Plan
-from executor.model.system import System
-from executor.run.engine import run
-from executor.safety.limits import Limits
+from executor.selftest.parts import carry_out
 from executor.state.home import Home
 from planner.cli.interrupt import stopping
 
@@ -33,9 +29,6 @@ def main() -> None:
         if block_at and injected >= block_at:
             threading.Event().wait()
 
-    def read(kind: type, name: str) -> object:
-        return kind.model_validate_json((directory / f"{name}.json").read_bytes())  # type: ignore[attr-defined]
-
     with stopping() as stop:
 
         def heed() -> None:
@@ -44,15 +37,7 @@ def main() -> None:
 
         threading.Thread(target=heed, daemon=True).start()
         try:
-            evidence = run(
-                read(Plan, "plan"),  # type: ignore[arg-type]
-                read(Approval, "approval"),  # type: ignore[arg-type]
-                system=read(System, "system"),  # type: ignore[arg-type]
-                limits=read(Limits, "limits"),  # type: ignore[arg-type]
-                home=home,
-                report=report,
-                stop=stop,
-            )
+            evidence = carry_out(directory, home, report=report, stop=stop)
         except MurphyError as error:
             print(json.dumps({"refused": str(error)}), flush=True)
             return

@@ -24,7 +24,7 @@ from executor.drivers import process
 from executor.state.home import Home
 from executor.state.journal import Injection, Journal
 from executor.undo.guardian import Guardian
-from tests.executor.injections import admit
+from tests.executor import injections
 from tests.executor.kit import shelves, until
 
 LEASE_S = 5.0
@@ -73,17 +73,7 @@ def share(pid: int, seconds: float, meanwhile: Callable[[], object], every_s: fl
 
 def arm(journal: Journal, found: process.Found) -> Injection:
     record = {"members": [[found.pid, found.start_ticks]]}
-    armed = journal.arm(
-        "run-1",
-        experiment="e1",
-        trial=1,
-        action="a1",
-        kind="service.hang",
-        subject="base-1",
-        mark="m1",
-        record=record,
-        lease_s=LEASE_S,
-    )
+    armed = injections.arm(journal, record=record, lease_s=LEASE_S)
     process.send(found.pid, found.start_ticks, signal.SIGSTOP)
     journal.injected(armed.id, record)
     return armed
@@ -94,7 +84,7 @@ def rep(watch_s: float) -> Rep:
     with tempfile.TemporaryDirectory() as directory, shelves("base") as (shelf,):
         home = Home.open(Path(directory) / "home")
         journal = Journal(home.journal)
-        admit(journal)
+        injections.admit(journal)
         begun = time.perf_counter()
         subprocess.run([sys.executable, "-c", "pass"], check=True)
         made.bare_s = time.perf_counter() - begun

@@ -188,11 +188,16 @@ class Plan(Contract):
         """All experiments, in the order in which they begin."""
         return tuple(experiment for stage in self.stages for experiment in stage.experiments)
 
+    @property
+    def actions(self) -> tuple[Action, ...]:
+        """Every action of every experiment, in that order."""
+        return tuple(action for experiment in self.experiments for action in experiment.actions)
+
     @model_validator(mode="after")
     def _ids_once(self) -> Self:
         for what, ids in (
             ("experiment", [e.id for e in self.experiments]),
-            ("action", [a.id for e in self.experiments for a in e.actions]),
+            ("action", [action.id for action in self.actions]),
             ("hypothesis", [h.id for e in self.experiments for h in e.hypotheses]),
         ):
             if len(ids) != len(set(ids)):

@@ -7,6 +7,7 @@ import anyio
 from executor.errors import SafetyRefusalError
 from executor.run.course import Course
 from executor.safety.budget import EVERY_S, BudgetGuard
+from executor.safety.guard import Violation
 from executor.safety.windows import refuse_outside_windows
 
 _BEGUN_S = 5.0
@@ -20,7 +21,7 @@ async def mind_cost(course: Course) -> None:
         await anyio.sleep(1)
         used = 100 * course.guard_cpu_s / course.now_s()
         if used > most and course.now_s() > _BEGUN_S:
-            course.end("aborted", f"guard cost: {used:.0f} % of a processor, and the limit is {most:g} %")
+            course.end("aborted", str(Violation("guard cost", f"{used:.0f} % of a processor", f"{most:g} %")))
 
 
 async def mind_window(course: Course) -> None:
@@ -29,7 +30,7 @@ async def mind_window(course: Course) -> None:
         try:
             refuse_outside_windows(course.limits.change_windows, course.plan.environment, course.clock.now(), 0)
         except SafetyRefusalError as refusal:
-            course.end("aborted", f"{refusal.rule}: {refusal.measured}, and the limit is {refusal.limit}")
+            course.end("aborted", str(Violation(refusal.rule, refusal.measured, refusal.limit)))
         await anyio.sleep(1)
 
 

@@ -13,7 +13,7 @@ from executor.errors import FaultGoneError, UnavailableError
 from executor.faults.behaviour import Renewable
 from executor.run.course import Course, Held
 from executor.run.orders import HEED_S
-from executor.safety.guard import HZ, HostGuard
+from executor.safety.guard import HZ, HostGuard, Violation
 from executor.state import reserve, undo_notes
 
 _MIND_S = 0.2
@@ -41,9 +41,8 @@ class Minders:
             if course.order is not None:
                 course.end(course.order.outcome, course.order.reason)
             if course.now_s() > course.limits.run_s_max:
-                course.end(
-                    "aborted", f"run length: {course.now_s():.0f} s, and the limit is {course.limits.run_s_max:g} s"
-                )
+                most = f"{course.limits.run_s_max:g} s"
+                course.end("aborted", str(Violation("run length", f"{course.now_s():.0f} s", most)))
             await anyio.sleep(HEED_S)
 
     async def mind_host(self) -> None:

@@ -28,7 +28,7 @@ def refuse_without_backup(plan: Plan, system: System) -> None:
     Runs each such service's ``verify_command``; blocks for as long as that may take.
     """
     asked: set[str] = set()
-    for action in (action for experiment in plan.experiments for action in experiment.actions):
+    for action in plan.actions:
         if action.fault.kind.startswith("data.") and isinstance(action.target, InstanceTarget):
             service = system.service(action.target.service)
             if not service.disposable and service.name not in asked:

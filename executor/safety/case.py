@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 from executor.errors import SafetyRefusalError
-from executor.model.plan import Action, Plan
+from executor.model.plan import Plan
 from executor.model.system import System
 from executor.safety.limits import Limits
+from executor.safety.reach import Peak, peak
 
 Refusals = Iterator[SafetyRefusalError]
 
@@ -21,10 +23,10 @@ class Case:
     system: System
     limits: Limits
 
-    @property
-    def actions(self) -> list[Action]:
-        """Every action of the plan, in order."""
-        return [action for experiment in self.plan.experiments for action in experiment.actions]
+    @cached_property
+    def peaks(self) -> tuple[Peak, ...]:
+        """The worst moment of each stage. Raises ``InputError`` for a target that the system does not have."""
+        return tuple(peak(stage, self.system, self.protected) for stage in self.plan.stages)
 
     @property
     def protected(self) -> frozenset[str]:

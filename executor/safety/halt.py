@@ -7,16 +7,14 @@ is told by ``executor.safety.settle``. Little is loaded here: whoever halts is i
 from __future__ import annotations
 
 import json
-import os
-import tempfile
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from executor.clock import wall
 from executor.errors import UnavailableError
 from executor.person import whoami
-from executor.state.durable import sync_directory
+from executor.state.durable import sync_directory, write
 from executor.state.home import Home
 from executor.state.reading import read
 
@@ -56,7 +54,7 @@ def raise_flag(home: Home, reason: str, *, by: str | None = None) -> Halted:
         return before
     flag = Halted(wall(), reason, by or whoami())
     try:
-        _put(home.halt_file, json.dumps(vars(flag)).encode())
+        write(home.halt_file, json.dumps(vars(flag)).encode(), seen_first=True)
     except OSError as error:
         with suppress(OSError):  # on a full disk an empty file may still be possible, and it halts as well
             home.halt_file.touch()
@@ -95,27 +93,9 @@ def halted(home: Home) -> Halted | None:
         return Halted("unknown", "the halt file cannot be read", "unknown")
 
 
-def _put(path: Path, content: bytes) -> None:
-    """Put the flag there, whole and at once, and only then make it durable: on a busy disk that takes a while."""
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
-        try:
-            file.write(content)
-            file.flush()
-            Path(file.name).replace(path)
-        except BaseException:
-            Path(file.name).unlink(missing_ok=True)
-            raise
-        os.fsync(file.fileno())
-    sync_directory(path.parent)
-
-
 def _audit(home: Home, who: str, what: str, **detail: object) -> None:
     # Halting must work where the journal does not, so its row is written if it can be.
     from executor.state.journal import Journal  # loading it takes longer than halting
 
-    with suppress(UnavailableError):
-        journal = Journal(home.journal, busy_s=BUSY_S)
-        try:
-            journal.note(who, what, **detail)
-        finally:
-            journal.close()
+    with suppress(UnavailableError), closing(Journal(home.journal, busy_s=BUSY_S)) as journal:
+        journal.note(who, what, **detail)

@@ -95,8 +95,7 @@ def _probing(plan: Plan, system: System, seen: dict[Check, list[Observation]]) -
 
 def health_checks(plan: Plan, system: System) -> tuple[Check, ...]:
     """The health probes of what the plan strikes and of all that this depends on, directly or not."""
-    actions = [action for experiment in plan.experiments for action in experiment.actions]
-    wanted = beneath({name for action in actions for name in struck_services(action.target)}, system)
+    wanted = beneath({name for action in plan.actions for name in struck_services(action.target)}, system)
     return tuple(
         Check(
             id=f"{service.name[:56]}.health", service=service.name, probe=service.health, slo=HEALTH, rate_hz=HEALTH_HZ

@@ -11,7 +11,7 @@ from executor.errors import SafetyRefusalError, UnavailableError
 from executor.faults import registry
 from executor.faults.behaviour import Behaviour, Resolved
 from executor.model.approval import Approval
-from executor.model.plan import Action, Plan
+from executor.model.plan import Plan
 from executor.model.system import System
 from executor.probes.hosts import allowed_hosts
 from executor.safety.approval import verify
@@ -28,6 +28,7 @@ from executor.safety.rules import refusals
 from executor.safety.windows import refuse_outside_windows
 from executor.state.home import Home
 from executor.state.journal import Journal, Reach
+from executor.state.uses import used_up
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,7 @@ def preflight(
     journal.note(
         "preflight", "asked", plan=approval.grant.plan_digest, nonce=approval.grant.nonce
     )  # written and synced
-    targets = {action.id: resolve(action.target, system) for action in _actions(plan)}
+    targets = {action.id: resolve(action.target, system) for action in plan.actions}
     refuse_ourselves(targets)
     refuse_same_process(targets, system)
     refuse_above_protected(targets, system, limits)
@@ -96,20 +97,13 @@ def refuse_halted(home: Home) -> None:
 def _refuse_used(journal: Journal, approval: Approval, use: int) -> None:
     used, uses = journal.used(approval.grant.nonce), approval.grant.uses
     if len(used) >= use or use > uses:
-        measured = f"the approval was used by {', '.join(used)}" if used else f"it would be use {use} of the approval"
-        limit = "one run" if uses == 1 else f"{uses} runs"
-        rule = "single use" if uses == 1 else "uses"
-        raise SafetyRefusalError(rule, measured=measured, limit=limit, hint="Approve the plan again.")
+        raise used_up(used, uses, use)
 
 
 def _refuse_unsupported(
     plan: Plan, targets: Mapping[str, tuple[Resolved, ...]], behaviour: Callable[[str], Behaviour]
 ) -> None:
-    for action in _actions(plan):
+    for action in plan.actions:
         for target in targets[action.id]:
             if why := behaviour(action.fault.kind).unsupported(action.fault, target):
                 raise UnavailableError(why, where=f"action {action.id}, {action.fault.kind}")
-
-
-def _actions(plan: Plan) -> list[Action]:
-    return [action for experiment in plan.experiments for action in experiment.actions]

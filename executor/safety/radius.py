@@ -10,7 +10,7 @@ from executor.model.plan import Action, Experiment
 from executor.model.system import System
 from executor.safety.case import Case, Refusals, no
 from executor.safety.limits import Limits
-from executor.safety.reach import peak, together, touched
+from executor.safety.reach import together, touched
 from executor.state.journal import Reach, RunRow
 
 _ROUNDING = 1e-9
@@ -92,8 +92,7 @@ def _protected_impact(limits: Limits) -> tuple[float, str]:
 
 def blast_radius(case: Case) -> Refusals:
     """A stage that touches too many instances or services, or too much of what users do, at one moment."""
-    for number, stage in enumerate(case.plan.stages, start=1):
-        worst = peak(stage, case.system)
+    for number, worst in enumerate(case.peaks, start=1):
         if worst.single:
             continue
         for touches, what, (allowed, limit) in (
@@ -110,8 +109,8 @@ def blast_radius(case: Case) -> Refusals:
 def protected_impact(case: Case) -> Refusals:
     """A stage that is predicted to take too much from a protected service, by way of what that depends on."""
     allowed, limit = _protected_impact(case.limits)
-    for number, stage in enumerate(case.plan.stages, start=1):
-        for name, lost in sorted(peak(stage, case.system, case.protected).protected.items()):
+    for number, worst in enumerate(case.peaks, start=1):
+        for name, lost in sorted(worst.protected.items()):
             if lost > allowed + _ROUNDING:
                 measured = (
                     f"in stage {number} {name}, which is protected, is predicted to lose {lost:.3g} % of its work"
@@ -123,10 +122,10 @@ def protected_impact(case: Case) -> Refusals:
 def concurrent_faults(case: Case) -> Refusals:
     """A stage with too many faults at one moment."""
     allowed, limit = _faults(case.limits)
-    for number, stage in enumerate(case.plan.stages, start=1):
-        if (faults := peak(stage, case.system).faults) > allowed:
+    for number, worst in enumerate(case.peaks, start=1):
+        if worst.faults > allowed:
             hint = "Put experiments in stages of their own, or actions one after another."
-            yield no("concurrent faults", f"stage {number} has {faults} faults at once", limit, hint)
+            yield no("concurrent faults", f"stage {number} has {worst.faults} faults at once", limit, hint)
 
 
 def overlapping_targets(case: Case) -> Refusals:

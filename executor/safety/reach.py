@@ -79,7 +79,7 @@ def reach_of(plan: Plan, system: System, protected: Collection[str] = ()) -> Rea
     Raises ``InputError`` for a target that the system does not have.
     """
     peaks = [peak(stage, system, protected) for stage in plan.stages]
-    every = [touched(action.target, system) for experiment in plan.experiments for action in experiment.actions]
+    every = [touched(action.target, system) for action in plan.actions]
     struck = frozenset().union(*(each.services for each in every))
     return Reach(
         instances=max(peak.instances for peak in peaks),

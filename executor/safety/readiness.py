@@ -38,7 +38,7 @@ def refuse_unready(
     _refuse_full(home, limits)
     with tempfile.TemporaryDirectory(prefix="readiness-", dir=home.path) as scratch:
         context = Context(system, "murphy-readiness", scratch)
-        for action in (action for experiment in plan.experiments for action in experiment.actions):
+        for action in plan.actions:
             for target in targets[action.id]:
                 _refuse_lost_command(action, target)
                 try:

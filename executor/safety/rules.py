@@ -59,7 +59,7 @@ def _same_system(case: Case) -> Refusals:
 
 def _protected(case: Case) -> Refusals:
     """On an edge the caller is struck, and its callee may be protected. A partition cuts off all that it names."""
-    for action in case.actions:
+    for action in case.plan.actions:
         for name in sorted(_struck(action, case.system) & case.protected):
             limit = f"never {', '.join(sorted(case.protected))}"
             yield no("protected services", f"action {action.id} strikes {name}", limit, "Choose another target.")
@@ -69,7 +69,7 @@ def _critical(case: Case) -> Refusals:
     """What the business stops without is not struck where the business is done."""
     if case.plan.environment is not Environment.PRODUCTION or case.limits.critical_in_production:
         return
-    for action in case.actions:
+    for action in case.plan.actions:
         for name in sorted(_struck(action, case.system)):
             if case.system.service(name).criticality >= _CRITICAL:
                 measured = f"action {action.id} strikes {name}, whose criticality is {_CRITICAL}"
@@ -83,7 +83,7 @@ def _struck(action: Action, system: System) -> frozenset[str]:
 
 
 def _allowed_faults(case: Case) -> Refusals:
-    for action in case.actions:
+    for action in case.plan.actions:
         if not allows(case.limits.allowed_faults, action.fault.kind):
             allowed = " or ".join(case.limits.allowed_faults) or "no fault at all"
             hint = "Only the operator can add it to allowed_faults in limits.toml."
@@ -91,7 +91,7 @@ def _allowed_faults(case: Case) -> Refusals:
 
 
 def _fault_duration(case: Case) -> Refusals:
-    for action in case.actions:
+    for action in case.plan.actions:
         if action.whole_s > case.limits.fault_s_max:
             measured = f"action {action.id} lasts {action.whole_s:g} s"
             yield no("fault duration", measured, f"{case.limits.fault_s_max:g} s", "Make it shorter.")
@@ -104,7 +104,7 @@ def _run_length(case: Case) -> Refusals:
 
 
 def _interception(case: Case) -> Refusals:
-    for action in case.actions:
+    for action in case.plan.actions:
         for place in sorted(touched(action.target, case.system).edges):
             if case.system.dependency(*place.split("->")).interception is None:
                 yield no(
@@ -116,7 +116,7 @@ def _interception(case: Case) -> Refusals:
 
 
 def _disposable_data(case: Case) -> Refusals:
-    for action in case.actions:
+    for action in case.plan.actions:
         if action.fault.kind.startswith("data.") and isinstance(action.target, InstanceTarget):
             name = action.target.service
             service = case.system.service(name)

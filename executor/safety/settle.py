@@ -7,8 +7,7 @@ say the same.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing
 from dataclasses import replace
 
 from executor.errors import UnavailableError
@@ -31,7 +30,12 @@ def settled(home: Home, *, grace_s: float = GRACE_S) -> list[str]:
     It asks the notes beside the journal and the targets, so that it needs no journal. Returns, in words, what is still
     owed. Raises ``UnavailableError`` if nothing is as far as is noted, but the journal cannot be read.
     """
-    with _to_read(home) as (journal, why_not):
+    why_not = None
+    try:
+        journal = Journal.to_undo(home, busy_s=BUSY_S)
+    except UnavailableError as error:
+        journal, why_not = Lost(), error
+    with closing(journal):
         deadline = time.monotonic() + grace_s
         while (left := _left(home, journal)) and time.monotonic() < deadline:
             time.sleep(_LOOK_S)
@@ -39,23 +43,6 @@ def settled(home: Home, *, grace_s: float = GRACE_S) -> list[str]:
     if why_not is not None and not owed:
         raise why_not
     return owed
-
-
-@contextmanager
-def _to_read(home: Home) -> Iterator[tuple[Journal, UnavailableError | None]]:
-    """The journal, or a copy where it cannot be written, or none, with the reason."""
-    journal, why_not = None, None
-    try:
-        journal = Journal(home.journal, busy_s=BUSY_S)
-    except UnavailableError as error:
-        try:
-            journal = Journal.frozen(home, why=error.message.removesuffix("."))
-        except UnavailableError:
-            journal, why_not = Lost(), error
-    try:
-        yield journal, why_not
-    finally:
-        journal.close()
 
 
 def _left(home: Home, journal: Journal) -> list[Injection]:

@@ -19,6 +19,7 @@ from executor.run.engine import run_id
 from executor.selftest import books, hooks, script, victim
 from executor.selftest.cases import EXECUTOR, NEXT_START, Case
 from executor.selftest.moments import Boundary
+from executor.selftest.parts import put
 from executor.selftest.result import Result
 from executor.selftest.scene import Scene, until
 from executor.selftest.snapshot import Snapshot, glance, take, workers
@@ -79,7 +80,7 @@ class Ordeal:
         self.kinds = script.lease_kinds(self.plan, self.system)
         limits = script.LIMITS if self.case.strike else script.PATIENT
         approval = script.approve(self.home, self.plan, limits)
-        victim.prepare(self.place, plan=self.plan, approval=approval, system=self.system, limits=limits)
+        put(self.place, plan=self.plan, approval=approval, system=self.system, limits=limits)
         self.run_name = run_id(approval)
 
     def _fork(self) -> None:

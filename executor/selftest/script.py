@@ -99,7 +99,7 @@ def approve(home: Home, plan: Plan, limits: Limits) -> Approval:
 def lease_kinds(plan: Plan, system: System) -> dict[str, str]:
     """The lease kind of each action: what ends its fault when nobody renews it."""
     kinds: dict[str, str] = {}
-    for action in (action for experiment in plan.experiments for action in experiment.actions):
+    for action in plan.actions:
         kind: str = behaviour(action.fault.kind).lease
         if isinstance(action.target, EdgeTarget):
             way = system.dependency(action.target.caller, action.target.callee).interception

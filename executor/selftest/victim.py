@@ -14,25 +14,14 @@ from types import FrameType
 from typing import Any, NoReturn
 
 from executor.errors import MurphyError
-from executor.model.approval import Approval
-from executor.model.base import Contract
-from executor.model.plan import Plan
-from executor.model.system import System
-from executor.run import engine
-from executor.safety.limits import Limits
 from executor.selftest import hooks
 from executor.selftest.moments import Boundary, stand_still_at
+from executor.selftest.parts import carry_out
 from executor.state.home import Home
 
 OWED = 4
 INTERRUPTED = 130
 _SAID = "said.json"
-
-
-def prepare(directory: Path, **parts: Contract) -> None:
-    """Put what a run needs into its directory: ``plan``, ``approval``, ``system`` and ``limits``."""
-    for name, value in parts.items():
-        (directory / f"{name}.json").write_text(value.model_dump_json(), encoding="utf-8")
 
 
 def said(directory: Path) -> dict[str, Any]:
@@ -83,12 +72,9 @@ def become(directory: Path, home: Path, orders: Orders, events: int) -> NoReturn
 def _carry_out(directory: Path, home: Path, stop: threading.Event, events: int) -> int:
     answer: dict[str, Any]
     try:
-        evidence = engine.run(
-            Plan.model_validate_json((directory / "plan.json").read_bytes()),
-            Approval.model_validate_json((directory / "approval.json").read_bytes()),
-            system=System.model_validate_json((directory / "system.json").read_bytes()),
-            limits=Limits.model_validate_json((directory / "limits.json").read_bytes()),
-            home=Home.open(home),
+        evidence = carry_out(
+            directory,
+            Home.open(home),
             report=lambda event: _tell(events, event.kind.value),
             stop=stop,
         )

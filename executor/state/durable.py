@@ -8,17 +8,24 @@ from contextlib import suppress
 from pathlib import Path
 
 
-def write(path: Path, content: bytes) -> None:
-    """Put a file in its place, mode 0600; on disk on return. Raises ``OSError``, with the old file left as it was."""
+def write(path: Path, content: bytes, *, seen_first: bool = False) -> None:
+    """Put a file in its place, mode 0600; on disk on return. Raises ``OSError``, with the old file left as it was.
+
+    ``seen_first``: others see it, whole, before it is on disk, which takes a while on a busy one; after an error of the
+    disk it may stay in its place.
+    """
     with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:  # 0600 from birth
         try:
             file.write(content)
             file.flush()
-            os.fsync(file.fileno())
+            if not seen_first:
+                os.fsync(file.fileno())
             Path(file.name).replace(path)
         except BaseException:
             Path(file.name).unlink(missing_ok=True)
             raise
+        if seen_first:
+            os.fsync(file.fileno())
     sync_directory(path.parent)
 
 

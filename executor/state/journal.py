@@ -46,13 +46,14 @@ class Journal:
         return cls(home.journal, store=Frozen(home.journal, why=why))
 
     @classmethod
-    def to_undo(cls, home: Home) -> Journal:
+    def to_undo(cls, home: Home, *, busy_s: float = 5.0) -> Journal:
         """The journal, or what it holds where it cannot be used: undoing waits for no disk.
 
-        Raises ``UnavailableError`` if it cannot even be read.
+        Others that write to it are waited for up to ``busy_s`` seconds. Raises ``UnavailableError`` if it cannot even
+        be read.
         """
         try:
-            return cls(home.journal)
+            return cls(home.journal, busy_s=busy_s)
         except UnavailableError as error:
             with suppress(UnavailableError):  # what the journal itself says is the better answer
                 return cls.frozen(home, why=error.message.removesuffix("."))
@@ -87,10 +88,6 @@ class Journal:
         return tuple(
             row["run"] for row in self.store.read("SELECT run FROM approvals WHERE nonce = ? ORDER BY use", (nonce,))
         )
-
-    def consumed(self, nonce: str) -> str | None:
-        """The first run that used the approval, if any."""
-        return next(iter(self.used(nonce)), None)
 
     def admit(
         self,
@@ -246,14 +243,8 @@ class Journal:
 
     def reverted_by_others(self, run: str) -> list[Injection]:
         """Injections of a run that were reverted, though not by its executor, oldest first: it may not know of that."""
-        rows = self.store.read(
-            "SELECT * FROM injections WHERE run = ? AND state = 'reverted' AND by <> 'executor' ORDER BY id", (run,)
-        )
-        return [injection_of(row) for row in rows]
+        return [each for each in self.of_run(run) if each.state == "reverted" and each.by != "executor"]
 
     def reverted_by(self, run: str, who: str) -> list[Injection]:
         """Injections of a run that ``who`` has reverted, oldest first."""
-        rows = self.store.read(
-            "SELECT * FROM injections WHERE run = ? AND state = 'reverted' AND by = ? ORDER BY id", (run, who)
-        )
-        return [injection_of(row) for row in rows]
+        return [each for each in self.of_run(run) if each.state == "reverted" and each.by == who]

@@ -11,7 +11,7 @@ import os
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -113,6 +113,13 @@ def drop(home: Home, injection: Injection) -> None:
 def noted(home: Home, injection: Injection) -> Note | None:
     """The note of a fault; ``None`` if it is undone, was never noted, or its note cannot be read."""
     return _read(_path(home, injection))
+
+
+def as_noted(home: Home, injection: Injection) -> Injection | None:
+    """The injection with what was learned by making it, and whether it is undone, where its note says so."""
+    if (note := noted(home, injection)) is None:
+        return None
+    return replace(injection, record={**injection.record, **note.record}, state=note.state)
 
 
 def left(home: Home, run: str | None = None) -> list[Note]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Sequence
 
 from executor.clock import wall
 from executor.errors import SafetyRefusalError
@@ -18,9 +19,14 @@ def consume(db: sqlite3.Connection, nonce: str, run: str, uses: int, use: int) -
         "INSERT INTO approvals VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING", (nonce, use, run, wall())
     )
     if not done or done.rowcount != 1:
-        raise SafetyRefusalError(
-            "single use" if uses == 1 else "uses",
-            measured=f"the approval was used by {', '.join(used)}" if used else f"use {use} of the approval",
-            limit="one run" if uses == 1 else f"{uses} runs, each with a number of its own",
-            hint="Approve the plan again.",
-        )
+        raise used_up(used, uses, use)
+
+
+def used_up(used: Sequence[str], uses: int, use: int) -> SafetyRefusalError:
+    """The refusal of use number ``use`` of an approval that is good for ``uses``, where the runs ``used`` it before."""
+    return SafetyRefusalError(
+        "single use" if uses == 1 else "uses",
+        measured=f"the approval was used by {', '.join(used)}" if used else f"use {use} of the approval",
+        limit="one run" if uses == 1 else f"{uses} runs, each with a number of its own",
+        hint="Approve the plan again.",
+    )

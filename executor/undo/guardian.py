@@ -12,9 +12,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-import executor
 from executor.clock import own_ticks, start_ticks
-from executor.drivers import process
+from executor.drivers import child, process
 from executor.errors import UnavailableError
 from executor.state import undo_notes
 from executor.state.home import Home
@@ -43,8 +42,6 @@ class Guardian:
         self._see_off()
         pidfd = os.pidfd_open(os.getpid())
         words = os.open(self._home.path / "watchdog.log", os.O_CREAT | os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC, 0o600)
-        root = str(Path(executor.__file__).parents[1])
-        path = os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))
         try:
             self._process = subprocess.Popen(
                 [sys.executable, "-P", "-m", MODULE, *self._arguments(pidfd)],
@@ -53,7 +50,7 @@ class Guardian:
                 stderr=words,
                 start_new_session=True,
                 pass_fds=(pidfd,),
-                env={**os.environ, "PYTHONPATH": path},
+                env=child.environment(),
                 bufsize=0,
             )
         finally:

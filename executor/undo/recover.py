@@ -113,11 +113,8 @@ def forget(home: Home) -> None:
     if not home.is_made():
         return
     recover(home)
-    journal = Journal(home.journal)
-    try:
+    with closing(Journal(home.journal)) as journal:
         kept = [row.run for row in journal.running()] + [str(injection) for injection in journal.pending()]
-    finally:
-        journal.close()
     kept += [str(note) for note in undo_notes.left(home)]
     if kept:
         raise SafetyRefusalError(

@@ -148,8 +148,8 @@ def _current(journal: Journal, home: Home, injection: Injection) -> Injection:
     A note beside the journal says both: no target waits for the database then. Without one the journal is asked; where
     it cannot be read, what was read before stands.
     """
-    if (noted := undo_notes.noted(home, injection)) is not None:
-        return replace(injection, record={**injection.record, **noted.record}, state=noted.state)
+    if (noted := undo_notes.as_noted(home, injection)) is not None:
+        return noted
     try:
         return journal.injection(injection.id)
     except (UnavailableError, KeyError):  # it is lost, or another one by now

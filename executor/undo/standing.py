@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import replace
 
 from executor.errors import MurphyError, OwedRevertError, UnavailableError
 from executor.state import undo_notes
@@ -19,7 +18,7 @@ from executor.undo.revert import is_free
 
 def standing(home: Home, injections: Sequence[Injection]) -> list[Injection]:
     """Those whose target still shows the fault, or cannot be asked."""
-    return [injection for injection in injections if not is_free(_as_noted(home, injection))]
+    return [injection for injection in injections if not is_free(undo_notes.as_noted(home, injection) or injection)]
 
 
 @contextmanager
@@ -61,9 +60,3 @@ def _pending(home: Home) -> Sequence[Injection]:
             return journal.pending()
     except UnavailableError:
         return undo_notes.left(home)
-
-
-def _as_noted(home: Home, injection: Injection) -> Injection:
-    """With what was learned by making it."""
-    noted = undo_notes.noted(home, injection)
-    return replace(injection, record={**injection.record, **noted.record}) if noted else injection

@@ -34,7 +34,7 @@ def show(plan: Plan, system: System, out: Console = terminal) -> None:
 
 
 def _targets(plan: Plan, system: System) -> Iterator[tuple[str, ProcessInstance]]:
-    for action in (action for experiment in plan.experiments for action in experiment.actions):
+    for action in plan.actions:
         if isinstance(action.target, InstanceTarget):
             service = system.service(action.target.service)
             ids = chosen(action.target, service)

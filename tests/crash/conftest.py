@@ -14,6 +14,7 @@ import pytest
 
 from executor.model.faults import Fault
 from executor.safety.limits import Limits
+from executor.selftest.parts import put
 from executor.state.home import Home
 from executor.state.journal import Injection, Journal
 from tests.executor.kit import LIMITS, Shelf, approve, experiment_on, plan_of, shelves, system_of, until
@@ -72,8 +73,7 @@ class Scene:
         system = system_of([self.shelf])
         plan = plan_of(system, (experiment_on(system, self.shelf.name, fault, duration_s=duration_s),))
         approval = approve(self.home, plan, limits)
-        for name, value in (("plan", plan), ("approval", approval), ("system", system), ("limits", limits)):
-            (self.directory / f"{name}.json").write_text(value.model_dump_json(), encoding="utf-8")
+        put(self.directory, plan=plan, approval=approval, system=system, limits=limits)
         return f"run-{approval.grant.nonce[:12]}"
 
     def start(self, *arguments: str) -> Runner:

@@ -10,11 +10,7 @@ import sys
 from pathlib import Path
 
 from executor.errors import MurphyError
-from executor.model.approval import Approval
-from executor.model.plan import Plan
-from executor.model.system import System
-from executor.run import engine
-from executor.safety.limits import Limits
+from executor.selftest.parts import carry_out
 from executor.state.home import Home
 
 
@@ -22,12 +18,9 @@ def main() -> None:
     directory = Path(sys.argv[1])
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job would have it ignored
     try:
-        evidence = engine.run(
-            Plan.model_validate_json((directory / "plan.json").read_bytes()),
-            Approval.model_validate_json((directory / "approval.json").read_bytes()),
-            system=System.model_validate_json((directory / "system.json").read_bytes()),
-            limits=Limits.model_validate_json((directory / "limits.json").read_bytes()),
-            home=Home.open(directory / "home"),
+        evidence = carry_out(
+            directory,
+            Home.open(directory / "home"),
             report=lambda event: print(event.kind.value, flush=True),
         )
     except MurphyError as error:

@@ -15,13 +15,9 @@ from pathlib import Path
 from typing import NoReturn
 
 from executor.errors import MurphyError
-from executor.model.approval import Approval
 from executor.model.base import Contract
-from executor.model.plan import Plan
-from executor.model.system import System
 from executor.probes.ask import open_client as open_client  # what a run would else load at its beginning
-from executor.run import engine
-from executor.safety.limits import Limits
+from executor.selftest.parts import carry_out, put
 from executor.state.home import Home
 
 SAID = "said"
@@ -44,8 +40,7 @@ class Forker:
         """Begin to carry out ``plan`` under ``approval`` in that home; the pid of the process that does."""
         directory.mkdir()
         (directory / "home").symlink_to(home.path)
-        for name, value in parts.items():
-            (directory / f"{name}.json").write_text(value.model_dump_json(), encoding="utf-8")
+        put(directory, **parts)
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.write(f"{directory}\n")
@@ -84,12 +79,9 @@ def _become(directory: Path) -> NoReturn:
 
 def _carry_out(directory: Path) -> int:
     try:
-        evidence = engine.run(
-            Plan.model_validate_json((directory / "plan.json").read_bytes()),
-            Approval.model_validate_json((directory / "approval.json").read_bytes()),
-            system=System.model_validate_json((directory / "system.json").read_bytes()),
-            limits=Limits.model_validate_json((directory / "limits.json").read_bytes()),
-            home=Home.open(directory / "home"),
+        evidence = carry_out(
+            directory,
+            Home.open(directory / "home"),
             report=lambda event: _say(f"{event.kind.value} {event.detail}"),
         )
     except MurphyError as error:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from executor.drivers import process
+from executor.state.home import Home
 from executor.state.journal import Injection, Journal
 from executor.state.rows import Reach
 from tests.executor.kit import Shelf
@@ -31,7 +32,7 @@ def admit(
 
 def arm(journal: Journal, mark: str = "m1", *, run: str = "run-1", lease_s: float = 60.0, **more: Any) -> Injection:
     given = {"experiment": "e1", "trial": 1, "action": "a1", "kind": "service.hang", "subject": "base-1"}
-    return journal.arm(run, mark=mark, record={"pid": 1}, lease_s=lease_s, **{**given, **more})
+    return journal.arm(run, mark=mark, lease_s=lease_s, **{**given, "record": {"pid": 1}, **more})
 
 
 class Fake:
@@ -64,17 +65,15 @@ def hang(journal: Journal, shelf: Shelf, *, lease_s: float) -> None:
     found = shelf.found()
     assert found is not None
     record = {"pid": found.pid, "ticks": found.start_ticks, "members": [[found.pid, found.start_ticks]]}
-    armed = journal.arm(
-        "run-1",
-        experiment="e1",
-        trial=1,
-        action="a1",
-        kind="service.hang",
-        subject="base-1",
-        mark="m1",
-        record=record,
-        lease_s=lease_s,
-    )
+    armed = arm(journal, record=record, lease_s=lease_s)
     process.send(found.pid, found.start_ticks, signal.SIGSTOP)
     assert journal.injected(armed.id, record)
     assert shelf.stopped()
+
+
+def nothing_left(home: Home) -> bool:
+    journal = Journal(home.journal)
+    try:
+        return not journal.pending() and not journal.running()
+    finally:
+        journal.close()

@@ -15,6 +15,7 @@ from executor.model.faults.data import CacheFlush, ConnectionFailure, Lock
 from executor.model.plan import Action, InstanceTarget, Plan
 from executor.model.probe import Check, TcpProbe
 from executor.model.system import System
+from executor.selftest.parts import put
 from executor.selftest.snapshot import WATCHDOG, workers
 from executor.state import audit
 from executor.state.home import Home
@@ -61,9 +62,7 @@ def plan_for(system: System, faults: tuple[Fault, Fault]) -> Plan:
 
 
 def begin(directory: Path, home: Home, plan: Plan, system: System) -> Runner:
-    parts = {"plan": plan, "approval": approve(home, plan), "system": system, "limits": LIMITS}
-    for name, value in parts.items():
-        (directory / f"{name}.json").write_text(value.model_dump_json(), encoding="utf-8")
+    put(directory, plan=plan, approval=approve(home, plan), system=system, limits=LIMITS)
     runner = Runner(directory)
     until(lambda: runner.said.count("injected") == 2, what=f"not all was injected: {runner.said}")
     return runner

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import random
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -15,10 +15,9 @@ from executor.faults.service.hang import Hang as Hang_
 from executor.model.criteria import CallsWithin, SteadyState
 from executor.model.evidence import Event, EventKind, Evidence, Observation
 from executor.model.faults.service import Crash, Error, Hang
-from executor.model.plan import Action, EdgeTarget, Experiment, Hypothesis, Plan, Prediction
+from executor.model.plan import Action, EdgeTarget, Experiment, Hypothesis, Prediction
 from executor.model.system import System
 from executor.model.vocabulary import Phase, Verdict, Weakness
-from executor.run import admission
 from executor.run.engine import load_evidence, run, run_id
 from executor.run.rejudge import differences
 from executor.safety.halt import halt
@@ -27,6 +26,7 @@ from executor.state import audit
 from executor.state.home import Home
 from executor.state.journal import Journal
 from executor.undo.recover import recover
+from tests.executor.injections import nothing_left
 from tests.executor.kit import (
     LIMITS,
     Shelf,
@@ -41,23 +41,6 @@ from tests.executor.kit import (
 )
 
 
-@pytest.fixture
-def pair() -> Iterator[tuple[Shelf, Shelf]]:
-    """``base``, and ``front`` which needs it."""
-    with shelves("base", "front") as (base, front):
-        yield base, front
-
-
-@pytest.fixture
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whether the system is well is not asked first; that has tests of its own."""
-
-    async def well(plan: Plan, system: System) -> None:
-        return None
-
-    monkeypatch.setattr(admission, "healthy", well)
-
-
 def carried_out(
     home: Home,
     system: System,
@@ -68,14 +51,6 @@ def carried_out(
 ) -> Evidence:
     plan = plan_of(system, *stages)
     return run(plan, approve(home, plan, limits), system=system, limits=limits, home=home, report=report, stop=stop)
-
-
-def nothing_left(home: Home) -> bool:
-    journal = Journal(home.journal)
-    try:
-        return not journal.pending() and not journal.running()
-    finally:
-        journal.close()
 
 
 def kinds(evidence: Evidence, experiment: str = "e1") -> list[EventKind]:
@@ -176,7 +151,7 @@ def test_a_refused_run_injects_nothing_and_keeps_its_approval(home: Home, pair: 
     with pytest.raises(UnavailableError, match="no process"):
         run(plan, approval, system=system, limits=LIMITS, home=home)
     journal = Journal(home.journal)
-    assert journal.consumed(approval.grant.nonce) is None
+    assert journal.used(approval.grant.nonce) == ()
     journal.close()
     assert nothing_left(home)
     assert not (home.runs / run_id(approval)).exists()

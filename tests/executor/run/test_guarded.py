@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -13,28 +12,16 @@ from executor.clock import SystemClock
 from executor.drivers import process
 from executor.measure import stream
 from executor.model.evidence import Event, EventKind, Evidence
-from executor.model.plan import Experiment, Plan
-from executor.model.system import System
+from executor.model.plan import Experiment
 from executor.model.vocabulary import Phase
-from executor.run import admission
 from executor.run.engine import run
 from executor.safety.limits import Limits
 from executor.safety.windows import ChangeWindow
 from executor.state.home import Home
 from executor.state.journal import Journal
-from tests.executor.kit import LIMITS, Shelf, approve, experiment_on, plan_of, shelves, system_of, until
+from tests.executor.kit import LIMITS, Shelf, approve, experiment_on, plan_of, system_of, until
 
-
-@pytest.fixture
-def pair(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Shelf, Shelf]]:
-    """``base``, and ``front`` which needs it. Whether they are well is not asked before the run."""
-
-    async def well(plan: Plan, system: System) -> None:
-        return None
-
-    monkeypatch.setattr(admission, "healthy", well)
-    with shelves("base", "front") as (base, front):
-        yield base, front
+pytestmark = pytest.mark.usefixtures("quick")
 
 
 def carried_out(directory: Path, running: tuple[Shelf, ...], *stages: Experiment, **more: Any) -> Evidence:

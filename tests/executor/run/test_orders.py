@@ -27,18 +27,14 @@ from executor.state.home import Home
 from executor.state.journal import Injection, Journal
 from executor.undo.guardian import Guardian
 from tests.crash.conftest import scenes_at
+from tests.executor.injections import nothing_left
 from tests.executor.kit import LIMITS, Shelf, approve, experiment_on, plan_of, system_of, until
 
 LONG = Limits.model_validate({**LIMITS.model_dump(), "lease_s": 100})
 """What frees a target within a test is the order, not the end of a lease."""
 
 
-@pytest.fixture(autouse=True)
-def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def well(plan: Plan, system: System, *args: object) -> None:
-        return None
-
-    monkeypatch.setattr(admission, "healthy", well)
+pytestmark = pytest.mark.usefixtures("quick")
 
 
 class Run:
@@ -67,14 +63,6 @@ class Run:
         self._thread.join(60)
         assert self.evidence is not None
         return self.evidence
-
-
-def nothing_left(home: Home) -> bool:
-    journal = Journal(home.journal)
-    try:
-        return not journal.pending() and not journal.running()
-    finally:
-        journal.close()
 
 
 @pytest.mark.parametrize("order", ["halt", "stop"])
@@ -180,7 +168,7 @@ def test_a_halt_while_a_run_begins_refuses_it_and_keeps_its_approval(
     with pytest.raises(SafetyRefusalError, match="halt"):
         engine.run(plan, approval, system=system, limits=LONG, home=home)
     journal = Journal(home.journal)
-    assert journal.consumed(approval.grant.nonce) is None
+    assert journal.used(approval.grant.nonce) == ()
     journal.close()
 
 

@@ -26,10 +26,9 @@ from executor.model.faults.service import (
     Stop,
     Timeout,
 )
-from executor.model.plan import Action, EdgeTarget, Experiment, InstanceTarget, Plan, Ramp
+from executor.model.plan import Action, EdgeTarget, Experiment, InstanceTarget, Ramp
 from executor.model.probe import Check, TcpProbe
 from executor.model.system import ProcessInstance, Service, System
-from executor.run import admission
 from executor.run.engine import run
 from executor.run.pace import steps
 from executor.run.rejudge import FILE, Trials
@@ -52,15 +51,7 @@ from tests.executor.kit import (
     until,
 )
 
-
-@pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whether the system is well is not asked first; that has tests of its own."""
-
-    async def well(plan: Plan, system: System) -> None:
-        return None
-
-    monkeypatch.setattr(admission, "healthy", well)
+pytestmark = pytest.mark.usefixtures("quick")
 
 
 def _on(service: str, fault: Any, **more: Any) -> Action:

@@ -53,10 +53,10 @@ def test_halting_works_on_a_full_disk(home: Home, monkeypatch: pytest.MonkeyPatc
 def test_a_full_disk_with_room_for_no_reason_still_has_one_for_who_halts(
     home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(path: Path, content: bytes) -> None:
+    def full(path: Path, content: bytes, **how: bool) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(module, "_put", full)
+    monkeypatch.setattr(module, "write", full)
     raise_flag(home, "a drill")
     assert halt(home, "a drill").reason == "a drill"
     assert home.halt_file.read_bytes() == b""
@@ -66,7 +66,7 @@ def test_a_halt_that_cannot_be_written_says_so(home: Home, monkeypatch: pytest.M
     def refuse(*args: object, **kwargs: object) -> None:
         raise OSError(30, "Read-only file system")
 
-    monkeypatch.setattr(module, "_put", refuse)
+    monkeypatch.setattr(module, "write", refuse)
     monkeypatch.setattr(Path, "touch", refuse)
     with pytest.raises(UnavailableError, match="cannot halt"):
         halt(home, "a drill")

@@ -111,7 +111,7 @@ def test_it_writes_that_it_was_asked_and_consumes_nothing(desk: Desk) -> None:
     desk.ask(of, approval=approval)
     (first, _) = [entry for entry in entries(desk.home) if entry.who == "preflight"]
     assert first.detail == {"plan": digest(of), "nonce": approval.grant.nonce}
-    assert desk.journal.consumed(approval.grant.nonce) is None
+    assert desk.journal.used(approval.grant.nonce) == ()
     assert desk.journal.running() == []
 
 

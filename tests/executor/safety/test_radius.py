@@ -299,7 +299,7 @@ def test_the_journal_admits_only_what_fits_beside_the_others(tmp_path: Path) -> 
         admit("s1")
         with pytest.raises(SafetyRefusalError, match="blast radius"):
             admit("s2")
-        assert journal.consumed("s2") is None
+        assert journal.used("s2") == ()
         journal.finish("run-s1", "completed")
         admit("s2")
     finally:

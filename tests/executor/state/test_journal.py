@@ -29,9 +29,9 @@ def journal(tmp_path: Path) -> Iterator[Journal]:
 
 
 def test_an_approval_is_consumed_with_the_run_and_only_once(journal: Journal) -> None:
-    assert journal.consumed("n1") is None
+    assert journal.used("n1") == ()
     admit(journal, "run-1", "n1")
-    assert journal.consumed("n1") == "run-1"
+    assert journal.used("n1") == ("run-1",)
     with pytest.raises(SafetyRefusalError, match="used by run-1"):
         admit(journal, "run-2", "n1")
     assert [row.run for row in journal.running()] == ["run-1"]
@@ -79,7 +79,7 @@ def test_a_check_that_refuses_leaves_the_approval_as_it_was(journal: Journal) ->
     assert [[row.run for row in rows] for rows in seen] == [["run-1"]]
     assert seen[0][0].alive
     assert seen[0][0].reach == REACH
-    assert journal.consumed("run-2") is None
+    assert journal.used("run-2") == ()
 
 
 def _try(path: str, gate: Any, results: Any) -> None:

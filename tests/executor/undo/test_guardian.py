@@ -9,16 +9,15 @@ import pytest
 
 from executor.drivers import process
 from executor.model.evidence import Event, EventKind, Evidence
-from executor.model.plan import Plan
-from executor.model.system import System
 from executor.model.vocabulary import Phase
-from executor.run import admission
 from executor.run.engine import run
 from executor.run.minders import Minders
 from executor.state.home import Home
 from executor.state.journal import Journal
 from executor.undo.guardian import Watcher, watchers
 from tests.executor.kit import LIMITS, Shelf, approve, experiment_on, plan_of, system_of
+
+pytestmark = pytest.mark.usefixtures("quick")
 
 
 class Assassin:
@@ -33,11 +32,7 @@ class Assassin:
         async def nobody(_self: Minders) -> None:
             await anyio.sleep_forever()
 
-        async def well(plan: Plan, system: System) -> None:
-            return None
-
         monkeypatch.setattr(Minders, "mind_watchdog", nobody)
-        monkeypatch.setattr(admission, "healthy", well)
 
     def __call__(self, event: Event) -> None:
         if event.kind is EventKind.INJECTED:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from executor.selftest.parts import put
 from executor.state import undo_notes
 from executor.state.home import Home
 from executor.state.journal import Journal
@@ -44,8 +45,7 @@ def test_a_fault_made_after_the_end_of_its_run_by_a_process_that_dies(
     system = system_of([shelf])
     plan = plan_of(system, (experiment_on(system, "base", duration_s=1.0),))
     approval = approve(home, plan)
-    for name, value in (("plan", plan), ("approval", approval), ("system", system), ("limits", LIMITS)):
-        (tmp_path / f"{name}.json").write_text(value.model_dump_json(), encoding="utf-8")
+    put(tmp_path, plan=plan, approval=approval, system=system, limits=LIMITS)
     executor = subprocess.Popen([sys.executable, "-c", LATE, str(tmp_path)], cwd=ROOT, stdout=subprocess.PIPE)
     try:
         assert executor.stdout is not None
