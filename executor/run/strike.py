@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -107,13 +108,10 @@ def refuse_ended(course: Course) -> None:
 def _undo_late(course: Course, injection: Injection, record: Record) -> None:
     """Undo what came too late. The run may have ended meanwhile and closed its journal, so this opens its own."""
     results = course.undoing.undo([replace(injection, record=dict(record))], again=True)
-    journal = Journal(course.home.journal)
-    try:
+    with closing(Journal(course.home.journal)) as journal:
         if not results[0].reverted:
             journal.injected(injection.id, record)  # what was learned is needed to undo it
         write_down(journal, course.home, results, by=WHO)
-    finally:
-        journal.close()
 
 
 def shown(how: Behaviour, record: Record) -> bool:

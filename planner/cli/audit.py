@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-Json = Annotated[bool, typer.Option("--json", help="For programs.")]
+from planner.cli.options import Json
+
 NOT_INTACT = 1
 
 

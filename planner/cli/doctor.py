@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Annotated
 
 import typer
+
+from planner.cli.options import Json
 
 
 def register(app: typer.Typer) -> None:
@@ -13,7 +14,7 @@ def register(app: typer.Typer) -> None:
     app.command()(doctor)
 
 
-def doctor(as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False) -> int:
+def doctor(as_json: Json = False) -> int:
     """Say what this machine can and cannot do, and why. Exit code 2 if Murphy cannot run here at all."""
     from rich.table import Table
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from planner.cli.options import Json
+
 if TYPE_CHECKING:
     from executor.model.faults import FaultSpec
 
@@ -21,7 +23,7 @@ def faults(
         str | None, typer.Option(help="A service or an edge, caller->callee: what is possible there.")
     ] = None,
     system: Annotated[Path, typer.Option("--system", help="The system that has the target.")] = Path("system.yaml"),
-    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+    as_json: Json = False,
 ) -> None:
     """List every fault with its parameters; with --target, whether it can be done there, and if not, why."""
     from executor.faults.registry import behaviour

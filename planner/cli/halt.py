@@ -7,9 +7,9 @@ from typing import Annotated
 import typer
 
 from planner.cli import BY_HAND
+from planner.cli.options import Json
 from planner.cli.visible import visible
 
-Json = Annotated[bool, typer.Option("--json", help="For programs.")]
 OWED = 4
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from executor.errors import InputError
+from planner.cli.options import Json
 
 if TYPE_CHECKING:
     from executor.safety.trust import Trusted
@@ -50,7 +51,7 @@ def create(
     say(f"Made the key {name} in {home.keys}; approvals signed with it are accepted here.")
 
 
-def listed(as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False) -> None:
+def listed(as_json: Json = False) -> None:
     """List the keys, the revoked ones too, and what this installation is called in approvals."""
     from executor.safety.approval import installation_of
     from executor.safety.trust import read_trusted

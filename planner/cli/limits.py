@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from planner.cli.options import Json
+
 
 def register(app: typer.Typer) -> None:
     """Add this family's commands."""
@@ -15,7 +17,7 @@ def register(app: typer.Typer) -> None:
 
 def limits(
     path: Annotated[Path | None, typer.Argument(metavar="[FILE]", help="Check this file instead.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Show the limits in force here, every key with its meaning: murphy limits > limits.toml begins a file of yours."""
     from executor.model.digest import digest

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from executor.errors import InputError
+from planner.cli.options import Json
 
 if TYPE_CHECKING:
     from executor.model.system import System
@@ -91,7 +92,7 @@ def plan(
 def show(
     path: Annotated[Path, typer.Argument(metavar="PLAN", help="A plan's file.")] = Path("plan.json"),
     system: SystemFile = Path("system.yaml"),
-    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Say exactly what a plan will do, in plain words, with a picture of when, and to which processes right now."""
     from knowledge.topology.annotations import load_system

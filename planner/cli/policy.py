@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from executor.errors import InputError
+from planner.cli.options import Json
 
 if TYPE_CHECKING:
     from executor.safety.mandate import Policy
 
 NameOf = Annotated[str, typer.Argument(metavar="NAME", help="The policy's name.")]
-Json = Annotated[bool, typer.Option("--json", help="For programs.")]
 
 
 def register(app: typer.Typer) -> None:

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from planner.cli.halt import OWED, Json
+from planner.cli.halt import OWED
+from planner.cli.options import Json
 from planner.cli.visible import visible
 
 if TYPE_CHECKING:
@@ -80,10 +81,9 @@ def _tell_swept(found: list[Swept], *, as_json: bool) -> int:
     if as_json:
         _json(dict(by_outcome))
     else:
-        for one in found:
-            print(visible(f"{_HEADS[one.outcome]}{one.text}."))  # noqa: T201
+        _print(f"{_HEADS[one.outcome]}{one.text}." for one in found)
         if not by_outcome["done"] and not by_outcome["owed"]:
-            print("Nothing of ours was left.")  # noqa: T201
+            _print(["Nothing of ours was left."])
     return OWED if by_outcome["owed"] else 0
 
 

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from executor.errors import InputError
+from planner.cli.options import Json
 
 if TYPE_CHECKING:
     from executor.state.home import Home
 
-Json = Annotated[bool, typer.Option("--json", help="For programs.")]
 RunName = Annotated[str | None, typer.Argument(metavar="RUN", help="A run's name; default: the latest.")]
 
 

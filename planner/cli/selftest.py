@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from planner.cli.options import Json
 from planner.cli.visible import visible
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ def selftest(
     cases: Annotated[int, typer.Option(min=1, help="With --crash: how many random instants.")] = 200,
     seed: Annotated[int | None, typer.Option(min=0, help="Draw the same cases again.")] = None,
     keep: Annotated[Path, typer.Option(help="Where files of what stayed are kept.")] = Path("selftest-residues"),
-    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+    as_json: Json = False,
 ) -> int:
     """Run faults of every lease kind on services made for it; kill, hang and starve Murphy meanwhile; see what stays.
 
