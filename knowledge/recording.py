@@ -9,7 +9,7 @@ from datetime import UTC
 from executor.model.evidence import Evidence, ExperimentResult, Finding, HypothesisResult
 from executor.model.plan import Experiment, Hypothesis, Plan
 from executor.model.system import System
-from knowledge.fault_types import fault_text, fault_type
+from knowledge.fault_types import fault_text
 from knowledge.features import describe
 from knowledge.schema import Base, ExperimentRow, FindingRow, PredictionRow, ResultRow, Run
 
@@ -61,7 +61,7 @@ def _experiment(run: str, position: int, experiment: Experiment, result: Experim
 
 def _results(run: str, experiment: Experiment, result: ExperimentResult, system: System) -> Iterator[ResultRow]:
     fault = " + ".join(fault_text(action.fault) for action in experiment.actions)
-    types = tuple(sorted({fault_type(action.fault).value for action in experiment.actions}))
+    types = tuple(sorted({action.fault.looks().value for action in experiment.actions}))
     for hypothesis, judged in _judged(experiment, result):
         features = describe(
             system,

@@ -10,8 +10,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 
+from executor.model.vocabulary import FaultType as T
 from executor.model.vocabulary import Weakness
-from knowledge.fault_types import FaultType as T
 
 FALSE_ALARM = 0.02
 """P(breaks | the weakness is not there): the judge asks for whole confidence intervals beyond the limit."""

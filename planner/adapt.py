@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from executor.model import wording
 from executor.model.evidence import Evidence, HypothesisResult
 from executor.model.faults import Fault
 from executor.model.plan import Experiment, Plan
 from executor.model.system import System
 from executor.model.vocabulary import Verdict
 from knowledge.beliefs import Belief
-from knowledge.fault_types import fault_type
 from knowledge.sensitivity import information_gain
-from planner import words
 from planner.alternatives import alternatives
 
 GAIN_MIN = 0.08
@@ -38,7 +37,8 @@ def next_ideas(plan: Plan, evidence: Evidence, beliefs: Sequence[Belief], system
             belief = held.get((judged.weakness, judged.place))
             ideas += _ideas(judged, planned[result.experiment], belief, system)
     if cut_short:
-        ideas.append((2.0, f"Plan again: {words.many(cut_short, 'question')} got no answer, as the run was cut short."))
+        unanswered = wording.many(cut_short, "question")
+        ideas.append((2.0, f"Plan again: {unanswered} got no answer, as the run was cut short."))
     ranked = sorted(ideas, key=lambda idea: (-idea[0], idea[1]))
     return (*dict.fromkeys(text for _, text in ranked[:IDEAS_MAX]), _how_far(beliefs, system))
 
@@ -46,37 +46,37 @@ def next_ideas(plan: Plan, evidence: Evidence, beliefs: Sequence[Belief], system
 def _ideas(
     judged: HypothesisResult, experiment: Experiment, belief: Belief | None, system: System
 ) -> Iterator[tuple[float, str]]:
-    what = f"{words.named(judged.weakness)} at {judged.place}"
+    what = f"{wording.named(judged.weakness)} at {judged.place}"
     fault = experiment.actions[0].fault
     if judged.verdict is Verdict.INCONCLUSIVE:
         yield 1.0, f"Try again: {what} was {judged.verdict.value} ({judged.reason})."
     elif judged.verdict is Verdict.BREAKS:
         smaller = _smaller(fault)
         if smaller:
-            yield 0.5, f"Find the threshold: {what} broke under “{words.fault(fault)}”; {smaller}."
+            yield 0.5, f"Find the threshold: {what} broke under “{fault.words()}”; {smaller}."
     elif belief is not None:
         best = _best_other(belief, system)
         if best and best[1] >= GAIN_MIN:
             yield (
                 best[1],
-                f"Try another kind of fault: {what} held under “{words.fault(fault)}”, but “{words.fault(best[0])}” "
+                f"Try another kind of fault: {what} held under “{fault.words()}”, but “{best[0].words()}” "
                 f"might still show it (P(present) {belief.probability:.0%}).",
             )
 
 
 def _smaller(fault: Fault) -> str:
     delay_ms = float(getattr(fault, "delay_ms", 0.0))
-    if fault_type(fault).value not in ("slow", "sluggish") or delay_ms / 2 < DELAY_MS_MIN:
+    if fault.looks().value not in ("slow", "sluggish") or delay_ms / 2 < DELAY_MS_MIN:
         return ""
-    return f"try {words.duration(delay_ms / 2000)}"
+    return f"try {wording.duration(delay_ms / 2000)}"
 
 
 def _best_other(belief: Belief, system: System) -> tuple[Fault, float] | None:
     """A fault of a type not tried here yet that would tell most, with its expected bits."""
     gains = [
-        (fault, information_gain(belief.probability, belief.weakness, (fault_type(fault).value,)))
+        (fault, information_gain(belief.probability, belief.weakness, (fault.looks().value,)))
         for fault in alternatives(belief.weakness, belief.place, system)
-        if fault_type(fault).value not in belief.tested
+        if fault.looks().value not in belief.tested
     ]
     return max(gains, key=lambda pair: pair[1], default=None)
 

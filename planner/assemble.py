@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from executor.model import wording
 from executor.model.digest import digest
 from executor.model.plan import Plan, Stage
 from experts.brief import Brief
-from planner import words
 from planner.optimise import Selection, length
 
 
@@ -16,8 +16,8 @@ def assemble(chosen: Selection, brief: Brief, *, plan_id: str, proposer: str, ca
     front = sum(experiment.id in chosen.front for experiment in chosen.experiments)
     runs = sorted({past.run for past in brief.past if past.system == system.name})
     told = [
-        f"{len(chosen.experiments)} of {candidates} candidate experiments, about {words.duration(total_s)}; {front} of "
-        "them cannot be beaten in what they teach, risk and cost at once. "
+        f"{len(chosen.experiments)} of {candidates} candidate experiments, about {wording.duration(total_s)}; {front} "
+        "of them cannot be beaten in what they teach, risk and cost at once. "
         f"It ends here because {chosen.reason}. What is easily undone comes first.",
     ]
     if runs:

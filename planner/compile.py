@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from executor.model import wording
 from executor.model.faults import Fault
 from executor.model.plan import Action, Experiment, Hypothesis
 from executor.model.system import System
@@ -80,7 +81,7 @@ def compile_candidates(
         if isinstance(found, Judging) and found.fault_s > limits.fault_s_max:
             found = Unfit(f"it needs {found.fault_s:g} s of fault, and the limit is {limits.fault_s_max:g} s")
         if isinstance(found, Unfit):
-            unfit.setdefault((words.named(proposal.weakness), found.reason), {})[proposal.place] = None
+            unfit.setdefault((wording.named(proposal.weakness), found.reason), {})[proposal.place] = None
             continue
         group = parts.setdefault(experiment, {})
         behind = group[hypothesis].proposals if hypothesis in group else ()
@@ -142,7 +143,7 @@ def _notes(
     unfit: Mapping[tuple[str, str], Mapping[str, None]], parts: Mapping[str, Mapping[str, _Part]]
 ) -> tuple[str, ...]:
     """One line for each reason, with the places that no experiment tries in another way."""
-    tried = {(words.named(p.first.weakness), p.first.place) for group in parts.values() for p in group.values()}
+    tried = {(wording.named(p.first.weakness), p.first.place) for group in parts.values() for p in group.values()}
     lines = []
     for (weakness, reason), places in sorted(unfit.items()):
         left = [place for place in sorted(places) if (weakness, place) not in tried]
@@ -164,7 +165,7 @@ def _experiment(name: str, parts: Mapping[str, _Part], brief: Brief, opinions: O
     where = words.target(target)
     return Experiment(
         id=name,
-        title=_cut(f"{where[0].upper()}{where[1:]}: {words.fault(fault)}", 400),
+        title=_cut(f"{where[0].upper()}{where[1:]}: {fault.words()}", 400),
         rationale=_rationale(parts, brief, opinions),
         proposed_by=tuple(sorted({p.expert for part in parts.values() if not part.lent for p in part.proposals})),
         hypotheses=tuple(_hypothesis(key, parts[key], fault, opinions) for key in sorted(parts)),
@@ -200,9 +201,8 @@ def _rationale(parts: Mapping[str, _Part], brief: Brief, opinions: Opinions) -> 
         said.update(dict.fromkeys(p.rationale for p in part.proposals))
         said.update(dict.fromkeys(c for p in part.proposals for c in opinions.concerns(p)))
         for past in at_place(brief, part.first.weakness, part.first.place)[-PAST_CITED:]:
-            said[f"{words.named(past.weakness)} at {past.place}: {past.verdict} in {past.run} under {past.fault}."] = (
-                None
-            )
+            weakness = wording.named(past.weakness)
+            said[f"{weakness} at {past.place}: {past.verdict} in {past.run} under {past.fault}."] = None
     return _cut(" ".join(said), 4000)
 
 

@@ -9,7 +9,6 @@ from executor.model.plan import Prediction
 from experts.expert import proposal_key
 from experts.proposal import Critique, Proposal
 from experts.track_record import pool
-from knowledge.fault_types import fault_type
 from knowledge.sensitivity import sensitivity
 
 CRITIC_OF_LAST_WORD = "safety-officer"
@@ -54,7 +53,7 @@ class Opinions:
 
         Nobody gave this number, so nobody is scored by it.
         """
-        meant = sensitivity(proposal.weakness, (fault_type(proposal.fault).value,))
-        shown = sensitivity(proposal.weakness, (fault_type(fault).value,))
+        meant = sensitivity(proposal.weakness, (proposal.fault.looks().value,))
+        shown = sensitivity(proposal.weakness, (fault.looks().value,))
         pooled = self.prediction(proposal).probability_breaks
         return Prediction(probability_breaks=round(min(0.99, pooled * shown / meant), 4))

@@ -2,24 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from executor.drivers import process
-from executor.drivers.resolve import resolve
-from executor.errors import InputError, MurphyError, UnavailableError
-from executor.faults.behaviour import Resolved
+from executor.drivers import resolve
+from executor.drivers.targets import Resolved
+from executor.errors import InputError, MurphyError
+from executor.faults.behaviour import why_not
 from executor.faults.registry import behaviour
 from executor.model.faults import SPECS, FaultSpec
 from executor.model.plan import EdgeTarget, InstanceTarget
 from executor.model.system import System
-
-_TYPICAL: dict[str, dict[str, Any]] = {
-    "service.slowdown": {"cpu_percent": 20},
-    "network.latency": {"delay_ms": 3000},
-    "resource.cpu": {"load_percent": 90},
-    "resource.memory": {"bytes": 256 * 2**20},
-    "resource.connections": {"count": 50},
-}
 
 
 def possible(system: System, place: str) -> dict[str, str]:
@@ -38,50 +28,33 @@ def possible(system: System, place: str) -> dict[str, str]:
     found: tuple[Resolved, ...] = ()
     gone = ""
     try:
-        found = resolve(target, system)  # looks at every process there is, so once for all faults
+        found = resolve.resolve(target, system)  # looks at every process there is, so once for all faults
     except MurphyError as error:
         gone = str(error)
     return {
-        _kind(spec): _why_not(typical(spec, system, caller), found, gone)
+        spec.named(): _why_not(spec, spec.typical(system.service(caller)), found, gone)
         for spec in SPECS
         if spec.target_kind == target.kind
     }
 
 
-def typical(spec: type[FaultSpec], system: System, service: str) -> FaultSpec | None:
-    """A fault of that kind with parameters as one would choose them; ``None`` where the service lacks what it needs."""
-    parameters = dict(_TYPICAL.get(_kind(spec), {}))
-    if _kind(spec) == "data.lock":
-        tables = system.service(service).tables
-        if not tables:
-            return None
-        parameters["table"] = tables[0]
-    return spec.model_validate(parameters)
-
-
 def absent(system: System) -> str:
-    """Why nothing of a system that has instances can be struck; empty if one of their processes runs."""
-    instances = [instance for service in system.services for instance in service.instances]
-    for instance in instances:
+    """Why nothing of a system that has instances can be struck; empty if one of them runs."""
+    instances = [(service, instance) for service in system.services for instance in service.instances]
+    for service, instance in instances:
         try:
-            process.find(instance)
-        except UnavailableError:
+            resolve.found(service, instance)
+        except MurphyError:
             continue
         return ""
-    return f"no process of its {len(instances)} instances runs; start it, or discover it again" if instances else ""
+    return f"none of its {len(instances)} instances runs; start it, or discover it again" if instances else ""
 
 
-def _why_not(fault: FaultSpec | None, found: tuple[Resolved, ...], gone: str) -> str:
-    if fault is None:
-        return "no table is known; name the tables in system.yaml."
-    if gone:
-        return gone
+def _why_not(spec: type[FaultSpec], fault: FaultSpec | None, found: tuple[Resolved, ...], gone: str) -> str:
+    if fault is None or gone:
+        return gone or spec.lacks
     try:
-        reasons = [behaviour(_kind(type(fault))).unsupported(fault, target) for target in found]
+        reasons = [why_not(behaviour(fault.kind), fault, target) for target in found]
     except MurphyError as error:
         return str(error)
     return next((reason for reason in reasons if reason), "")
-
-
-def _kind(spec: type[FaultSpec]) -> str:
-    return str(spec.model_fields["kind"].default)

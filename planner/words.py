@@ -7,33 +7,8 @@ from typing import Any, Final
 
 from executor.model.criteria import Criterion
 from executor.model.evidence import EventKind, Evidence
-from executor.model.faults import FaultSpec
 from executor.model.plan import Action, EdgeTarget, Experiment, GroupsTarget, Target
-
-
-def number(value: float) -> str:
-    """A number as people write it: at most two decimals, none where they say nothing."""
-    return f"{value:,.2f}".rstrip("0").rstrip(".")
-
-
-def duration(seconds: float) -> str:
-    """``350 ms``, ``3.5 s`` or ``2 min 5 s``."""
-    if seconds < 1:
-        return f"{seconds * 1000:.0f} ms"
-    if seconds < 120:
-        return f"{number(round(seconds, 1))} s"
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest} s" if rest else f"{minutes} min"
-
-
-def named(value: str) -> str:
-    """A vocabulary word for people: ``hard_dependency`` becomes ``hard dependency``."""
-    return value.replace("_", " ")
-
-
-def many(count: int, what: str) -> str:
-    """``1 fault``, ``2 faults``."""
-    return f"{count} {what}{'' if count == 1 else 's'}"
+from executor.model.wording import duration, many, number
 
 
 def cut_short(evidence: Evidence) -> str:
@@ -55,75 +30,12 @@ def target(where: Target) -> str:
     return f"{where.count} instance{'s' if where.count > 1 else ''} of {where.service}"
 
 
-def _each(probability: float, what: str) -> str:
-    """``every request`` or ``15 % of the requests``."""
-    return f"every {what}" if probability >= 1 else f"{number(probability * 100)} % of the {what}s"
-
-
-def _requests(fault: Any) -> str:
-    method = "" if fault.method == "*" else f"{fault.method} "
-    path = "" if fault.path == "*" else f" to {fault.path}"
-    return _each(fault.probability, f"{method}request") + path
-
-
-def _dependency_failure(fault: Any) -> str:
-    return {
-        "refuse": "refuse every connection",
-        "blackhole": "swallow every request without an answer",
-        "error": "answer every request with 503",
-        "slow": f"delay every request by {duration(fault.delay_ms / 1000)}",
-    }[fault.mode]
-
-
-_RESTART: Final = {
-    "supervisor": "its supervisor should start it again, or else Murphy does",
-    "murphy": "Murphy starts it again afterwards",
-}
-
-_FAULTS: Final[dict[str, Callable[[Any], str]]] = {
-    "service.crash": lambda f: f"kill it with SIG{f.signal}; {_RESTART[f.restart]}",
-    "service.stop": lambda f: f"ask it to end, kill it after {duration(f.grace_s)}; {_RESTART[f.restart]}",
-    "service.hang": lambda _: "freeze it: connections are accepted, nothing is answered",
-    "service.slowdown": lambda f: f"leave it {number(f.cpu_percent)} % of one core",
-    "service.error": lambda f: f"answer {_requests(f)} with {f.status}",
-    "service.timeout": lambda f: f"leave {_requests(f)} unanswered",
-    "service.corrupt_response": lambda f: f"damage ({named(f.how)}) the answers to {_requests(f)}",
-    "service.dependency_failure": _dependency_failure,
-    "network.latency": lambda f: (
-        f"delay each request by {duration(f.delay_ms / 1000)}"
-        + (f" ± {duration(f.jitter_ms / 1000)}" if f.jitter_ms else "")
-    ),
-    "network.reset": lambda f: (
-        f"cut {_each(f.probability, 'connection')}" + (f" after {f.after_bytes} bytes" if f.after_bytes else "")
-    ),
-    "network.partition": lambda f: f"{f.how} everything {'both ways' if f.direction == 'both' else 'one way'}",
-    "resource.cpu": lambda f: (
-        f"burn {number(f.load_percent)} % of {f.cores} core{'s' if f.cores > 1 else ''} beside it"
-    ),
-    "resource.memory": lambda f: f"take {f.bytes / 2**20:,.0f} MiB of memory beside it",
-    "resource.connections": lambda f: f"hold {f.count} idle connections open to it",
-    "data.cache_flush": lambda f: f"remove the keys that match {f.pattern}; they are put back afterwards",
-    "data.lock": lambda f: f"hold an {f.mode} lock on table {f.table}",
-    "data.connection_failure": lambda f: {
-        "terminate": "end its clients' sessions",
-        "refuse_new": "refuse new sessions",
-        "both": "end its clients' sessions and refuse new ones",
-    }[f.how],
-}
-
-
-def fault(spec: FaultSpec) -> str:
-    """What is done, without its target: ``delay each request by 2.5 s``."""
-    kind: str = spec.kind  # type: ignore[attr-defined]
-    return _FAULTS[kind](spec)
-
-
 def action(done: Action) -> str:
     """What is done to whom for how long, as one sentence."""
     begins = f", {duration(done.start_s)} into the fault phase" if done.start_s else ""
     where = target(done.target)
     steps = done.ramp and f", raised in {done.ramp.steps} steps, each before it held {duration(done.ramp.hold_s)}"
-    return f"{where[0].upper()}{where[1:]}: {fault(done.fault)}, for {duration(done.duration_s)}{begins}{steps or ''}"
+    return f"{where[0].upper()}{where[1:]}: {done.fault.words()}, for {duration(done.duration_s)}{begins}{steps or ''}"
 
 
 _CRITERIA: Final[dict[str, Callable[[Any], str]]] = {

@@ -10,7 +10,6 @@ from executor.model.system import System
 from executor.model.vocabulary import Verdict, Weakness
 from experts.brief import Brief
 from experts.past import at_place
-from knowledge.fault_types import fault_type
 from knowledge.sensitivity import information_gain, sensitivity
 from planner.recipes.paths import checks_of
 
@@ -82,7 +81,7 @@ def seconds(experiment: Experiment) -> float:
 
 def types(experiment: Experiment) -> frozenset[str]:
     """The types of its faults."""
-    return frozenset(fault_type(action.fault).value for action in experiment.actions)
+    return frozenset(action.fault.looks().value for action in experiment.actions)
 
 
 def stickiness(experiment: Experiment) -> float:

@@ -13,7 +13,7 @@ from executor.errors import UnavailableError
 if TYPE_CHECKING:
     import psycopg
 
-    from executor.faults.behaviour import ProcessTarget
+    from executor.drivers.targets import ProcessTarget
 
 TECHNOLOGIES = ("postgresql",)
 OURS = "murphy"

@@ -11,7 +11,7 @@ from executor.drivers import process
 from executor.errors import UnavailableError
 
 if TYPE_CHECKING:
-    from executor.faults.behaviour import ProcessTarget
+    from executor.drivers.targets import ProcessTarget
 
 TECHNOLOGIES = ("redis", "valkey")
 _CONNECT_S = 3.0

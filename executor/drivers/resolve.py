@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from executor.drivers import process
+from executor.drivers.driver import driver
+from executor.drivers.targets import EdgeTargets, ProcessTarget, Resolved, ResolvedInstance
 from executor.errors import InputError, UnavailableError
-from executor.faults.behaviour import EdgeTargets, ProcessTarget, Resolved
 from executor.model.plan import EdgeTarget, GroupsTarget, InstanceTarget, Target
-from executor.model.system import Dependency, Service, System
+from executor.model.system import Dependency, Instance, Service, System
 
 
 def resolve(target: Target, system: System) -> tuple[Resolved, ...]:
-    """One ``ProcessTarget`` for each chosen instance, or one ``EdgeTargets`` for the edges meant.
+    """Each chosen instance as its driver finds it, or one ``EdgeTargets`` for the edges meant.
 
-    Raises ``InputError`` if the system has no such service or edge, ``UnavailableError`` if a process is not there.
+    Raises ``InputError`` if the system has no such service or edge, ``UnavailableError`` if an instance is not there.
     """
     if isinstance(target, InstanceTarget):
         service = _service(system, target.service)
-        return tuple(_process(service, instance_id) for instance_id in chosen(target, service))
+        instances = {instance.id: instance for instance in service.instances}
+        return tuple(found(service, instances[name]) for name in chosen(target, service))
     edges = tuple(edges_of(target, system))
     if not edges:
         raise InputError("the system knows no edge between the groups.", where=_name(target))
@@ -61,19 +62,20 @@ def chosen(target: InstanceTarget, service: Service) -> list[str]:
     return known[: target.count]
 
 
-def _process(service: Service, instance_id: str) -> ProcessTarget:
-    instance = next(i for i in service.instances if i.id == instance_id)
-    found = process.find(instance)
-    return ProcessTarget(service, instance.id, found.pid, found.start_ticks, instance.port)
+def found(service: Service, instance: Instance) -> ResolvedInstance:
+    """An instance as it is right now. Raises ``UnavailableError`` if it is not there."""
+    return driver(instance.driver).find(service, instance)
 
 
 def _callers(system: System, name: str) -> tuple[ProcessTarget, ...]:
     """The caller's processes that are there; a caller that is down has none, and its edge can still be struck."""
     service = _service(system, name)
-    found: list[ProcessTarget] = []
+    there: list[ProcessTarget] = []
     for instance in service.instances:
         try:
-            found.append(_process(service, instance.id))
+            target = found(service, instance)
         except UnavailableError:
             continue
-    return tuple(found)
+        if isinstance(target, ProcessTarget):
+            there.append(target)
+    return tuple(there)

@@ -20,7 +20,8 @@ from executor.drivers import child, launch, process
 from executor.errors import UnavailableError
 
 if TYPE_CHECKING:
-    from executor.faults.behaviour import Context, ProcessTarget
+    from executor.drivers.targets import ProcessTarget
+    from executor.faults.behaviour import Context
 
 _PATIENCE_S = {"supervised": 10.0, "unknown": 2.0, "by_hand": 0.0}
 """How long somebody else may take to start the process, before Murphy does. Two of it would be worse than a wait."""
@@ -53,7 +54,6 @@ def record(target: ProcessTarget, context: Context, *, by: str) -> dict[str, Any
     Raises ``UnavailableError`` if the process may not be looked at.
     """
     scratch = Path(context.scratch)
-    instance = next(i for i in target.service.instances if i.id == target.instance)
     environment, arguments = scratch / f"{context.mark}.environ", scratch / f"{context.mark}.arguments"
     by_hand = target.service.restart_command
     try:
@@ -70,9 +70,9 @@ def record(target: ProcessTarget, context: Context, *, by: str) -> dict[str, Any
     kept = {
         "instance": target.instance,
         "members": process.members(target.pid, target.start_ticks),  # what was read until here is of this very process
-        "port": instance.port,
-        "command": instance.command,
-        "same": "" if instance.command or instance.port else _fingerprint(argv),
+        "port": target.port,
+        "command": target.command,
+        "same": "" if target.command or target.port else _fingerprint(argv),
         "patience_s": 0.0 if by == "murphy" else _PATIENCE_S[target.service.restarts],
         "started": str(scratch / f"{context.mark}.started"),
         "how": how | {"program": program, "arguments": str(arguments), "environ": str(environment)},

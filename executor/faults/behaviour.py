@@ -10,8 +10,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
+from executor.drivers.driver import unfit
+from executor.drivers.targets import EdgeTargets, ProcessTarget, Resolved
+
 if TYPE_CHECKING:  # the watchdog loads behaviours and must stay small: no pydantic at run time here
-    from executor.model.system import Dependency, Service, System
+    from executor.model.system import System
 
 Record = Mapping[str, Any]
 """All that is needed to make, observe and undo one fault, as plain JSON; holds references to secrets, never secrets."""
@@ -35,31 +38,6 @@ def of_another_boot(record: Record) -> dict[str, Any]:
 
 LeaseKind = Literal["kernel", "parent_death", "server", "watchdog"]
 """What ends the fault when nobody renews it."""
-
-
-@dataclass(frozen=True)
-class ProcessTarget:
-    """One process, resolved now. ``start_ticks`` tells it from a later process with the same pid."""
-
-    service: Service
-    instance: str
-    pid: int
-    start_ticks: int
-    port: int | None
-
-
-@dataclass(frozen=True)
-class EdgeTargets:
-    """The edges a fault strikes, with the processes of each caller."""
-
-    edges: tuple[Dependency, ...]
-    callers: Mapping[str, tuple[ProcessTarget, ...]]
-    """Processes of each calling service, by service name."""
-    first: frozenset[str] = frozenset()
-    """Services of the first group, where the target is two groups."""
-
-
-Resolved = ProcessTarget | EdgeTargets
 
 
 @dataclass(frozen=True)
@@ -128,3 +106,9 @@ class Momentary(Protocol):
 
     def struck(self, record: Record) -> bool:
         """Whether the stroke fell, whatever has happened to the target since."""
+
+
+def why_not(how: Behaviour, fault: Any, target: Resolved) -> str | None:
+    """Why a fault cannot be made on a target here, in one sentence with what to do about it; ``None`` if it can."""
+    unmet = None if isinstance(target, EdgeTargets) else unfit(target, getattr(how, "needs", ProcessTarget))
+    return unmet or how.unsupported(fault, target)

@@ -16,9 +16,10 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from executor.drivers import redirect
+from executor.drivers.targets import EdgeTargets, Resolved
 from executor.errors import FaultGoneError, UnavailableError
 from executor.faults import held
-from executor.faults.behaviour import Context, EdgeTargets, LeaseKind, Record, Resolved
+from executor.faults.behaviour import Context, LeaseKind, Record
 from executor.faults.interception import unreachable, ways
 from executor.proxy import edges as proxies
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from executor.drivers import process, redirect
+from executor.drivers.targets import ProcessTarget
 from executor.errors import UnavailableError
-from executor.faults.behaviour import ProcessTarget
 from executor.proxy import edges as proxies
 
 if TYPE_CHECKING:
@@ -101,11 +101,10 @@ def _users(caller: ProcessTarget) -> set[int]:
 
 
 def _instance(caller: ProcessTarget) -> dict[str, Any]:
-    instance = next(i for i in caller.service.instances if i.id == caller.instance)
     return {
         "id": caller.instance,
         "pid": caller.pid,
         "ticks": caller.start_ticks,
-        "port": instance.port,
-        "command": instance.command,
+        "port": caller.port,
+        "command": caller.command,
     }

@@ -1,45 +1,21 @@
-"""Every fault that can be made: one line each. Standard library and behaviours only: the watchdog loads it."""
+"""Every fault that can be made: one line each, in its layer. Standard library and behaviours only.
+
+Others add to it through entry points of the group ``murphy.faults``, each a kind and its behaviour's class; the specs
+are in ``executor.model.faults.plugins``. The watchdog loads this, so an installed one is loaded when it is asked for.
+"""
 
 from __future__ import annotations
 
 from executor.errors import InputError
+from executor.faults import data, network, resource, service
 from executor.faults.behaviour import Behaviour
-from executor.faults.data.cache_flush import CacheFlush
-from executor.faults.data.connection_failure import ConnectionFailure
-from executor.faults.data.lock import Lock
-from executor.faults.network.latency import Latency
-from executor.faults.network.partition import Partition
-from executor.faults.network.reset import Reset
-from executor.faults.resource.connections import Connections
-from executor.faults.resource.cpu import Cpu
-from executor.faults.resource.memory import Memory
-from executor.faults.service.corrupt_response import CorruptResponse
-from executor.faults.service.crash import Crash
-from executor.faults.service.dependency_failure import DependencyFailure
-from executor.faults.service.error import Error
-from executor.faults.service.hang import Hang
-from executor.faults.service.slowdown import Slowdown
-from executor.faults.service.stop import Stop
-from executor.faults.service.timeout import Timeout
 
+GROUP = "murphy.faults"
 BEHAVIOURS: tuple[Behaviour, ...] = (
-    Crash(),
-    Stop(),
-    Hang(),
-    Slowdown(),
-    Cpu(),
-    Memory(),
-    Connections(),
-    CacheFlush(),
-    Lock(),
-    ConnectionFailure(),
-    Error(),
-    Timeout(),
-    CorruptResponse(),
-    DependencyFailure(),
-    Latency(),
-    Reset(),
-    Partition(),
+    *service.BEHAVIOURS,
+    *network.BEHAVIOURS,
+    *resource.BEHAVIOURS,
+    *data.BEHAVIOURS,
 )
 
 
@@ -58,7 +34,21 @@ _TABLE = by_kind(BEHAVIOURS)
 
 def behaviour(kind: str) -> Behaviour:
     """How a kind of fault is made and undone. Raises ``InputError`` naming the known kinds."""
-    try:
-        return _TABLE[kind]
-    except KeyError:
-        raise InputError(f"no fault {kind!r} is known.", hint=f"Known are {', '.join(sorted(_TABLE))}.") from None
+    if kind not in _TABLE:
+        _TABLE[kind] = _installed(kind)
+    return _TABLE[kind]
+
+
+def _installed(kind: str) -> Behaviour:
+    from importlib.metadata import entry_points  # it takes longer to load than all else here
+
+    for point in entry_points(group=GROUP, name=kind):
+        try:
+            how: Behaviour = point.load()()
+        except Exception as error:
+            package = point.dist.name if point.dist else point.value
+            why = f"how to make {kind} cannot be loaded: {type(error).__name__}: {error}."
+            raise InputError(why, where=package, hint="Mend that package.") from error
+        if how.kind == kind:
+            return how
+    raise InputError(f"no fault {kind!r} is known.", hint=f"Known are {', '.join(sorted(_TABLE))}.")

@@ -37,7 +37,20 @@ class ProcessInstance(Contract):
         return self
 
 
-Instance = ProcessInstance
+class ContainerInstance(Contract):
+    """A container of a Docker engine (or one that speaks its API), found again by its name."""
+
+    driver: Literal["container"] = "container"
+    id: Name
+    container: Line
+    """Its name, or an id that pins one very container."""
+    engine: Line = "unix:///var/run/docker.sock"
+    """Where the engine answers."""
+    port: Port | None = None
+    """TCP port at which it is called from this machine."""
+
+
+Instance = Annotated[ProcessInstance | ContainerInstance, Field(discriminator="driver")]
 """Every kind of instance, told apart by ``driver``."""
 
 

@@ -77,3 +77,24 @@ class Phase(StrEnum):
     BASELINE = "baseline"
     FAULT = "fault"
     RECOVERY = "recovery"
+
+
+class FaultType(StrEnum):
+    """What a fault looks like to those who meet it, which decides the weaknesses that it can reveal."""
+
+    DEAD = "dead"
+    STOPPED = "stopped"
+    REFUSED = "refused"
+    SILENT = "silent"
+    SLOW = "slow"
+    SLUGGISH = "sluggish"
+    SERVER_ERROR = "server_error"
+    CLIENT_ERROR = "client_error"
+    MALFORMED = "malformed"
+    INTERMITTENT = "intermittent"
+    SESSIONS_LOST = "sessions_lost"
+    LOCKED = "locked"
+    COLD = "cold"
+    STARVED_CPU = "starved_cpu"
+    STARVED_MEMORY = "starved_memory"
+    CONNECTIONS_TAKEN = "connections_taken"

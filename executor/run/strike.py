@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 from executor.drivers import process
 from executor.drivers.resolve import resolve
+from executor.drivers.targets import EdgeTargets, ProcessTarget, Resolved
 from executor.errors import UnavailableError
-from executor.faults.behaviour import Behaviour, Context, EdgeTargets, Momentary, Record, Resolved
+from executor.faults.behaviour import Behaviour, Context, Momentary, Record, why_not
 from executor.faults.registry import behaviour
 from executor.model.evidence import ResolvedTarget, RevertCheck
 from executor.run.course import WHO
@@ -47,9 +48,8 @@ def arm(course: Course, experiment: str, trial: int, action: Action, target: Res
     Raises ``UnavailableError`` if the target is gone, or cannot take this fault, or its revert cannot be written down.
     """
     how = behaviour(action.fault.kind)
-    why_not = how.unsupported(action.fault, target)
-    if why_not:
-        raise UnavailableError(why_not, where=subject(target))
+    if why := why_not(how, action.fault, target):
+        raise UnavailableError(why, where=subject(target))
     context = Context(course.system, mark, str(course.scratch))
     armed = course.journal.arm(
         course.run,
@@ -158,8 +158,8 @@ def resolved(action: Action, target: Resolved) -> list[ResolvedTarget]:
         ResolvedTarget(
             action=action.id,
             instance=target.instance,
-            pid=target.pid,
-            start_ticks=target.start_ticks,
+            pid=target.pid if isinstance(target, ProcessTarget) else None,
+            start_ticks=target.start_ticks if isinstance(target, ProcessTarget) else None,
             place=target.service.name,
         )
     ]

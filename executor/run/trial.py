@@ -11,8 +11,9 @@ import anyio
 import anyio.lowlevel
 import anyio.to_thread
 
+from executor.drivers.targets import Resolved
 from executor.errors import FaultGoneError, MurphyError, UnavailableError, words_of
-from executor.faults.behaviour import Renewable, Resolved
+from executor.faults.behaviour import Renewable
 from executor.faults.registry import behaviour
 from executor.measure.counters import edges_of
 from executor.measure.impact import regained

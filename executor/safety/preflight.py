@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from executor.drivers.resolve import resolve
+from executor.drivers.targets import Resolved
 from executor.errors import SafetyRefusalError, UnavailableError
 from executor.faults import registry
-from executor.faults.behaviour import Behaviour, Resolved
+from executor.faults.behaviour import Behaviour, why_not
 from executor.model.approval import Approval
 from executor.model.plan import Plan
 from executor.model.system import System
@@ -105,5 +106,5 @@ def _refuse_unsupported(
 ) -> None:
     for action in plan.actions:
         for target in targets[action.id]:
-            if why := behaviour(action.fault.kind).unsupported(action.fault, target):
+            if why := why_not(behaviour(action.fault.kind), action.fault, target):
                 raise UnavailableError(why, where=f"action {action.id}, {action.fault.kind}")

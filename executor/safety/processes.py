@@ -7,9 +7,10 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 
 from executor.drivers import process
+from executor.drivers.resolve import found
+from executor.drivers.targets import ProcessTarget, Resolved
 from executor.errors import SafetyRefusalError, UnavailableError
-from executor.faults.behaviour import ProcessTarget, Resolved
-from executor.model.system import Service, System
+from executor.model.system import ProcessInstance, Service, System
 from executor.safety.limits import Limits
 
 Targets = Mapping[str, tuple[Resolved, ...]]
@@ -78,9 +79,13 @@ def _running(service: Service) -> Iterator[tuple[str, int]]:
     """The service's instances with their processes; with all that fit, where it is not clear which one is meant."""
     for instance in service.instances:
         try:
-            yield instance.id, process.find(instance).pid
+            target = found(service, instance)
         except UnavailableError:
-            yield from ((instance.id, pid) for pid in process.heads_of(instance) if instance.pid is None)
+            if isinstance(instance, ProcessInstance) and instance.pid is None:
+                yield from ((instance.id, pid) for pid in process.heads_of(instance))
+            continue
+        if isinstance(target, ProcessTarget):
+            yield instance.id, target.pid
 
 
 def _lineage(pid: int) -> Iterator[int]:

@@ -7,9 +7,10 @@ import shutil
 import tempfile
 from collections.abc import Callable, Mapping
 
+from executor.drivers.targets import ProcessTarget, Resolved
 from executor.errors import MurphyError, SafetyRefusalError, UnavailableError
 from executor.faults import registry
-from executor.faults.behaviour import Behaviour, Context, ProcessTarget, Resolved
+from executor.faults.behaviour import Behaviour, Context
 from executor.model.plan import Action, Plan
 from executor.model.system import System
 from executor.safety.limits import Limits

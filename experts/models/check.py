@@ -19,7 +19,7 @@ from experts.scene import Scene
 
 T = TypeVar("T")
 _FAULT: TypeAdapter[Any] = TypeAdapter(Fault)
-_TARGET_KINDS = {str(spec.model_fields["kind"].default): spec.target_kind for spec in SPECS}
+_TARGET_KINDS = {spec.named(): spec.target_kind for spec in SPECS}
 
 
 @dataclass(frozen=True)

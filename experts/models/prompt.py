@@ -188,7 +188,7 @@ def _faults(brief: Brief) -> list[dict[str, Any]]:
             },
         }
         for spec in SPECS
-        if (kind := str(spec.model_fields["kind"].default)) in offered
+        if (kind := spec.named()) in offered
     ]
 
 

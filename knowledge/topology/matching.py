@@ -9,7 +9,7 @@ from pydantic import model_validator
 from executor.drivers import process
 from executor.errors import InputError, UnavailableError
 from executor.model.base import Contract, Line, Port
-from executor.model.system import Instance, Service, System
+from executor.model.system import Instance, ProcessInstance, Service, System
 from executor.secrets import plain
 
 CommandOf = Callable[[Instance], str]
@@ -62,6 +62,8 @@ def meant(system: System, matches: Mapping[str, Match | None], command_of: Comma
 
 def command_line(instance: Instance) -> str:
     """The whole command line of the process that an instance means; the part that was noted if it is not there."""
+    if not isinstance(instance, ProcessInstance):
+        return ""
     try:
         return " ".join(process.command_line(process.find(instance).pid)) or instance.command
     except UnavailableError:

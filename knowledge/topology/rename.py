@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from executor.model.probe import Check, DetectionSignal
-from executor.model.system import Dependency, ProcessInstance, Service, System
+from executor.model.system import Dependency, Instance, Service, System
 
 
 def renamed(system: System, names: Mapping[str, str]) -> System:
@@ -34,11 +34,11 @@ def _service(service: Service, names: Mapping[str, str]) -> Service:
     return Service(**fields)
 
 
-def _instance(instance: ProcessInstance, old: str, new: str) -> ProcessInstance:
-    fields = {key: getattr(instance, key) for key in ProcessInstance.model_fields}
+def _instance(instance: Instance, old: str, new: str) -> Instance:
+    fields = {key: getattr(instance, key) for key in type(instance).model_fields}
     if instance.id.startswith(f"{old[:56]}-"):
         fields["id"] = new[:56] + instance.id[len(old[:56]) :]
-    return ProcessInstance(**fields)
+    return type(instance)(**fields)
 
 
 def _check(check: Check, names: Mapping[str, str]) -> Check:

@@ -31,7 +31,7 @@ def faults(
     from planner.cli.output import emit, out
     from planner.possible import possible
 
-    rows = [_row(spec, behaviour(kind_of(spec)).lease) for spec in SPECS]
+    rows = [_row(spec, behaviour(spec.named()).lease) for spec in SPECS]
     if target is not None:
         from knowledge.topology.annotations import load_system
 
@@ -61,17 +61,12 @@ def faults(
             out.print(f"      not like the real thing: {row['differs']}", style="quiet", soft_wrap=True, markup=False)
 
 
-def kind_of(spec: type[FaultSpec]) -> str:
-    """The ``kind`` that a fault's class stands for."""
-    return str(spec.model_fields["kind"].default)
-
-
 def _row(spec: type[FaultSpec], lease: str) -> dict[str, Any]:
     schema = spec.model_json_schema()
     parameters = {name: _parameter(field) for name, field in schema["properties"].items() if name != "kind"}
     what = " ".join((spec.__doc__ or "").split())
     return {
-        "kind": kind_of(spec),
+        "kind": spec.named(),
         "what": what,
         "takes": spec.target_kind,
         "lease": lease,

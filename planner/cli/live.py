@@ -9,10 +9,10 @@ from typing import Final
 from rich.console import Console
 from rich.markup import escape
 
+from executor.model import wording
 from executor.model.evidence import Event, EventKind
 from executor.model.plan import Experiment, Plan
 from executor.model.vocabulary import Verdict
-from planner import words
 from planner.cli.output import out as terminal
 
 _SHOWN: Final = {
@@ -69,7 +69,7 @@ class Live(AbstractContextManager["Live"]):
             if event.kind is EventKind.INJECTED:
                 self._injected_s.setdefault(event.experiment or "", event.at_s)
             style = _SHOWN[event.kind]
-            what = f"[{style}]{words.named(event.kind.value):<8}[/{style}]"
+            what = f"[{style}]{wording.named(event.kind.value):<8}[/{style}]"
             self._out.print(f"  {event.at_s:7.2f} s  {what}  {escape(event.detail)}", soft_wrap=True)
 
     def _look_back(self, experiment: Experiment) -> None:
@@ -77,7 +77,7 @@ class Live(AbstractContextManager["Live"]):
         seen = sorted(self._seen.get(experiment.id, ()), key=lambda event: event.at_s)
         if since_s is None or not seen:
             return
-        told = "; ".join(f"{event.detail} after {words.duration(max(0.0, event.at_s - since_s))}" for event in seen)
+        told = "; ".join(f"{event.detail} after {wording.duration(max(0.0, event.at_s - since_s))}" for event in seen)
         self._out.print(f"             {escape(told)}", style="quiet", soft_wrap=True)
 
     def _verdicts(self, experiment: Experiment, said: str) -> None:
@@ -85,7 +85,7 @@ class Live(AbstractContextManager["Live"]):
         verdicts = dict(pair.rsplit(" ", 1) for pair in said.split("; ") if " " in pair)
         for hypothesis in experiment.hypotheses:
             verdict = verdicts.get(hypothesis.id, Verdict.INCONCLUSIVE.value)
-            weakness = words.named(hypothesis.weakness.value)
+            weakness = wording.named(hypothesis.weakness.value)
             line = f"             [{verdict}]{verdict:<12}[/{verdict}] {weakness} at {escape(hypothesis.place)}"
             self._out.print(line, soft_wrap=True)
 

@@ -10,6 +10,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from executor.model import wording
 from executor.model.digest import digest
 from executor.model.plan import Experiment, Plan
 from planner import words
@@ -24,7 +25,7 @@ def show(plan: Plan, out: Console = terminal) -> None:
     total = sum(max(words.length(e) for e in stage.experiments) for stage in plan.stages)
     out.print(
         f"[head]Plan {plan.id}[/head] for {plan.system_name} ({plan.environment.value}): "
-        f"{len(plan.experiments)} experiments, at most {words.duration(total)}"
+        f"{len(plan.experiments)} experiments, at most {wording.duration(total)}"
     )
     if plan.goal:
         out.print(f"Goal: {escape(plan.goal)}")
@@ -42,7 +43,7 @@ def overview(plan: Plan) -> Table:
     for column in ("#", "what is done, and what it follows from", "bears on", "P(breaks)"):
         table.add_column(column, overflow="fold")
     for number, experiment in enumerate(plan.experiments, start=1):
-        weaknesses = dict.fromkeys(words.named(h.weakness.value) for h in experiment.hypotheses)
+        weaknesses = dict.fromkeys(wording.named(h.weakness.value) for h in experiment.hypotheses)
         likely = max(h.prediction.probability_breaks for h in experiment.hypotheses)
         because = cited(experiment)
         what = escape(experiment.title) + (f"\n[quiet]{escape(because)}[/quiet]" if because else "")
@@ -98,7 +99,7 @@ def _picture(experiment: Experiment) -> Text:
     for name, seconds, style in phases:
         width = max(4, round(WIDTH * seconds / whole))
         picture.append(f" {name}"[:width].ljust(width), style=f"black {style}")
-    picture.append(f" {words.duration(whole)}")
+    picture.append(f" {wording.duration(whole)}")
     if experiment.trials > 1:
         picture.append(f", {experiment.trials} times")
     return picture

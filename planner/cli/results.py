@@ -92,11 +92,11 @@ def why(
     as_json: Json = False,
 ) -> None:
     """Say what is believed of a place, and which priors, neighbours and runs made it so."""
+    from executor.model.wording import named
     from executor.state.home import Home
     from knowledge.topology.annotations import load_system
     from planner.beliefs import believed
     from planner.cli.output import emit, out
-    from planner.words import named
 
     held = [b for b in believed(Home.open(), load_system(system)) if b.place == place]
     wanted = [b for b in held if weakness is None or b.weakness.value == weakness.replace(" ", "_")]

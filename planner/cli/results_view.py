@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from executor.model import wording
 from executor.model.evidence import Evidence, Finding
 from planner import words
 from planner.cli.output import out as terminal
@@ -20,7 +21,7 @@ def verdicts(evidence: Evidence, out: Console = terminal) -> None:
         for h in result.hypotheses:
             verdict = f"[{h.verdict.value}]{h.verdict.value}[/{h.verdict.value}]"
             rows.add_row(
-                verdict, words.named(h.weakness.value), escape(h.place), f"{h.predicted:.0%}", escape(h.reason)
+                verdict, wording.named(h.weakness.value), escape(h.place), f"{h.predicted:.0%}", escape(h.reason)
             )
     out.print(rows)
 
@@ -32,7 +33,7 @@ def findings(found: Sequence[Finding], out: Console = terminal) -> None:
         return
     rows = table("weakness", "where", "what was seen, and what to do", gap=1)
     for finding in found:
-        what = f"{escape(words.named(finding.weakness.value))}\n[quiet]{finding.severity.value}[/quiet]"
+        what = f"{escape(wording.named(finding.weakness.value))}\n[quiet]{finding.severity.value}[/quiet]"
         seen = f"{escape(finding.evidence)}\n[quiet]Remedy:[/quiet] {escape(finding.remedy)}"
         rows.add_row(what, escape(finding.place), seen)
     out.print(rows)
@@ -46,7 +47,7 @@ def outcome(evidence: Evidence, out: Console = terminal) -> None:
     if evidence.owed:
         out.print(f"[breaks]Still owed: {escape('; '.join(evidence.owed))}. Run murphy recover.[/breaks]")
     else:
-        faults = words.many(undone, "fault")
+        faults = wording.many(undone, "fault")
         out.print(f"Run {evidence.run} {evidence.outcome}; {faults} undone, each asked for and found gone.")
 
 

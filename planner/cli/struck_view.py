@@ -10,11 +10,13 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from executor.drivers import process
+from executor.drivers import process, resolve
+from executor.drivers.driver import driver
 from executor.drivers.resolve import chosen, edges_of
+from executor.drivers.targets import ProcessTarget
 from executor.errors import UnavailableError
 from executor.model.plan import InstanceTarget, Plan
-from executor.model.system import ProcessInstance, System
+from executor.model.system import Instance, Service, System
 from planner.cli.output import out as terminal
 
 _COLUMNS = ("what", "instance", "pid", "user", "directory", "program")
@@ -28,26 +30,29 @@ def show(plan: Plan, system: System, out: Console = terminal) -> None:
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="head", title="Right now that is", title_justify="left")
     for column in _COLUMNS:
         table.add_column(column, overflow="fold")
-    for what, instance in dict.fromkeys(_targets(plan, system)):
-        table.add_row(what, instance.id, *map(escape, _seen(instance)))
+    for what, service, instance in dict.fromkeys(_targets(plan, system)):
+        table.add_row(what, instance.id, *map(escape, _seen(service, instance)))
     out.print(table)
 
 
-def _targets(plan: Plan, system: System) -> Iterator[tuple[str, ProcessInstance]]:
+def _targets(plan: Plan, system: System) -> Iterator[tuple[str, Service, Instance]]:
     for action in plan.actions:
         if isinstance(action.target, InstanceTarget):
             service = system.service(action.target.service)
             ids = chosen(action.target, service)
-            yield from (("struck", instance) for instance in service.instances if instance.id in ids)
+            yield from (("struck", service, instance) for instance in service.instances if instance.id in ids)
         else:
             for edge in edges_of(action.target, system):
-                yield from (("its calls", instance) for instance in system.service(edge.caller).instances)
+                caller = system.service(edge.caller)
+                yield from (("its calls", caller, instance) for instance in caller.instances)
 
 
-def _seen(instance: ProcessInstance) -> tuple[str, str, str, str]:
+def _seen(service: Service, instance: Instance) -> tuple[str, str, str, str]:
     """Pid, owner, directory, and program with its script: further arguments may hold passwords."""
     try:
-        found = process.find(instance)
+        found = resolve.found(service, instance)
+        if not isinstance(found, ProcessTarget):
+            return "", "", "", driver(found.driver).noun
         owner = _user(Path(f"/proc/{found.pid}").stat().st_uid)
     except UnavailableError as error:
         return "none", "", "", error.message

@@ -10,7 +10,7 @@ from typing import Any
 from executor.measure.counters import COUNTED
 from executor.model.criteria import CallsWithin, SteadyState
 from executor.model.probe import Check
-from knowledge.fault_types import FaultType
+from executor.model.vocabulary import FaultType
 from planner.recipes.case import Case, Judging, Unfit
 from planner.recipes.manner import CUT_OFF, GONE, WRONG, delay_ms
 from planner.recipes.paths import Edge, best, names

@@ -10,8 +10,7 @@ from executor.model.faults import Fault
 from executor.model.plan import InstanceTarget, Target
 from executor.model.probe import Check
 from executor.model.system import Service, System
-from executor.model.vocabulary import Weakness
-from knowledge.fault_types import FaultType, fault_type
+from executor.model.vocabulary import FaultType, Weakness
 from planner.recipes import paths
 
 
@@ -28,7 +27,7 @@ class Case:
     @property
     def type(self) -> FaultType:
         """What callers see of the fault."""
-        return fault_type(self.fault)
+        return self.fault.looks()
 
     @property
     def edge(self) -> paths.Edge | None:

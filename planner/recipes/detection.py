@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from executor.model.criteria import DetectedWithin
-from knowledge.fault_types import FaultType
+from executor.model.vocabulary import FaultType
 from planner.recipes.case import Case, Judging, Unfit
 from planner.recipes.manner import CUT_OFF, GONE, WRONG
 from planner.recipes.paths import best, feels, names, struck_edges

@@ -6,7 +6,7 @@ import math
 from typing import Any, Final
 
 from executor.model.faults import Fault
-from knowledge.fault_types import FaultType, fault_type
+from executor.model.vocabulary import FaultType
 
 GONE: Final = frozenset({FaultType.DEAD, FaultType.STOPPED})
 """The process is no longer there."""
@@ -20,7 +20,7 @@ WAITING: Final = frozenset({FaultType.SILENT, FaultType.SLOW, FaultType.SLUGGISH
 
 def delay_ms(fault: Fault) -> float:
     """How late answers come at least, milliseconds: infinite if never, 0 if nothing is surely delayed."""
-    if fault_type(fault) is FaultType.SILENT:
+    if fault.looks() is FaultType.SILENT:
         return math.inf
     known: Any = fault
     if fault.kind == "service.dependency_failure" and known.mode != "slow":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from executor.model.criteria import RecoversWithin
-from knowledge.fault_types import FaultType
+from executor.model.vocabulary import FaultType
 from planner.recipes.case import Case, Judging, Unfit
 from planner.recipes.manner import CUT_OFF, GONE
 from planner.recipes.paths import best, checks_of, feels, names

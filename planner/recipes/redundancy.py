@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from executor.model.criteria import SteadyState
 from executor.model.plan import InstanceTarget
-from knowledge.fault_types import FaultType
+from executor.model.vocabulary import FaultType
 from planner.recipes.case import Case, Judging, Unfit
 from planner.recipes.manner import GONE
 from planner.recipes.paths import best, checks_of, exercises, feels, names

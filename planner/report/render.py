@@ -8,6 +8,7 @@ from typing import Final
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from executor.model import wording
 from executor.model.evidence import HypothesisResult
 from executor.model.vocabulary import Verdict
 from planner import words
@@ -50,13 +51,13 @@ def markdown(run: Run) -> str:
     lines += ["| verdict | weakness | where | why |", "|---|---|---|---|"]
     for result in run.evidence.results:
         lines += [
-            f"| {h.verdict.value} | {words.named(h.weakness.value)} | `{h.place}` | {_plain(h.reason)} |"
+            f"| {h.verdict.value} | {wording.named(h.weakness.value)} | `{h.place}` | {_plain(h.reason)} |"
             for h in result.hypotheses
         ]
     for finding in run.findings:
         lines += [
             "",
-            f"## {words.named(finding.weakness.value).capitalize()} at `{finding.place}` ({finding.severity.value})",
+            f"## {wording.named(finding.weakness.value).capitalize()} at `{finding.place}` ({finding.severity.value})",
         ]
         lines += ["", _plain(finding.evidence), "", f"Remedy: {_plain(finding.remedy)}"]
         lines += ["", f"See it again: `{_code(finding.reproduce)}`"]

@@ -10,11 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from executor.model.vocabulary import Verdict, Weakness
+from executor.model.vocabulary import FaultType, Verdict, Weakness
 from executor.state.home import Home
 from knowledge.beliefs import SHOWN_MIN, Belief, beliefs_for, believe
 from knowledge.beliefs import tested_types as types_of
-from knowledge.fault_types import FaultType
 from knowledge.features import describe
 from knowledge.ledger import Ledger
 from knowledge.neighbours import Neighbour

@@ -15,7 +15,7 @@ from executor.model.faults import SPECS
 from executor.model.faults.network import Latency
 from executor.model.faults.service import Crash, DependencyFailure, Error, Hang
 from executor.model.plan import EdgeTarget, InstanceTarget, Plan
-from executor.model.system import System
+from executor.model.system import Service, System
 from executor.model.vocabulary import Verdict, Weakness
 from executor.safety.limits import Limits
 from executor.safety.rules import refusals
@@ -25,7 +25,6 @@ from experts.proposal import Critique, Proposal
 from planner.assemble import assemble
 from planner.compile import Compiled, compile_candidates
 from planner.optimise import select
-from planner.possible import typical
 from planner.rehearsal import rehearse
 from planner.watch import RATE_MAX_HZ
 from tests.planner.systems import bazaar, brief_for, compiled, proposal, systems
@@ -184,7 +183,7 @@ def _proposals(system: System) -> st.SearchStrategy[Proposal]:
     def one(draw: st.DrawFn) -> Proposal:
         spec = draw(st.sampled_from([spec for spec in SPECS if spec.target_kind != "groups"]))
         (caller, callee), service = draw(st.sampled_from(edges)), draw(st.sampled_from(names))
-        fault = typical(spec, System(name="s", services=({"name": "db", "tables": ("a",)},)), "db")  # type: ignore[arg-type]
+        fault = spec.typical(Service(name="db", tables=("a",)))
         target = InstanceTarget(service=service) if spec.target_kind == "instances" else None
         place = draw(st.sampled_from((service, f"{caller}->{callee}"))) if target else f"{caller}->{callee}"
         weakness = draw(st.sampled_from(list(Weakness)))

@@ -3,32 +3,26 @@
 from __future__ import annotations
 
 import io
-from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from rich.console import Console
 
-from executor.model.faults import SPECS
+from executor.model import wording
+from executor.model.faults import SPECS, FaultSpec
 from executor.model.faults.resource import Connections
 from executor.model.plan import Action, InstanceTarget, Plan, Ramp
+from executor.model.system import Service
 from planner import words
 from planner.cli import output, plan_view
 from tests.executor.model.examples import plans
 
-SMALLEST: dict[str, Any] = {
-    "service.slowdown": {"cpu_percent": 20},
-    "network.latency": {"delay_ms": 2500},
-    "resource.cpu": {"load_percent": 50},
-    "resource.memory": {"bytes": 2**30},
-    "resource.connections": {"count": 40},
-    "data.lock": {"table": "orders"},
-}
 
-
-@pytest.mark.parametrize("spec", SPECS, ids=lambda spec: spec.model_fields["kind"].default)
-def test_every_fault_has_words(spec: type[Any]) -> None:
-    said = words.fault(spec(**SMALLEST.get(spec.model_fields["kind"].default, {})))
+@pytest.mark.parametrize("spec", SPECS, ids=lambda spec: spec.named())
+def test_every_fault_has_words(spec: type[FaultSpec]) -> None:
+    fault = spec.typical(Service(name="db", tables=("orders",)))
+    assert fault is not None
+    said = fault.words()
     assert len(said) > 8
     assert "_" not in said
 
@@ -43,7 +37,7 @@ def test_who_signs_a_ramp_reads_of_it() -> None:
     ("seconds", "said"), [(0.35, "350 ms"), (3.5, "3.5 s"), (3.0, "3 s"), (125, "2 min 5 s"), (600, "10 min")]
 )
 def test_durations_read_as_people_write_them(seconds: float, said: str) -> None:
-    assert words.duration(seconds) == said
+    assert wording.duration(seconds) == said
 
 
 @given(plans())

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from executor.drivers import redis_server
+from executor.drivers.targets import ProcessTarget, Resolved
 from executor.errors import UnavailableError
-from executor.faults.behaviour import Context, LeaseKind, ProcessTarget, Record, Resolved
+from executor.faults.behaviour import Context, LeaseKind, Record
 from executor.faults.data import shelf
 from executor.faults.data.shelf import Kept
 

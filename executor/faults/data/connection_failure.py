@@ -6,8 +6,9 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from executor.drivers import postgresql, process, redis_server
+from executor.drivers.targets import ProcessTarget, Resolved
 from executor.errors import UnavailableError
-from executor.faults.behaviour import Context, LeaseKind, ProcessTarget, Record, Resolved
+from executor.faults.behaviour import Context, LeaseKind, Record
 from executor.faults.data import refuse_postgresql, refuse_redis
 
 if TYPE_CHECKING:

@@ -6,9 +6,10 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from executor.drivers import child, postgresql, process
+from executor.drivers.targets import ProcessTarget, Resolved
 from executor.errors import UnavailableError
 from executor.faults import held
-from executor.faults.behaviour import Context, LeaseKind, ProcessTarget, Record, Resolved
+from executor.faults.behaviour import Context, LeaseKind, Record
 
 if TYPE_CHECKING:
     from executor.model.faults.data import Lock as Spec

@@ -6,8 +6,9 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from executor.drivers import postgresql
+from executor.drivers.targets import ProcessTarget
 from executor.errors import UnavailableError
-from executor.faults.behaviour import Context, ProcessTarget, Record
+from executor.faults.behaviour import Context, Record
 
 if TYPE_CHECKING:
     import psycopg

@@ -1,1 +1,14 @@
-"""Behaviours of the network layer."""
+"""Behaviours of the network layer. Standard library only."""
+
+from __future__ import annotations
+
+from executor.faults.behaviour import Behaviour
+from executor.faults.network.latency import Latency
+from executor.faults.network.partition import Partition
+from executor.faults.network.reset import Reset
+
+BEHAVIOURS: tuple[Behaviour, ...] = (
+    Latency(),
+    Reset(),
+    Partition(),
+)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from executor.faults.behaviour import EdgeTargets
+from executor.drivers.targets import EdgeTargets
 from executor.faults.edges import EdgeFault
 
 if TYPE_CHECKING:

@@ -9,9 +9,10 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from executor.drivers import child, process
+from executor.drivers.targets import ProcessTarget, Resolved
 from executor.errors import UnavailableError
 from executor.faults import held
-from executor.faults.behaviour import Context, LeaseKind, ProcessTarget, Record, Resolved
+from executor.faults.behaviour import Context, LeaseKind, Record
 
 if TYPE_CHECKING:
     from executor.model.faults.resource import Cpu as Spec

@@ -1,38 +1,30 @@
-"""service.crash: the process ends at once by a signal."""
+"""service.crash: the instance ends at once by a signal."""
 
 from __future__ import annotations
 
-from signal import Signals
 from typing import TYPE_CHECKING, Any
 
-from executor.drivers import process, restart
-from executor.faults.behaviour import Context, LeaseKind, ProcessTarget, Record, Resolved
+from executor.drivers.driver import Ends, able
+from executor.drivers.targets import Resolved, ResolvedInstance
+from executor.faults.behaviour import Context, Record
 from executor.faults.service.down import Down
 
 if TYPE_CHECKING:
     from executor.model.faults.service import Crash as Spec
 
-_ENDS_WITHIN_S = 10.0
-"""A process that dumps core ends only when the core is written."""
-
 
 class Crash(Down):
-    """Kills it and its workers through pidfds; undone when an instance that fits is running again."""
+    """Undone when an instance that fits is running again."""
 
     kind = "service.crash"
-    lease: LeaseKind = "watchdog"
-
-    def unsupported(self, fault: Spec, target: Resolved) -> str | None:  # noqa: ARG002 - the protocol's
-        """It must be ours to signal, and there must be a way to start it again."""
-        assert isinstance(target, ProcessTarget)
-        return process.forbidden(target.pid, target.start_ticks) or restart.impossible(target)
 
     def prepare(self, fault: Spec, target: Resolved, context: Context) -> dict[str, Any]:
-        """Record how the process was started."""
-        assert isinstance(target, ProcessTarget)
-        return {**restart.record(target, context, by=fault.restart), "signal": f"SIG{fault.signal}"}
+        """Record how the instance was started."""
+        assert isinstance(target, ResolvedInstance)
+        recipe = able(target, Ends).ending(target, context, by=fault.restart)
+        return {"driver": target.driver, **recipe, "signal": fault.signal}
 
     def inject(self, record: Record, lease_s: float) -> dict[str, Any]:  # noqa: ARG002 - the watchdog holds the lease
-        """Send the signal and see the processes end. Raises ``UnavailableError`` if they are gone, or do not end."""
-        process.end_all(record["members"], Signals[record["signal"]], _ENDS_WITHIN_S, where=record["instance"])
+        """Send the signal and see it end. Raises ``UnavailableError`` if it is gone, or does not end."""
+        able(record, Ends).kill(record, record["signal"].removeprefix("SIG"))
         return {}

@@ -1,23 +1,33 @@
-"""What crash and stop share: an instance is down until one that fits runs again."""
+"""What crash and stop share: an instance is ended, and down until one that fits runs again."""
 
 from __future__ import annotations
 
-from executor.drivers import process, restart
-from executor.faults.behaviour import Record
+from typing import Any
+
+from executor.drivers.driver import Ends, able
+from executor.drivers.targets import Resolved, ResolvedInstance
+from executor.faults.behaviour import LeaseKind, Record
 
 
 class Down:
-    """The half of a behaviour that watches a process stay away, and sees it back."""
+    """The half of a behaviour that watches an instance stay away, and sees it back."""
 
-    def active(self, record: Record) -> bool:
+    lease: LeaseKind = "watchdog"
+    needs = Ends
+
+    def unsupported(self, fault: Any, target: Resolved) -> str | None:  # noqa: ARG002 - the protocol's
+        """It must be ours to end, and there must be a way to start it again."""
+        assert isinstance(target, ResolvedInstance)
+        return able(target, Ends).unendable(target)
+
+    def active(self, record: Record) -> bool | None:
         """Whether no instance that fits is running."""
-        return not restart.back(record)
+        return able(record, Ends).down(record)
 
     def struck(self, record: Record) -> bool:
-        """Whether the process of then is gone."""
-        pid, ticks = record["members"][0]
-        return not process.alive(pid, ticks)
+        """Whether the very one of then is gone."""
+        return able(record, Ends).ended(record) is True
 
     def revert(self, record: Record) -> None:
         """Let the supervisor start it, or start it."""
-        restart.ensure(record)
+        able(record, Ends).start(record)

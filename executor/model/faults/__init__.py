@@ -1,66 +1,30 @@
-"""The fault catalogue as people and experts read it: parameters with bounds, one class a fault, one file a layer."""
+"""The fault catalogue as people and experts read it: parameters with bounds, one class a fault, one file a layer.
+
+Others add to it through the entry points of ``executor.model.faults.plugins``.
+"""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Final, Union
 
 from pydantic import Field
 
+from executor.model.faults import data, network, resource, service
 from executor.model.faults.base import FaultSpec, TargetKind
-from executor.model.faults.data import CacheFlush, ConnectionFailure, Lock
-from executor.model.faults.network import Latency, Partition, Reset
-from executor.model.faults.resource import Connections, Cpu, Memory
-from executor.model.faults.service import (
-    CorruptResponse,
-    Crash,
-    DependencyFailure,
-    Error,
-    Hang,
-    Slowdown,
-    Stop,
-    Timeout,
+from executor.model.faults.plugins import specs
+
+SPECS: Final[tuple[type[FaultSpec], ...]] = (
+    *service.SPECS,
+    *network.SPECS,
+    *resource.SPECS,
+    *data.SPECS,
+    *specs(),
 )
 
-Fault = Annotated[
-    Crash
-    | Stop
-    | Hang
-    | Slowdown
-    | Error
-    | Timeout
-    | CorruptResponse
-    | DependencyFailure
-    | Latency
-    | Reset
-    | Partition
-    | Cpu
-    | Memory
-    | Connections
-    | CacheFlush
-    | Lock
-    | ConnectionFailure,
-    Field(discriminator="kind"),
-]
+if TYPE_CHECKING:
+    Fault = FaultSpec
+else:
+    Fault = Annotated[Union[SPECS], Field(discriminator="kind")]  # noqa: UP007 - of as many as there are
 """Any fault, told apart by ``kind``."""
-
-SPECS: tuple[type[FaultSpec], ...] = (
-    Crash,
-    Stop,
-    Hang,
-    Slowdown,
-    Error,
-    Timeout,
-    CorruptResponse,
-    DependencyFailure,
-    Latency,
-    Reset,
-    Partition,
-    Cpu,
-    Memory,
-    Connections,
-    CacheFlush,
-    Lock,
-    ConnectionFailure,
-)
 
 __all__ = ["SPECS", "Fault", "FaultSpec", "TargetKind"]

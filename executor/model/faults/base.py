@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from executor.model.base import Contract
+from executor.model.vocabulary import FaultType
+
+if TYPE_CHECKING:
+    from executor.model.system import Service
 
 TargetKind = Literal["instances", "edge", "groups"]
+SLOW_MS = 1000.0
+"""A delay from here on is ``slow``: longer than most time-outs that are set with care; below it is ``sluggish``."""
 
 
 class FaultSpec(Contract):
@@ -18,6 +24,35 @@ class FaultSpec(Contract):
     """How it differs from the real failure it stands for."""
     strength: ClassVar[tuple[str, ...]] = ()
     """Parameters that say how strong it is, and that a ramp raises together; none: it is there or it is not."""
+    look: ClassVar[FaultType]
+    """What it looks like to those who meet it; ``looks`` says so where the parameters decide."""
+    usual: ClassVar[dict[str, Any]] = {}
+    """Values that one would choose for the parameters without a default."""
+
+    lacks: ClassVar[str] = ""
+    """What a service lacks to which ``typical`` has nothing to offer, and what to do about it."""
+
+    if TYPE_CHECKING:
+        kind: str
+        """``layer.name``; each class gives its own as a literal."""
+
+    @classmethod
+    def named(cls) -> str:
+        """The kind that the class stands for."""
+        return str(cls.model_fields["kind"].default)
+
+    @classmethod
+    def typical(cls, service: Service) -> Self | None:  # noqa: ARG003 - for those who look at it
+        """The fault with parameters as one would choose them there; ``None`` if the service lacks what it needs."""
+        return cls(**cls.usual)
+
+    def looks(self) -> FaultType:
+        """What it looks like to those who meet it."""
+        return self.look
+
+    def words(self) -> str:
+        """What is done, in plain words and without its target: ``delay each request by 2.5 s``."""
+        raise NotImplementedError
 
     def at(self, share: float) -> Self | None:
         """The same fault at a share of its strength, above 0 and at most 1; ``None`` if it has no strength to raise."""
@@ -33,3 +68,8 @@ class FaultSpec(Contract):
         whole: float = getattr(self, name)
         bounds = [least for each in type(self).model_fields[name].metadata if (least := getattr(each, "ge", None))]
         return max(*bounds, type(whole)(whole * share)) if bounds else type(whole)(whole * share)
+
+
+def delayed(delay_ms: float) -> FaultType:
+    """What a delay looks like."""
+    return FaultType.SLOW if delay_ms >= SLOW_MS else FaultType.SLUGGISH

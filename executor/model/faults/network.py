@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Final, Literal
 
 from pydantic import Field
 
 from executor.model.base import Milliseconds, Probability
-from executor.model.faults.base import FaultSpec, TargetKind
+from executor.model.faults.base import FaultSpec, TargetKind, delayed
+from executor.model.vocabulary import FaultType
+from executor.model.wording import duration, share
 
 
 class Latency(FaultSpec):
@@ -18,10 +20,20 @@ class Latency(FaultSpec):
         "Delay is added per request by a proxy, not per packet: handshakes and slow start are not slower."
     )
     strength: ClassVar[tuple[str, ...]] = ("delay_ms", "jitter_ms")
+    usual: ClassVar[dict[str, Any]] = {"delay_ms": 3000}
     kind: Literal["network.latency"] = "network.latency"
     delay_ms: Annotated[Milliseconds, Field(gt=0)]
     jitter_ms: Milliseconds = 0
     """Half-width of the uniform spread around ``delay_ms``."""
+
+    def looks(self) -> FaultType:
+        """By its parameters."""
+        return delayed(self.delay_ms)
+
+    def words(self) -> str:
+        """What is done."""
+        spread = f" ± {duration(self.jitter_ms / 1000)}" if self.jitter_ms else ""
+        return f"delay each request by {duration(self.delay_ms / 1000)}{spread}"
 
 
 class Reset(FaultSpec):
@@ -36,6 +48,17 @@ class Reset(FaultSpec):
     after_bytes: Annotated[int, Field(ge=0, le=1_000_000_000)] = 0
     """Bytes of the answer let through first."""
 
+    def looks(self) -> FaultType:
+        """By its parameters."""
+        if self.probability < 1:
+            return FaultType.INTERMITTENT
+        return FaultType.MALFORMED if self.after_bytes else FaultType.REFUSED
+
+    def words(self) -> str:
+        """What is done."""
+        after = f" after {self.after_bytes} bytes" if self.after_bytes else ""
+        return f"cut {share(self.probability, 'connection')}{after}"
+
 
 class Partition(FaultSpec):
     """Two groups of services cannot reach each other, or only one way."""
@@ -46,3 +69,18 @@ class Partition(FaultSpec):
     direction: Literal["both", "a_to_b"] = "both"
     how: Literal["drop", "reject"] = "drop"
     """``drop``: nothing comes back; ``reject``: refused at once."""
+
+    def looks(self) -> FaultType:
+        """By its parameters."""
+        return FaultType.SILENT if self.how == "drop" else FaultType.REFUSED
+
+    def words(self) -> str:
+        """What is done."""
+        return f"{self.how} everything {'both ways' if self.direction == 'both' else 'one way'}"
+
+
+SPECS: Final[tuple[type[FaultSpec], ...]] = (
+    Latency,
+    Reset,
+    Partition,
+)

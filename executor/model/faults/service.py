@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Final, Literal, Self
 
 from pydantic import Field
 
 from executor.model.base import Line, Milliseconds, Percent, Probability, Seconds
-from executor.model.faults.base import FaultSpec, TargetKind
+from executor.model.faults.base import FaultSpec, TargetKind, delayed
+from executor.model.vocabulary import FaultType
+from executor.model.wording import duration, named, number, share
 
 Method = Literal["*", "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
 RestartBy = Literal["supervisor", "murphy"]
+_RESTART: Final = {
+    "supervisor": "its supervisor should start it again, or else Murphy does",
+    "murphy": "Murphy starts it again afterwards",
+}
+_MODES: Final = {
+    "refuse": FaultType.REFUSED,
+    "blackhole": FaultType.SILENT,
+    "error": FaultType.SERVER_ERROR,
+}
 
 
 class Crash(FaultSpec):
@@ -20,10 +31,15 @@ class Crash(FaultSpec):
     differs: ClassVar[str] = (
         "The process dies whole and at a moment of our choosing; a real crash may lose a thread first."
     )
+    look: ClassVar[FaultType] = FaultType.DEAD
     kind: Literal["service.crash"] = "service.crash"
     signal: Literal["KILL", "ABRT", "SEGV"] = "KILL"
     restart: RestartBy = "supervisor"
     """Who should start it again. When the fault ends and nobody has, Murphy starts the recorded command line."""
+
+    def words(self) -> str:
+        """What is done."""
+        return f"kill it with SIG{self.signal}; {_RESTART[self.restart]}"
 
 
 class Stop(FaultSpec):
@@ -31,9 +47,14 @@ class Stop(FaultSpec):
 
     target_kind: ClassVar[TargetKind] = "instances"
     differs: ClassVar[str] = "Like a deploy or a scale-in, but nothing announced it to the load balancer."
+    look: ClassVar[FaultType] = FaultType.STOPPED
     kind: Literal["service.stop"] = "service.stop"
     grace_s: Seconds = 5
     restart: RestartBy = "supervisor"
+
+    def words(self) -> str:
+        """What is done."""
+        return f"ask it to end, kill it after {duration(self.grace_s)}; {_RESTART[self.restart]}"
 
 
 class Hang(FaultSpec):
@@ -43,7 +64,12 @@ class Hang(FaultSpec):
     differs: ClassVar[str] = (
         "SIGSTOP stops all threads; a real hang often leaves some, such as the health check's, alive."
     )
+    look: ClassVar[FaultType] = FaultType.SILENT
     kind: Literal["service.hang"] = "service.hang"
+
+    def words(self) -> str:
+        """What is done."""
+        return "freeze it: connections are accepted, nothing is answered"
 
 
 class Slowdown(FaultSpec):
@@ -53,6 +79,8 @@ class Slowdown(FaultSpec):
     differs: ClassVar[str] = (
         "Without a cgroup it is stopped and continued in turn, which adds pauses of tens of milliseconds."
     )
+    usual: ClassVar[dict[str, Any]] = {"cpu_percent": 20}
+    look: ClassVar[FaultType] = FaultType.SLOW
     kind: Literal["service.slowdown"] = "service.slowdown"
     cpu_percent: Annotated[Percent, Field(ge=1, le=95)]
     """Share of one core that it keeps."""
@@ -60,6 +88,10 @@ class Slowdown(FaultSpec):
     def at(self, share: float) -> Self:
         """It keeps more of the core, the smaller the share is."""
         return self._with(cpu_percent=min(95.0, 100 - share * (100 - self.cpu_percent)))
+
+    def words(self) -> str:
+        """What is done."""
+        return f"leave it {number(self.cpu_percent)} % of one core"
 
 
 class HttpMatch(FaultSpec):
@@ -72,6 +104,16 @@ class HttpMatch(FaultSpec):
     path: Line = "*"
     """Glob over the request path, for instance ``/items/*``."""
 
+    def looks(self) -> FaultType:
+        """One that strikes only some requests is ``intermittent``, whatever it does to them."""
+        return FaultType.INTERMITTENT if self.probability < 1 else super().looks()
+
+    def requests(self) -> str:
+        """Which requests it strikes, in words."""
+        method = "" if self.method == "*" else f"{self.method} "
+        path = "" if self.path == "*" else f" to {self.path}"
+        return share(self.probability, f"{method}request") + path
+
 
 class Error(HttpMatch):
     """Requests on the edge are answered with an error, without reaching the callee."""
@@ -80,20 +122,44 @@ class Error(HttpMatch):
     kind: Literal["service.error"] = "service.error"
     status: Annotated[int, Field(ge=400, le=599)] = 500
 
+    def looks(self) -> FaultType:
+        """By its parameters."""
+        return (
+            FaultType.INTERMITTENT
+            if self.probability < 1
+            else FaultType.SERVER_ERROR
+            if self.status >= 500
+            else FaultType.CLIENT_ERROR
+        )
+
+    def words(self) -> str:
+        """What is done."""
+        return f"answer {self.requests()} with {self.status}"
+
 
 class Timeout(HttpMatch):
     """Requests on the edge are accepted and never answered."""
 
     differs: ClassVar[str] = "The callee never sees the request; a real time-out may follow work that was done."
+    look: ClassVar[FaultType] = FaultType.SILENT
     kind: Literal["service.timeout"] = "service.timeout"
+
+    def words(self) -> str:
+        """What is done."""
+        return f"leave {self.requests()} unanswered"
 
 
 class CorruptResponse(HttpMatch):
     """Answers on the edge arrive damaged."""
 
     differs: ClassVar[str] = "Damage is put in after the callee answered; its own logs show nothing."
+    look: ClassVar[FaultType] = FaultType.MALFORMED
     kind: Literal["service.corrupt_response"] = "service.corrupt_response"
     how: Literal["truncate", "bit_flip", "empty", "wrong_content_type"] = "truncate"
+
+    def words(self) -> str:
+        """What is done."""
+        return f"damage ({named(self.how)}) the answers to {self.requests()}"
 
 
 class DependencyFailure(FaultSpec):
@@ -110,3 +176,28 @@ class DependencyFailure(FaultSpec):
     def at(self, share: float) -> Self | None:
         """Only slowness has degrees."""
         return self._with(delay_ms=self.delay_ms * share) if self.mode == "slow" else None
+
+    def looks(self) -> FaultType:
+        """By its parameters."""
+        return delayed(self.delay_ms) if self.mode == "slow" else _MODES[self.mode]
+
+    def words(self) -> str:
+        """What is done."""
+        return {
+            "refuse": "refuse every connection",
+            "blackhole": "swallow every request without an answer",
+            "error": "answer every request with 503",
+            "slow": f"delay every request by {duration(self.delay_ms / 1000)}",
+        }[self.mode]
+
+
+SPECS: Final[tuple[type[FaultSpec], ...]] = (
+    Crash,
+    Stop,
+    Hang,
+    Slowdown,
+    Error,
+    Timeout,
+    CorruptResponse,
+    DependencyFailure,
+)

@@ -10,6 +10,15 @@ import pytest
 from tests.executor.faults import servers
 from tests.executor.faults.cases import Bench
 from tests.executor.faults.servers import Postgres, Redis
+from tests.executor.faults.table import lines
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print what the contract suite saw of each fault."""
+    if table := lines():
+        terminalreporter.section("faults, as the contract suite saw them")
+        for line in table:
+            terminalreporter.write_line(line)
 
 
 @pytest.fixture(scope="session")
@@ -50,6 +59,7 @@ def bench(tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.Mo
         monkeypatch.setenv(variable, "")
     return Bench(
         tmp_path,
+        request.getfixturevalue,
         lambda: request.getfixturevalue("shared_postgres"),
         lambda: request.getfixturevalue("shared_redis"),
     )
@@ -69,6 +79,6 @@ def own_bench(bench: Bench, request: pytest.FixtureRequest) -> Iterator[Bench]:
         made.append(Redis(root))
         return made[-1]  # type: ignore[return-value]
 
-    yield Bench(bench.path, postgres, redis)
+    yield Bench(bench.path, bench.fixture, postgres, redis)
     for server in made:
         server.end()

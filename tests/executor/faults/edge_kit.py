@@ -19,7 +19,8 @@ import pytest
 
 from executor.drivers import child, redirect, sockets
 from executor.drivers.resolve import resolve
-from executor.faults.behaviour import Behaviour, Context, EdgeTargets, Resolved
+from executor.drivers.targets import EdgeTargets, Resolved
+from executor.faults.behaviour import Behaviour, Context
 from executor.faults.registry import behaviour
 from executor.model.faults import FaultSpec
 from executor.model.plan import EdgeTarget

@@ -19,13 +19,16 @@ from typing import Any
 import pytest
 
 from executor.drivers import process
+from executor.drivers.targets import ProcessTarget
 from executor.errors import FaultGoneError, UnavailableError
-from executor.faults.behaviour import Behaviour, Context, Momentary, ProcessTarget, Record, Renewable
+from executor.faults.behaviour import Behaviour, Context, Momentary, Record, Renewable, why_not
 from executor.faults.registry import BEHAVIOURS, behaviour
-from tests.executor.faults.cases import Bench, Case, Subject, data, edges, instances
+from tests.executor.faults.cases import Bench, Case, Subject, all_cases
+from tests.executor.faults.table import saw
 from tests.executor.kit import until
+from tests.missing import missing
 
-CASES: tuple[Case, ...] = (*instances.CASES, *data.CASES, *edges.CASES)
+CASES = all_cases()
 MARK = f"murphy-contract-{os.getpid()}-1"
 LONG_S = 120.0
 INJECT = """
@@ -61,7 +64,8 @@ class Injection:
         until(subject.normal, what="the target is not well to begin with")
         self.before = subject.state()
         target = subject.resolved()
-        assert self.how.unsupported(case.fault, target) is None
+        assert why_not(self.how, case.fault, target) is None
+        saw(case.id, "lease", self.how.lease)
         prepared = self.how.prepare(case.fault, target, Context(subject.system, MARK, str(path)))
         self.record: Record = json.loads(json.dumps(prepared, allow_nan=False))
         assert self.subject.state() == self.before, "prepare touched the target"
@@ -72,7 +76,9 @@ class Injection:
             assert self.how.struck(self.record)
         if self.case.stays:
             until(lambda: self.how.active(self.record), what="the behaviour does not see the fault")
+        saw(self.case.id, "injected")
         until(self.subject.faulted, what="the target does not show the fault")
+        saw(self.case.id, "observed")
 
     def run(self, script: str) -> subprocess.Popen[bytes]:
         """A script in another process, given the kind and the record."""
@@ -128,6 +134,8 @@ def _begin(bench: Bench, tmp_path: Path) -> Iterator[Callable[..., Injection]]:
     scratch.mkdir(mode=0o700)
 
     def start(case: Case) -> Injection:
+        if reason := case.unavailable():
+            missing(reason)
         manager = case.open(bench)
         injection = Injection(case, manager.__enter__(), scratch)
         opened.append((manager, injection))
@@ -149,8 +157,13 @@ def test_normal_faulted_normal(case: Case, begin: Callable[[Case], Injection]) -
     injection = begin(case)
     assert injection.how.active(injection.record) is False
     injection.inject()
+    saw(case.id, "measured size", injection.subject.size())
+    assert injection.subject.unharmed(), "a bystander is hurt"
+    saw(case.id, "bystander unharmed")
     injection.how.revert(injection.record)
+    saw(case.id, "reverted")
     injection.assert_gone()
+    saw(case.id, "host equal")
     injection.how.revert(injection.record)
     injection.assert_gone()
 
@@ -197,6 +210,7 @@ def test_executor_killed_after_injecting(case: Case, begin: Callable[[Case], Inj
         until(injection.subject.normal)
     injection.how.revert(injection.record)
     injection.assert_gone()
+    saw(case.id, "crash-reverted")
 
 
 @every_case

@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[3]
 
 
 def test_every_fault_of_the_catalogue_has_a_behaviour() -> None:
-    assert {how.kind for how in BEHAVIOURS} == {spec.model_fields["kind"].default for spec in SPECS}
+    assert {how.kind for how in BEHAVIOURS} == {spec.named() for spec in SPECS}
 
 
 def test_a_second_behaviour_of_a_kind_raises() -> None:

@@ -105,7 +105,7 @@ def test_every_fault_either_has_a_strength_or_refuses_a_ramp() -> None:
             _on("base", fault, ramp=Ramp(steps=2, hold_s=1))
     assert Partition().at(0.5) is None
     assert DependencyFailure(mode="refuse").at(0.5) is None
-    whole = {spec.model_fields["kind"].default for spec in SPECS}
+    whole = {spec.named() for spec in SPECS}
     assert raised < whole
     assert len(whole) == len(raised) + 7
 

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from executor.clock import own_ticks, start_ticks
+from executor.drivers.targets import EdgeTargets, ProcessTarget
 from executor.errors import InputError, MurphyError, SafetyRefusalError, UnavailableError
-from executor.faults.behaviour import EdgeTargets, ProcessTarget
 from executor.model.digest import digest
 from executor.model.plan import Plan
 from executor.model.system import ProcessInstance, Service, System

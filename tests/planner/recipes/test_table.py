@@ -15,7 +15,6 @@ from executor.model.faults.service import CorruptResponse, Crash, DependencyFail
 from executor.model.plan import EdgeTarget, InstanceTarget, Target
 from executor.model.system import System
 from executor.model.vocabulary import Weakness
-from planner.possible import typical
 from planner.recipes.case import Case, Judging, Unfit
 from planner.recipes.table import LEFT_OUT, RECIPES, judging
 from tests.planner.systems import bazaar, edge
@@ -185,7 +184,7 @@ def test_every_kind_of_fault_is_refused_or_judged_by_every_recipe() -> None:
     system = bazaar()
     union = get_args(get_args(Fault)[0])
     for spec in union:
-        fault = typical(spec, system, "db")
+        fault = spec.typical(system.service("db"))
         assert fault is not None
         for weakness in Weakness:
             for place in ("db", "app", "web->lb", "app->db"):

@@ -12,6 +12,7 @@ import pytest
 from markdown_it import MarkdownIt
 
 from executor.errors import InputError
+from executor.model import wording
 from executor.model.criteria import Criterion
 from executor.model.evidence import Evidence, Finding, Observation
 from executor.model.plan import Plan
@@ -94,7 +95,7 @@ def test_every_verdict_and_finding_is_named(run: Run) -> None:
     assert GOAL in page
     for result in run.evidence.results:
         for judged in result.hypotheses:
-            for said in (judged.verdict.value, words.named(judged.weakness.value), judged.place, judged.reason):
+            for said in (judged.verdict.value, wording.named(judged.weakness.value), judged.place, judged.reason):
                 assert said in page
                 assert said in _read(plain)
     assert run.findings
@@ -150,7 +151,7 @@ def test_every_criterion_has_words() -> None:
 
 def test_every_word_of_the_vocabulary_can_be_shown() -> None:
     for vocabulary in (Weakness, Verdict, Severity):
-        assert all(words.named(word.value).replace(" ", "").isalpha() for word in vocabulary)
+        assert all(wording.named(word.value).replace(" ", "").isalpha() for word in vocabulary)
 
 
 def _read(markdown: str) -> str:

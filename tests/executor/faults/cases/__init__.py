@@ -1,14 +1,19 @@
-"""What the contract suite runs over: for each kind of fault at least one case that makes a real target for it."""
+"""What the contract suite runs over: for each kind of fault at least one case that makes a real target for it.
+
+Each module here has ``CASES``; a new one is found by itself.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
+from pkgutil import iter_modules
 from typing import Any, Protocol
 
-from executor.faults.behaviour import Resolved
+from executor.drivers.targets import Resolved
 from executor.model.faults import FaultSpec
 from executor.model.system import System
 from tests.executor.faults.servers import Postgres, Redis
@@ -34,6 +39,12 @@ class Subject(Protocol):
     def die(self) -> None:
         """End it by force, whatever state it is in."""
 
+    def unharmed(self) -> bool:
+        """Whether a bystander (another process, container, table, key, caller, port…) is as well as ever, measured."""
+
+    def size(self) -> str:
+        """How big the fault is as measured, beside what was asked: ``30 % asked, 29.4 % of 2,000 packets``."""
+
 
 class Mortal(Protocol):
     """A subject whose fault outlives its process, so that undoing it has to wait until it runs again."""
@@ -47,6 +58,8 @@ class Bench:
     """What a case may build on."""
 
     path: Path
+    fixture: Callable[[str], Any]
+    """What a fixture of that name gives: servers that cases share."""
     postgres: Callable[[], Postgres]
     redis: Callable[[], Redis]
 
@@ -59,5 +72,13 @@ class Case:
     fault: FaultSpec
     open: Callable[[Bench], AbstractContextManager[Subject]]
     owed_while_dead: bool = False
+    unavailable: Callable[[], str | None] = lambda: None
+    """Why there is no such target on this machine; ``None`` if there is. In CI it must not say so."""
     stays: bool = True
     """Whether the fault stays to be seen; one that only ends sessions does not."""
+
+
+def all_cases() -> tuple[Case, ...]:
+    """Those of every module here."""
+    modules = [import_module(f"{__name__}.{found.name}") for found in iter_modules(__path__)]
+    return tuple(case for module in modules for case in module.CASES)

@@ -11,7 +11,7 @@ import psycopg
 import redis
 
 from executor.drivers.resolve import resolve
-from executor.faults.behaviour import ProcessTarget
+from executor.drivers.targets import ProcessTarget
 from executor.model.faults import FaultSpec
 from executor.model.faults.data import CacheFlush, ConnectionFailure, Lock
 from executor.model.plan import InstanceTarget

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from executor.drivers.resolve import resolve
-from executor.faults.behaviour import Resolved
+from executor.drivers.targets import Resolved
 from executor.model.faults import FaultSpec
 from executor.model.faults.network import Latency, Partition, Reset
 from executor.model.faults.service import CorruptResponse, DependencyFailure, Error, Timeout

@@ -13,7 +13,7 @@ import psutil
 
 from executor.drivers import process
 from executor.drivers.resolve import resolve
-from executor.faults.behaviour import ProcessTarget
+from executor.drivers.targets import ProcessTarget
 from executor.model.faults import FaultSpec
 from executor.model.faults.resource import Connections, Cpu, Memory
 from executor.model.faults.service import Crash, Hang, Slowdown, Stop

@@ -15,8 +15,9 @@ import psycopg
 import pytest
 
 from executor.drivers import child, postgresql, process
+from executor.drivers.targets import ProcessTarget
 from executor.errors import UnavailableError
-from executor.faults.behaviour import Context, ProcessTarget
+from executor.faults.behaviour import Context
 from executor.faults.data import cache_flush, shelf
 from executor.faults.registry import behaviour
 from executor.model.faults import FaultSpec

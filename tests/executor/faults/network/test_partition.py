@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from executor.drivers.resolve import resolve
+from executor.drivers.targets import EdgeTargets
 from executor.errors import UnavailableError
-from executor.faults.behaviour import EdgeTargets
 from executor.faults.registry import behaviour
 from executor.model.faults.network import Partition
 from executor.model.plan import GroupsTarget

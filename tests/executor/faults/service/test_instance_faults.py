@@ -13,8 +13,9 @@ import pytest
 
 from executor.clock import start_ticks
 from executor.drivers import child, process
+from executor.drivers.targets import ProcessTarget
 from executor.errors import UnavailableError
-from executor.faults.behaviour import Context, ProcessTarget
+from executor.faults.behaviour import Context
 from executor.faults.registry import behaviour
 from executor.model.faults import FaultSpec
 from executor.model.faults.service import Crash, Hang, Slowdown, Stop

@@ -1,0 +1,139 @@
+"""What a kind of instance can have done to it: drivers, their capabilities, and which driver has which.
+
+A behaviour asks for a capability, never for a driver; so every driver that has it works with every behaviour that needs
+it. A driver holds no state: what it needs to undo is in the record that its own methods return. Others add drivers
+through entry points of the group ``murphy.drivers``. Standard library only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, TypeVar, runtime_checkable
+
+from executor.drivers.targets import Resolved, ResolvedInstance
+from executor.errors import InputError
+
+if TYPE_CHECKING:
+    from executor.faults.behaviour import Context
+    from executor.model.system import Instance, Service
+
+Record = Mapping[str, Any]
+Capability = TypeVar("Capability")
+GROUP = "murphy.drivers"
+RestartBy = Literal["supervisor", "murphy"]
+
+
+class Driver(Protocol):
+    """How one kind of instance is found. What else it can do, it says by having the methods of a capability."""
+
+    name: str
+    """As in the instance's ``driver``."""
+    noun: str
+    """What its instances are, in a sentence: ``a container``."""
+
+    def find(self, service: Service, instance: Instance) -> ResolvedInstance:
+        """The instance as it is right now. Raises ``UnavailableError`` if it is not there, or cannot be told."""
+
+
+@runtime_checkable
+class Freezes(Protocol):
+    """It can be made to stand still and to go on."""
+
+    def unfreezable(self, target: Any) -> str | None:
+        """Why not, in one sentence; ``None`` if it can."""
+
+    def freezing(self, target: Any) -> dict[str, Any]:
+        """The record. Raises ``UnavailableError`` if it is gone or stands still already."""
+
+    def freeze(self, record: Record) -> None:
+        """Make it stand still. Raises ``UnavailableError`` if it is gone."""
+
+    def frozen(self, record: Record) -> bool | None:
+        """Whether it stands still; one that is gone does not. ``None``: cannot tell."""
+
+    def thaw(self, record: Record) -> None:
+        """Let it go on. Idempotent, also when it is gone."""
+
+
+@runtime_checkable
+class Ends(Protocol):
+    """It can be ended, and started again when nobody else does."""
+
+    def unendable(self, target: Any) -> str | None:
+        """Why not, in one sentence; ``None`` if it can."""
+
+    def ending(self, target: Any, context: Context, *, by: RestartBy, grace_s: float = 0.0) -> dict[str, Any]:
+        """The record, with all that starting it again needs; ``by``: who should. Raises ``UnavailableError``."""
+
+    def kill(self, record: Record, signal: str) -> None:
+        """End it at once by ``KILL``, ``ABRT`` or ``SEGV``. Raises ``UnavailableError`` if it is gone, or stays."""
+
+    def stop(self, record: Record) -> None:
+        """Ask it to end, and end it after the record's grace time. Raises as ``kill`` does."""
+
+    def ended(self, record: Record) -> bool | None:
+        """Whether the very one of then is gone, whatever runs in its place."""
+
+    def down(self, record: Record) -> bool | None:
+        """Whether none that fits it runs, or one that is about to end. ``None``: cannot tell."""
+
+    def start(self, record: Record) -> None:
+        """See that it runs again: by whoever should start it, or else by us. Idempotent.
+
+        Raises ``UnavailableError`` if it does not come back.
+        """
+
+
+_WANTED: Final[dict[Any, str]] = {Freezes: "can be made to stand still", Ends: "can be ended and started again"}
+_OURS: Final = {"process": "executor.drivers.local"}
+"""Modules with a ``DRIVER``, by its name; loaded when first asked for, so that nobody waits for a library in vain."""
+_loaded: dict[str, Driver] = {}
+
+
+def driver(name: str) -> Driver:
+    """The driver of that name. Raises ``InputError`` naming the known ones."""
+    if name not in _loaded:
+        _loaded[name] = import_module(_OURS[name]).DRIVER if name in _OURS else _installed(name)
+    return _loaded[name]
+
+
+def able(which: ResolvedInstance | Record, capability: type[Capability]) -> Capability:
+    """The driver of a target, or of a record that keeps its name as ``driver``; it has the capability.
+
+    Raises ``InputError`` if it has not: ``unfit`` tells so before.
+    """
+    name = which.driver if isinstance(which, ResolvedInstance) else str(which.get("driver", "process"))
+    how = driver(name)
+    if not isinstance(how, capability):
+        raise InputError(f"{how.noun} is not something that {_WANTED.get(capability, capability.__name__)}.")
+    return how
+
+
+def unfit(target: Resolved, needed: type) -> str | None:
+    """Why a target does not do for what needs a capability, or a class of target; ``None`` if it does."""
+    if isinstance(target, needed):
+        return None
+    if not isinstance(target, ResolvedInstance):
+        return "it strikes instances, not edges."
+    how = driver(target.driver)
+    if isinstance(how, needed):
+        return None
+    wanted = _WANTED.get(needed)
+    lacking = f"and not something that {wanted}" if wanted else "and this fault needs a process of this machine"
+    return f"{target.instance} is {how.noun}, {lacking}; choose another fault or instance."
+
+
+def _installed(name: str) -> Driver:
+    from importlib.metadata import entry_points  # it takes longer to load than all else here
+
+    for point in entry_points(group=GROUP, name=name):
+        try:
+            found: Driver = point.load()()
+        except Exception as error:
+            package = point.dist.name if point.dist else point.value
+            why = f"its driver {name} cannot be loaded: {type(error).__name__}: {error}."
+            raise InputError(why, where=package, hint="Mend that package.") from error
+        if found.name == name:
+            return found
+    raise InputError(f"no driver {name!r} is known.", hint=f"Known are {', '.join(sorted({*_OURS, *_loaded}))}.")

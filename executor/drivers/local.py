@@ -1,0 +1,125 @@
+"""The driver of local processes: they are stopped and ended by signals, and started again as they ran.
+
+Standard library only: the watchdog uses it.
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from signal import Signals
+from typing import TYPE_CHECKING, Any
+
+from executor.drivers import process, restart
+from executor.drivers.driver import Record, RestartBy
+from executor.drivers.targets import ProcessTarget
+from executor.errors import UnavailableError
+
+if TYPE_CHECKING:
+    from executor.faults.behaviour import Context
+    from executor.model.system import ProcessInstance, Service
+
+_STOPS_WITHIN_S = 2.0
+_ENDS_WITHIN_S = 5.0
+_DUMPS_WITHIN_S = 10.0
+"""A process that dumps core ends only when the core is written."""
+
+
+class Local:
+    """A process and its workers are one instance."""
+
+    name = "process"
+    noun = "a process"
+
+    def find(self, service: Service, instance: ProcessInstance) -> ProcessTarget:
+        """The process it means right now. Raises ``UnavailableError`` if there is none, or more than one."""
+        found = process.find(instance)
+        return ProcessTarget(service, instance.id, found.pid, found.start_ticks, instance.port, instance.command)
+
+    def unfreezable(self, target: ProcessTarget) -> str | None:
+        """It must be ours to signal, and not stand still already."""
+        return process.forbidden(target.pid, target.start_ticks) or process.stopped(target.pid, target.start_ticks)
+
+    def freezing(self, target: ProcessTarget) -> dict[str, Any]:
+        """Which processes. Raises ``UnavailableError`` for one that somebody else has stopped already."""
+        if reason := process.stopped(target.pid, target.start_ticks):
+            raise UnavailableError(reason, where=target.instance)
+        return {"instance": target.instance, "members": process.members(target.pid, target.start_ticks)}
+
+    def freeze(self, record: Record) -> None:
+        """Stop them, it first so that it makes no more workers. Raises ``UnavailableError`` if it is gone."""
+        head = record["members"][0]
+        for pid, ticks in record["members"]:
+            process.send(pid, ticks, Signals.SIGSTOP)
+        until = time.monotonic() + _STOPS_WITHIN_S
+        while (state := process.state(*head)) not in ("T", None) and time.monotonic() < until:
+            time.sleep(0.005)
+        if state is None:
+            raise UnavailableError("the process ended before it could be stopped.", where=record["instance"])
+
+    def frozen(self, record: Record) -> bool:
+        """Whether one of them stands still."""
+        return any(process.state(pid, ticks) == "T" for pid, ticks in record["members"])
+
+    def thaw(self, record: Record) -> None:
+        """Let them go on, workers first."""
+        for pid, ticks in reversed(record["members"]):
+            process.send(pid, ticks, Signals.SIGCONT)
+
+    def unendable(self, target: ProcessTarget) -> str | None:
+        """It must be ours to signal, and there must be a way to start it again."""
+        return process.forbidden(target.pid, target.start_ticks) or restart.impossible(target)
+
+    def ending(self, target: ProcessTarget, context: Context, *, by: RestartBy, grace_s: float = 0.0) -> dict[str, Any]:
+        """How the process was started."""
+        asked = str(Path(context.scratch) / f"{context.mark}.asked")
+        return {**restart.record(target, context, by=by), "grace_s": grace_s, "asked": asked}
+
+    def kill(self, record: Record, signal: str) -> None:
+        """Send the signal to it and its workers, and see the processes end."""
+        process.end_all(record["members"], Signals[f"SIG{signal}"], _DUMPS_WITHIN_S, where=record["instance"])
+
+    def stop(self, record: Record) -> None:
+        """SIGTERM, wait for the grace time, then SIGKILL to what is left."""
+        head, where = record["members"][0], record["instance"]
+        Path(record["asked"]).touch(mode=0o600)
+        if not process.end_all([head], Signals.SIGTERM, record["grace_s"], where=where, surely=False):
+            process.end_all([head], Signals.SIGKILL, _ENDS_WITHIN_S, where=where)
+        _end_workers(record)
+
+    def ended(self, record: Record) -> bool:
+        """Whether the process of then is gone."""
+        return not process.alive(*record["members"][0])
+
+    def down(self, record: Record) -> bool:
+        """Whether no instance that fits is running, or only one that was asked to end."""
+        return _asked(record) or not restart.back(record)
+
+    def start(self, record: Record) -> None:
+        """Let the supervisor start it, or start it.
+
+        One that was asked to end and still runs would end afterwards, for good: it comes to its end first.
+        """
+        if _asked(record):
+            pid, ticks = record["members"][0]
+            if not process.wait_gone(pid, ticks, record["grace_s"]):
+                process.send(pid, ticks, Signals.SIGKILL)
+                process.wait_gone(pid, ticks, _ENDS_WITHIN_S)
+            _end_workers(record)
+        restart.ensure(record)
+        if "asked" in record:  # else an earlier Murphy wrote it
+            Path(record["asked"]).unlink(missing_ok=True)
+
+
+def _asked(record: Record) -> bool:
+    """Whether the process of then still runs and may have been asked to end."""
+    return "asked" in record and Path(record["asked"]).exists() and process.alive(*record["members"][0])
+
+
+def _end_workers(record: Record) -> None:
+    """A server ends its workers itself; a killed one could not."""
+    for pid, ticks in record["members"][1:]:
+        process.send(pid, ticks, Signals.SIGKILL)
+
+
+DRIVER = Local()
