@@ -7,7 +7,7 @@ are in ``executor.model.faults.plugins``. The watchdog loads this, so an install
 from __future__ import annotations
 
 from executor.errors import InputError
-from executor.faults import data, network, resource, service
+from executor.faults import data, infrastructure, network, resource, service
 from executor.faults.behaviour import Behaviour
 
 GROUP = "murphy.faults"
@@ -16,6 +16,7 @@ BEHAVIOURS: tuple[Behaviour, ...] = (
     *network.BEHAVIOURS,
     *resource.BEHAVIOURS,
     *data.BEHAVIOURS,
+    *infrastructure.BEHAVIOURS,
 )
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Final, Union
 
 from pydantic import Field
 
-from executor.model.faults import data, network, resource, service
+from executor.model.faults import data, infrastructure, network, resource, service
 from executor.model.faults.base import FaultSpec, TargetKind
 from executor.model.faults.plugins import specs
 
@@ -18,6 +18,7 @@ SPECS: Final[tuple[type[FaultSpec], ...]] = (
     *network.SPECS,
     *resource.SPECS,
     *data.SPECS,
+    *infrastructure.SPECS,
     *specs(),
 )
 

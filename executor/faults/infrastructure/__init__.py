@@ -1,0 +1,7 @@
+"""Behaviours of the infrastructure layer. Standard library only."""
+
+from __future__ import annotations
+
+from executor.faults.behaviour import Behaviour
+
+BEHAVIOURS: tuple[Behaviour, ...] = ()
