@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,18 @@ _VANISHED = {"tcp_user_timeout": 10_000, "keepalives_idle": 5, "keepalives_inter
 _STATEMENT = "10s"
 _LOCK = "3s"
 _MAINTENANCE = ("postgres", "template1")
+_ENDS_WITHIN_S = 3.0
+APPLICATIONS = """
+FROM pg_stat_activity a JOIN pg_roles r ON r.rolname = a.usename
+WHERE a.datname = %s AND a.pid <> pg_backend_pid() AND coalesce(a.application_name, '') NOT LIKE %s
+  AND coalesce(a.backend_type, 'client backend') = 'client backend'
+  AND (r.rolname = current_user OR NOT r.rolsuper)
+  AND (pg_has_role(r.oid, 'USAGE') OR pg_has_role('pg_signal_backend', 'USAGE'))"""
+"""Sessions of a database that may be ended: never Murphy's own or an administrator's. Takes its name and ``OURS%``."""
+_TABLE = """
+SELECT c.oid::bigint, n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE c.oid = coalesce(to_regclass(%(plain)s), to_regclass(%(quoted)s)) AND c.relkind IN ('r', 'p')
+  AND n.nspname NOT LIKE 'pg\\_%%' AND n.nspname <> 'information_schema'"""
 
 
 @contextmanager
@@ -60,17 +73,24 @@ def session(
 
 
 @contextmanager
-def session_of(target: ProcessTarget) -> Iterator[psycopg.Connection]:
-    """A session that surely is served by the target's process. Raises ``UnavailableError`` that says why not."""
+def session_of(target: ProcessTarget, *, administrator: bool = False) -> Iterator[psycopg.Connection]:
+    """A session that surely is served by the target's process. Raises ``UnavailableError`` that says why not.
+
+    At the service's dsn, or at its admin_dsn for an ``administrator``.
+    """
     service = target.service
+    reference = service.admin_dsn if administrator else service.dsn
     if service.technology not in TECHNOLOGIES:
         raise UnavailableError("is not known to be PostgreSQL; say so (technology) in system.yaml.", where=service.name)
-    if service.dsn is None:
-        raise UnavailableError("has no dsn; name one in system.yaml, for instance env:SHOP_DSN.", where=service.name)
-    with session(service.dsn) as opened:
+    if reference is None:
+        field = "admin_dsn" if administrator else "dsn"
+        raise UnavailableError(
+            f"has no {field}; name one in system.yaml, for instance env:SHOP_{field.upper()}.", where=service.name
+        )
+    with session(reference) as opened:
         if not process.has_child(target.pid, opened.info.backend_pid):
             raise UnavailableError(
-                f"leads to another server than process {target.pid}; nothing is done there.", where=service.dsn
+                f"leads to another server than process {target.pid}; nothing is done there.", where=reference
             )
         process.require(target.pid, target.start_ticks)
         yield opened
@@ -82,6 +102,38 @@ def maintenance(reference: str, *, but: str) -> Iterator[psycopg.Connection]:
     chosen = next(database for database in _MAINTENANCE if database != but)
     with session(reference, database=chosen) as opened:
         yield opened
+
+
+def table(session: psycopg.Connection, name: str, *, where: str) -> tuple[int, str, str]:
+    """A table's oid, schema and name. Raises ``UnavailableError`` if there is none that is an application's."""
+    quoted = ".".join(f'"{part}"' for part in name.split("."))
+    found = session.execute(_TABLE, {"plain": name, "quoted": quoted}).fetchone()
+    if found is None:
+        raise UnavailableError(f"has no table {name} of its own.", where=where)
+    oid, schema, table = found
+    return oid, schema, table
+
+
+def wait_ended(session: psycopg.Connection, pids: list[int], *, where: str) -> None:
+    """See the server's processes end that were told to. Raises ``UnavailableError`` if they do not within 3 s."""
+    until = time.monotonic() + _ENDS_WITHIN_S
+    while session.execute("SELECT 1 FROM pg_stat_activity WHERE pid = ANY(%s)", (pids,)).fetchone():
+        if time.monotonic() > until:
+            raise UnavailableError("sessions did not end when told to.", where=where)
+        time.sleep(0.02)
+
+
+def end_named(session: psycopg.Connection, name: str, *, where: str) -> None:
+    """End this role's sessions with that application name: what they have begun and not committed is undone.
+
+    Raises ``UnavailableError`` if they do not end.
+    """
+    found = session.execute(
+        "SELECT pid, pg_terminate_backend(pid) FROM pg_stat_activity"
+        " WHERE application_name = %s AND usename = current_user AND pid <> pg_backend_pid()",
+        (name[:63],),
+    )
+    wait_ended(session, [pid for pid, _ in found.fetchall()], where=where)
 
 
 def _line(text: str) -> str:

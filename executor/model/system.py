@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
-from pydantic import Field, model_validator
+from pydantic import Discriminator, Field, StringConstraints, Tag, model_validator
 
 from executor.model.base import Contract, Line, Milliseconds, Name, Port, Seconds, SecretRef
 from executor.model.probe import Check, DetectionSignal, Probe
@@ -50,7 +50,84 @@ class ContainerInstance(Contract):
     """TCP port at which it is called from this machine."""
 
 
-Instance = Annotated[ProcessInstance | ContainerInstance, Field(discriminator="driver")]
+class VmInstance(Contract):
+    """A virtual machine that QEMU runs on this machine, found by the socket at which QEMU takes commands (QMP)."""
+
+    driver: Literal["vm"] = "vm"
+    id: Name
+    qmp: Annotated[str, StringConstraints(pattern=r"^/\S+$", max_length=100)]
+    """Path of a QMP socket of its own for Murphy: QEMU serves one client a socket at a time."""
+    port: Port | None = None
+    """TCP port at which it is called from this machine."""
+
+
+class Ec2Instance(Contract):
+    """A machine in Amazon's cloud (EC2). Credentials are found as boto3 finds them, and never written down."""
+
+    driver: Literal["ec2"] = "ec2"
+    id: Name
+    instance: Annotated[str, StringConstraints(pattern=r"^i-[0-9a-f]{8,17}$")]
+    """Its id at Amazon."""
+    region: Annotated[str, StringConstraints(pattern=r"^[a-z]{2}(-[a-z]+)+-\d+$")]
+    endpoint: Annotated[str, StringConstraints(pattern=r"^(https?://[^\s@]+)?$", max_length=200)] = ""
+    """Where the service answers, if not at Amazon's own address."""
+    port: Port | None = None
+    """TCP port at which it is called."""
+
+
+KubernetesName = Annotated[str, StringConstraints(pattern=r"^([a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?)?$")]
+
+
+class KubernetesInstance(Contract):
+    """A pod of a Kubernetes cluster, found again each time by its workload, or by its labels, or by its own name."""
+
+    driver: Literal["kubernetes"] = "kubernetes"
+    id: Name
+    kubeconfig: Annotated[str, StringConstraints(pattern=r"^([/~]\S*)?$", max_length=400)] = ""
+    """Path of the kubeconfig that holds address and credentials; empty: ``KUBECONFIG``, ``~/.kube/config``, or the
+    service account of the pod in which Murphy runs."""
+    context: Annotated[str, StringConstraints(max_length=200)] = ""
+    """Which of its contexts; empty: its current one."""
+    namespace: Annotated[KubernetesName, Field(min_length=1)] = "default"
+    workload: Annotated[str, StringConstraints(pattern=r"^([a-z]+/[a-z0-9][a-z0-9.-]*)?$", max_length=300)] = ""
+    """``deployment/shop``, ``statefulset/…``, ``daemonset/…``, ``replicaset/…``: what keeps the pod."""
+    selector: Line = ""
+    """Or labels that the pod has: ``app=shop,tier in (web)``."""
+    pod: KubernetesName = ""
+    """Or its own name, which a stateful set gives its pods for good."""
+    index: Annotated[int, Field(ge=0, le=9999)] = 0
+    """Which of the living pods that fit, the oldest being 0."""
+    port: Port | None = None
+    """TCP port at which it is called from this machine."""
+
+    @model_validator(mode="after")
+    def _can_be_found(self) -> Self:
+        if len([way for way in (self.workload, self.selector, self.pod) if way]) != 1:
+            raise ValueError("give one of workload, selector and pod, or the pod cannot be found")
+        return self
+
+
+class OtherInstance(Contract):
+    """An instance that a driver of another package finds (``executor.plugins``)."""
+
+    driver: Name
+    id: Name
+    at: dict[Name, Line] = Field(default_factory=dict)
+    """Where it is: whatever that driver needs to find it, without secrets."""
+    port: Port | None = None
+    """TCP port at which it is called from this machine."""
+
+
+def _ours(value: Any) -> str:
+    name = value.get("driver", "process") if isinstance(value, dict) else getattr(value, "driver", "process")
+    return "ours" if name in _DRIVERS else "other"
+
+
+_Ours = Annotated[
+    ProcessInstance | ContainerInstance | KubernetesInstance | VmInstance | Ec2Instance, Field(discriminator="driver")
+]
+_DRIVERS = frozenset(str(each.model_fields["driver"].default) for each in get_args(get_args(_Ours)[0]))
+Instance = Annotated[Annotated[_Ours, Tag("ours")] | Annotated[OtherInstance, Tag("other")], Discriminator(_ours)]
 """Every kind of instance, told apart by ``driver``."""
 
 
@@ -65,6 +142,18 @@ class Backup(Contract):
     """Command line that succeeds (status 0) if it can be restored; no shell reads it."""
     verify_s: Annotated[Seconds, Field(gt=0, le=3600)] = 60
     """Longest that this may take, seconds; then it is ended, and the backup is not good."""
+    credentials: Annotated[str, Field(min_length=1, max_length=4096)] | None = None
+    """File, in the form of ``.pgpass``, from which the backup's own job takes its password."""
+    restore_command: tuple[str, ...] = ()
+    """Command line that restores it into the PostgreSQL named by ``PGHOST``, ``PGPORT``, ``PGUSER`` and ``PGDATABASE``;
+    no shell reads it. Not needed for what ``pg_dump`` wrote."""
+    invariants: tuple[Line, ...] = ()
+    """Queries, each of which answers true for data that agrees with itself; asked of a restored copy."""
+
+    @model_validator(mode="after")
+    def _carries_no_secret(self) -> Self:
+        _refuse_secret("restore_command", self.restore_command)
+        return self
 
 
 class Service(Contract):
@@ -87,6 +176,8 @@ class Service(Contract):
     """How the system reports that this service is unwell."""
     dsn: SecretRef | None = None
     """Where the connection string for data faults is found; only the reference is ever stored."""
+    admin_dsn: SecretRef | None = None
+    """The same for an administrator; only faults on credentials use it."""
     tables: tuple[Line, ...] = ()
     """Tables of a database, busiest first, as seen at discovery."""
     disposable: bool = False

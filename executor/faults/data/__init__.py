@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from executor.faults.behaviour import Behaviour
 from executor.faults.data.cache_flush import CacheFlush
+from executor.faults.data.cache_pause import CachePause
+from executor.faults.data.cache_stampede import CacheStampede
 from executor.faults.data.connection_failure import ConnectionFailure
 from executor.faults.data.lock import Lock
+from executor.faults.data.pool_exhaustion import PoolExhaustion
 
 BEHAVIOURS: tuple[Behaviour, ...] = (
     CacheFlush(),
+    CacheStampede(),
+    CachePause(),
     Lock(),
     ConnectionFailure(),
+    PoolExhaustion(),
 )

@@ -14,10 +14,6 @@ from executor.faults.behaviour import Context, LeaseKind, Record
 if TYPE_CHECKING:
     from executor.model.faults.data import Lock as Spec
 
-_TABLE = """
-SELECT c.oid::bigint, n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-WHERE c.oid = coalesce(to_regclass(%(plain)s), to_regclass(%(quoted)s)) AND c.relkind IN ('r', 'p')
-  AND n.nspname NOT LIKE 'pg\\_%%' AND n.nspname <> 'information_schema'"""
 _MAY_LOCK = "SELECT NOT pg_is_in_recovery() AND has_table_privilege(%s::oid, 'UPDATE, DELETE, TRUNCATE')"
 _HOLDS = """
 SELECT 1 FROM pg_locks l JOIN pg_stat_activity a USING (pid)
@@ -48,12 +44,8 @@ class Lock(held.Held):
 
     def _look(self, fault: Spec, target: Resolved) -> dict[str, Any]:
         assert isinstance(target, ProcessTarget)
-        quoted = ".".join(f'"{part}"' for part in fault.table.split("."))
         with postgresql.session_of(target) as session:
-            found = session.execute(_TABLE, {"plain": fault.table, "quoted": quoted}).fetchone()
-            if found is None:
-                raise UnavailableError(f"has no table {fault.table} of its own.", where=target.service.name)
-            oid, schema, table = found
+            oid, schema, table = postgresql.table(session, fault.table, where=target.service.name)
             if session.execute(_MAY_LOCK, (oid,)).fetchone() != (True,):
                 raise UnavailableError(f"does not let this role lock {fault.table}.", where=target.service.name)
         server = {"pid": target.pid, "ticks": target.start_ticks, "dsn": target.service.dsn}

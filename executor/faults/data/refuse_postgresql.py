@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Any
 
 from executor.drivers import postgresql
@@ -15,16 +14,9 @@ if TYPE_CHECKING:
 
 OUTLIVES_THE_SERVER = True
 """The flag is in the catalogue, so it is owed even when the server is down."""
-_ENDS_WITHIN_S = 3.0
 _ALLOWS = "SELECT datallowconn FROM pg_database WHERE datname = %s"
 _OWNS = "SELECT pg_has_role(datdba, 'USAGE') FROM pg_database WHERE datname = %s"
 _CLUSTER = "SELECT system_identifier::text FROM pg_control_system()"
-_SESSIONS = """
-FROM pg_stat_activity a JOIN pg_roles r ON r.rolname = a.usename
-WHERE a.datname = %s AND a.pid <> pg_backend_pid() AND coalesce(a.application_name, '') NOT LIKE %s
-  AND coalesce(a.backend_type, 'client backend') = 'client backend'
-  AND (r.rolname = current_user OR NOT r.rolsuper)
-  AND (pg_has_role(r.oid, 'USAGE') OR pg_has_role('pg_signal_backend', 'USAGE'))"""
 
 
 def look(target: ProcessTarget, *, refuse: bool) -> dict[str, Any]:
@@ -66,13 +58,11 @@ def terminate(record: Record) -> int:
     """End the clients' sessions and see them go; returns how many."""
     about = (record["database"], f"{postgresql.OURS}%")
     with postgresql.maintenance(record["dsn"], but=record["database"]) as session:
-        found = session.execute(f"SELECT a.pid, pg_terminate_backend(a.pid) {_SESSIONS}", about).fetchall()
+        found = session.execute(
+            f"SELECT a.pid, pg_terminate_backend(a.pid) {postgresql.APPLICATIONS}", about
+        ).fetchall()
         pids = [pid for pid, _ in found]
-        until = time.monotonic() + _ENDS_WITHIN_S
-        while _one(session, "SELECT count(*) FROM pg_stat_activity WHERE pid = ANY(%s)", pids):
-            if time.monotonic() > until:
-                raise UnavailableError("sessions did not end when told to.", where=record["dsn"])
-            time.sleep(0.02)
+        postgresql.wait_ended(session, pids, where=record["dsn"])
     return len(pids)
 
 

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, ClassVar, Final, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal, Self
 
-from pydantic import StringConstraints
+from pydantic import Field, StringConstraints
 
-from executor.model.base import Line
-from executor.model.faults.base import FaultSpec, TargetKind
+from executor.model.base import Line, Milliseconds, Probability
+from executor.model.faults.base import FaultSpec, TargetKind, delayed
 from executor.model.vocabulary import FaultType
+from executor.model.wording import duration, many, share
 
 if TYPE_CHECKING:
     from executor.model.system import Service
 
 SqlName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,62}(\.[A-Za-z_][A-Za-z0-9_]{0,62})?$")]
 """A table, optionally with its schema; never quoted text, so nothing can be smuggled in."""
+PlainName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,62}$")]
+"""A column or a role."""
 
 
 class CacheFlush(FaultSpec):
@@ -33,6 +36,46 @@ class CacheFlush(FaultSpec):
     def words(self) -> str:
         """What is done."""
         return f"remove the keys that match {self.pattern}; they are put back afterwards"
+
+
+class CacheStampede(FaultSpec):
+    """The keys of the cache that are used most expire, all at one moment; put back at revert unless written anew."""
+
+    target_kind: ClassVar[TargetKind] = "instances"
+    differs: ClassVar[str] = (
+        "The moment is Murphy's, not that of a deployment which wrote all the keys at once; a key that the application"
+        " deletes, or counts up in the second before, comes back with its old value."
+    )
+    strength: ClassVar[tuple[str, ...]] = ("keys",)
+    look: ClassVar[FaultType] = FaultType.COLD
+    kind: Literal["data.cache_stampede"] = "data.cache_stampede"
+    pattern: Line = "*"
+    """Redis glob of the keys meant."""
+    keys: Annotated[int, Field(ge=1, le=10_000)] = 1000
+    """How many of them at most: those used most, by the server's own count or clock."""
+
+    def words(self) -> str:
+        """What is done."""
+        return f"have the {many(self.keys, 'key')} used most that match {self.pattern} expire at one moment"
+
+
+class CachePause(FaultSpec):
+    """The cache takes its clients' commands and holds them, all or only those that write."""
+
+    target_kind: ClassVar[TargetKind] = "instances"
+    differs: ClassVar[str] = (
+        "Connections are taken as ever and nothing expires meanwhile; a server that is stuck would let them wait too."
+    )
+    kind: Literal["data.cache_pause"] = "data.cache_pause"
+    what: Literal["all", "writes"] = "all"
+
+    def looks(self) -> FaultType:
+        """By its parameters."""
+        return FaultType.SILENT if self.what == "all" else FaultType.LOCKED
+
+    def words(self) -> str:
+        """What is done."""
+        return f"hold {'all commands' if self.what == 'all' else 'the commands that write'}"
 
 
 class Lock(FaultSpec):
@@ -81,8 +124,174 @@ class ConnectionFailure(FaultSpec):
         }[self.how]
 
 
+class PoolExhaustion(FaultSpec):
+    """Idle sessions take the database's connections, up to all that are not reserved for its administrators."""
+
+    target_kind: ClassVar[TargetKind] = "instances"
+    differs: ClassVar[str] = (
+        "The sessions belong to Murphy and do nothing; a leaking client's may hold locks and open transactions too."
+    )
+    strength: ClassVar[tuple[str, ...]] = ("sessions",)
+    usual: ClassVar[dict[str, Any]] = {"sessions": 10_000}
+    look: ClassVar[FaultType] = FaultType.CONNECTIONS_TAKEN
+    kind: Literal["data.pool_exhaustion"] = "data.pool_exhaustion"
+    sessions: Annotated[int, Field(ge=1, le=10_000)]
+    """How many; where the database has fewer, all of them."""
+
+    def words(self) -> str:
+        """What is done."""
+        return f"hold {many(self.sessions, 'idle session')} of the database, or as many as it has"
+
+
+class SlowQuery(FaultSpec):
+    """Each statement on the edge to a PostgreSQL database is carried out late."""
+
+    target_kind: ClassVar[TargetKind] = "edge"
+    differs: ClassVar[str] = (
+        "The statement waits before it reaches the database, so it holds no locks and no processor meanwhile. In an"
+        " encrypted session each burst of bytes waits, the log-in too."
+    )
+    strength: ClassVar[tuple[str, ...]] = ("delay_ms",)
+    usual: ClassVar[dict[str, Any]] = {"delay_ms": 2000}
+    kind: Literal["data.slow_query"] = "data.slow_query"
+    delay_ms: Annotated[Milliseconds, Field(gt=0)]
+
+    def looks(self) -> FaultType:
+        """By its parameters."""
+        return delayed(self.delay_ms)
+
+    def words(self) -> str:
+        """What is done."""
+        return f"delay each statement by {duration(self.delay_ms / 1000)}"
+
+
+class Rollback(FaultSpec):
+    """The database ends sessions of the application in the middle of a transaction, which is rolled back."""
+
+    target_kind: ClassVar[TargetKind] = "instances"
+    differs: ClassVar[str] = (
+        "The session goes with its transaction, as in a failover; a deadlock or a failed serialization would leave it."
+        " A transaction is met while it is open, and one shorter than some 10 ms may slip through."
+    )
+    strength: ClassVar[tuple[str, ...]] = ("probability",)
+    kind: Literal["data.rollback"] = "data.rollback"
+    probability: Probability = 1.0
+    """Chance for each transaction that has written something."""
+    every: Annotated[int, Field(ge=1, le=1_000_000)] = 1
+    """Only every so many of them is met at all."""
+
+    def looks(self) -> FaultType:
+        """By its parameters."""
+        return FaultType.SESSIONS_LOST if self.probability >= 1 and self.every == 1 else FaultType.INTERMITTENT
+
+    def words(self) -> str:
+        """What is done."""
+        which = share(self.probability, "transaction")
+        return f"roll back {which} that writes" + (f", of every {self.every} one" if self.every > 1 else "")
+
+
+class Corruption(FaultSpec):
+    """Rows of a table are damaged; they are put back afterwards, unless the application wrote them meanwhile."""
+
+    target_kind: ClassVar[TargetKind] = "instances"
+    differs: ClassVar[str] = (
+        "The damage is well-formed and known to the database, in one column; a broken disk page fails its checksum, and"
+        " its rows cannot be read at all. Replicas and backups made meanwhile get the damage too."
+    )
+    lacks: ClassVar[str] = "no table is known; name the tables in system.yaml."
+    strength: ClassVar[tuple[str, ...]] = ("rows",)
+    look: ClassVar[FaultType] = FaultType.MALFORMED
+    kind: Literal["data.corruption"] = "data.corruption"
+    table: SqlName
+    rows: Annotated[int, Field(ge=1, le=10_000)] = 10
+    """How many at most, chosen by chance."""
+    how: Literal["null", "flip", "truncate", "duplicate"] = "flip"
+    """``flip`` changes a bit of a text, of bytes or of a whole number, and turns a sign or a truth value round;
+    ``truncate`` keeps the first half of a text or of bytes; ``duplicate`` adds each row once more, under a key of its
+    own below zero."""
+    column: PlainName | None = None
+    """By default the first column that can be struck: one that no key, constraint or unique index speaks of."""
+
+    @classmethod
+    def typical(cls, service: Service) -> Self | None:
+        """In the busiest table."""
+        return cls(table=service.tables[0]) if service.tables else None
+
+    def words(self) -> str:
+        """What is done."""
+        where = f"table {self.table}, put back afterwards"
+        return {
+            "null": f"empty a field of {many(self.rows, 'row')} in {where}",
+            "flip": f"falsify a field of {many(self.rows, 'row')} in {where}",
+            "truncate": f"cut a field of {many(self.rows, 'row')} in half in {where}",
+            "duplicate": f"add {many(self.rows, 'row')} a second time to {where}",
+        }[self.how]
+
+
+class Inconsistency(FaultSpec):
+    """A replica stands still: it answers, and with what was true when the fault began."""
+
+    target_kind: ClassVar[TargetKind] = "instances"
+    differs: ClassVar[str] = (
+        "What is written meanwhile reaches the replica and waits there; after a broken link it would not even be there."
+    )
+    look: ClassVar[FaultType] = FaultType.STALE
+    kind: Literal["data.inconsistency"] = "data.inconsistency"
+
+    def words(self) -> str:
+        """What is done."""
+        return "let the replica fall behind what is written"
+
+
+class BackupFailure(FaultSpec):
+    """What backs the data up fails: it cannot write, cannot log in, or has left half an archive."""
+
+    target_kind: ClassVar[TargetKind] = "instances"
+    differs: ClassVar[str] = (
+        "It begins at a moment of our choosing and is seen only by what runs then; a full disk may have gone unnoticed"
+        " for weeks."
+    )
+    kind: Literal["data.backup_failure"] = "data.backup_failure"
+    how: Literal["target_unwritable", "truncated_archive", "wrong_credentials"] = "target_unwritable"
+
+    def looks(self) -> FaultType:
+        """By its parameters."""
+        return FaultType.MALFORMED if self.how == "truncated_archive" else FaultType.REFUSED
+
+    def words(self) -> str:
+        """What is done."""
+        return {
+            "target_unwritable": "let nothing be written where the backups are",
+            "truncated_archive": "leave only half of the newest backup; the whole one is put back afterwards",
+            "wrong_credentials": "give the backup job a wrong password",
+        }[self.how]
+
+
+class RestoreDrill(FaultSpec):
+    """The declared backup is restored into a database of its own and compared with the data it should bring back."""
+
+    target_kind: ClassVar[TargetKind] = "instances"
+    differs: ClassVar[str] = (
+        "The data is not lost, so it can be compared; the copy is restored on the same machine, beside the database"
+        " that goes on working."
+    )
+    look: ClassVar[FaultType] = FaultType.REHEARSED
+    kind: Literal["data.restore_drill"] = "data.restore_drill"
+    tables: tuple[SqlName, ...] = ()
+    """Which are compared; none named: all those of the application."""
+    within_s: Annotated[float, Field(ge=1, le=3600)] = 300
+    """Longest that restoring may take, seconds."""
+
+    def words(self) -> str:
+        """What is done."""
+        return f"restore the backup into a database of its own, within {duration(self.within_s)}, and compare"
+
+
 SPECS: Final[tuple[type[FaultSpec], ...]] = (
     CacheFlush,
+    CacheStampede,
+    CachePause,
     Lock,
     ConnectionFailure,
+    PoolExhaustion,
 )

@@ -20,7 +20,8 @@ from tests.executor.kit import free_port, until
 
 TABLE = """
 CREATE TABLE goods (id int PRIMARY KEY, name text);
-INSERT INTO goods SELECT n, 'good ' || n FROM generate_series(1, 20) n"""
+INSERT INTO goods SELECT n, 'good ' || n FROM generate_series(1, 20) n;
+CREATE TABLE others AS SELECT n FROM generate_series(1, 20) n"""
 
 
 def _package(name: str) -> Path:
@@ -105,8 +106,11 @@ class Postgres(Server):
         with psycopg.connect(self.url("postgres", "postgres"), autocommit=True) as session:
             session.execute("CREATE ROLE shop LOGIN")
             session.execute("CREATE DATABASE shop OWNER shop STRATEGY file_copy")
-        with psycopg.connect(self.url("shop", "shop")) as session:
-            session.execute(TABLE)
+            session.execute("CREATE ROLE ledger LOGIN")
+            session.execute("CREATE DATABASE ledger OWNER ledger STRATEGY file_copy")
+        for owner in ("shop", "ledger"):
+            with psycopg.connect(self.url(owner, owner)) as session:
+                session.execute(TABLE)
 
     def url(self, user: str = "shop", database: str = "shop") -> str:
         return f"postgresql://{user}@127.0.0.1:{self.port}/{database}"

@@ -1,0 +1,74 @@
+"""Faults on a real PostgreSQL: an application's database, and another one of another role beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+
+import psycopg
+
+from executor.model.faults import FaultSpec
+from executor.model.faults.data import PoolExhaustion
+from tests.executor.faults.cases import Bench, Case
+from tests.executor.faults.cases.data import PostgresSubject
+from tests.executor.faults.servers import Postgres
+
+_OURS = "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'murphy-contract%%'"
+_SEATS = "SELECT current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int"
+
+
+class Database(PostgresSubject):
+    """What the fault strikes is the shop's; the ledger's database, role and standing session are bystanders."""
+
+    def __init__(self, server: Postgres, shows: Callable[[Database], bool], sized: Callable[[Database], str]) -> None:
+        super().__init__(server, lambda _: shows(self))
+        self.sized = sized
+        self.ledger = psycopg.connect(server.url("ledger", "ledger"), autocommit=True)
+
+    def unharmed(self) -> bool:
+        """Whether the ledger's session lives and reads its own rows, and an administrator is let in."""
+        rows = self.ledger.execute("SELECT count(*) FROM goods WHERE name = 'good ' || id").fetchone()
+        return rows == (20,) and self.server.ask("SELECT 1") == [(1,)]
+
+    def size(self) -> str:
+        return self.sized(self)
+
+    def close(self) -> None:
+        self.pooled.close()
+        self.ledger.close()
+
+    def full(self) -> bool:
+        """Whether a new client of the shop finds no connection left."""
+        try:
+            psycopg.connect(self.server.url(), connect_timeout=5).close()
+        except psycopg.OperationalError as error:
+            return "connection slots" in str(error) or "too many clients" in str(error)
+        return False
+
+    def held(self) -> str:
+        """Sessions of ours, beside those that the server has for clients."""
+        ((ours,),), ((seats,),) = self.server.ask(_OURS), self.server.ask(_SEATS)
+        others = 2  # the shop's pooled one and the ledger's
+        return f"all of {seats - others} free ones asked, {ours} held"
+
+
+def case(
+    name: str,
+    fault: FaultSpec,
+    shows: Callable[[Database], bool],
+    sized: Callable[[Database], str],
+    **fields: bool,
+) -> Case:
+    @contextmanager
+    def opened(bench: Bench) -> Iterator[Database]:
+        subject = Database(bench.postgres(), shows, sized)
+        try:
+            yield subject
+        finally:
+            with suppress(psycopg.Error):
+                subject.close()
+
+    return Case(name, fault, opened, **fields)  # type: ignore[arg-type]
+
+
+CASES = (case("data.pool_exhaustion", PoolExhaustion(sessions=10_000), Database.full, Database.held),)
