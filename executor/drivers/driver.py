@@ -2,7 +2,7 @@
 
 A behaviour asks for a capability, never for a driver; so every driver that has it works with every behaviour that needs
 it. A driver holds no state: what it needs to undo is in the record that its own methods return. Others add drivers
-through entry points of the group ``murphy.drivers``. Standard library only.
+(``executor.plugins``). Standard library only.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, TypeVar, runtime_checkable
 
+from executor import plugins
 from executor.drivers.targets import Resolved, ResolvedInstance
 from executor.errors import InputError
 
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
 Record = Mapping[str, Any]
 Capability = TypeVar("Capability")
-GROUP = "murphy.drivers"
 RestartBy = Literal["supervisor", "murphy"]
 
 
@@ -85,8 +85,62 @@ class Ends(Protocol):
         """
 
 
-_WANTED: Final[dict[Any, str]] = {Freezes: "can be made to stand still", Ends: "can be ended and started again"}
-_OURS: Final = {"process": "executor.drivers.local"}
+@runtime_checkable
+class Networked(Protocol):
+    """Its packets pass through a network namespace of this machine, in which they can be told by its port."""
+
+    def listening(self, target: Any) -> dict[str, Any]:
+        """Where they pass, as ``executor.drivers.netns.listening`` says it.
+
+        Raises ``UnavailableError`` if it is gone, or listens on no known port.
+        """
+
+
+Part = Literal["network", "nic", "disk"]
+"""What can be taken from a machine: all its network, one network card, one disk."""
+
+
+@runtime_checkable
+class Machine(Protocol):
+    """It is a machine of its own, which can be reset, and parts be taken from."""
+
+    def unresettable(self, target: Any) -> str | None:
+        """Why not, in one sentence; ``None`` if it can."""
+
+    def resetting(self, target: Any) -> dict[str, Any]:
+        """The record. Raises ``UnavailableError`` if it is gone."""
+
+    def reset(self, record: Record) -> None:
+        """Start its system anew. Raises ``UnavailableError`` if that is not known to have happened."""
+
+    def irremovable(self, target: Any, part: Part, device: str) -> str | None:
+        """Why not, in one sentence; ``device`` as the machine knows it, empty: the only one that there is."""
+
+    def removing(self, target: Any, context: Context, part: Part, device: str) -> dict[str, Any]:
+        """The record, with how the part is. Raises ``UnavailableError`` as ``irremovable`` says."""
+
+    def remove(self, record: Record) -> None:
+        """Take the part away. Raises ``UnavailableError`` if it cannot be taken."""
+
+    def removed(self, record: Record) -> bool | None:
+        """Whether the part is away; from a machine that is gone none is. ``None``: cannot tell."""
+
+    def put_back(self, record: Record) -> None:
+        """The part, as it was. Idempotent, also when the machine is gone."""
+
+
+_WANTED: Final[dict[Any, str]] = {
+    Freezes: "can be made to stand still",
+    Ends: "can be ended and started again",
+    Machine: "is a machine of its own",
+    Networked: "has packets that can be told apart here",
+}
+_OURS: Final = {
+    "process": "executor.drivers.local",
+    "ec2": "executor.drivers.ec2",
+    "vm": "executor.drivers.vm",
+    "kubernetes": "executor.drivers.kubernetes",
+}
 """Modules with a ``DRIVER``, by its name; loaded when first asked for, so that nobody waits for a library in vain."""
 _loaded: dict[str, Driver] = {}
 
@@ -94,7 +148,7 @@ _loaded: dict[str, Driver] = {}
 def driver(name: str) -> Driver:
     """The driver of that name. Raises ``InputError`` naming the known ones."""
     if name not in _loaded:
-        _loaded[name] = import_module(_OURS[name]).DRIVER if name in _OURS else _installed(name)
+        _loaded[name] = import_module(_OURS[name]).DRIVER if name in _OURS else _added(name)
     return _loaded[name]
 
 
@@ -124,16 +178,11 @@ def unfit(target: Resolved, needed: type) -> str | None:
     return f"{target.instance} is {how.noun}, {lacking}; choose another fault or instance."
 
 
-def _installed(name: str) -> Driver:
-    from importlib.metadata import entry_points  # it takes longer to load than all else here
-
-    for point in entry_points(group=GROUP, name=name):
-        try:
-            found: Driver = point.load()()
-        except Exception as error:
-            package = point.dist.name if point.dist else point.value
-            why = f"its driver {name} cannot be loaded: {type(error).__name__}: {error}."
-            raise InputError(why, where=package, hint="Mend that package.") from error
-        if found.name == name:
-            return found
-    raise InputError(f"no driver {name!r} is known.", hint=f"Known are {', '.join(sorted({*_OURS, *_loaded}))}.")
+def _added(name: str) -> Driver:
+    found = plugins.added("drivers", name).get(name)
+    if found is None:
+        raise InputError(f"no driver {name!r} is known.", hint=f"Known are {', '.join(sorted({*_OURS, *_loaded}))}.")
+    how: Driver = found()
+    if how.name != name:
+        raise plugins.unfit(name, "driver")
+    return how

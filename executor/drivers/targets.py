@@ -34,6 +34,66 @@ class ProcessTarget(ResolvedInstance):
 
 
 @dataclass(frozen=True)
+class VmTarget(ProcessTarget):
+    """A virtual machine: the process of this machine that runs it, and where that process takes commands."""
+
+    driver = "vm"
+    qmp: str = ""
+    """Path of its QMP socket."""
+
+
+@dataclass(frozen=True)
+class Ec2Target(ResolvedInstance):
+    """A machine in Amazon's cloud, by its id, which no other ever gets."""
+
+    driver = "ec2"
+    ec2: str
+    region: str
+    endpoint: str
+
+
+@dataclass(frozen=True)
+class PodTarget(ResolvedInstance):
+    """A pod of a Kubernetes cluster. ``uid`` tells it from a later pod of the same name."""
+
+    driver = "kubernetes"
+    kubeconfig: str
+    context: str
+    namespace: str
+    pod: str
+    uid: str
+    node: str
+    """Name of the node that it is on; empty: of none yet."""
+
+    @property
+    def cluster(self) -> dict[str, str]:
+        """How the cluster is reached, for a record: a path and a name, never what is behind them."""
+        return {"kubeconfig": self.kubeconfig, "context": self.context}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Contained(ResolvedInstance):
+    """A container, wherever its engine runs."""
+
+    driver = "container"
+    engine: str
+    """Where its engine answers."""
+    container: str
+    """Its id."""
+    since: str
+    """When it was started, as the engine says: tells it from the same container started again."""
+    address: str = ""
+    """Where its port is called from this machine; empty: it has none."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ContainerTarget(Contained, ProcessTarget):
+    """A container of this machine. Its process is the container's first, as this machine sees it."""
+
+    driver = "container"
+
+
+@dataclass(frozen=True)
 class EdgeTargets:
     """The edges a fault strikes, with the processes of each caller."""
 

@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from executor.faults.behaviour import Behaviour
+from executor.faults.infrastructure.vm import Vm
 
-BEHAVIOURS: tuple[Behaviour, ...] = ()
+BEHAVIOURS: tuple[Behaviour, ...] = (Vm(),)

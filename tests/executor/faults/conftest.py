@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.executor.faults import servers
+from tests.executor.faults.amazon import Amazon
+from tests.executor.faults.amazon import amazon as amazon_server
 from tests.executor.faults.cases import Bench
 from tests.executor.faults.servers import Postgres, Redis
 from tests.executor.faults.table import lines
@@ -50,6 +52,12 @@ def shared_redis(server_root: Path) -> Iterator[Redis]:
     server = Redis(server_root)
     yield server
     server.end()
+
+
+@pytest.fixture(scope="session")
+def amazon() -> Iterator[Amazon]:
+    with amazon_server() as server:
+        yield server
 
 
 @pytest.fixture

@@ -1,0 +1,90 @@
+"""infrastructure.vm: a machine stops, stands still, starts anew, is cut off, or loses a disk or a network card."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from executor.drivers.driver import Ends, Freezes, Machine, Part, able, unfit
+from executor.drivers.targets import Resolved, ResolvedInstance
+from executor.faults.behaviour import Context, LeaseKind, Record
+
+if TYPE_CHECKING:
+    from executor.model.faults.infrastructure import Vm as Spec
+
+_PARTS: Final[dict[str, Part]] = {"isolate": "network", "detach_nic": "nic", "detach_disk": "disk"}
+_ALSO: Final[dict[str, Any]] = {"stop": Ends, "pause": Freezes}
+"""What a driver of machines has to be able to do beside."""
+
+
+class Vm:
+    """As its driver can; a reset is over at once, and the rest is undone."""
+
+    kind = "infrastructure.vm"
+    lease: LeaseKind = "watchdog"
+    needs = Machine
+
+    def unsupported(self, fault: Spec, target: Resolved) -> str | None:
+        """Its driver must be able to do just this."""
+        assert isinstance(target, ResolvedInstance)
+        if fault.how in _PARTS:
+            return able(target, Machine).irremovable(target, _PARTS[fault.how], fault.device)
+        if fault.how == "reset":
+            return able(target, Machine).unresettable(target)
+        if reason := unfit(target, _ALSO[fault.how]):
+            return reason
+        return (
+            able(target, Ends).unendable(target) if fault.how == "stop" else able(target, Freezes).unfreezable(target)
+        )
+
+    def prepare(self, fault: Spec, target: Resolved, context: Context) -> dict[str, Any]:
+        """Record how it is. Raises ``UnavailableError`` as ``unsupported`` says."""
+        assert isinstance(target, ResolvedInstance)
+        return {"driver": target.driver, "how": fault.how, **self._image(fault, target, context)}
+
+    def _image(self, fault: Spec, target: ResolvedInstance, context: Context) -> dict[str, Any]:
+        if fault.how in _PARTS:
+            return able(target, Machine).removing(target, context, _PARTS[fault.how], fault.device)
+        if fault.how == "reset":
+            return able(target, Machine).resetting(target)
+        if fault.how == "pause":
+            return able(target, Freezes).freezing(target)
+        return able(target, Ends).ending(target, context, by="murphy")
+
+    def inject(self, record: Record, lease_s: float) -> dict[str, Any]:  # noqa: ARG002 - the watchdog holds the lease
+        """Do it. Raises ``UnavailableError`` if the machine is gone or does not let it be done."""
+        how = record["how"]
+        if how == "stop":
+            able(record, Ends).kill(record, "KILL")
+        elif how == "pause":
+            able(record, Freezes).freeze(record)
+        elif how == "reset":
+            able(record, Machine).reset(record)
+        else:
+            able(record, Machine).remove(record)
+        return {"struck": True}
+
+    def active(self, record: Record) -> bool | None:
+        """Whether the machine is down, stands still, or lacks the part; a reset is over at once."""
+        how = record["how"]
+        if how == "reset":
+            return False
+        if how == "stop":
+            return able(record, Ends).down(record)
+        return able(record, Freezes).frozen(record) if how == "pause" else able(record, Machine).removed(record)
+
+    def struck(self, record: Record) -> bool:
+        """Whether it was done: a reset as the machine said then, the rest as it is now."""
+        if record["how"] == "reset":
+            return bool(record.get("struck"))
+        ended = able(record, Ends).ended(record) if record["how"] == "stop" else self.active(record)
+        return ended is not False
+
+    def revert(self, record: Record) -> None:
+        """Start it, let it go on, or put the part back. Raises ``UnavailableError`` while it is not back."""
+        how = record["how"]
+        if how == "stop":
+            able(record, Ends).start(record)
+        elif how == "pause":
+            able(record, Freezes).thaw(record)
+        elif how != "reset":
+            able(record, Machine).put_back(record)

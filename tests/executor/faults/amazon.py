@@ -1,0 +1,106 @@
+"""Amazon's services as moto plays them, on loopback: what Murphy sends goes through the real boto3, and is checked."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import boto3
+from moto.server import ThreadedMotoServer
+
+from executor.model.system import Ec2Instance, Service, System
+
+REGION = "eu-central-1"
+_ACCOUNT = {
+    "AWS_ACCESS_KEY_ID": "canary-key",
+    "AWS_SECRET_ACCESS_KEY": "canary-secret",
+    "AWS_EC2_METADATA_DISABLED": "true",
+}
+
+
+class Amazon:
+    """One region with a network of its own."""
+
+    def __init__(self, endpoint: str) -> None:
+        self.endpoint = endpoint
+        self.ec2 = self.client("ec2")
+        self.vpc = self.ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
+        subnet = self.ec2.create_subnet(VpcId=self.vpc, CidrBlock="10.0.1.0/24", AvailabilityZone=f"{REGION}a")
+        self.subnet = subnet["Subnet"]["SubnetId"]
+        self.groups = [self._group(name, port) for name, port in (("web", 80), ("metrics", 9100))]
+        self.image = "ami-12c6146b"  # one of those that moto knows
+
+    def client(self, service: str) -> Any:
+        return boto3.client(service, region_name=REGION, endpoint_url=self.endpoint)
+
+    def _group(self, name: str, port: int) -> str:
+        made = self.ec2.create_security_group(GroupName=name, Description=name, VpcId=self.vpc)["GroupId"]
+        rule = {"IpProtocol": "tcp", "FromPort": port, "ToPort": port, "IpRanges": [{"CidrIp": "10.0.0.0/8"}]}
+        self.ec2.authorize_security_group_ingress(GroupId=made, IpPermissions=[rule])
+        return str(made)
+
+    def machine(self, **more: Any) -> str:
+        """A running instance with both groups, a second card with one of them, and a disk beside its root."""
+        disk = {"DeviceName": "/dev/sdf", "Ebs": {"VolumeSize": 1, "DeleteOnTermination": True}}
+        card = {"DeviceIndex": 0, "SubnetId": self.subnet, "Groups": self.groups, "AssociatePublicIpAddress": False}
+        made = self.ec2.run_instances(
+            ImageId=self.image,
+            InstanceType="m5.large",
+            MinCount=1,
+            MaxCount=1,
+            NetworkInterfaces=[card],
+            BlockDeviceMappings=[disk],
+            **more,
+        )
+        machine = str(made["Instances"][0]["InstanceId"])
+        second = self.ec2.create_network_interface(SubnetId=self.subnet, Groups=self.groups[:1])["NetworkInterface"]
+        self.ec2.attach_network_interface(
+            NetworkInterfaceId=second["NetworkInterfaceId"], InstanceId=machine, DeviceIndex=1
+        )
+        return machine
+
+    def about(self, machine: str) -> dict[str, Any]:
+        return dict(self.ec2.describe_instances(InstanceIds=[machine])["Reservations"][0]["Instances"][0])
+
+    def image_of(self, machine: str) -> dict[str, Any]:
+        """All of an instance that a fault could change."""
+        about = self.about(machine)
+        cards = [
+            (card["NetworkInterfaceId"], card["Attachment"]["DeviceIndex"], [g["GroupId"] for g in card["Groups"]])
+            for card in about.get("NetworkInterfaces", ())
+        ]
+        disks = [
+            (d["DeviceName"], d["Ebs"]["VolumeId"], d["Ebs"]["DeleteOnTermination"])
+            for d in about["BlockDeviceMappings"]
+        ]
+        return {"state": about["State"]["Name"], "cards": sorted(cards, key=lambda c: c[1]), "disks": sorted(disks)}
+
+    def all_groups(self) -> dict[str, Any]:
+        """Every security group with its rules."""
+        groups = self.ec2.describe_security_groups()["SecurityGroups"]
+        return {g["GroupId"]: (g["GroupName"], g["IpPermissions"], g["IpPermissionsEgress"]) for g in groups}
+
+    def system(self, *machines: str, **more: Any) -> System:
+        """A service ``web`` with these instances."""
+        instances = tuple(
+            Ec2Instance(id=f"web-{n}", instance=machine, region=REGION, endpoint=self.endpoint)
+            for n, machine in enumerate(machines, 1)
+        )
+        return System(name="shop", services=(Service(name="web", instances=instances, **more),))
+
+
+@contextmanager
+def amazon() -> Iterator[Amazon]:
+    """Such a server, with credentials in the environment as an operator would have them."""
+    before = {name: os.environ.get(name) for name in _ACCOUNT}
+    os.environ.update(_ACCOUNT)
+    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    server.start()
+    try:
+        yield Amazon("http://{}:{}".format(*server.get_host_and_port()))
+    finally:
+        server.stop()
+        for name, value in before.items():
+            os.environ.pop(name) if value is None else os.environ.update({name: value})
