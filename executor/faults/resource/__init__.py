@@ -5,10 +5,16 @@ from __future__ import annotations
 from executor.faults.behaviour import Behaviour
 from executor.faults.resource.connections import Connections
 from executor.faults.resource.cpu import Cpu
+from executor.faults.resource.cpu_throttle import CpuThrottle
+from executor.faults.resource.file_descriptors import FileDescriptors
 from executor.faults.resource.memory import Memory
+from executor.faults.resource.processes import Processes
 
 BEHAVIOURS: tuple[Behaviour, ...] = (
     Cpu(),
     Memory(),
     Connections(),
+    CpuThrottle(),
+    FileDescriptors(),
+    Processes(),
 )

@@ -1,22 +1,34 @@
-"""Resource layer: processor, memory, connections run short."""
+"""Resource layer: processor, memory, disk, descriptors, processes, connections run short; a clock is wrong."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, StringConstraints, model_validator
 
-from executor.model.base import Percent
+from executor.model.base import Line, Percent, Probability
 from executor.model.faults.base import FaultSpec, TargetKind
+from executor.model.faults.service import RESTART, RestartBy
 from executor.model.vocabulary import FaultType
-from executor.model.wording import many, number
+from executor.model.wording import duration, many, number, share
+
+if TYPE_CHECKING:
+    from executor.model.system import Service
+
+_MIB: Final = 2**20
+Directory = Annotated[str, StringConstraints(pattern=r"^/[^\x00\n]*[^/\x00\n]$", max_length=400)]
+"""An absolute path, as this machine sees it; not the root."""
+Rate = Annotated[int, Field(ge=0, le=1_099_511_627_776)]
 
 
 class Cpu(FaultSpec):
     """A burner competes with the instance for its processors."""
 
     target_kind: ClassVar[TargetKind] = "instances"
-    differs: ClassVar[str] = "Without a cgroup of its own the whole host competes, not the target alone."
+    differs: ClassVar[str] = (
+        "In a cgroup of the target's own the burner competes within its quota; without one the whole host competes, not"
+        " the target alone."
+    )
     strength: ClassVar[tuple[str, ...]] = ("load_percent",)
     usual: ClassVar[dict[str, Any]] = {"load_percent": 90}
     look: ClassVar[FaultType] = FaultType.STARVED_CPU
@@ -35,7 +47,8 @@ class Memory(FaultSpec):
 
     target_kind: ClassVar[TargetKind] = "instances"
     differs: ClassVar[str] = (
-        "The memory is another process's: the target feels pressure, but its own heap does not grow."
+        "The memory is another process's: the target feels pressure, but its own heap does not grow. In a cgroup of the"
+        " target's own it counts against the target's limit, and the kernel ends the burner before the target."
     )
     strength: ClassVar[tuple[str, ...]] = ("bytes",)
     usual: ClassVar[dict[str, Any]] = {"bytes": 256 * 2**20}
@@ -66,8 +79,209 @@ class Connections(FaultSpec):
         return f"hold {self.count} idle connections open to it"
 
 
+class CpuThrottle(FaultSpec):
+    """The instance's cgroup gets a quota of processor time."""
+
+    target_kind: ClassVar[TargetKind] = "instances"
+    differs: ClassVar[str] = (
+        "A quota stops all threads for the rest of each 100 ms, as a container's does; a busy host takes time in turns."
+    )
+    usual: ClassVar[dict[str, Any]] = {"quota_percent": 20}
+    look: ClassVar[FaultType] = FaultType.STARVED_CPU
+    kind: Literal["resource.cpu_throttle"] = "resource.cpu_throttle"
+    quota_percent: Annotated[float, Field(ge=1, le=10_000)]
+    """Processor time that it keeps, in percent of one core: 200 is two cores."""
+
+    def at(self, share: float) -> Self:
+        """It keeps more of a core, the smaller the share is; a quota of more than a core is not raised."""
+        return self._with(quota_percent=max(self.quota_percent, 100 - share * (100 - self.quota_percent)))
+
+    def words(self) -> str:
+        """What is done."""
+        return f"give it {number(self.quota_percent)} % of a core"
+
+
+class Oom(FaultSpec):
+    """The memory of the instance's cgroup is used up, and the kernel ends it."""
+
+    target_kind: ClassVar[TargetKind] = "instances"
+    differs: ClassVar[str] = (
+        "A helper takes the last of the memory, and the target is made the kernel's first choice: a real shortage slows"
+        " it down first, and may end another of its processes."
+    )
+    look: ClassVar[FaultType] = FaultType.DEAD
+    kind: Literal["resource.oom"] = "resource.oom"
+    restart: RestartBy = "supervisor"
+    """Who should start it again. When the fault ends and nobody has, Murphy starts the recorded command line."""
+
+    def words(self) -> str:
+        """What is done."""
+        return f"have the kernel end it for lack of memory; {RESTART[self.restart]}"
+
+
+class _OnPath(FaultSpec):
+    """What strikes a directory."""
+
+    target_kind: ClassVar[TargetKind] = "instances"
+    look: ClassVar[FaultType] = FaultType.STARVED_DISK
+    lacks: ClassVar[str] = "no directory of its data is known; name one as the fault's path."
+    path: Directory
+    """Directory of the target's data, as this machine sees it; nothing outside it is touched."""
+
+    @classmethod
+    def typical(cls, service: Service) -> Self | None:  # noqa: ARG003 - no service says where its data is
+        """Nothing: which directory is meant has to be said."""
+        return None
+
+
+class DiskFill(_OnPath):
+    """A file fills the volume on which a directory is."""
+
+    differs: ClassVar[str] = (
+        "The space goes in one stroke. Everything else on the volume runs short too; root may still write into what"
+        " ext4 keeps for it, unless the target runs as root."
+    )
+    kind: Literal["resource.disk_fill"] = "resource.disk_fill"
+    leave_percent: Annotated[Percent, Field(le=99)] = 0
+    """Share of the volume that stays free."""
+    bytes: Annotated[int, Field(ge=0, le=1_125_899_906_842_624)] = 0
+    """Size of the file; 0: as large as ``leave_percent`` allows. It is never larger than that."""
+
+    def words(self) -> str:
+        """What is done."""
+        if self.bytes:
+            return f"take {self.bytes / _MIB:,.0f} MiB of the volume of {self.path}"
+        return f"fill the volume of {self.path} to {number(100 - self.leave_percent)} %"
+
+
+class DiskReadonly(_OnPath):
+    """The volume mounted on a directory takes no writes."""
+
+    differs: ClassVar[str] = (
+        "A kernel that remounts after an error cuts off files that are open for writing; here the volume is refused"
+        " while there are any."
+    )
+    kind: Literal["resource.disk_readonly"] = "resource.disk_readonly"
+
+    def words(self) -> str:
+        """What is done."""
+        return f"make the volume mounted on {self.path} read-only"
+
+
+class IoThrottle(_OnPath):
+    """Reads and writes of the instance on one disk are slowed."""
+
+    differs: ClassVar[str] = (
+        "Only what the target itself asks of the disk is slowed. With cgroups of version 1 buffered writes are not:"
+        " the kernel writes them later on its own account; reads from the disk, direct and synchronous writes are."
+    )
+    kind: Literal["resource.io_throttle"] = "resource.io_throttle"
+    read_bps: Rate = 0
+    """Bytes a second; 0: not limited. One of the four has to be."""
+    write_bps: Rate = 0
+    read_iops: Rate = 0
+    """Operations a second."""
+    write_iops: Rate = 0
+
+    @model_validator(mode="after")
+    def _limits_something(self) -> Self:
+        if not (self.read_bps or self.write_bps or self.read_iops or self.write_iops):
+            raise ValueError("one of read_bps, write_bps, read_iops, write_iops must be above 0")
+        return self
+
+    def words(self) -> str:
+        """What is done."""
+        kib = ((self.read_bps, "read"), (self.write_bps, "written"))
+        times = ((self.read_iops, "reads"), (self.write_iops, "writes"))
+        parts = [f"{rate / 1024:,.0f} KiB/s {what}" for rate, what in kib if rate]
+        parts += [f"{rate:,} {what}/s" for rate, what in times if rate]
+        return f"let it have at most {' and '.join(parts)} on the disk of {self.path}"
+
+
+class IoError(_OnPath):
+    """Reads and writes in a directory fail with an error."""
+
+    differs: ClassVar[str] = (
+        "Only files opened during the fault are struck, and calls take some 0.1 ms longer meanwhile; a file that is"
+        " still open when the fault ends has to be opened again."
+    )
+    strength: ClassVar[tuple[str, ...]] = ("probability",)
+    kind: Literal["resource.io_error"] = "resource.io_error"
+    errno: Literal["EIO", "ENOSPC", "EDQUOT", "EROFS", "EACCES"] = "EIO"
+    probability: Annotated[Probability, Field(gt=0)] = 1
+    operations: Annotated[
+        tuple[Literal["open", "create", "read", "write", "sync", "list", "remove", "rename"], ...], Field(min_length=1)
+    ] = ("read", "write", "sync")
+    """Which calls fail."""
+    files: Line = "*"
+    """Which files are struck, as a pattern on their path within ``path``; ``*`` matches slashes too."""
+
+    def words(self) -> str:
+        """What is done."""
+        what = share(self.probability, "call").replace("every call", "calls")
+        calls = ", ".join(self.operations)
+        return f"fail {what} to {calls} with {self.errno} in {self.path}{'' if self.files == '*' else f'/{self.files}'}"
+
+
+class FileDescriptors(FaultSpec):
+    """The instance can open no more files and connections."""
+
+    target_kind: ClassVar[TargetKind] = "instances"
+    differs: ClassVar[str] = (
+        "The limit comes down to what is open; a leak fills up to the limit, and what the process closes it may open"
+        " again here."
+    )
+    look: ClassVar[FaultType] = FaultType.STARVED_HANDLES
+    kind: Literal["resource.file_descriptors"] = "resource.file_descriptors"
+    leave: Annotated[int, Field(ge=0, le=1_000_000)] = 0
+    """How many more each of its processes may open."""
+
+    def words(self) -> str:
+        """What is done."""
+        return f"let it open {self.leave or 'no'} more files or connections"
+
+
+class Processes(FaultSpec):
+    """The instance can start no more processes and threads."""
+
+    target_kind: ClassVar[TargetKind] = "instances"
+    differs: ClassVar[str] = "Only the target is short of processes; when a machine's table is full, everybody is."
+    look: ClassVar[FaultType] = FaultType.STARVED_HANDLES
+    usual: ClassVar[dict[str, Any]] = {"max": 1}
+    kind: Literal["resource.processes"] = "resource.processes"
+    max: Annotated[int, Field(ge=0, le=4_194_304)]
+    """Processes and threads that it may have in all; those that it has beyond stay, and none is added."""
+
+    def words(self) -> str:
+        """What is done."""
+        return f"let it have {self.max} processes and threads in all"
+
+
+class ClockSkew(FaultSpec):
+    """The instance's clock shows another time."""
+
+    target_kind: ClassVar[TargetKind] = "instances"
+    differs: ClassVar[str] = (
+        "The wall clock jumps at once, for processes that were started with libfaketime; timers and time-outs that the"
+        " kernel keeps run on."
+    )
+    strength: ClassVar[tuple[str, ...]] = ("offset_s",)
+    usual: ClassVar[dict[str, Any]] = {"offset_s": 300}
+    look: ClassVar[FaultType] = FaultType.CLOCK_WRONG
+    kind: Literal["resource.clock_skew"] = "resource.clock_skew"
+    offset_s: Annotated[float, Field(ge=-3_153_600_000, le=3_153_600_000)]
+    """How much later, or earlier if below 0, it believes to be."""
+
+    def words(self) -> str:
+        """What is done."""
+        return f"set its clock {duration(abs(self.offset_s))} {'back' if self.offset_s < 0 else 'forward'}"
+
+
 SPECS: Final[tuple[type[FaultSpec], ...]] = (
     Cpu,
     Memory,
     Connections,
+    CpuThrottle,
+    FileDescriptors,
+    Processes,
 )

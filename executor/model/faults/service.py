@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, ClassVar, Final, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, StringConstraints
 
 from executor.model.base import Line, Milliseconds, Percent, Probability, Seconds
 from executor.model.faults.base import FaultSpec, TargetKind, delayed
@@ -13,7 +13,7 @@ from executor.model.wording import duration, named, number, share
 
 Method = Literal["*", "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
 RestartBy = Literal["supervisor", "murphy"]
-_RESTART: Final = {
+RESTART: Final = {
     "supervisor": "its supervisor should start it again, or else Murphy does",
     "murphy": "Murphy starts it again afterwards",
 }
@@ -39,7 +39,7 @@ class Crash(FaultSpec):
 
     def words(self) -> str:
         """What is done."""
-        return f"kill it with SIG{self.signal}; {_RESTART[self.restart]}"
+        return f"kill it with SIG{self.signal}; {RESTART[self.restart]}"
 
 
 class Stop(FaultSpec):
@@ -54,7 +54,7 @@ class Stop(FaultSpec):
 
     def words(self) -> str:
         """What is done."""
-        return f"ask it to end, kill it after {duration(self.grace_s)}; {_RESTART[self.restart]}"
+        return f"ask it to end, kill it after {duration(self.grace_s)}; {RESTART[self.restart]}"
 
 
 class Hang(FaultSpec):
@@ -92,6 +92,46 @@ class Slowdown(FaultSpec):
     def words(self) -> str:
         """What is done."""
         return f"leave it {number(self.cpu_percent)} % of one core"
+
+
+class Overload(FaultSpec):
+    """The instance gets more requests than it is used to, on top of its own."""
+
+    target_kind: ClassVar[TargetKind] = "instances"
+    differs: ClassVar[str] = (
+        "All requests are the same, come from one address, and go to one instance past its load balancer."
+    )
+    strength: ClassVar[tuple[str, ...]] = ("rate_rps",)
+    usual: ClassVar[dict[str, Any]] = {"rate_rps": 200}
+    look: ClassVar[FaultType] = FaultType.SLOW
+    kind: Literal["service.overload"] = "service.overload"
+    rate_rps: Annotated[float, Field(ge=1, le=5_000)]
+    """Requests a second; how many really get there depends on the instance, and on the processor that is left."""
+    concurrency: Annotated[int, Field(ge=1, le=1_000)] = 50
+    """Requests under way at once, at most."""
+    path: Annotated[str, StringConstraints(pattern=r"^/[\x21-\x7e]{0,1000}$")] = "/"
+    """What is asked for, by GET."""
+
+    def words(self) -> str:
+        """What is done."""
+        return f"send it {number(self.rate_rps)} requests a second for {self.path}, at most {self.concurrency} at once"
+
+
+class RestartLoop(FaultSpec):
+    """The instance dies again each time that its supervisor has started it."""
+
+    target_kind: ClassVar[TargetKind] = "instances"
+    differs: ClassVar[str] = "It is killed from outside; one that crashes at start never gets as far as to serve."
+    look: ClassVar[FaultType] = FaultType.DEAD
+    kind: Literal["service.restart_loop"] = "service.restart_loop"
+    every_s: Annotated[Seconds, Field(ge=0.5, le=60)] = 2
+    """Between two kills; one that is not back by then is waited for."""
+    times: Annotated[int, Field(ge=2, le=20)] = 5
+    """How often it is killed."""
+
+    def words(self) -> str:
+        """What is done."""
+        return f"kill it {self.times} times, every {duration(self.every_s)}, as its supervisor starts it again"
 
 
 class HttpMatch(FaultSpec):
@@ -196,6 +236,8 @@ SPECS: Final[tuple[type[FaultSpec], ...]] = (
     Stop,
     Hang,
     Slowdown,
+    Overload,
+    RestartLoop,
     Error,
     Timeout,
     CorruptResponse,

@@ -1,0 +1,24 @@
+"""resource.cpu_throttle: the process's cgroup gets a quota of processor time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from executor.drivers import cgroup_limit
+from executor.drivers.cgroup import Hierarchy
+from executor.faults.resource.limited import Limited
+
+if TYPE_CHECKING:
+    from executor.model.faults.resource import CpuThrottle as Spec
+
+
+class CpuThrottle(Limited):
+    """``cpu.max``, or the CFS quota of version 1."""
+
+    kind = "resource.cpu_throttle"
+    controller = "cpu"
+
+    def settings(self, fault: Spec, where: Hierarchy) -> Mapping[str, str]:
+        """The quota."""
+        return cgroup_limit.cpu_quota(where, fault.quota_percent)
