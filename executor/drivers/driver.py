@@ -12,7 +12,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, TypeVar, runtime_checkable
 
 from executor import plugins
-from executor.drivers.targets import Resolved, ResolvedInstance
+from executor.drivers.targets import Contained, Resolved, ResolvedInstance
 from executor.errors import InputError
 
 if TYPE_CHECKING:
@@ -134,9 +134,11 @@ _WANTED: Final[dict[Any, str]] = {
     Ends: "can be ended and started again",
     Machine: "is a machine of its own",
     Networked: "has packets that can be told apart here",
+    Contained: "an engine of containers runs",
 }
 _OURS: Final = {
     "process": "executor.drivers.local",
+    "container": "executor.drivers.container",
     "ec2": "executor.drivers.ec2",
     "vm": "executor.drivers.vm",
     "kubernetes": "executor.drivers.kubernetes",

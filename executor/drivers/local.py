@@ -10,9 +10,9 @@ from pathlib import Path
 from signal import Signals
 from typing import TYPE_CHECKING, Any
 
-from executor.drivers import process, restart
+from executor.drivers import netns, process, restart, sockets
 from executor.drivers.driver import Record, RestartBy
-from executor.drivers.targets import ProcessTarget
+from executor.drivers.targets import ContainerTarget, ProcessTarget
 from executor.errors import UnavailableError
 
 if TYPE_CHECKING:
@@ -109,6 +109,26 @@ class Local:
         restart.ensure(record)
         if "asked" in record:  # else an earlier Murphy wrote it
             Path(record["asked"]).unlink(missing_ok=True)
+
+    def listening(self, target: ProcessTarget) -> dict[str, Any]:
+        """In its own network namespace, if it has one. Raises ``UnavailableError`` as ``netns.listening`` does."""
+        return netns.listening(target.pid, target.start_ticks, target.port)
+
+
+def address(target: ProcessTarget) -> str:
+    """An address at which a process that has a known port listens on it, or a container is called.
+
+    Raises ``UnavailableError`` if the very process does not.
+    """
+    assert target.port is not None
+    own = sockets.held(target.pid)
+    process.require(target.pid, target.start_ticks)
+    if isinstance(target, ContainerTarget):
+        return target.address
+    addresses = [where for inode, where in sockets.listeners(target.port).items() if inode in own]
+    if not addresses:
+        raise UnavailableError(f"process {target.pid} does not listen on port {target.port}.", where=target.instance)
+    return sockets.reachable(min(addresses, key=lambda a: (":" in a, a)))
 
 
 def _asked(record: Record) -> bool:

@@ -39,9 +39,9 @@ def descriptors(pid: int) -> list[tuple[int, str]]:
     return found
 
 
-def listeners(port: int) -> dict[str, str]:
-    """The sockets that listen on a port, whatever the address: inode to address."""
-    return {row.inode: row.local[0] for row in _rows(_LISTEN) if row.local[1] == port}
+def listeners(port: int, pid: int | None = None) -> dict[str, str]:
+    """The sockets that listen on a port, whatever the address: inode to address; in a process's network or in ours."""
+    return {row.inode: row.local[0] for row in _rows(_LISTEN, pid) if row.local[1] == port}
 
 
 def listening(pid: int) -> frozenset[str]:
@@ -60,10 +60,10 @@ def reachable(address: str) -> str:
     return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(address, address)  # noqa: S104 - nothing is bound here
 
 
-def _rows(state: str) -> Iterator[Row]:
-    for table, family in (("/proc/net/tcp", socket.AF_INET), ("/proc/net/tcp6", socket.AF_INET6)):
+def _rows(state: str, pid: int | None = None) -> Iterator[Row]:
+    for table, family in (("tcp", socket.AF_INET), ("tcp6", socket.AF_INET6)):
         try:
-            lines = Path(table).read_text(encoding="ascii").splitlines()[1:]
+            lines = Path(f"/proc/{pid or 'self'}/net/{table}").read_text(encoding="ascii").splitlines()[1:]
         except OSError:
             continue
         for line in lines:

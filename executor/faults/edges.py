@@ -15,7 +15,7 @@ from abc import ABC, abstractmethod
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from executor.drivers import redirect
+from executor.drivers import nft, redirect
 from executor.drivers.targets import EdgeTargets, Resolved
 from executor.errors import FaultGoneError, UnavailableError
 from executor.faults import held
@@ -73,7 +73,7 @@ class EdgeFault(ABC):
             "fault": {**self.wanted(fault), "seed": zlib.crc32(context.mark.encode())},
             "managed": managed,
             "redirected": redirected,
-            "table": redirect.table_of(context.mark),
+            "table": nft.name_of(context.mark),
             **held.record(context),
         }
 
@@ -105,9 +105,9 @@ class EdgeFault(ABC):
         if record["redirected"]:
             if held.alive(record):
                 held.renew(record, lease_s)
-                redirect.renew(record["table"], _ports(record), lease_s)
+                _table(record).renew(_ports(record), lease_s)
             else:
-                redirect.remove(record["table"])
+                _table(record).remove()
                 gone.append("the helper that carried it")
         if gone:
             raise FaultGoneError(f"the fault went with {' and '.join(gone)}.")
@@ -116,7 +116,7 @@ class EdgeFault(ABC):
         """Whether it is in force on any edge: asked of the proxies and of the kernel."""
         answers = [_in_force(control, record["mark"]) for control in _controls(record)]
         if record["redirected"]:
-            answers.append(held.alive(record) or _led_away(record["table"]))
+            answers.append(held.alive(record) or _led_away(_table(record)))
         return True if True in answers else None if None in answers else False
 
     def revert(self, record: Record) -> None:
@@ -131,7 +131,7 @@ class EdgeFault(ABC):
                 failed.append(error)
         if record["redirected"]:
             held.end(record)
-            redirect.remove(record["table"])
+            _table(record).remove()
         if failed:
             raise failed[0]
 
@@ -158,8 +158,12 @@ def _in_force(control: str, mark: str) -> bool | None:
         return None
 
 
-def _led_away(table: str) -> bool | None:
+def _table(record: Record) -> nft.Table:
+    return nft.Table(record["table"])
+
+
+def _led_away(table: nft.Table) -> bool | None:
     try:
-        return bool(redirect.live(table))
+        return bool(table.live())
     except UnavailableError:
         return None

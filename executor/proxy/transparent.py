@@ -18,7 +18,7 @@ from contextlib import suppress
 from functools import partial
 from typing import Any, Final
 
-from executor.drivers import child, redirect, sockdiag
+from executor.drivers import child, nft, redirect, sockdiag
 from executor.drivers.sockdiag import Address
 from executor.errors import MurphyError, UnavailableError
 from executor.proxy.__main__ import raise_descriptor_limit
@@ -127,13 +127,14 @@ async def _serve(lease: child.Lease, job: dict[str, Any]) -> MurphyError | None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, told_to_end.set)
     ways = [redirect.Way(i["port"], tuple(i["addresses"]), tuple(i["users"])) for i in job["edges"]]
+    table = nft.Table(job["table"])
     async with asyncio.TaskGroup() as tasks:
         proxy = Transparent(job, tasks)
         port = await proxy.listen()
         try:
             if not (left_s := lease.left_s()):
                 raise UnavailableError("the lease lapsed before the redirect could begin.")
-            redirect.lead(job["table"], ways, port, left_s)
+            redirect.lead(table, ways, port, left_s)
             await asyncio.to_thread(proxy.cut_existing)
             child.ready()
             while not told_to_end.is_set() and await asyncio.to_thread(lease.wait, _LOOK_S):
@@ -141,9 +142,9 @@ async def _serve(lease: child.Lease, job: dict[str, Any]) -> MurphyError | None:
         except MurphyError as error:
             return error
         finally:
-            redirect.let_go(job["table"])
+            table.let_go()
             await proxy.stop()
-            redirect.remove(job["table"])
+            table.remove()
     return None
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import psutil
 
-from executor.drivers import process, redirect
+from executor.drivers import nft, process
 from executor.errors import UnavailableError
 from executor.proxy import edges as proxies
 from executor.selftest.scene import NAMES, Scene
@@ -104,7 +104,7 @@ def glance(scene: Scene, home: Path, run: str) -> Snapshot:
             "helper": tuple(f"{module} {pid}" for module, pid in work if module != WATCHDOG),
             "watchdog": tuple(f"{module} {pid}" for module, pid in work if module == WATCHDOG),
             "nft table": tables,
-            "redirect in force": tuple(table for table in tables if redirect.live(table)),
+            "redirect in force": tuple(table for table in tables if nft.Table(table).live()),
             "fault on the proxy": tuple(_on_proxy(scene, _mark(run))),
         },
     )

@@ -14,7 +14,7 @@ from contextlib import closing, suppress
 from dataclasses import dataclass
 from typing import Literal
 
-from executor.drivers import child, redirect
+from executor.drivers import child, netns, nft
 from executor.errors import InputError, MurphyError, UnavailableError
 from executor.person import whoami
 from executor.state import undo_notes
@@ -43,7 +43,7 @@ def sweep(home: Home) -> list[Swept]:
     Works on a home that can only be read, or is not there. Raises nothing for what it cannot undo: that is ``owed``.
     """
     found = [*_by_journal(home), *_by_notes(home)]
-    spared = {redirect.table_of(note.mark) for note in undo_notes.left(home) if note.held}
+    spared = {nft.name_of(note.mark) for note in undo_notes.left(home) if note.held}
     for step in (_helpers(spared), _tables(spared), _watchdogs(home), _files(home)):
         found += step
     _write_down(home, found)
@@ -93,7 +93,7 @@ def _helpers(spared: set[str]) -> Iterator[Swept]:
         mark = helper.lease.deadline.name.removesuffix(child.SUFFIX)
         name = f"helper {helper.module} of {mark} (process {helper.found.pid})"
         if helper.lease.held:
-            spared.add(redirect.table_of(mark))
+            spared.add(nft.name_of(mark))
             yield Swept("spared", f"{name}, which process {helper.lease.holder} holds")
             continue
         try:
@@ -104,20 +104,29 @@ def _helpers(spared: set[str]) -> Iterator[Swept]:
 
 
 def _tables(spared: set[str]) -> Iterator[Swept]:
+    """In our own network namespace and in every other that can be entered."""
+    if os.geteuid() != 0:
+        yield Swept("unseen", "nftables tables can only be looked at by root")
+    elif nft.installed():
+        for net in (None, *netns.known()):
+            yield from _tables_in(net, spared)
+
+
+def _tables_in(net: int | None, spared: set[str]) -> Iterator[Swept]:
     try:
-        tables = redirect.tables()
+        tables = nft.tables(net)
+    except nft.NotThereError:  # the namespace has gone meanwhile
+        return
     except UnavailableError as error:
-        if os.geteuid() != 0:
-            yield Swept("unseen", "nftables tables can only be looked at by root")
-        elif redirect.installed():
-            yield Swept("owed", f"nftables tables cannot be looked at: {_line(error)}")
+        where = f" of network namespace {net}" if net else ""
+        yield Swept("owed", f"nftables tables{where} cannot be looked at: {_line(error)}")
         return
     for table in tables:
-        if table in spared:
-            yield Swept("spared", f"nftables table {table}, whose helper is held")
-            continue
         try:
-            redirect.remove(table)
+            if table.name in spared or table.holder():
+                yield Swept("spared", f"nftables table {table}, which a living process holds")
+                continue
+            table.remove()
             yield Swept("done", f"removed: nftables table {table}")
         except UnavailableError as error:
             yield Swept("owed", f"nftables table {table} cannot be removed: {_line(error)}")

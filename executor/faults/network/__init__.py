@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from executor.faults.behaviour import Behaviour
+from executor.faults.network.connection_limit import ConnectionLimit
 from executor.faults.network.latency import Latency
+from executor.faults.network.loss import Loss
 from executor.faults.network.partition import Partition
 from executor.faults.network.reset import Reset
 
@@ -11,4 +13,6 @@ BEHAVIOURS: tuple[Behaviour, ...] = (
     Latency(),
     Reset(),
     Partition(),
+    Loss(),
+    ConnectionLimit(),
 )

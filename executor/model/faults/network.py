@@ -6,10 +6,13 @@ from typing import Annotated, Any, ClassVar, Final, Literal
 
 from pydantic import Field
 
-from executor.model.base import Milliseconds, Probability
+from executor.model.base import Milliseconds, Percent, Probability
 from executor.model.faults.base import FaultSpec, TargetKind, delayed
 from executor.model.vocabulary import FaultType
-from executor.model.wording import duration, share
+from executor.model.wording import duration, many, number, share
+
+TOTAL_PERCENT: Final = 90.0
+"""From this share of lost packets on, hardly any connection comes about."""
 
 
 class Latency(FaultSpec):
@@ -79,8 +82,56 @@ class Partition(FaultSpec):
         return f"{self.how} everything {'both ways' if self.direction == 'both' else 'one way'}"
 
 
+class Loss(FaultSpec):
+    """Some of the packets to or from the instance's port never arrive."""
+
+    target_kind: ClassVar[TargetKind] = "instances"
+    differs: ClassVar[str] = (
+        "Every caller of the port loses packets. Where sender and network card hand on bytes in bigger pieces than go "
+        "over a wire, up to 64 KiB are lost at once."
+    )
+    strength: ClassVar[tuple[str, ...]] = ("percent",)
+    usual: ClassVar[dict[str, Any]] = {"percent": 20}
+    kind: Literal["network.loss"] = "network.loss"
+    percent: Annotated[Percent, Field(ge=0.01)]
+    """Of the packets in each direction that is meant, each by its own throw."""
+    direction: Literal["both", "in", "out"] = "both"
+    """``in``: to the instance; ``out``: from it."""
+
+    def looks(self) -> FaultType:
+        """By its parameters."""
+        return FaultType.SILENT if self.percent >= TOTAL_PERCENT else FaultType.SLUGGISH
+
+    def words(self) -> str:
+        """What is done."""
+        where = {"both": "to and from it", "in": "to it", "out": "from it"}[self.direction]
+        return f"lose {number(self.percent)} % of the packets {where}"
+
+
+class ConnectionLimit(FaultSpec):
+    """The instance's port takes only so many connections at once."""
+
+    target_kind: ClassVar[TargetKind] = "instances"
+    differs: ClassVar[str] = (
+        "Connections that were open before are neither cut nor counted; the instance itself never learns of a caller "
+        "that was turned away."
+    )
+    usual: ClassVar[dict[str, Any]] = {"max": 5}
+    look: ClassVar[FaultType] = FaultType.INTERMITTENT
+    kind: Literal["network.connection_limit"] = "network.connection_limit"
+    max: Annotated[int, Field(ge=1, le=100_000)]
+    how: Literal["reject", "drop"] = "reject"
+    """What becomes of one too many. ``reject``: refused at once; ``drop``: nothing comes back."""
+
+    def words(self) -> str:
+        """What is done."""
+        return f"{self.how} whatever would be more than {many(self.max, 'new connection')} at once"
+
+
 SPECS: Final[tuple[type[FaultSpec], ...]] = (
     Latency,
     Reset,
     Partition,
+    Loss,
+    ConnectionLimit,
 )

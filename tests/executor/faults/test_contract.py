@@ -205,7 +205,7 @@ def test_executor_killed_after_injecting(case: Case, begin: Callable[[Case], Inj
     executor.kill()
     executor.wait()
     executor.stdout.close()
-    if isinstance(injection.how, Renewable) and injection.how.lease != "server":
+    if isinstance(injection.how, Renewable) and injection.how.lease not in ("server", "kernel"):
         until(lambda: injection.how.active(injection.record) is False, what="the fault outlives its executor")
         until(injection.subject.normal)
     injection.how.revert(injection.record)

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from executor.clock import start_ticks
-from executor.drivers import process, redirect
+from executor.drivers import nft, process, redirect
 from executor.faults import held
 from executor.proxy import edges as proxies
 from executor.selftest.scene import EDGE, Scene
@@ -99,15 +99,15 @@ def test_what_bears_our_marks_is_noticed(scene: Scene, home: Path) -> None:
 @pytest.mark.root
 def test_a_redirect_is_a_fault_while_it_lives_and_a_trace_after(scene: Scene, home: Path) -> None:
     need_redirect()
-    before, table = take(scene, home, RUN), redirect.table_of(MARK)
+    before, table = take(scene, home, RUN), nft.Table(nft.name_of(MARK))
     redirect.lead(table, [redirect.Way(scene.parts["filled"].port, (), ())], scene.parts["burnt"].port, 60)
     try:
-        assert f"redirect in force: {table}" in take(scene, home, RUN).held(before)
-        redirect.let_go(table)
+        assert f"redirect in force: {table.name}" in take(scene, home, RUN).held(before)
+        table.let_go()
         assert take(scene, home, RUN).held(before) == []
-        assert take(scene, home, RUN).differs(before) == [f"nft table: {table}"]
+        assert take(scene, home, RUN).differs(before) == [f"nft table: {table.name}"]
     finally:
-        redirect.remove(table)
+        table.remove()
 
 
 def test_a_scene_ends_with_the_process_that_made_it(tmp_path: Path) -> None:

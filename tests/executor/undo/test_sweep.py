@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from executor.clock import start_ticks
-from executor.drivers import child, process, redirect
+from executor.drivers import child, netns, nft, process, redirect
 from executor.state import audit, undo_notes
 from executor.state.home import Home
 from executor.state.journal import Journal
@@ -41,6 +41,11 @@ home.scratch("run-1")
 Guardian(home, "run-1").start()
 print("ready", flush=True)
 sys.stdin.readline()
+"""
+LEAD = """
+import sys
+from executor.drivers import nft, redirect
+redirect.lead(nft.Table(sys.argv[1]), [redirect.Way(9, ("127.0.0.9",), ())], 9, 60.0)
 """
 
 
@@ -236,17 +241,32 @@ def test_a_home_that_is_not_there(tmp_path: Path) -> None:
 def test_a_table_that_no_helper_holds_is_removed(home: Home) -> None:
     if redirect.unavailable():
         pytest.skip("needs root and nftables")
-    table = redirect.table_of(f"murphy-sweep-{os.getpid()}")
+    table = nft.Table(nft.name_of(f"murphy-sweep-{os.getpid()}"))
+    subprocess.run([sys.executable, "-c", LEAD, table.name], cwd=ROOT, check=True)
+    try:
+        assert table.live() == [9]
+        assert Swept("done", f"removed: nftables table {table}") in sweep(home)
+        assert table not in nft.tables()
+    finally:
+        table.remove()
+
+
+@pytest.mark.root
+def test_a_table_whose_maker_lives_is_left_alone_until_its_lease_lapses(home: Home) -> None:
+    if redirect.unavailable():
+        pytest.skip("needs root and nftables")
+    table = nft.Table(nft.name_of(f"murphy-sweep-{os.getpid()}"))
     redirect.lead(table, [redirect.Way(9, ("127.0.0.9",), ())], 9, 60.0)
     try:
+        assert Swept("spared", f"nftables table {table}, which a living process holds") in sweep(home)
+        table.let_go()
         assert Swept("done", f"removed: nftables table {table}") in sweep(home)
-        assert table not in redirect.tables()
     finally:
-        redirect.remove(table)
+        table.remove()
 
 
 def test_where_nft_is_no_longer_installed(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nowhere")
-    monkeypatch.setattr(redirect, "_SYSTEM_PROGRAMS", ())
-    assert not redirect.installed()
+    monkeypatch.setattr(netns, "_SYSTEM_PROGRAMS", ())
+    assert not nft.installed()
     assert not [one for one in sweep(home) if "nftables" in one.text]

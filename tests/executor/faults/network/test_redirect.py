@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from executor.clock import own_ticks
-from executor.drivers import child, process, redirect
+from executor.drivers import child, nft, process, redirect
 from executor.errors import FaultGoneError, UnavailableError
 from executor.faults.registry import behaviour
 from executor.model.faults.network import Latency, Reset
@@ -222,7 +222,7 @@ def test_undoing_what_was_never_made_is_no_trouble(edge: Scene) -> None:
 
 def test_a_table_without_its_helper_is_undone(edge: Scene) -> None:
     held = on_edge(edge, Error())
-    redirect.lead(held.record["table"], [redirect.Way(edge.port, (), ())], 9, 60.0)
+    redirect.lead(nft.Table(held.record["table"]), [redirect.Way(edge.port, (), ())], 9, 60.0)
     assert held.active() is True
     assert edge.call()["error"] == "ConnectionRefusedError"
     held.revert()

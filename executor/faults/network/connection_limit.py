@@ -1,0 +1,31 @@
+"""network.connection_limit: a listener is let have only so many connections at once."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from executor.drivers.nft import Chain
+from executor.faults.behaviour import Record
+from executor.faults.network.packets import PacketFault, at
+
+if TYPE_CHECKING:
+    from executor.model.faults.network import ConnectionLimit as Spec
+
+
+class ConnectionLimit(PacketFault):
+    """The kernel counts the connections begun since, by its connection tracking, and turns away what is too many."""
+
+    kind = "network.connection_limit"
+
+    def chains(self, fault: Spec, place: Record) -> list[Chain]:
+        """After connection tracking, or there would be nothing to count."""
+        turn_away = "drop" if fault.how == "drop" else "reject with tcp reset"
+        # Only beginnings are looked at: an established connection must never be turned away.
+        begins = f"tcp flags & (fin | syn | rst | ack) == syn ct count over {fault.max} {turn_away}"
+        return [
+            Chain(
+                "begins",
+                "type filter hook input priority 0",
+                tuple(f"{each} {begins}" for each in at("d", place, "tcp")),
+            )
+        ]

@@ -1,0 +1,88 @@
+"""What faults on the packets of a listener share: rules at its port, which the kernel lets go when nobody renews them.
+
+They are in the network namespace of the listener and look at nothing but its port and addresses. Standard library only.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any
+
+from executor.drivers import netns, nft
+from executor.drivers.driver import Networked, able
+from executor.drivers.nft import Chain, Table
+from executor.drivers.targets import Resolved, ResolvedInstance
+from executor.errors import FaultGoneError, UnavailableError
+from executor.faults.behaviour import Context, LeaseKind, Record
+
+
+class PacketFault(ABC):
+    """A fault on the packets of a listener. A kind of fault says by which rules."""
+
+    kind: str
+    lease: LeaseKind = "kernel"
+    needs = Networked
+    unclaimed = True
+
+    @abstractmethod
+    def chains(self, fault: Any, place: Record) -> list[Chain]:
+        """The rules; ``place`` is where its packets pass, as ``Networked`` says it."""
+
+    def unsupported(self, fault: Any, target: Resolved) -> str | None:
+        """Its port must be known, and the kernel must take the rules."""
+        assert isinstance(target, ResolvedInstance)
+        if why := nft.unusable():
+            return f"{why}."
+        try:
+            place = able(target, Networked).listening(target)
+        except UnavailableError as error:
+            return f"{target.instance}: {error}"
+        refused = Table(nft.name_of("probe"), place["net"]).refused(self.chains(fault, place), [place["port"]])
+        return f"this kernel does not take the rules ({refused}); choose another fault." if refused else None
+
+    def prepare(self, fault: Any, target: Resolved, context: Context) -> dict[str, Any]:
+        """Record where its packets pass and the rules. Raises ``UnavailableError`` if it does not listen there."""
+        assert isinstance(target, ResolvedInstance)
+        place = able(target, Networked).listening(target)
+        chains = [[chain.name, chain.hook, chain.rules] for chain in self.chains(fault, place)]
+        return {**place, "table": nft.name_of(context.mark), "chains": chains}
+
+    def inject(self, record: Record, lease_s: float) -> dict[str, Any]:
+        """Put the rules in force. Raises ``UnavailableError`` if the target is gone; there are none then."""
+        if netns.of(record["pid"], record["ticks"]) != record["net"]:
+            raise UnavailableError(f"process {record['pid']} has moved to another network.")
+        chains = [Chain(name, hook, tuple(rules)) for name, hook, rules in record["chains"]]
+        _table(record).put(chains, [record["port"]], lease_s)
+        return {}
+
+    def renew(self, record: Record, lease_s: float) -> None:
+        """Push the lease on. Raises ``FaultGoneError`` if it has lapsed, or the network namespace is gone."""
+        _table(record).renew([record["port"]], lease_s)
+        if not _table(record).live():
+            raise FaultGoneError(f"the rules of {_table(record)} are no longer in force.")
+
+    def active(self, record: Record) -> bool | None:
+        """Whether the rules are in force: asked of the kernel."""
+        try:
+            return bool(_table(record).live())
+        except UnavailableError:
+            return None
+
+    def revert(self, record: Record) -> None:
+        """Delete the table; with its network namespace it is gone already."""
+        _table(record).remove()
+
+
+def at(side: str, place: Record, protocols: str = "tcp, udp") -> list[str]:
+    """Matches for the listener's end of a packet, a rule each: ``side`` is ``d`` (packets to it) or ``s`` (from it)."""
+    port = f"meta l4proto {{ {protocols} }} th {side}port {nft.LIVE}"
+    if not place["addresses"]:
+        return [port]
+    families: dict[str, list[str]] = {"ip": [], "ip6": []}
+    for address in place["addresses"]:
+        families["ip6" if ":" in address else "ip"].append(address)
+    return [f"{family} {side}addr {{ {', '.join(some)} }} {port}" for family, some in families.items() if some]
+
+
+def _table(record: Record) -> Table:
+    return Table(record["table"], record["net"])

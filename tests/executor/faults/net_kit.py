@@ -1,0 +1,186 @@
+"""Servers that packets are sent to, in our network namespace or in one of their own, and what becomes of them."""
+
+from __future__ import annotations
+
+import math
+import os
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from itertools import count
+from pathlib import Path
+
+from executor.clock import start_ticks
+from executor.drivers import nft
+from executor.drivers.targets import ProcessTarget
+from executor.model.system import ProcessInstance, Service
+from tests.executor.faults.echo import datagrams
+from tests.executor.kit import until
+
+ECHO = Path(__file__).with_name("echo.py")
+PACKETS = 2000
+_Z = 3.29
+"""Half-width of the 99.9 % interval, in standard deviations."""
+_numbers = count(1)
+
+
+def no_packet_rules() -> str | None:
+    """Why packets cannot be told apart here; ``None`` if they can."""
+    return nft.unusable()
+
+
+class Echo:
+    """A running server."""
+
+    def __init__(self, name: str, address: str = "127.0.0.1", net: Net | None = None, port: int = 0) -> None:
+        self.name, self.net = name, net
+        self.address = net.inside if net else "127.0.0.1" if address == "0.0.0.0" else address
+        before = ["nsenter", f"--net=/run/netns/{net.name}"] if net else []
+        self.process = subprocess.Popen(
+            [*before, sys.executable, str(ECHO), address if net is None else "0.0.0.0", str(port)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert self.process.stdout
+        self.port = int(self.process.stdout.readline())
+
+    @property
+    def service(self) -> Service:
+        return Service(name=self.name, instances=(self.instance,), restarts="by_hand")
+
+    @property
+    def instance(self) -> ProcessInstance:
+        """Pinned: a process in a network of its own cannot be found by its port."""
+        pid = self.process.pid
+        return ProcessInstance(id=f"{self.name}-1", port=self.port, pid=pid, start_ticks=start_ticks(pid))
+
+    @property
+    def target(self) -> ProcessTarget:
+        pid, ticks = self.process.pid, start_ticks(self.process.pid)
+        assert ticks is not None
+        return ProcessTarget(self.service, f"{self.name}-1", pid, ticks, self.port)
+
+    def connect(self, timeout_s: float = 20.0) -> socket.socket:
+        return socket.create_connection((self.address, self.port), timeout=timeout_s)
+
+    def echoes(self, data: bytes = b"hello", timeout_s: float = 20.0) -> bool:
+        """Whether a new connection gives back what is sent."""
+        with self.connect(timeout_s) as line:
+            line.sendall(data)
+            got = b""
+            while len(got) < len(data) and (more := line.recv(65536)):
+                got += more
+            return got == data
+
+    def exchange(self, packets: int) -> tuple[int, int]:
+        """Send datagrams; how many reached the server, and how many of its answers came back."""
+        with datagrams(self.net.outside if self.net else "127.0.0.1") as line:
+            for _ in range(packets):
+                line.sendto(b"x" * 64, (self.address, self.port))
+            arrived = 0
+            while more := self._drain():
+                arrived += more
+            answered = 0
+            while more := _read(line):
+                answered += more
+        return arrived, answered
+
+    def descriptors(self) -> int:
+        """How many it holds open; connections that have ended aside."""
+        return len(list(Path(f"/proc/{self.process.pid}/fd").iterdir()))
+
+    def _drain(self) -> int:
+        assert self.process.stdin
+        assert self.process.stdout
+        self.process.stdin.write("drain\n")
+        self.process.stdin.flush()
+        return int(self.process.stdout.readline())
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+    def end(self) -> None:
+        self.kill()
+        for pipe in (self.process.stdin, self.process.stdout):
+            assert pipe
+            pipe.close()
+
+
+def _read(line: socket.socket) -> int:
+    got = 0
+    try:
+        while True:
+            line.recv(65536)
+            got += 1
+    except BlockingIOError:
+        return got
+
+
+class Net:
+    """A network namespace joined to ours by a cable, with an address at either end."""
+
+    def __init__(self) -> None:
+        number = next(_numbers)
+        self.name = f"murphy-test-{os.getpid()}-{number}"
+        self.cable = f"mu{os.getpid() % 100_000}-{number}"
+        block = (os.getpid() * 8 + number * 4) % 2**16 & ~3
+        self.outside, self.inside = (f"198.18.{block >> 8}.{(block & 255) + end}" for end in (1, 2))
+        _ip("netns", "add", self.name)
+        _ip("link", "add", self.cable, "type", "veth", "peer", "name", "eth0", "netns", self.name)
+        _ip("addr", "add", f"{self.outside}/30", "dev", self.cable)
+        _ip("link", "set", self.cable, "up")
+        _ip("-n", self.name, "addr", "add", f"{self.inside}/30", "dev", "eth0")
+        _ip("-n", self.name, "link", "set", "eth0", "up")
+        _ip("-n", self.name, "link", "set", "lo", "up")
+
+    @property
+    def number(self) -> int:
+        return Path(f"/run/netns/{self.name}").stat().st_ino
+
+    def end(self) -> None:
+        _ip("netns", "del", self.name)
+
+
+def _ip(*words: str) -> None:
+    subprocess.run(["ip", *words], check=True, capture_output=True)
+
+
+@contextmanager
+def nets(number: int = 1) -> Iterator[list[Net]]:
+    """Namespaces, gone at the end with all that is in them."""
+    with ExitStack() as ends:
+        made = []
+        for _ in range(number):
+            made.append(Net())
+            ends.callback(made[-1].end)
+        yield made
+
+
+@contextmanager
+def echoes(*names: str, **where: object) -> Iterator[list[Echo]]:
+    """Servers, which are there."""
+    with ExitStack() as ends:
+        made = []
+        for name in names:
+            made.append(Echo(name, **where))  # type: ignore[arg-type]
+            ends.callback(made[-1].end)
+            until(made[-1].echoes)
+        yield made
+
+
+def likely(hits: int, of: int, share: float) -> bool:
+    """Whether so many hits may well come of a share: within its 99.9 % interval."""
+    return abs(hits - of * share) <= _Z * math.sqrt(of * share * (1 - share)) + 1
+
+
+def our_tables(mark: str) -> list[str]:
+    """Names of the tables that bear a mark, wherever they can be seen."""
+    if shutil.which("nft") is None:
+        return []
+    listed = subprocess.run(["nft", "list", "tables"], capture_output=True, text=True, check=True).stdout
+    return [line for line in listed.splitlines() if mark in line]
