@@ -41,6 +41,7 @@ _STICKY: Mapping[str, float] = {
     "resource.memory": 0.3,
     "resource.connections": 0.1,
     "data.cache_flush": 0.2,
+    "data.cache_stampede": 0.2,
     "data.lock": 0.2,
     "data.connection_failure": 0.25,
 }

@@ -22,12 +22,17 @@ class RefusedError(UnavailableError):
     """The server answers, and does not let this user in."""
 
 
+class SilentError(UnavailableError):
+    """The server takes connections, and does not answer in time."""
+
+
 @contextmanager
-def session(reference: str, login: tuple[str, str] | None = None) -> Iterator[Any]:
+def session(reference: str, login: tuple[str, str] | None = None, *, answer_s: float = _ANSWER_S) -> Iterator[Any]:
     """A client on one connection at the URL behind ``reference``, which is revealed here and nowhere else.
 
     ``login`` is a user and password to use instead of the URL's. Raises ``RefusedError`` if the server does not let it
-    in, and ``UnavailableError`` for whatever else goes wrong in it.
+    in, ``SilentError`` if an answer takes longer than ``answer_s`` seconds, and ``UnavailableError`` for whatever else
+    goes wrong in it.
     """
     import redis
 
@@ -35,7 +40,7 @@ def session(reference: str, login: tuple[str, str] | None = None) -> Iterator[An
         pool = redis.ConnectionPool.from_url(secrets.reveal(reference), protocol=2)
     except ValueError:  # its text may quote the URL
         raise UnavailableError("holds no redis:// URL that can be read.", where=reference) from None
-    pool.connection_kwargs |= {"socket_connect_timeout": _CONNECT_S, "socket_timeout": _ANSWER_S, "protocol": 2}
+    pool.connection_kwargs |= {"socket_connect_timeout": _CONNECT_S, "socket_timeout": answer_s, "protocol": 2}
     if login:
         pool.connection_kwargs |= dict(zip(("username", "password"), login, strict=True))
     try:
@@ -44,6 +49,8 @@ def session(reference: str, login: tuple[str, str] | None = None) -> Iterator[An
             yield client
     except redis.AuthenticationError as error:
         raise RefusedError(f"Redis says: {str(error).rstrip('.')}.", where=reference) from None
+    except redis.TimeoutError:
+        raise SilentError(f"Redis does not answer within {answer_s:g} s.", where=reference) from None
     except redis.RedisError as error:
         raise UnavailableError(f"Redis says: {str(error).rstrip('.')}.", where=reference) from None
     finally:

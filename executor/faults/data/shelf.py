@@ -20,11 +20,13 @@ class Kept(NamedTuple):
     value: bytes
     expires_ms: int
     """Unix time at which it expires by itself; 0: never."""
+    at_ms: int = 0
+    """Unix time at which it was made to expire; 0: it was taken out at once."""
 
 
 def add(shelf: Path, keys: Mapping[bytes, Kept]) -> None:
     """Add keys; durable on return. Raises ``OSError`` if they cannot be written; then take none out."""
-    _append(shelf, ([_text(key), _text(kept.value), kept.expires_ms] for key, kept in keys.items()))
+    _append(shelf, ([_text(key), _text(kept.value), *kept[1:]] for key, kept in keys.items()))
 
 
 def forget(shelf: Path, keys: Iterable[bytes]) -> None:
@@ -50,7 +52,7 @@ def read(shelf: Path) -> dict[bytes, Kept]:
                     key, *kept = json.loads(line)
                     found.pop(b64decode(key), None)
                     if kept:
-                        found[b64decode(key)] = Kept(b64decode(kept[0]), kept[1])
+                        found[b64decode(key)] = Kept(b64decode(kept[0]), *kept[1:])
     return found
 
 

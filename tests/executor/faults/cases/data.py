@@ -78,6 +78,21 @@ class PostgresSubject(DataSubject):
                 return True
         return False
 
+    def unharmed(self) -> bool:
+        """Whether another database answers, and another table too where the shop's lets anybody in."""
+        if self.server.ask("SELECT 1") != [(1,)]:
+            return False
+        try:
+            with psycopg.connect(self.server.url(), connect_timeout=5) as session:
+                session.execute("SET lock_timeout = '100ms'")
+                return session.execute("SELECT count(*) FROM others").fetchone() == (20,)
+        except psycopg.OperationalError:
+            return self.refused()
+
+    def size(self) -> str:
+        """How many of five clients it struck."""
+        return f"every client asked, {sum(self.shows(self) for _ in range(5))} of 5"
+
     def refused(self) -> bool:
         try:
             psycopg.connect(self.server.url(), connect_timeout=5).close()
@@ -116,8 +131,22 @@ class RedisSubject(DataSubject):
             client.flushall()
             client.mset({f"product:{n}": f"product {n}" for n in range(300)})
             client.hset("cart:alice", mapping={"3": "2"})
-            client.set("product:cold", "x", px=3_600_000)
+            client.set("product:cold", "x", exat=client.time()[0] + 3600)  # a whole second: it is rounded to one below
             client.set("session:bob", "kept")
+            client.acl_setuser("auditor", enabled=True, passwords=["+canary-auditor"], keys=["*"], commands=["+@all"])
+
+    def unharmed(self) -> bool:
+        """Whether another user is let in and finds a key that is none of those that were meant."""
+        url = self.server.url.replace(f":{self.server.password}", "auditor:canary-auditor")
+        with redis.Redis.from_url(url, socket_timeout=5, retry=None) as client:
+            return bool(client.get("session:bob") == b"kept")
+
+    def size(self) -> str:
+        """How many of the keys that were meant are gone, or how many of five clients it struck."""
+        if self.shows is RedisSubject.empty:
+            with self.server.client() as client:
+                return f"301 keys asked, {303 - client.dbsize()} gone"
+        return f"every client asked, {sum(self.shows(self) for _ in range(5))} of 5"
 
     def normal(self) -> bool:
         try:

@@ -18,7 +18,7 @@ from executor.drivers import child, postgresql, process
 from executor.drivers.targets import ProcessTarget
 from executor.errors import UnavailableError
 from executor.faults.behaviour import Context
-from executor.faults.data import cache_flush, shelf
+from executor.faults.data import keys, shelf
 from executor.faults.registry import behaviour
 from executor.model.faults import FaultSpec
 from executor.model.faults.data import CacheFlush, ConnectionFailure, Lock
@@ -78,7 +78,7 @@ def test_what_is_not_supported_is_said(database: PostgresSubject, cache: RedisSu
     assert "env:NOT_SET_AT_ALL" in why_not(Lock(table="goods"), altered(server, dsn="env:NOT_SET_AT_ALL"))
     assert "has no table nowhere" in why_not(Lock(table="nowhere"), server)
     assert "has no table pg_catalog.pg_class" in why_not(Lock(table="pg_catalog.pg_class"), server)
-    assert "not disposable" in why_not(CacheFlush(), altered(redis, disposable=False))
+    assert "neither disposable nor backed up" in why_not(CacheFlush(), altered(redis, disposable=False))
     assert "has no key nothing:*" in why_not(CacheFlush(pattern="nothing:*"), redis)
     assert "is not known here" in why_not(ConnectionFailure(), altered(server, technology="mysql"))
 
@@ -205,16 +205,16 @@ def test_a_key_that_would_have_expired_does_not_come_back(cache: RedisSubject, t
         client.set("brief:1", "x", px=1500)
     with injected(CacheFlush(pattern="brief:*"), cache.resolved(), tmp_path) as record, cache.server.client() as client:
         (kept,) = shelf.read(Path(record["shelf"])).values()
-        until(lambda: cache_flush._now_ms(client) > kept.expires_ms)
+        until(lambda: keys.now_ms(client) > kept.expires_ms)
     with cache.server.client() as client:
         assert client.exists("brief:1") == 0
 
 
 def test_too_much_is_refused(cache: RedisSubject, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cache_flush, "MOST_KEYS", 300)
+    monkeypatch.setattr(keys, "MOST_KEYS", 300)
     assert "more than 300 keys are meant" in why_not(CacheFlush(pattern="product:*"), cache.resolved())
-    monkeypatch.setattr(cache_flush, "MOST_KEYS", 1000)
-    monkeypatch.setattr(cache_flush, "MOST_BYTES", 1000)
+    monkeypatch.setattr(keys, "MOST_KEYS", 1000)
+    monkeypatch.setattr(keys, "MOST_BYTES", 1000)
     assert "0 MiB would go, 0 at most" in why_not(CacheFlush(pattern="product:*"), cache.resolved())
 
 
