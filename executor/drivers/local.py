@@ -57,7 +57,7 @@ class Local:
         if state is None:
             raise UnavailableError("the process ended before it could be stopped.", where=record["instance"])
 
-    def frozen(self, record: Record) -> bool:
+    def frozen(self, record: Record) -> bool | None:
         """Whether one of them stands still."""
         return any(process.state(pid, ticks) == "T" for pid, ticks in record["members"])
 

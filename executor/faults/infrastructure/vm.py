@@ -39,7 +39,7 @@ class Vm:
     def prepare(self, fault: Spec, target: Resolved, context: Context) -> dict[str, Any]:
         """Record how it is. Raises ``UnavailableError`` as ``unsupported`` says."""
         assert isinstance(target, ResolvedInstance)
-        return {"driver": target.driver, "how": fault.how, **self._image(fault, target, context)}
+        return {"driver": target.driver, "act": fault.how, **self._image(fault, target, context)}
 
     def _image(self, fault: Spec, target: ResolvedInstance, context: Context) -> dict[str, Any]:
         if fault.how in _PARTS:
@@ -52,12 +52,12 @@ class Vm:
 
     def inject(self, record: Record, lease_s: float) -> dict[str, Any]:  # noqa: ARG002 - the watchdog holds the lease
         """Do it. Raises ``UnavailableError`` if the machine is gone or does not let it be done."""
-        how = record["how"]
-        if how == "stop":
+        act = record["act"]
+        if act == "stop":
             able(record, Ends).kill(record, "KILL")
-        elif how == "pause":
+        elif act == "pause":
             able(record, Freezes).freeze(record)
-        elif how == "reset":
+        elif act == "reset":
             able(record, Machine).reset(record)
         else:
             able(record, Machine).remove(record)
@@ -65,26 +65,26 @@ class Vm:
 
     def active(self, record: Record) -> bool | None:
         """Whether the machine is down, stands still, or lacks the part; a reset is over at once."""
-        how = record["how"]
-        if how == "reset":
+        act = record["act"]
+        if act == "reset":
             return False
-        if how == "stop":
+        if act == "stop":
             return able(record, Ends).down(record)
-        return able(record, Freezes).frozen(record) if how == "pause" else able(record, Machine).removed(record)
+        return able(record, Freezes).frozen(record) if act == "pause" else able(record, Machine).removed(record)
 
     def struck(self, record: Record) -> bool:
         """Whether it was done: a reset as the machine said then, the rest as it is now."""
-        if record["how"] == "reset":
+        if record["act"] == "reset":
             return bool(record.get("struck"))
-        ended = able(record, Ends).ended(record) if record["how"] == "stop" else self.active(record)
+        ended = able(record, Ends).ended(record) if record["act"] == "stop" else self.active(record)
         return ended is not False
 
     def revert(self, record: Record) -> None:
         """Start it, let it go on, or put the part back. Raises ``UnavailableError`` while it is not back."""
-        how = record["how"]
-        if how == "stop":
+        act = record["act"]
+        if act == "stop":
             able(record, Ends).start(record)
-        elif how == "pause":
+        elif act == "pause":
             able(record, Freezes).thaw(record)
-        elif how != "reset":
+        elif act != "reset":
             able(record, Machine).put_back(record)
