@@ -7,6 +7,7 @@ from executor.faults.data.cache_flush import CacheFlush
 from executor.faults.data.cache_pause import CachePause
 from executor.faults.data.cache_stampede import CacheStampede
 from executor.faults.data.connection_failure import ConnectionFailure
+from executor.faults.data.corruption import Corruption
 from executor.faults.data.lock import Lock
 from executor.faults.data.pool_exhaustion import PoolExhaustion
 
@@ -17,4 +18,5 @@ BEHAVIOURS: tuple[Behaviour, ...] = (
     Lock(),
     ConnectionFailure(),
     PoolExhaustion(),
+    Corruption(),
 )

@@ -294,4 +294,5 @@ SPECS: Final[tuple[type[FaultSpec], ...]] = (
     Lock,
     ConnectionFailure,
     PoolExhaustion,
+    Corruption,
 )

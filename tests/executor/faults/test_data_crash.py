@@ -11,7 +11,7 @@ import pytest
 from executor.clock import start_ticks
 from executor.drivers import process
 from executor.model.faults import Fault
-from executor.model.faults.data import CacheFlush, ConnectionFailure, Lock
+from executor.model.faults.data import CacheFlush, ConnectionFailure, Corruption, Lock
 from executor.model.plan import Action, InstanceTarget, Plan
 from executor.model.probe import Check, TcpProbe
 from executor.model.system import System
@@ -29,6 +29,7 @@ from tests.executor.kit import LIMITS, approve, experiment_on, plan_of, until
 Subjects = tuple[PostgresSubject, RedisSubject]
 FAULTS: dict[str, tuple[Fault, Fault]] = {
     "what is in them": (Lock(table="goods"), CacheFlush(pattern="product:*")),
+    "what is true in them": (Corruption(table="goods", how="duplicate"), CacheFlush(pattern="product:*")),
     "who may reach them": (ConnectionFailure(), ConnectionFailure()),
 }
 

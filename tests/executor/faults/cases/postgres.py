@@ -4,16 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from typing import Any
 
 import psycopg
 
 from executor.model.faults import FaultSpec
-from executor.model.faults.data import PoolExhaustion
+from executor.model.faults.data import Corruption, PoolExhaustion
 from tests.executor.faults.cases import Bench, Case
 from tests.executor.faults.cases.data import PostgresSubject
 from tests.executor.faults.servers import Postgres
 
 _OURS = "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'murphy-contract%%'"
+_SCHEMAS = (
+    "SELECT nspname FROM pg_namespace WHERE nspname NOT LIKE 'pg_temp%%' AND nspname NOT LIKE 'pg_toast%%' ORDER BY 1"
+)
+_CHECKSUM = "SELECT count(*), md5(string_agg(t::text, '/' ORDER BY id)) FROM goods t"
+_FALSE = "SELECT count(*) FROM goods WHERE name IS DISTINCT FROM 'good ' || id"
 _SEATS = "SELECT current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int"
 
 
@@ -33,6 +39,21 @@ class Database(PostgresSubject):
     def size(self) -> str:
         return self.sized(self)
 
+    def normal(self) -> bool:
+        return super().normal() and self.false() == 0
+
+    def state(self) -> Any:
+        with psycopg.connect(self.server.url(), autocommit=True) as session:
+            ours = {"schemas": session.execute(_SCHEMAS).fetchall(), "checksum": session.execute(_CHECKSUM).fetchall()}
+        return super().state() | ours
+
+    def false(self) -> int:
+        """Rows whose text does not fit their key."""
+        with psycopg.connect(self.server.url(), connect_timeout=5) as session:
+            found = session.execute(_FALSE).fetchone()
+        assert found is not None
+        return int(found[0])
+
     def close(self) -> None:
         self.pooled.close()
         self.ledger.close()
@@ -50,6 +71,10 @@ class Database(PostgresSubject):
         ((ours,),), ((seats,),) = self.server.ask(_OURS), self.server.ask(_SEATS)
         others = 2  # the shop's pooled one and the ledger's
         return f"all of {seats - others} free ones asked, {ours} held"
+
+    def damaged(self) -> str:
+        """Rows that are false now."""
+        return f"5 rows asked, {self.false()} of them false"
 
 
 def case(
@@ -71,4 +96,13 @@ def case(
     return Case(name, fault, opened, **fields)  # type: ignore[arg-type]
 
 
-CASES = (case("data.pool_exhaustion", PoolExhaustion(sessions=10_000), Database.full, Database.held),)
+CASES = (
+    case("data.pool_exhaustion", PoolExhaustion(sessions=10_000), Database.full, Database.held),
+    case(
+        "data.corruption",
+        Corruption(table="goods", rows=5),
+        lambda subject: subject.false() == 5,
+        Database.damaged,
+        owed_while_dead=True,
+    ),
+)
