@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from executor.drivers.targets import ProcessTarget
     from executor.faults.behaviour import Context
 
-_PATIENCE_S = {"supervised": 10.0, "unknown": 2.0, "by_hand": 0.0}
+PATIENCE_S = {"supervised": 10.0, "unknown": 2.0, "by_hand": 0.0}
 """How long somebody else may take to start the process, before Murphy does. Two of it would be worse than a wait."""
 _BACK_S = 10.0
 _LAUNCH_S = 10.0
@@ -73,18 +73,18 @@ def record(target: ProcessTarget, context: Context, *, by: str) -> dict[str, Any
         "port": target.port,
         "command": target.command,
         "same": "" if target.command or target.port else _fingerprint(argv),
-        "patience_s": 0.0 if by == "murphy" else _PATIENCE_S[target.service.restarts],
+        "patience_s": 0.0 if by == "murphy" else PATIENCE_S[target.service.restarts],
         "started": str(scratch / f"{context.mark}.started"),
         "how": how | {"program": program, "arguments": str(arguments), "environ": str(environment)},
     }
     _write(environment, variables)
     _write(arguments, b"\0".join(map(os.fsencode, by_hand or argv)))
-    return kept | {"count": max(1, len(_heads(kept)))}
+    return kept | {"count": max(1, len(heads(kept)))}
 
 
 def back(kept: Mapping[str, Any]) -> bool:
     """Whether the instance runs: the process of then, or as many as there were that fit it."""
-    return process.alive(*kept["members"][0]) or len(_heads(kept)) >= kept["count"]
+    return process.alive(*kept["members"][0]) or len(heads(kept)) >= kept["count"]
 
 
 def ensure(kept: Mapping[str, Any]) -> None:
@@ -100,7 +100,7 @@ def ensure(kept: Mapping[str, Any]) -> None:
             raise UnavailableError("was started again and is not back yet.", where=kept["instance"])
 
 
-def _heads(kept: Mapping[str, Any]) -> list[int]:
+def heads(kept: Mapping[str, Any]) -> list[int]:
     """Pids of the processes that fit the instance; of one that nothing tells apart, those with its command line."""
     if not kept.get("same"):
         return process.heads_of(SimpleNamespace(id=kept["instance"], port=kept["port"], command=kept["command"]))  # type: ignore[arg-type]

@@ -1,7 +1,6 @@
 """Every fault that can be made: one line each, in its layer. Standard library and behaviours only.
 
-Others add to it through entry points of the group ``murphy.faults``, each a kind and its behaviour's class; the specs
-are in ``executor.model.faults.plugins``. The watchdog loads this, so an installed one is loaded when it is asked for.
+Others add to it (``executor.plugins``). The watchdog loads this, so what they add is loaded when it is asked for.
 """
 
 from __future__ import annotations
@@ -9,8 +8,8 @@ from __future__ import annotations
 from executor.errors import InputError
 from executor.faults import data, infrastructure, network, resource, service
 from executor.faults.behaviour import Behaviour
+from executor.plugins import added, unfit
 
-GROUP = "murphy.faults"
 BEHAVIOURS: tuple[Behaviour, ...] = (
     *service.BEHAVIOURS,
     *network.BEHAVIOURS,
@@ -36,20 +35,15 @@ _TABLE = by_kind(BEHAVIOURS)
 def behaviour(kind: str) -> Behaviour:
     """How a kind of fault is made and undone. Raises ``InputError`` naming the known kinds."""
     if kind not in _TABLE:
-        _TABLE[kind] = _installed(kind)
+        _TABLE[kind] = _added(kind)
     return _TABLE[kind]
 
 
-def _installed(kind: str) -> Behaviour:
-    from importlib.metadata import entry_points  # it takes longer to load than all else here
-
-    for point in entry_points(group=GROUP, name=kind):
-        try:
-            how: Behaviour = point.load()()
-        except Exception as error:
-            package = point.dist.name if point.dist else point.value
-            why = f"how to make {kind} cannot be loaded: {type(error).__name__}: {error}."
-            raise InputError(why, where=package, hint="Mend that package.") from error
-        if how.kind == kind:
-            return how
-    raise InputError(f"no fault {kind!r} is known.", hint=f"Known are {', '.join(sorted(_TABLE))}.")
+def _added(kind: str) -> Behaviour:
+    found = added("faults", kind).get(kind)
+    if found is None:
+        raise InputError(f"no fault {kind!r} is known.", hint=f"Known are {', '.join(sorted(_TABLE))}.")
+    how: Behaviour = found()
+    if how.kind != kind:
+        raise unfit(kind, "behaviour")
+    return how

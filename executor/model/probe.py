@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Literal, Self, Union
 from urllib.parse import parse_qsl, urlsplit
 
 from pydantic import Field, model_validator
 
 from executor.model.base import Contract, Line, Milliseconds, Name, Port
+from executor.plugins import added, unfit
 from executor.secrets import named_secret
 
 
@@ -46,7 +47,44 @@ class TcpProbe(Contract):
     timeout_ms: Annotated[Milliseconds, Field(gt=0)] = 2_000
 
 
-Probe = Annotated[HttpProbe | TcpProbe, Field(discriminator="kind")]
+class ProbeSpec(Contract):
+    """What a probe of another package is made from (``executor.plugins``); its class says how it is asked, too."""
+
+    timeout_ms: Annotated[Milliseconds, Field(gt=0)] = 2_000
+
+    if TYPE_CHECKING:
+        kind: str
+        """Each class gives its own as a literal."""
+
+    @property
+    def host(self) -> str:
+        """The host that it reaches; it must be loopback or one that the system names."""
+        raise NotImplementedError
+
+    @property
+    def port(self) -> int | None:
+        """The TCP port that it asks, where there is one: it tells which service stands there."""
+        return None
+
+    async def ask(self) -> tuple[bool, int | None, str]:
+        """Ask once: whether the answer was good, its status if it has one, and what was wrong; raises nothing."""
+        raise NotImplementedError
+
+
+def _added() -> tuple[type[ProbeSpec], ...]:
+    """Raises ``InputError`` for what is no probe of the kind that it is called."""
+    found = added("probes")
+    for name, probe in found.items():
+        if not (issubclass(probe, ProbeSpec) and probe.model_fields["kind"].default == name):
+            raise unfit(name, "ProbeSpec")
+    return tuple(found.values())
+
+
+if TYPE_CHECKING:
+    Probe = HttpProbe | TcpProbe | ProbeSpec
+else:
+    Probe = Annotated[Union[HttpProbe, TcpProbe, *_added()], Field(discriminator="kind")]
+"""Any probe, told apart by ``kind``."""
 
 
 class Slo(Contract):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from executor.model.probe import HttpProbe, Probe
+from executor.model.probe import HttpProbe, Probe, TcpProbe
 from executor.probes import http, tcp
 from executor.probes.answer import Answer
 from executor.probes.hosts import refuse_foreign
@@ -59,7 +59,12 @@ async def ask(probe: Probe, client: Client) -> Answer:
     start = time.monotonic()
     outcome: tuple[bool, int | None, str] = (False, None, f"no answer within {probe.timeout_ms:g} ms")
     with anyio.move_on_after(probe.timeout_ms / 1000):
-        outcome = await (http.ask(probe, client.http) if isinstance(probe, HttpProbe) else tcp.ask(probe))
+        if isinstance(probe, HttpProbe):
+            outcome = await http.ask(probe, client.http)
+        elif isinstance(probe, TcpProbe):
+            outcome = await tcp.ask(probe)
+        else:
+            outcome = await probe.ask()
     ok, status, error = outcome
     return Answer(ok=ok, latency_ms=(time.monotonic() - start) * 1000, status=status, error=error)
 

@@ -63,14 +63,24 @@ def until(condition: Callable[[], Any], within_s: float = 30.0, what: str = "") 
     return value
 
 
+_SUPERVISOR = """
+import subprocess, sys
+for _ in range(30):
+    subprocess.run([sys.executable, *sys.argv[1:]], check=False)
+"""
+
+
 class Shelf:
     """One running service."""
 
-    def __init__(self, name: str, upstream: Shelf | None = None, way: int | None = None) -> None:
+    def __init__(
+        self, name: str, upstream: Shelf | None = None, way: int | None = None, *, supervised: bool = False
+    ) -> None:
         """``way`` is the port through which it asks the upstream service, if that is not the service's own."""
         self.name, self.upstream, self.port = name, upstream, free_port()
-        arguments = [sys.executable, str(SHELF), str(self.port)] + ([str(way or upstream.port)] if upstream else [])
-        self.started = subprocess.Popen(arguments, start_new_session=True)
+        arguments = [str(SHELF), str(self.port)] + ([str(way or upstream.port)] if upstream else [])
+        before = ["-c", _SUPERVISOR] if supervised else []
+        self.started = subprocess.Popen([sys.executable, *before, *arguments], start_new_session=True)
 
     @property
     def instance(self) -> ProcessInstance:
@@ -105,11 +115,11 @@ class Shelf:
 
     def end(self) -> None:
         """End it, and whatever was started in its place."""
+        self.started.kill()
+        self.started.wait()
         while (found := self.found()) is not None:
             process.send(found.pid, found.start_ticks, signal.SIGKILL)
             process.wait_gone(found.pid, found.start_ticks, 5)
-        self.started.kill()
-        self.started.wait()
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """A small real service that anybody can start: ``python shelf.py PORT [UPSTREAM_PORT]``. Bounded: it ends by itself.
 
-``/`` answers at once; ``/via`` asks the upstream service first, with a time-out of half a second, and fails with it.
+``/`` answers at once, ``/count`` with how many requests for ``/`` there have been; ``/via`` asks the upstream service
+first, with a time-out of half a second, and fails with it.
 """
 
 from __future__ import annotations
@@ -16,10 +17,15 @@ LIFE_S = 240.0
 
 class Handler(BaseHTTPRequestHandler):
     upstream = 0
+    served = 0
 
     def do_GET(self) -> None:
         status, body = 200, str(os.getpid()).encode()
-        if self.path == "/via":
+        if self.path == "/":
+            Handler.served += 1
+        elif self.path == "/count":
+            body = str(self.served).encode()
+        elif self.path == "/via":
             try:
                 with urllib.request.urlopen(f"http://127.0.0.1:{self.upstream}/", timeout=0.5) as answer:
                     body = answer.read()

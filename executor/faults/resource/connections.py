@@ -8,9 +8,8 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
-from executor.drivers import child, process, sockets
+from executor.drivers import child, local
 from executor.drivers.targets import ProcessTarget, Resolved
-from executor.errors import UnavailableError
 from executor.faults import held
 from executor.faults.behaviour import Context, LeaseKind, Record
 
@@ -42,16 +41,7 @@ class Connections(held.Held):
     def prepare(self, fault: Spec, target: Resolved, context: Context) -> dict[str, Any]:
         """Record how many, and where. Raises ``UnavailableError`` if the very process does not listen there."""
         assert isinstance(target, ProcessTarget)
-        assert target.port is not None
-        own = sockets.held(target.pid)
-        process.require(target.pid, target.start_ticks)
-        addresses = [address for inode, address in sockets.listeners(target.port).items() if inode in own]
-        if not addresses:
-            raise UnavailableError(
-                f"process {target.pid} does not listen on port {target.port}.", where=target.instance
-            )
-        address = sockets.reachable(min(addresses, key=lambda a: (":" in a, a)))
-        return {"address": address, "port": target.port, "count": fault.count, **held.record(context)}
+        return {"address": local.address(target), "port": target.port, "count": fault.count, **held.record(context)}
 
     def inject(self, record: Record, lease_s: float) -> dict[str, Any]:
         """Start the helper; it is ready once its connections stand. Raises ``UnavailableError`` if none can be made."""

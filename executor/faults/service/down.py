@@ -13,7 +13,7 @@ class Down:
     """The half of a behaviour that watches an instance stay away, and sees it back."""
 
     lease: LeaseKind = "watchdog"
-    needs = Ends
+    needs: type = Ends
 
     def unsupported(self, fault: Any, target: Resolved) -> str | None:  # noqa: ARG002 - the protocol's
         """It must be ours to end, and there must be a way to start it again."""

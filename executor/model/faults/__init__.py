@@ -1,6 +1,6 @@
 """The fault catalogue as people and experts read it: parameters with bounds, one class a fault, one file a layer.
 
-Others add to it through the entry points of ``executor.model.faults.plugins``.
+Others add to it: see ``executor.plugins``.
 """
 
 from __future__ import annotations
@@ -11,7 +11,17 @@ from pydantic import Field
 
 from executor.model.faults import data, infrastructure, network, resource, service
 from executor.model.faults.base import FaultSpec, TargetKind
-from executor.model.faults.plugins import specs
+from executor.plugins import added, unfit
+
+
+def _added() -> tuple[type[FaultSpec], ...]:
+    """Raises ``InputError`` for what is no class of parameters of the kind that it is called."""
+    found = added("fault_specs")
+    for name, spec in found.items():
+        if not (isinstance(spec, type) and issubclass(spec, FaultSpec) and spec.named() == name):
+            raise unfit(name, "FaultSpec")
+    return tuple(found.values())
+
 
 SPECS: Final[tuple[type[FaultSpec], ...]] = (
     *service.SPECS,
@@ -19,7 +29,7 @@ SPECS: Final[tuple[type[FaultSpec], ...]] = (
     *resource.SPECS,
     *data.SPECS,
     *infrastructure.SPECS,
-    *specs(),
+    *_added(),
 )
 
 if TYPE_CHECKING:

@@ -4,10 +4,19 @@ from __future__ import annotations
 
 from typing import Any, ClassVar, Final, Literal
 
-from executor.model.base import Line
+from executor.model.base import Line, Seconds
 from executor.model.faults.base import FaultSpec, TargetKind
 from executor.model.vocabulary import FaultType
+from executor.model.wording import duration
 
+_CONTAINER: Final = {
+    "kill": (FaultType.DEAD, "kill it"),
+    "pause": (FaultType.SILENT, "pause it"),
+    "stop": (FaultType.STOPPED, "ask it to end, kill it after {grace}"),
+    "remove": (FaultType.DEAD, "kill it and take it away"),
+    "restart": (FaultType.STOPPED, "ask it to end, kill it after {grace}, and start it again"),
+    "disconnect": (FaultType.SILENT, "cut it off from {network}"),
+}
 _VM: Final = {
     "stop": (FaultType.DEAD, "cut its power, and start it again afterwards"),
     "pause": (FaultType.SILENT, "freeze it whole"),
@@ -16,6 +25,34 @@ _VM: Final = {
     "detach_nic": (FaultType.SILENT, "take a network card from it"),
     "detach_disk": (FaultType.SERVER_ERROR, "take a disk from it"),
 }
+
+
+class Container(FaultSpec):
+    """A container is killed, paused, stopped, removed, restarted or cut off from its networks, by its engine."""
+
+    target_kind: ClassVar[TargetKind] = "instances"
+    differs: ClassVar[str] = (
+        "An engine that was asked to end a container does not start it again by its restart policy (service.crash lets"
+        " it). One that is removed is put aside under another name, so that nothing it has written is lost: by its"
+        " labels it is still found. One that is cut off may come back with another address, unless it has a fixed one,"
+        " and its look-ups of names take some 10 s to fail."
+    )
+    usual: ClassVar[dict[str, Any]] = {"how": "kill"}
+    kind: Literal["infrastructure.container"] = "infrastructure.container"
+    how: Literal["kill", "pause", "stop", "remove", "restart", "disconnect"]
+    network: Line = ""
+    """Which one it is cut off from; empty: all that it is in."""
+    grace_s: Seconds = 5
+    """How long it may take to end, where it is asked to."""
+
+    def looks(self) -> FaultType:
+        """By its parameters."""
+        return _CONTAINER[self.how][0]
+
+    def words(self) -> str:
+        """What is done."""
+        network = f"network {self.network}" if self.network else "all its networks"
+        return "have its engine " + _CONTAINER[self.how][1].format(grace=duration(self.grace_s), network=network)
 
 
 class Vm(FaultSpec):
@@ -41,4 +78,4 @@ class Vm(FaultSpec):
         return _VM[self.how][1] + (f" ({self.device})" if self.device else "")
 
 
-SPECS: Final[tuple[type[FaultSpec], ...]] = (Vm,)
+SPECS: Final[tuple[type[FaultSpec], ...]] = (Container, Vm)

@@ -128,10 +128,57 @@ class ConnectionLimit(FaultSpec):
         return f"{self.how} whatever would be more than {many(self.max, 'new connection')} at once"
 
 
+class Bandwidth(FaultSpec):
+    """What the caller and the callee send each other goes through a narrow line."""
+
+    target_kind: ClassVar[TargetKind] = "edge"
+    differs: ClassVar[str] = (
+        "The caller's connections share the line, and nobody else's are on it. What waits is held back by the proxy, "
+        "beyond some hundred KiB in its buffers, and never dropped; handshakes are not slower."
+    )
+    usual: ClassVar[dict[str, Any]] = {"rate_kbps": 256}
+    look: ClassVar[FaultType] = FaultType.SLUGGISH
+    kind: Literal["network.bandwidth"] = "network.bandwidth"
+    rate_kbps: Annotated[float, Field(ge=1, le=10_000_000)]
+    """Thousand bits a second each way, without the overhead of packets."""
+    burst_bytes: Annotated[int, Field(ge=0, le=10_000_000)] = 4096
+    """So many pass at once after a pause."""
+    direction: Literal["both", "calls", "answers"] = "both"
+
+    def words(self) -> str:
+        """What is done."""
+        what = {"both": "calls and answers", "calls": "calls", "answers": "answers"}[self.direction]
+        return f"let {what} through at {number(self.rate_kbps)} kbit/s"
+
+
+class Corruption(FaultSpec):
+    """Bits of what the caller and the callee send each other are flipped."""
+
+    target_kind: ClassVar[TargetKind] = "edge"
+    differs: ClassVar[str] = (
+        "Flipped bits arrive, as they would where checksums fail to find them; on a real line most are found, and the "
+        "packet is sent again. Handshakes are not damaged."
+    )
+    strength: ClassVar[tuple[str, ...]] = ("percent",)
+    usual: ClassVar[dict[str, Any]] = {"percent": 20}
+    look: ClassVar[FaultType] = FaultType.MALFORMED
+    kind: Literal["network.corruption"] = "network.corruption"
+    percent: Annotated[Percent, Field(ge=0.01)]
+    """Of the segments, which are 1,460 bytes or what is left of what was sent; in each one bit is flipped."""
+    direction: Literal["both", "calls", "answers"] = "both"
+
+    def words(self) -> str:
+        """What is done."""
+        what = {"both": "calls and answers", "calls": "calls", "answers": "answers"}[self.direction]
+        return f"flip a bit in {number(self.percent)} % of the segments of {what}"
+
+
 SPECS: Final[tuple[type[FaultSpec], ...]] = (
     Latency,
     Reset,
     Partition,
     Loss,
     ConnectionLimit,
+    Bandwidth,
+    Corruption,
 )

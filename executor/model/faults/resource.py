@@ -284,4 +284,5 @@ SPECS: Final[tuple[type[FaultSpec], ...]] = (
     CpuThrottle,
     FileDescriptors,
     Processes,
+    Oom,
 )

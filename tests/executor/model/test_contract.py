@@ -84,13 +84,16 @@ def test_schema_is_the_golden_one(model: type[Any]) -> None:
     assert json.loads(golden) == json.loads(text(model)), "the contract changed: look at it, then run `make schemas`"
 
 
+UNITS = ("_ms", "_s", "_percent", "probability", "_bytes", "_rps", "_bps", "_kbps", "_hz")
+
+
 @pytest.mark.parametrize("spec", SPECS, ids=lambda spec: spec.named())
 def test_every_fault_says_what_it_is(spec: type[Any]) -> None:
     assert spec.differs.endswith(".")
     assert spec.__doc__
     for name, field in spec.model_fields.items():
         if field.annotation is float:
-            assert name.endswith(("_ms", "_s", "_percent", "probability", "_bytes")), f"{name} says no unit"
+            assert name.endswith(UNITS), f"{name} says no unit"
 
 
 @pytest.mark.parametrize(

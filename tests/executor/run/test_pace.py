@@ -98,16 +98,16 @@ def test_the_slower_the_less_is_kept() -> None:
 
 
 def test_every_fault_either_has_a_strength_or_refuses_a_ramp() -> None:
-    raised = {fault.kind for fault, _ in STRENGTHS} | {"service.slowdown"}
     for fault in (Hang(), Crash(), Stop(), CacheFlush(), Lock(table="t"), ConnectionFailure()):
         assert fault.at(0.5) is None
         with pytest.raises(ValidationError, match="is there or it is not: it has no strength to raise in steps"):
             _on("base", fault, ramp=Ramp(steps=2, hold_s=1))
     assert Partition().at(0.5) is None
     assert DependencyFailure(mode="refuse").at(0.5) is None
-    whole = {spec.named() for spec in SPECS}
-    assert raised < whole
-    assert len(whole) == len(raised) + 7
+    for spec in SPECS:
+        fault = spec.typical(Service(name="db", tables=("orders",)))
+        assert fault is not None
+        assert fault.strength == () or fault.at(0.5) not in (None, fault)
 
 
 def test_steps_rise_evenly_to_the_full_fault_and_are_counted_everywhere() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -22,8 +23,9 @@ Call = dict[str, Any]
 class EdgeSubject:
     """The edge, and how one fault shows in what its caller is answered."""
 
-    def __init__(self, made: Scene, parted: bool, shows: Callable[[Call], bool]) -> None:
-        self.scene, self.parted, self.shows = made, parted, shows
+    def __init__(self, made: Scene, fault: FaultSpec, shows: Callable[[Call], bool]) -> None:
+        self.scene, self.parted, self.shows = made, isinstance(fault, Partition), shows
+        self.delay_ms = fault.delay_ms if isinstance(fault, Latency) else None
         self.system = made.system()
 
     def resolved(self) -> Resolved:
@@ -44,6 +46,19 @@ class EdgeSubject:
             return {"tables": [line for line in listed.splitlines() if "contract" in line]}
         return {"edges": self.scene.managed.ask({"do": "edges"}), "proxy": self.scene.managed.process.pid}
 
+    def unharmed(self) -> bool:
+        """Whether another caller of the same callee is answered well each of ten times."""
+        return all(self.scene.bystander_well() for _ in range(10))
+
+    def size(self) -> str:
+        """How many of some calls it struck, and how late they were where it delays them."""
+        calls = [self.scene.call(timeout_s=0.6) for _ in range(5)]
+        struck = f"every call asked, {sum(map(self.shows, calls))} of {len(calls)}"
+        if self.delay_ms is None:
+            return struck
+        late_ms = 1000 * statistics.median(call["s"] for call in calls)
+        return f"{self.delay_ms:.0f} ms asked, {late_ms:.0f} ms in the median of {len(calls)}"
+
     def die(self) -> None:
         """What the fault lives in dies: the managed proxy, or else the caller that is to be hurt."""
         if self.scene.managed is None:
@@ -55,12 +70,12 @@ class EdgeSubject:
 
 
 def case(fault: FaultSpec, shows: Callable[[Call], bool], way: str = "managed") -> Case:
-    kind = str(fault.model_dump()["kind"])
+    kind = fault.kind
 
     @contextmanager
     def opened(bench: Bench) -> Iterator[EdgeSubject]:
         with scene(way, bench.path) as made:
-            yield EdgeSubject(made, kind == "network.partition", shows)
+            yield EdgeSubject(made, fault, shows)
 
     return Case(f"{kind}-{way}", fault, opened)
 
