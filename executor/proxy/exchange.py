@@ -44,9 +44,9 @@ async def _send_request(link: Link, requests: MessageReader) -> Sent:
     try:
         while not isinstance(event := requests.next(), h11.EndOfMessage):
             if event is h11.NEED_DATA:
-                await link.callee.send(requests.raw())
+                await link.to_callee(requests.raw())
                 requests.feed(await link.more(link.client))
-        await link.callee.send(requests.raw())
+        await link.to_callee(requests.raw())
     except h11.RemoteProtocolError:  # it ends too early or is malformed: the callee shall judge
         return "unreadable"
     except ConnectionResetError:
@@ -123,6 +123,6 @@ class _Answer:
         allowed = data if self._reset_after is None else data[: self._reset_after]
         if self._reset_after is not None:
             self._reset_after -= len(allowed)
-        await link.client.send(allowed)
+        await link.to_caller(allowed)
         if len(allowed) < len(data):
             raise ConnectionResetError

@@ -10,13 +10,27 @@ from typing import Any, Final
 
 HTTP_KINDS: Final = frozenset({"error", "truncate", "bit_flip", "empty", "wrong_content_type"})
 """Kinds that need to understand HTTP."""
-KINDS: Final = HTTP_KINDS | {"delay", "hang", "reset", "refuse", "blackhole"}
+LINE_KINDS: Final = frozenset({"corrupt", "throttle"})
+"""Kinds that strike the bytes as they pass, whatever they mean."""
+KINDS: Final = HTTP_KINDS | LINE_KINDS | {"delay", "hang", "reset", "refuse", "blackhole"}
 DAMAGE_KINDS: Final = frozenset({"truncate", "bit_flip", "empty", "wrong_content_type"})
 """Kinds that let the call through and damage its answer."""
 CONNECTION_KINDS: Final = frozenset({"refuse", "blackhole"})
 """Kinds whose dice are thrown once for a connection, also where it carries many requests."""
 
-_BOUNDS: Final = {"probability": 1.0, "delay_ms": 600_000.0, "jitter_ms": 600_000.0, "status": 599, "after_bytes": 1e9}
+WAYS: Final = ("both", "calls", "answers")
+"""Bytes of the caller, of the callee, or of both."""
+
+_BOUNDS: Final = {
+    "probability": 1.0,
+    "delay_ms": 600_000.0,
+    "jitter_ms": 600_000.0,
+    "status": 599,
+    "after_bytes": 1e9,
+    "damage": 1.0,
+    "bytes_per_s": 1e12,
+    "burst_bytes": 1e9,
+}
 
 
 @dataclass(frozen=True)
@@ -34,6 +48,14 @@ class Spec:
     status: int = 503
     after_bytes: int = 0
     """Bytes of the answer, head included, that pass before a reset."""
+    way: str = "both"
+    """Which bytes it strikes, for the kinds that strike bytes."""
+    damage: float = 0.0
+    """Chance for each segment's worth of bytes to be damaged."""
+    bytes_per_s: float = 0.0
+    """Each way, for all connections of the edge together."""
+    burst_bytes: int = 0
+    """So many pass at once after a pause."""
     seed: int = 0
 
     @classmethod
@@ -54,13 +76,23 @@ class Spec:
             if isinstance(value, int | float) and name in _BOUNDS and not 0 <= value <= _BOUNDS[name]:
                 raise ValueError(f"fault {name} must lie between 0 and {_BOUNDS[name]:g}, not {value!r}")
         spec = cls(**data)
-        if kind == "error" and spec.status < 400:
-            raise ValueError(f"fault status must be 400 to 599, not {spec.status}")
-        if kind == "delay" and not spec.delay_ms > 0:
-            raise ValueError("fault delay_ms must be above 0 for a delay")
-        if protocol != "http" and (kind in HTTP_KINDS or spec.method != "*" or spec.path != "*"):
-            raise ValueError(f"{kind} with method {spec.method} and path {spec.path} needs an edge that speaks http")
+        spec._check(protocol)
         return spec
+
+    def _check(self, protocol: str) -> None:
+        """Raises ``ValueError`` for what does not go together."""
+        if self.kind == "error" and self.status < 400:
+            raise ValueError(f"fault status must be 400 to 599, not {self.status}")
+        if self.kind == "delay" and not self.delay_ms > 0:
+            raise ValueError("fault delay_ms must be above 0 for a delay")
+        if self.kind == "throttle" and not self.bytes_per_s > 0:
+            raise ValueError("fault bytes_per_s must be above 0 for a throttle")
+        if self.way not in WAYS:
+            raise ValueError(f"fault way must be one of {', '.join(WAYS)}, not {self.way!r}")
+        if protocol != "http" and (self.kind in HTTP_KINDS or self.method != "*" or self.path != "*"):
+            raise ValueError(
+                f"{self.kind} with method {self.method} and path {self.path} needs an edge that speaks http"
+            )
 
 
 @dataclass
@@ -77,6 +109,7 @@ class Fault:
 
     def __post_init__(self) -> None:
         self._dice = random.Random(f"{self.spec.seed}/{self.edge}/{self.spec.kind}")
+        self._free_at: dict[str, float] = {}
 
     def __eq__(self, other: object) -> bool:
         return self is other
@@ -98,6 +131,20 @@ class Fault:
         """How late this time, seconds."""
         spread = self._dice.uniform(-1, 1) * self.spec.jitter_ms if self.spec.jitter_ms else 0.0
         return max(0.0, self.spec.delay_ms + spread) / 1000
+
+    def flipped(self, data: bytes) -> bytes:
+        """A segment's worth of bytes, with one bit flipped if the dice say so."""
+        if self._dice.random() >= self.spec.damage:
+            return data
+        damaged = bytearray(data)
+        damaged[self.choose(len(damaged))] ^= 1 << self.choose(8)
+        return bytes(damaged)
+
+    def through_s(self, way: str, size: int, now: float) -> float:
+        """How long until so many more bytes are through the line, seconds; they queue behind those of before."""
+        began = max(self._free_at.get(way, 0.0), now - self.spec.burst_bytes / self.spec.bytes_per_s)
+        self._free_at[way] = began + size / self.spec.bytes_per_s
+        return max(0.0, self._free_at[way] - now)
 
     def choose(self, bound: int) -> int:
         """A seeded choice from ``0 … bound - 1``."""

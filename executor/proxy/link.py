@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from executor.proxy import line
 from executor.proxy.faults import Fault, delayed, silence
 from executor.proxy.wire import Wire, changed
 
@@ -85,10 +86,18 @@ class Link:
                 left = fault.spec.after_bytes - self._answered_bytes.get(fault, 0)
                 self._answered_bytes[fault] = self._answered_bytes.get(fault, 0) + len(data)
                 if len(data) > left:
-                    await self.client.send(data[: max(0, left)])
+                    await self.to_caller(data[: max(0, left)])
                     raise ConnectionResetError
         await self.gate_silence()
-        await self.client.send(data)
+        await self.to_caller(data)
+
+    async def to_caller(self, data: bytes) -> None:
+        """Send to the caller, as the line lets it through."""
+        await line.send(self.client, data, self.faults, "answers")
+
+    async def to_callee(self, data: bytes) -> None:
+        """Send to the callee, as the line lets it through."""
+        await line.send(self.callee, data, self.faults, "calls")
 
     async def more(self, source: Wire) -> bytes:
         """Bytes from one end, once there are some; empty if it has ended. Raises ``ConnectionResetError`` if lost."""

@@ -42,9 +42,11 @@ class Transparent:
         self._connecting: set[asyncio.Task[None]] = set()
         self._mark: str = job["mark"]
         self._ways: list[tuple[int, Edge, Caller]] = []
+        faults: dict[str, Fault] = {}  # one for all ports of a callee: together they are one line
         for item in job["edges"]:
             edge = Edge(item["edge"], item["protocol"], tasks)
-            edge.put(Fault(self._mark, Spec.parse(job["fault"], edge.protocol), edge.name))
+            spec = Spec.parse(job["fault"], edge.protocol)
+            edge.put(faults.setdefault(edge.name, Fault(self._mark, spec, edge.name)))
             self._ways.append((item["port"], edge, Caller(item["instances"])))
 
     async def listen(self) -> int:

@@ -27,7 +27,7 @@ async def _carry_calls(link: Link, data: bytes) -> None:
         if data:
             link.burst_arrived()
             await link.gate_call(arrived_at)
-            await link.callee.send(data)
+            await link.to_callee(data)
         data = await link.more(link.client)
         arrived_at = link.client.arrived_at
         if not data:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from executor.faults.behaviour import Behaviour
+from executor.faults.network.bandwidth import Bandwidth
 from executor.faults.network.connection_limit import ConnectionLimit
+from executor.faults.network.corruption import Corruption
 from executor.faults.network.latency import Latency
 from executor.faults.network.loss import Loss
 from executor.faults.network.partition import Partition
@@ -15,4 +17,6 @@ BEHAVIOURS: tuple[Behaviour, ...] = (
     Partition(),
     Loss(),
     ConnectionLimit(),
+    Bandwidth(),
+    Corruption(),
 )
