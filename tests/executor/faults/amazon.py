@@ -41,18 +41,23 @@ class Amazon:
         self.ec2.authorize_security_group_ingress(GroupId=made, IpPermissions=[rule])
         return str(made)
 
-    def machine(self, **more: Any) -> str:
+    def machine(self, kind: str = "m5.large", tags: dict[str, str] | None = None) -> str:
         """A running instance with both groups, a second card with one of them, and a disk beside its root."""
         disk = {"DeviceName": "/dev/sdf", "Ebs": {"VolumeSize": 1, "DeleteOnTermination": True}}
         card = {"DeviceIndex": 0, "SubnetId": self.subnet, "Groups": self.groups, "AssociatePublicIpAddress": False}
         made = self.ec2.run_instances(
             ImageId=self.image,
-            InstanceType="m5.large",
+            InstanceType=kind,
             MinCount=1,
             MaxCount=1,
             NetworkInterfaces=[card],
             BlockDeviceMappings=[disk],
-            **more,
+            TagSpecifications=[
+                {
+                    "ResourceType": "instance",
+                    "Tags": [{"Key": k, "Value": v} for k, v in (tags or {"made": "test"}).items()],
+                }
+            ],
         )
         machine = str(made["Instances"][0]["InstanceId"])
         second = self.ec2.create_network_interface(SubnetId=self.subnet, Groups=self.groups[:1])["NetworkInterface"]
@@ -82,12 +87,13 @@ class Amazon:
         groups = self.ec2.describe_security_groups()["SecurityGroups"]
         return {g["GroupId"]: (g["GroupName"], g["IpPermissions"], g["IpPermissionsEgress"]) for g in groups}
 
+    @staticmethod
+    def instance(name: str, machine: str, endpoint: str) -> Ec2Instance:
+        return Ec2Instance(id=name, instance=machine, region=REGION, endpoint=endpoint)
+
     def system(self, *machines: str, **more: Any) -> System:
         """A service ``web`` with these instances."""
-        instances = tuple(
-            Ec2Instance(id=f"web-{n}", instance=machine, region=REGION, endpoint=self.endpoint)
-            for n, machine in enumerate(machines, 1)
-        )
+        instances = tuple(self.instance(f"web-{n}", machine, self.endpoint) for n, machine in enumerate(machines, 1))
         return System(name="shop", services=(Service(name="web", instances=instances, **more),))
 
 

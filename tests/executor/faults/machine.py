@@ -41,8 +41,11 @@ class Machine:
             (self.path / disk).write_bytes(boot.ljust(2**20, b"\0"))
         self.qmp, self.heard = str(self.path / "qmp"), self.path / "heard"
         self.log = (self.path / "log").open("wb")
+        self.start()
+
+    def start(self) -> None:
         self.started = subprocess.Popen(self._command(), stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log)
-        until(lambda: self.beats() > 1, what=f"{name} does not begin: {(self.path / 'log').read_text()}")
+        until(lambda: self.beats() > 1, what=f"{self.name} does not begin: {(self.path / 'log').read_text()}")
 
     def _command(self) -> list[str]:
         drive = f"driver=file,filename={self.path}/"
@@ -133,7 +136,8 @@ class Machine:
         while (found := self.found()) is not None:
             process.send(found.pid, found.start_ticks, SIGKILL)
             assert process.wait_gone(found.pid, found.start_ticks, 10)
-            self.started.poll()
+            if found.pid == self.started.pid:
+                self.started.wait()
 
     def end(self) -> None:
         """End it, and whatever was started in its place."""
