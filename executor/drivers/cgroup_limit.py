@@ -19,6 +19,7 @@ from executor.drivers.cgroup import Hierarchy
 from executor.errors import UnavailableError
 
 _INHERITED: Final = ("cpu.max", "memory.max", "memory.high", "memory.swap.max", "pids.max", "io.max")
+_PAGE: Final = os.sysconf("SC_PAGE_SIZE")
 _PASSES: Final = 3
 """A process may fork while it is moved; its child is found in the next pass."""
 
@@ -98,7 +99,8 @@ def lift(record: Mapping[str, Any]) -> None:
         cgroup.dissolve(directory, Path(record["origin"]))
         return
     try:
-        _write(directory, {name: record["before"][name] for name, _ in _now(directory, record["before"])})
+        there = [name for name, _ in _now(directory, record["before"])]
+        _write(directory, {name: record["before"][name] for name in reversed(there)})
     except FileNotFoundError:
         return
     except OSError as error:
@@ -114,16 +116,29 @@ def cpu_quota(where: Hierarchy, percent: float) -> dict[str, str]:
     return {"cpu.cfs_period_us": str(period_us), "cpu.cfs_quota_us": quota_us}
 
 
-def memory_limit(where: Hierarchy, size: int) -> dict[str, str]:
-    """At most so many bytes, rounded down to whole pages as the kernel does."""
-    pages = size - size % os.sysconf("SC_PAGE_SIZE")
-    return {"memory.max" if where.version == 2 else "memory.limit_in_bytes": str(pages)}
+_MEMORY: Final = {
+    1: {
+        "memory.limit_in_bytes": "memory.usage_in_bytes",
+        "memory.memsw.limit_in_bytes": "memory.memsw.usage_in_bytes",
+    },
+    2: {"memory.swap.max": "memory.swap.current", "memory.max": "memory.current"},
+}
+"""Files that limit memory, swap and both, and those that say how much of it is used; in the order of lowering them."""
 
 
-def memory_used(where: Hierarchy, directory: Path) -> int:
-    """Bytes charged to a cgroup and those below it, its share of the page cache among them."""
-    name = "memory.current" if where.version == 2 else "memory.usage_in_bytes"
-    return int((directory / name).read_text(encoding="ascii"))
+def memory_shortage(where: Hierarchy, directory: Path, room: int, *, empty: bool) -> dict[str, str]:
+    """So many bytes more than a cgroup uses, in whole pages; a limit that is lower already stays.
+
+    ``empty``: for a cgroup to be made below it or beside it, which uses none. Raises ``OSError`` if it is gone.
+    """
+    settings = {}
+    for limit, used in _MEMORY[where.version].items():
+        if (directory / limit).exists():  # without swap in the kernel there is none to limit
+            now = 0 if empty else int((directory / used).read_text(encoding="ascii"))
+            most = 0 if limit == "memory.swap.max" else (now + room) // _PAGE * _PAGE
+            before = (directory / limit).read_text(encoding="ascii").strip()
+            settings[limit] = before if before.isdecimal() and int(before) < most else str(most)
+    return settings
 
 
 def out_of_memory_kills(directory: Path) -> int:

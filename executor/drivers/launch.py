@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from executor.clock import boot_id, own_ticks, start_ticks
-from executor.drivers import process, sockets
+from executor.drivers import cgroup, process, sockets
 from executor.state.reading import read
 
 _LIMITS = {
@@ -48,6 +48,7 @@ def recipe(pid: int) -> dict[str, Any]:
         "umask": int(status["Umask"], 8),
         "nice": os.getpriority(os.PRIO_PROCESS, pid),
         "cores": sorted(os.sched_getaffinity(pid)),
+        "cgroups": cgroup.places(pid),
         "oom_score_adj": int(_read(pid, "oom_score_adj")),
         "limits": dict(_limits(pid)),
         "ignored": [n.value for n in _PASSED_ON if int(status["SigIgn"], 16) >> (n.value - 1) & 1],
@@ -128,6 +129,7 @@ def _become(how: Mapping[str, Any]) -> None:
     os.umask(how["umask"])
     with suppress(OSError):  # as much of it as this user may have
         Path("/proc/self/oom_score_adj").write_text(str(how["oom_score_adj"]), encoding="ascii")
+    cgroup.join(how.get("cgroups", ()))  # an earlier Murphy's recipe has none
     with suppress(OSError):
         os.setpriority(os.PRIO_PROCESS, 0, how["nice"])
     with suppress(OSError):

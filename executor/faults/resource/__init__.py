@@ -8,6 +8,7 @@ from executor.faults.resource.cpu import Cpu
 from executor.faults.resource.cpu_throttle import CpuThrottle
 from executor.faults.resource.file_descriptors import FileDescriptors
 from executor.faults.resource.memory import Memory
+from executor.faults.resource.oom import Oom
 from executor.faults.resource.processes import Processes
 
 BEHAVIOURS: tuple[Behaviour, ...] = (
@@ -17,4 +18,5 @@ BEHAVIOURS: tuple[Behaviour, ...] = (
     CpuThrottle(),
     FileDescriptors(),
     Processes(),
+    Oom(),
 )

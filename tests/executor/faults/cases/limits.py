@@ -94,13 +94,7 @@ def wanting(bench: Bench) -> Any:
 
 CASES = (
     Case(
-        "resource.cpu_throttle-own",
-        CpuThrottle(quota_percent=QUOTA),
-        inside("cpu", Throttled, own=True),
-        unavailable=partial(no_cgroup, "cpu"),
-    ),
-    Case(
-        "resource.cpu_throttle-shared",
+        "resource.cpu_throttle",
         CpuThrottle(quota_percent=QUOTA),
         inside("cpu", Throttled, own=False),
         unavailable=partial(no_cgroup, "cpu"),
