@@ -145,8 +145,8 @@ def members(pid: int, ticks: int) -> list[list[int]]:
     """Pid and start time of a process and of its workers, itself first: together they are one instance.
 
     A worker is a descendant that runs the same program and has no listener that the process does not hold too; so a
-    server's workers count, and the services that a supervisor has started do not. Raises ``UnavailableError`` if that
-    very process is gone.
+    server's workers count, and the services that a supervisor has started do not. With the first process of a container
+    go all others in it. Raises ``UnavailableError`` if that very process is gone.
     """
     pairs = ((worker, start_ticks(worker)) for worker in _workers(pid))
     found = [[pid, ticks], *([worker, since] for worker, since in pairs if since is not None)]
@@ -163,6 +163,8 @@ def require(pid: int, ticks: int) -> None:
 
 
 def _workers(pid: int) -> list[int]:
+    if pid != 1 and _inner(pid) == 1:
+        return _in_namespace_of(pid)
     program = _program(pid)
     children: dict[int | None, list[int]] = {}
     for other in pids():
@@ -179,6 +181,19 @@ def _workers(pid: int) -> list[int]:
                 found.append(child)
                 ahead.append(child)
     return sorted(found)
+
+
+def _in_namespace_of(pid: int) -> list[int]:
+    """All other processes in the pid namespace of a container's first."""
+
+    def namespace(of: int) -> int | None:
+        try:
+            return Path(f"/proc/{of}/ns/pid").stat().st_ino
+        except OSError:
+            return None
+
+    own = namespace(pid)
+    return sorted(other for other in pids() if own is not None and other != pid and namespace(other) == own)
 
 
 def is_called(pid: int, number: int) -> bool:

@@ -84,6 +84,8 @@ class Contained(ResolvedInstance):
     """When it was started, as the engine says: tells it from the same container started again."""
     address: str = ""
     """Where its port is called from this machine; empty: it has none."""
+    inside: int | None = None
+    """That port as it is in the container's own network."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.executor.faults import servers
+from tests.executor.faults import containers, servers
 from tests.executor.faults.amazon import Amazon
 from tests.executor.faults.amazon import amazon as amazon_server
 from tests.executor.faults.cases import Bench
@@ -60,10 +60,17 @@ def amazon() -> Iterator[Amazon]:
         yield server
 
 
+@pytest.fixture(scope="session")
+def yard() -> Iterator[containers.Yard]:
+    """An engine of containers, with two of them."""
+    with containers.yard() as made:
+        yield made
+
+
 @pytest.fixture
 def bench(tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Bench:
     """Shared servers."""
-    for variable in ("TEST_POSTGRES", "TEST_REDIS"):
+    for variable in ("TEST_POSTGRES", "TEST_REDIS", "TEST_ADMIN"):
         monkeypatch.setenv(variable, "")
     return Bench(
         tmp_path,

@@ -1,0 +1,308 @@
+"""The driver of containers: paused, ended and started again by their engine. Standard library only at import.
+
+Every start of a container is another one to whoever strikes it, though the engine keeps the container: it is told by
+the moment at which it was started.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from signal import Signals
+from typing import TYPE_CHECKING, Any, Final
+
+from executor.clock import start_ticks
+from executor.drivers import netns, process, restart, sockets
+from executor.drivers.driver import Record, RestartBy
+from executor.drivers.engine import engine, inspected
+from executor.drivers.targets import Contained, ContainerTarget
+from executor.errors import UnavailableError
+
+if TYPE_CHECKING:
+    from executor.faults.behaviour import Context
+    from executor.model.system import ContainerInstance, Service
+
+Seen = Mapping[str, Any]
+"""All that the engine says of a container."""
+
+_LOOK_S: Final = 0.02
+_LATE_S: Final = 0.2
+_SETTLES_S: Final = 2.0
+_ENDS_WITHIN_S: Final = 10.0
+_BACK_S: Final = 10.0
+
+
+class Containers:
+    """A container is one instance, with all the processes in it."""
+
+    name = "container"
+    noun = "a container"
+
+    def find(self, service: Service, instance: ContainerInstance) -> Contained:
+        """The container it means right now, with its first process if that is one of this machine.
+
+        Raises ``UnavailableError`` if it does not run, or its engine does not answer.
+        """
+        seen = inspected(instance.engine, instance.container)
+        if seen is None or not _up(seen):
+            status = seen["State"]["Status"] if seen else "not there"
+            raise UnavailableError(f"container {instance.container} is {status}.", where=instance.id, hint="Start it.")
+        address, inside = _called(seen, instance.port)
+        about: dict[str, Any] = {
+            "engine": instance.engine,
+            "container": seen["Id"],
+            "since": seen["State"]["StartedAt"],
+            "address": address,
+            "inside": inside,
+        }
+        pid = int(seen["State"]["Pid"])
+        ticks = start_ticks(pid)
+        if ticks is None or seen["Id"] not in _groups(pid):  # its engine is another machine's
+            return Contained(service, instance.id, **about)
+        return ContainerTarget(service, instance.id, pid=pid, start_ticks=ticks, port=instance.port, **about)
+
+    def listening(self, target: Contained) -> dict[str, Any]:
+        """In its own network, at the port that is published. Raises ``UnavailableError`` if none listens there."""
+        if not isinstance(target, ContainerTarget):
+            raise UnavailableError("it runs on another machine, whose network is not seen here.", where=target.instance)
+        members = process.members(target.pid, target.start_ticks)
+        for pid, ticks in members[1:]:
+            if any(address for address in sockets.listeners(target.inside or 0, pid)):
+                return netns.listening(pid, ticks, target.inside)
+        return netns.listening(target.pid, target.start_ticks, target.inside)
+
+    def unfreezable(self, target: Contained) -> str | None:
+        """It must not stand still already, nor hold Murphy itself."""
+        if of_then(target)["State"]["Paused"]:
+            return f"{target.instance} has been paused by somebody already; let it go on first."
+        return ours(target)
+
+    def freezing(self, target: Contained) -> dict[str, Any]:
+        """Which container. Raises ``UnavailableError`` if it is gone, or paused already."""
+        if reason := self.unfreezable(target):
+            raise UnavailableError(reason, where=target.instance)
+        return named(target)
+
+    def freeze(self, record: Record) -> None:
+        """Pause it. Raises ``UnavailableError`` if it is gone."""
+        require(record)
+        with engine(record["engine"]) as client:
+            client.pause(record["container"])
+
+    def frozen(self, record: Record) -> bool | None:
+        """Whether it is paused."""
+        try:
+            return _paused(record)
+        except UnavailableError:
+            return None
+
+    def thaw(self, record: Record) -> None:
+        """Let it go on; looked at twice, since the engine may not have paused it yet when whoever asked was killed."""
+        if within(_LATE_S, lambda: _paused(record)):
+            with engine(record["engine"]) as client:
+                client.unpause(record["container"])
+
+    def unendable(self, target: Contained) -> str | None:
+        """It must not be one that is gone for good when it ends, nor hold Murphy itself."""
+        if of_then(target)["HostConfig"]["AutoRemove"]:
+            return f"the engine removes {target.instance} for good when it ends (--rm); run it without."
+        return ours(target)
+
+    def ending(self, target: Contained, context: Context, *, by: RestartBy, grace_s: float = 0.0) -> dict[str, Any]:
+        """Which container. Its first process is ended by a signal from outside, if its engine is to start it again.
+
+        To its restart policy a container that the engine was asked to end has ended for good.
+        """
+        if reason := self.unendable(target):
+            raise UnavailableError(reason, where=target.instance)
+        patience_s = 0.0 if by == "murphy" else restart.PATIENCE_S[target.service.restarts]
+        return {
+            **named(target),
+            "members": _signalled(target) if by == "supervisor" else [],
+            "grace_s": grace_s,
+            "patience_s": patience_s,
+            **asked(context),
+        }
+
+    def kill(self, record: Record, signal: str) -> None:
+        """By a signal from outside, or by its engine; and see it end."""
+        if record["members"]:
+            require(record)
+            _refuse_deaf(record, Signals[f"SIG{signal}"])
+            process.end_all(record["members"], Signals[f"SIG{signal}"], _ENDS_WITHIN_S, where=record["instance"])
+        else:
+            with asking(record) as client:
+                client.kill(record["container"], f"SIG{signal}")
+        if not within(_ENDS_WITHIN_S, lambda: self.ended(record)):
+            raise UnavailableError(f"it did not end on SIG{signal}; it may catch it.", where=record["instance"])
+
+    def stop(self, record: Record) -> None:
+        """By its engine, which asks it to end as it is configured, and ends it after the grace time."""
+        with asking(record) as client:
+            client.stop(record["container"], timeout=math.ceil(record["grace_s"]))
+
+    def ended(self, record: Record) -> bool | None:
+        """Whether it does not run any more as it was started then."""
+        try:
+            seen = inspected(record["engine"], record["container"])
+        except UnavailableError:
+            return None
+        return seen is None or not _up(seen) or seen["State"]["StartedAt"] != record["since"]
+
+    def down(self, record: Record) -> bool | None:
+        """Whether none of its name runs, or one that the engine was asked to end."""
+        try:
+            seen = inspected(record["engine"], record["name"])
+        except UnavailableError:
+            return None
+        return seen is None or not _up(seen) or (Path(record["asked"]).exists() and not self.ended(record))
+
+    def start(self, record: Record) -> None:
+        """Let whoever should start it, or have its engine start it.
+
+        One that the engine was asked to end comes to its end first.
+        """
+        settle(record, lambda: self.ended(record), _SETTLES_S + record["grace_s"])
+        if _comes_back(record):
+            return
+        with engine(record["engine"]) as client:
+            client.start(record["container"])
+        if self.down(record) is not False:
+            raise UnavailableError("was started again and does not run.", where=record["instance"])
+
+
+def asked(context: Context) -> dict[str, Any]:
+    """The part of a record that says which file tells that something was asked of the engine."""
+    return {"asked": str(Path(context.scratch) / f"{context.mark}.asked")}
+
+
+@contextmanager
+def asking(record: Record) -> Iterator[Any]:
+    """The engine, of which something is asked that it may do after we have died; a file says so until it answers."""
+    require(record)
+    told = Path(record["asked"])
+    told.touch(mode=0o600)
+    with engine(record["engine"]) as client:
+        yield client
+    told.unlink(missing_ok=True)
+
+
+def settle(record: Record, done: Callable[[], bool | None], within_s: float = _SETTLES_S) -> None:
+    """Wait until it is done, if somebody who died meanwhile may have asked it of the engine."""
+    told = Path(record["asked"])
+    if told.exists():
+        within(within_s, done)
+        told.unlink(missing_ok=True)
+
+
+def require(record: Record) -> Seen:
+    """What the engine says of it. Raises ``UnavailableError`` unless it still runs as it was started then."""
+    seen = inspected(record["engine"], record["container"])
+    if seen is None or not _up(seen) or seen["State"]["StartedAt"] != record["since"]:
+        raise UnavailableError("the container ended, or was started again, by itself.", where=record["instance"])
+    return seen
+
+
+def of_then(target: Contained) -> Seen:
+    """What the engine says of it. Raises ``UnavailableError`` if it is gone, or was started again since."""
+    if isinstance(target, ContainerTarget):
+        process.require(target.pid, target.start_ticks)
+    return require({name: getattr(target, name) for name in ("instance", "engine", "container", "since")})
+
+
+def within(seconds: float, condition: Callable[[], bool | None]) -> bool:
+    """Wait until it holds, ``seconds`` at most; whether it does."""
+    until = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() >= until:
+            return False
+        time.sleep(_LOOK_S)
+    return True
+
+
+def named(target: Contained) -> dict[str, Any]:
+    """The part of a record that says which container."""
+    return {
+        "instance": target.instance,
+        "engine": target.engine,
+        "container": target.container,
+        "name": of_then(target)["Name"].removeprefix("/"),
+        "since": target.since,
+    }
+
+
+def ours(target: Contained) -> str | None:
+    """That Murphy itself runs in it, in one sentence; ``None`` if not."""
+    mounts = Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="replace")
+    if f"/{target.container}/hostname" in mounts:  # its engine puts that file into every container
+        return f"Murphy runs in {target.instance}; choose another target."
+    return None
+
+
+def _signalled(target: Contained) -> list[list[int]]:
+    """Its first process, if that is one to which we may send signals."""
+    if not isinstance(target, ContainerTarget) or process.forbidden(target.pid, target.start_ticks):
+        return []
+    return [[target.pid, target.start_ticks]]
+
+
+def _comes_back(record: Record) -> bool:
+    """Whether it runs, or does so before the patience is at its end: its engine's restart policy is waited for."""
+    begun = time.monotonic()
+    while not ((seen := inspected(record["engine"], record["name"])) and _up(seen)):
+        patience_s = _BACK_S if seen and seen["State"]["Restarting"] else record["patience_s"]
+        if time.monotonic() - begun >= patience_s:
+            return False
+        time.sleep(_LOOK_S)
+    return True
+
+
+def _up(seen: Seen) -> bool:
+    """Whether it runs, paused or not; while its engine waits with the next start it says that it runs too."""
+    return bool(seen["State"]["Running"] and not seen["State"]["Restarting"])
+
+
+def _paused(record: Record) -> bool:
+    seen = inspected(record["engine"], record["container"])
+    return bool(seen and seen["State"]["Paused"])
+
+
+def _groups(pid: int) -> str:
+    """The cgroups of a process, in which engines put a container's id."""
+    try:
+        return Path(f"/proc/{pid}/cgroup").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+
+
+def _called(seen: Seen, port: int | None) -> tuple[str, int | None]:
+    """The address at which a port is called from this machine, and the port behind it in the container's network."""
+    if port is None:
+        return "", None
+    published = seen["NetworkSettings"]["Ports"] or {}
+    found = [
+        (sockets.reachable(way["HostIp"] or "0.0.0.0"), int(inside.partition("/")[0]))  # noqa: S104 - not bound here
+        for inside, ways in published.items()
+        for way in ways or ()
+        if inside.endswith("/tcp") and way["HostPort"] == str(port)
+    ]
+    if found:
+        return min(found, key=lambda one: ":" in one[0])
+    networks = seen["NetworkSettings"]["Networks"] or {}
+    return next(filter(None, (one["IPAddress"] for one in networks.values())), "127.0.0.1"), port
+
+
+def _refuse_deaf(record: Record, number: Signals) -> None:
+    """Raise ``UnavailableError`` for a signal that the first process of a container does not get."""
+    pid, _ = record["members"][0]
+    status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8", errors="replace")
+    caught = next(int(line.split()[1], 16) for line in status.splitlines() if line.startswith("SigCgt:"))
+    if number != Signals.SIGKILL and process.is_called(pid, 1) and not caught >> (number - 1) & 1:
+        why = f"the first process of a container does not get {number.name} unless it has a handler for it; use KILL."
+        raise UnavailableError(why, where=record["instance"])
+
+
+DRIVER = Containers()

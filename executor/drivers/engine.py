@@ -1,0 +1,60 @@
+"""Asking an engine of containers, by Docker's SDK, which is loaded only when one is asked."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from typing import Any
+
+from executor.errors import UnavailableError
+
+_ANSWER_S = 8.0
+
+
+class NotThereError(UnavailableError):
+    """The engine answers, and has no such container or network."""
+
+
+@contextmanager
+def engine(url: str) -> Iterator[Any]:
+    """A client of the engine at ``url``, closed at the end; ``DOCKER_CERT_PATH`` says where keys for TLS are.
+
+    Raises ``NotThereError`` for what the engine does not have, ``UnavailableError`` for whatever else goes wrong in it.
+    """
+    try:
+        from docker import APIClient
+        from docker.errors import APIError, DockerException, NotFound
+        from docker.utils import kwargs_from_env
+        from requests import RequestException
+    except ImportError:
+        raise UnavailableError("Docker's SDK is not installed.", hint="pip install 'murphy-chaos[docker]'.") from None
+
+    try:
+        reached = kwargs_from_env({**os.environ, "DOCKER_HOST": url})
+        with closing(APIClient(version="auto", timeout=_ANSWER_S, use_ssh_client=True, **reached)) as client:
+            yield client
+    except NotFound as error:
+        raise NotThereError(f"the engine says: {_line(error.explanation)}.", where=url) from None
+    except APIError as error:
+        raise UnavailableError(f"the engine says: {_line(error.explanation)}.", where=url) from None
+    except (DockerException, RequestException, OSError) as error:
+        hint = "Start it, or run Murphy as a user who may use it."
+        raise UnavailableError(f"the engine cannot be asked: {_line(error)}.", where=url, hint=hint) from None
+
+
+def inspected(url: str, container: str) -> Mapping[str, Any] | None:
+    """All that the engine knows of a container, by name or id; ``None`` if it has none such.
+
+    Raises ``UnavailableError`` if the engine does not answer.
+    """
+    try:
+        with engine(url) as client:
+            found: Mapping[str, Any] = client.inspect_container(container)
+            return found
+    except NotThereError:
+        return None
+
+
+def _line(said: object) -> str:
+    return " ".join(str(said).split()).rstrip(".")

@@ -1,0 +1,211 @@
+"""A real engine of containers, in a directory and a network namespace of its own, and containers that answer."""
+
+from __future__ import annotations
+
+import ctypes
+import http.client
+import json
+import os
+import shutil
+import subprocess
+import tarfile
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import Any, TypeVar
+
+from executor.model.system import ContainerInstance
+from tests.executor.kit import until
+
+IMAGE = "murphy-test"
+NETWORK = "shop"
+_BUSYBOX = Path("/bin/busybox")
+_PROGRAMS = ("dockerd", "containerd", "runc", "iptables", "ip", "nsenter", "setpriv")
+_CLONE_NEWNET = 0x40000000
+_SERVE = "trap 'exit 0' TERM; httpd -p 80 -h /www; while :; do sleep 1000 & wait $!; done"
+"""The first process of a container is a shell, as behind many an entry point; the server is another one."""
+T = TypeVar("T")
+
+
+def lacking() -> str | None:
+    """Why there is no engine on this machine; ``None`` if there can be one."""
+    if os.geteuid() != 0:
+        return "an engine of containers needs root"
+    absent = [name for name in _PROGRAMS if shutil.which(name) is None] + ([] if _BUSYBOX.exists() else ["busybox"])
+    return f"not installed: {', '.join(absent)}" if absent else None
+
+
+class Engine:
+    """A ``dockerd`` of our own. Its containers publish their ports in its network namespace."""
+
+    def __init__(self) -> None:
+        self.path = Path(tempfile.mkdtemp(prefix="murphy-engine-"))
+        self.name = self.path.name
+        self.net = Path("/run/netns") / self.name
+        self.url = f"unix://{self.path}/engine.sock"
+        _run("ip", "netns", "add", self.name)
+        _run("ip", "-n", self.name, "link", "set", "lo", "up")
+        files = {"data-root": "data", "exec-root": "exec", "pidfile": "pid", "deprecated-key-path": "key.json"}
+        settings = {"hosts": [self.url], "cgroup-parent": f"/{self.name}", "storage-driver": "overlay2"}
+        config = self.path / "daemon.json"
+        config.write_text(json.dumps(settings | {name: str(self.path / file) for name, file in files.items()}))
+        command = ["nsenter", f"--net={self.net}", "dockerd", "--config-file", str(config)]
+        with (self.path / "log").open("wb") as log:
+            self.process = subprocess.Popen(["setpriv", "--pdeathsig", "TERM", *command], stdout=log, stderr=log)
+        try:
+            until((self.path / "engine.sock").exists, what="the engine does not start")
+            with self.client() as client:
+                until(lambda: client.ping(), what="the engine does not answer")
+                client.import_image_from_data(_image(), repository=IMAGE)
+                client.create_network(NETWORK)
+        except BaseException:
+            self.end()
+            raise
+
+    @contextmanager
+    def client(self) -> Iterator[Any]:
+        from docker import APIClient
+
+        with APIClient(self.url, version="auto", timeout=30) as client:
+            yield client
+
+    def end(self) -> None:
+        """Its containers, itself, and all that it made on this machine."""
+        with suppress(Exception), self.client() as client:
+            for container in client.containers(all=True):
+                client.remove_container(container["Id"], force=True)
+        self.process.terminate()
+        self.process.wait()
+        mounts = [line.split()[1] for line in Path("/proc/self/mounts").read_text(encoding="utf-8").splitlines()]
+        for mount in sorted((m for m in mounts if m.startswith(f"{self.path}/")), reverse=True):
+            _run("umount", mount)
+        _run("ip", "netns", "del", self.name)
+        for group in Path("/sys/fs/cgroup").glob(f"**/{self.name}"):
+            for directory in sorted((group, *(p for p in group.rglob("*") if p.is_dir())), reverse=True):
+                directory.rmdir()
+        shutil.rmtree(self.path)
+
+    def inside(self, task: Callable[[], T]) -> T:
+        """Run a task in a thread that is in the engine's network namespace."""
+        said: list[T] = []
+
+        def enter() -> None:
+            with self.net.open("rb") as door:
+                assert ctypes.CDLL(None, use_errno=True).setns(door.fileno(), _CLONE_NEWNET) == 0
+            said.append(task())
+
+        thread = threading.Thread(target=enter)
+        thread.start()
+        thread.join()
+        return said[0]
+
+
+class Served:
+    """A container that answers on a port, which is made once and started again when it is wanted."""
+
+    def __init__(self, engine: Engine, name: str, port: int, *, policy: str = "no", **host: Any) -> None:
+        self.engine, self.name, self.port = engine, name, port
+        with engine.client() as client:
+            config = client.create_host_config(
+                port_bindings={80: ("127.0.0.1", port)}, restart_policy={"Name": policy}, network_mode=NETWORK, **host
+            )
+            client.create_container(
+                IMAGE,
+                ["/bin/sh", "-c", _SERVE],
+                name=name,
+                ports=[80],
+                host_config=config,
+                environment={"PASSWORD": "canary-container"},
+                labels={"shop": name},
+                networking_config=client.create_networking_config(
+                    {NETWORK: client.create_endpoint_config(aliases=[f"{name}-alias"])}
+                ),
+            )
+
+    @property
+    def instance(self) -> ContainerInstance:
+        return ContainerInstance(id=f"{self.name}-1", container=self.name, engine=self.engine.url, port=self.port)
+
+    def start(self) -> None:
+        """See that it runs and answers."""
+        with self.engine.client() as client:
+            client.start(self.name)
+        until(self.answers, what=f"container {self.name} does not answer")
+
+    def end(self) -> None:
+        """By force, whatever state it is in."""
+        seen = self.seen()
+        if seen and seen["State"]["Running"]:
+            with self.engine.client() as client:
+                client.kill(self.name)
+            until(lambda: not (self.seen() or {"State": {"Running": False}})["State"]["Running"])
+
+    def seen(self) -> dict[str, Any] | None:
+        from docker.errors import NotFound
+
+        with self.engine.client() as client:
+            try:
+                found: dict[str, Any] = client.inspect_container(self.name)
+            except NotFound:
+                return None
+            return found
+
+    def answered(self, of: int = 1, within_s: float = 0.3) -> int:
+        """How many of so many requests are answered in time."""
+
+        def ask() -> bool:
+            connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=within_s)
+            try:
+                connection.request("GET", "/")
+                return connection.getresponse().read() == b"well\n"
+            except (OSError, http.client.HTTPException):
+                return False
+            finally:
+                connection.close()
+
+        return self.engine.inside(lambda: sum(ask() for _ in range(of)))
+
+    def answers(self) -> bool:
+        return self.answered() == 1
+
+
+@dataclass(frozen=True)
+class Yard:
+    """An engine, a container that is struck, and one beside it."""
+
+    engine: Engine
+    target: Served
+    neighbour: Served
+
+
+@contextmanager
+def yard() -> Iterator[Yard]:
+    """One of our own, gone with all that it made at the end."""
+    engine = Engine()
+    try:
+        yield Yard(engine, Served(engine, "web", 8080), Served(engine, "neighbour", 8081))
+    finally:
+        engine.end()
+
+
+def _run(*command: str) -> None:
+    subprocess.run(command, check=True, capture_output=True)
+
+
+def _image() -> bytes:
+    """busybox and one page."""
+    made = BytesIO()
+    with tarfile.open(fileobj=made, mode="w") as tar:
+        tar.add(_BUSYBOX, "bin/busybox")
+        for name in ("sh", "httpd", "sleep"):
+            link = tarfile.TarInfo(f"bin/{name}")
+            link.type, link.linkname = tarfile.SYMTYPE, "busybox"
+            tar.addfile(link)
+        page = tarfile.TarInfo("www/index.html")
+        page.size = 5
+        tar.addfile(page, BytesIO(b"well\n"))
+    return made.getvalue()
