@@ -58,17 +58,24 @@ def session(reference: str, login: tuple[str, str] | None = None, *, answer_s: f
 
 
 @contextmanager
-def session_of(target: ProcessTarget) -> Iterator[Any]:
-    """A client that surely speaks to the target's process. Raises ``UnavailableError`` that says why not."""
+def session_of(target: ProcessTarget, *, administrator: bool = False) -> Iterator[Any]:
+    """A client that surely speaks to the target's process. Raises ``UnavailableError`` that says why not.
+
+    At the service's dsn, or at its admin_dsn for an ``administrator``.
+    """
     service = target.service
+    reference = service.admin_dsn if administrator else service.dsn
     if service.technology not in TECHNOLOGIES:
         raise UnavailableError("is not known to be Redis; say so (technology) in system.yaml.", where=service.name)
-    if service.dsn is None:
-        raise UnavailableError("has no dsn; name one in system.yaml, for instance env:SHOP_REDIS.", where=service.name)
-    with session(service.dsn) as client:
+    if reference is None:
+        field = "admin_dsn" if administrator else "dsn"
+        raise UnavailableError(
+            f"has no {field}; name one in system.yaml, for instance env:SHOP_REDIS.", where=service.name
+        )
+    with session(reference) as client:
         if not process.is_called(target.pid, client.info("server")["process_id"]):
             raise UnavailableError(
-                f"leads to another server than process {target.pid}; nothing is done there.", where=service.dsn
+                f"leads to another server than process {target.pid}; nothing is done there.", where=reference
             )
         process.require(target.pid, target.start_ticks)
         yield client

@@ -71,6 +71,8 @@ class Ec2Instance(Contract):
     region: Annotated[str, StringConstraints(pattern=r"^[a-z]{2}(-[a-z]+)+-\d+$")]
     endpoint: Annotated[str, StringConstraints(pattern=r"^(https?://[^\s@]+)?$", max_length=200)] = ""
     """Where the service answers, if not at Amazon's own address."""
+    fis_role: Annotated[str, StringConstraints(pattern=r"^(arn:aws[a-z-]*:iam::\d{12}:role/\S+)?$", max_length=2048)] = ""
+    """The role that AWS Fault Injection Service acts as, where it is to be used."""
     port: Port | None = None
     """TCP port at which it is called."""
 
@@ -156,6 +158,28 @@ class Backup(Contract):
         return self
 
 
+class ConfigFile(Contract):
+    """A file of settings that a fault may change, and how the service is made to read it again.
+
+    Without a signal and a command the service is taken to watch the file itself.
+    """
+
+    path: Annotated[str, StringConstraints(pattern=r"^/[^\x00\n]+$", max_length=4096)]
+    format: Literal["json", "yaml", "toml", "properties"]
+    """``properties``: lines of ``key = value``, with or without ``[sections]``; environment and INI files too."""
+    signal: Literal["HUP", "USR1", "USR2"] | None = None
+    """Signal to the instance's process."""
+    command: tuple[str, ...] = ()
+    """Command line that makes the service read it, within 10 s; no shell reads it."""
+
+    @model_validator(mode="after")
+    def _is_read_in_one_way(self) -> Self:
+        if self.signal and self.command:
+            raise ValueError("give signal or command, not both")
+        _refuse_secret("command", self.command)
+        return self
+
+
 class Service(Contract):
     """A named part of the system with one purpose and one or more instances."""
 
@@ -184,6 +208,13 @@ class Service(Contract):
     """Whether its data may be damaged: it can be thrown away and made anew."""
     backup: Backup | None = None
     """What its data can be got back from; without one only disposable data is struck."""
+    queues: tuple[Line, ...] = ()
+    """Queues of a broker that a fault may fill, busiest first: streams of NATS JetStream, each by its name."""
+    control: Line | None = None
+    """Where a load balancer is told what to do: HAProxy's runtime socket or nginx's file with the members (a path),
+    or Caddy's admin API (``http://127.0.0.1:2019``)."""
+    config: tuple[ConfigFile, ...] = ()
+    """Its files of settings that a fault may change."""
     restarts: Literal["supervised", "by_hand", "unknown"] = "unknown"
     """Who starts an instance again after it died."""
     restart_command: tuple[str, ...] = ()

@@ -100,6 +100,8 @@ class FaultType(StrEnum):
     STARVED_DISK = "starved_disk"
     STARVED_HANDLES = "starved_handles"
     CLOCK_WRONG = "clock_wrong"
+    MISCONFIGURED = "misconfigured"
     CONNECTIONS_TAKEN = "connections_taken"
+    UNRESOLVED = "unresolved"
     STALE = "stale"
     REHEARSED = "rehearsed"

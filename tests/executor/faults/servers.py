@@ -58,6 +58,8 @@ class Server:
 class Postgres(Server):
     """A cluster with a role ``shop`` that owns a database ``shop``. It refuses to run as root: nobody runs it."""
 
+    password = "canary-clerk-password"
+
     def __init__(self, root: Path, template: Path | None = None) -> None:
         super().__init__()
         self.root = root
@@ -74,6 +76,8 @@ class Postgres(Server):
         else:
             arguments = ["-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"]
             self._popen("initdb", "-D", str(self.data), *arguments).wait()
+            hba = self.data / "pg_hba.conf"  # only the clerk needs a password
+            hba.write_text(f"host all clerk 127.0.0.1/32 scram-sha-256\n{hba.read_text()}")
 
     def _programs(self, root: Path) -> Path:
         """Where the programs are; a copy with their libraries where ``nobody`` cannot reach the installed ones."""
@@ -106,6 +110,7 @@ class Postgres(Server):
         with psycopg.connect(self.url("postgres", "postgres"), autocommit=True) as session:
             session.execute("CREATE ROLE shop LOGIN")
             session.execute("CREATE DATABASE shop OWNER shop STRATEGY file_copy")
+            session.execute(f"CREATE ROLE clerk LOGIN PASSWORD '{self.password}'")
             session.execute("CREATE ROLE ledger LOGIN")
             session.execute("CREATE DATABASE ledger OWNER ledger STRATEGY file_copy")
         for owner in ("shop", "ledger"):

@@ -1,0 +1,149 @@
+"""Credentials come back to the byte, sessions go or stay as asked, and nobody's later change is overwritten."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+import redis
+
+from executor.drivers.targets import ProcessTarget
+from executor.faults.behaviour import Context
+from executor.faults.registry import behaviour
+from executor.model.faults.infrastructure import Credentials
+from executor.model.system import Service
+from tests.executor.faults.cases import Bench
+from tests.executor.faults.cases.credentials import Auditor, Clerk, auditor, clerk
+
+HOW = behaviour("infrastructure.credentials")
+MARK = "murphy-credentials-1"
+
+
+@pytest.fixture
+def role(bench: Bench) -> Iterator[Clerk]:
+    with clerk(bench) as made:
+        yield made
+
+
+@pytest.fixture
+def user(bench: Bench) -> Iterator[Auditor]:
+    with auditor(bench) as made:
+        yield made
+
+
+def injected(subject: Clerk | Auditor, fault: Credentials, path: Path) -> dict[str, Any]:
+    record = HOW.prepare(fault, subject.resolved(), Context(subject.system, MARK, str(path)))
+    return record | HOW.inject(record, 60)
+
+
+def cut(subject: Clerk | Auditor) -> bool:
+    """Whether the session that was there is gone."""
+    try:
+        subject.standing.ping() if isinstance(subject, Auditor) else subject.standing.execute("SELECT 1")
+    except (psycopg.OperationalError, redis.ConnectionError):
+        return True
+    return False
+
+
+@pytest.mark.parametrize("sessions", ["keep", "end"])
+@pytest.mark.parametrize("how", ["rotate", "revoke", "expire"])
+def test_a_role_of_postgresql_is_struck_and_as_before(role: Clerk, tmp_path: Path, how: Any, sessions: Any) -> None:
+    before = role.state()
+    record = injected(role, Credentials(how=how, sessions=sessions), tmp_path)
+    assert role.faulted()
+    assert HOW.active(record) is True
+    assert record["ended"] == (sessions == "end")
+    assert cut(role) is (sessions == "end")
+    HOW.revert(record)
+    assert HOW.active(record) is False
+    assert role.normal()
+    assert role.state() == before
+
+
+@pytest.mark.parametrize("how", ["rotate", "revoke"])
+def test_a_user_of_redis_is_struck_and_as_before(user: Auditor, tmp_path: Path, how: Any) -> None:
+    before = user.state()
+    record = injected(user, Credentials(how=how, sessions="end"), tmp_path)
+    assert user.faulted()
+    assert HOW.active(record) is True
+    assert record["ended"] == 1
+    assert cut(user)
+    HOW.revert(record)
+    assert HOW.active(record) is False
+    assert user.normal()
+    assert user.state() == before
+
+
+def test_an_end_that_a_password_had_before_comes_back(role: Clerk, tmp_path: Path) -> None:
+    role.server.ask("SELECT 1")
+    change(role, "ALTER ROLE clerk VALID UNTIL '2100-01-01 12:34:56.789+00'")
+    before = role.state()
+    try:
+        HOW.revert(injected(role, Credentials(how="expire"), tmp_path))
+        assert role.state() == before
+    finally:
+        change(role, "UPDATE pg_authid SET rolvaliduntil = NULL WHERE rolname = 'clerk'")
+
+
+def test_neither_password_nor_verifier_leaves_the_server(role: Clerk, tmp_path: Path) -> None:
+    verifier = "SELECT rolpassword FROM pg_authid WHERE rolname = 'clerk'"
+    ((was,),) = role.server.ask(verifier)
+    record = injected(role, Credentials(), tmp_path)
+    ((put,),) = role.server.ask(verifier)
+    HOW.revert(record)
+    assert was != put
+    assert was not in json.dumps(record)
+    assert put not in json.dumps(record)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_an_administrator_sets_meanwhile_stays_and_is_told(
+    role: Clerk, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    ((was,),) = role.server.ask("SELECT rolpassword FROM pg_authid WHERE rolname = 'clerk'")
+    record = injected(role, Credentials(), tmp_path)
+    change(role, "ALTER ROLE clerk PASSWORD 'set-by-hand'")
+    try:
+        assert HOW.active(record) is False
+        with caplog.at_level(logging.WARNING):
+            HOW.revert(record)
+        assert "somebody has set the role's credentials meanwhile" in caplog.text
+        psycopg.connect(role.url.replace(role.server.password, "set-by-hand")).close()
+        assert role.server.ask("SELECT 1 FROM pg_roles WHERE rolname = %s", MARK) == []
+    finally:
+        change(role, f"ALTER ROLE clerk PASSWORD '{was}'")
+
+
+def why_not(target: ProcessTarget, service: dict[str, Any] | None = None, **fields: Any) -> str:
+    altered = Service.model_validate({**dict(target.service), **(service or {})})
+    return HOW.unsupported(Credentials(**fields), replace(target, service=altered)) or ""
+
+
+def test_what_is_not_struck_in_postgresql_is_said(role: Clerk) -> None:
+    target = role.resolved()
+    assert "has no admin_dsn" in why_not(target, {"admin_dsn": None})
+    assert "is no superuser" in why_not(target, {"admin_dsn": "env:TEST_POSTGRES"}, role="shop")
+    assert "postgres is an administrator's" in why_not(target, role="postgres")
+    assert "has no role nobody" in why_not(target, role="nobody")
+    assert "ledger has no password" in why_not(target, role="ledger")
+    assert why_not(target, role="ledger", how="revoke") == ""
+    assert "is not known here" in why_not(target, {"technology": "mysql"})
+
+
+def test_what_is_not_struck_in_redis_is_said(user: Auditor) -> None:
+    target = user.resolved()
+    assert "has no admin_dsn" in why_not(target, {"admin_dsn": None})
+    assert "do not expire" in why_not(target, how="expire")
+    assert "logs in as default itself" in why_not(target, role="default")
+    assert "has no user nobody" in why_not(target, role="nobody")
+
+
+def change(role: Clerk, statement: str) -> None:
+    with psycopg.connect(role.server.url("postgres", "postgres"), autocommit=True) as session:
+        session.execute(statement)  # type: ignore[call-overload]
