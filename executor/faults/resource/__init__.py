@@ -6,6 +6,8 @@ from executor.faults.behaviour import Behaviour
 from executor.faults.resource.connections import Connections
 from executor.faults.resource.cpu import Cpu
 from executor.faults.resource.cpu_throttle import CpuThrottle
+from executor.faults.resource.disk_fill import DiskFill
+from executor.faults.resource.disk_readonly import DiskReadonly
 from executor.faults.resource.file_descriptors import FileDescriptors
 from executor.faults.resource.memory import Memory
 from executor.faults.resource.oom import Oom
@@ -19,4 +21,6 @@ BEHAVIOURS: tuple[Behaviour, ...] = (
     FileDescriptors(),
     Processes(),
     Oom(),
+    DiskFill(),
+    DiskReadonly(),
 )

@@ -285,4 +285,6 @@ SPECS: Final[tuple[type[FaultSpec], ...]] = (
     FileDescriptors,
     Processes,
     Oom,
+    DiskFill,
+    DiskReadonly,
 )

@@ -1,0 +1,160 @@
+"""Directories and the volumes that they are on: which may be struck, what is mounted where, how full they are.
+
+Standard library only: the watchdog uses it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import executor
+from executor.errors import UnavailableError
+
+FLOOR_PERCENT: Final = 10
+FLOOR_BYTES: Final = 2 * 2**30
+"""What stays free on a volume of the host's own, whatever is asked: the larger of the two."""
+_NEVER: Final = ("/bin", "/boot", "/dev", "/etc", "/lib", "/lib64", "/proc", "/sbin", "/sys", "/usr")
+"""Nothing in these is struck."""
+_NOT_WHOLE: Final = (
+    *("/", "/home", "/media", "/mnt", "/opt", "/root", "/run", "/srv", "/tmp"),  # noqa: S108 - named to be refused
+    *("/var", "/var/cache", "/var/lib", "/var/log", "/var/tmp"),  # noqa: S108 - as above
+)
+"""These are everybody's; a directory in one of them may be struck."""
+_PROGRAM_S: Final = 10.0
+
+
+@dataclass(frozen=True)
+class Mount:
+    """One line of ``/proc/self/mountinfo``."""
+
+    device: str
+    """``major:minor`` of its volume."""
+    point: Path
+    kind: str
+    source: str
+    options: frozenset[str]
+    """Of the volume, whatever else it is mounted on."""
+
+    @property
+    def read_only(self) -> bool:
+        """Whether the volume takes no writes."""
+        return "ro" in self.options
+
+
+def mounts() -> list[Mount]:
+    """All that this process sees, the older first; one that hides another comes after it."""
+    found = []
+    for line in Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="surrogateescape").splitlines():
+        left, _, right = line.partition(" - ")
+        _, _, device, _, point = left.split()[:5]
+        kind, source, options = right.split(" ", 2)
+        found.append(Mount(device, Path(_plain(point)), kind, _plain(source), frozenset(options.split(","))))
+    return found
+
+
+def mounted_on(path: Path) -> Mount | None:
+    """What is mounted on that very directory, on top."""
+    return next((mount for mount in reversed(mounts()) if mount.point == path), None)
+
+
+def device_of(path: Path) -> str:
+    """``major:minor`` of the volume that a directory is on. Raises ``OSError`` if it is not there."""
+    number = path.stat().st_dev
+    return f"{os.major(number)}:{os.minor(number)}"
+
+
+def unfit(path: Path) -> str | None:
+    """Why a directory must not be struck, in one sentence; ``None`` if it may."""
+    try:
+        if not path.is_dir() or path.resolve() != path:
+            return f"{path} is no directory by its own name; give the path without links."
+    except OSError as error:
+        return f"{path} cannot be looked at: {error.strerror}."
+    if str(path) in _NOT_WHOLE or any(path.is_relative_to(part) for part in _NEVER):
+        return f"{path} is the system's; name the directory of the target's own data."
+    return ours(path, sys.prefix, sys.base_prefix, str(Path(executor.__file__).parents[1]))
+
+
+def ours(path: Path, *places: str) -> str | None:
+    """That a directory holds, or is in, what Murphy itself needs, in one sentence; ``None`` if it does not."""
+    for place in (Path(place).resolve() for place in places):
+        if place.is_relative_to(path):
+            return f"{path} holds what Murphy itself needs ({place}); choose another directory."
+    return None
+
+
+def is_hosts(path: Path) -> bool:
+    """Whether the volume that a directory is on is one that the host itself needs. Raises ``OSError``."""
+    own = (Path(place) for place in ("/", "/tmp", "/usr", "/var", "/var/log", "/run", "/home"))  # noqa: S108 - looked at
+    return device_of(path) in {device_of(place) for place in (*own, Path.home()) if place.is_dir()}
+
+
+def floor(path: Path) -> int:
+    """Bytes that have to stay free on the volume of a directory. Raises ``OSError``."""
+    return max(FLOOR_BYTES, size(path) * FLOOR_PERCENT // 100) if is_hosts(path) else 0
+
+
+def size(path: Path) -> int:
+    """Bytes of the volume that a directory is on. Raises ``OSError``."""
+    about = os.statvfs(path)
+    return about.f_blocks * about.f_frsize
+
+
+def free(path: Path, *, root: bool) -> int:
+    """Bytes that may still be written there; by root, what is kept for it too. Raises ``OSError``."""
+    about = os.statvfs(path)
+    return (about.f_bfree if root else about.f_bavail) * about.f_frsize
+
+
+def remount(path: Path, option: str) -> None:
+    """Change an option of the volume mounted on a directory. Raises ``UnavailableError`` with what mount says."""
+    _run("mount", "-o", f"remount,{option}", str(path))
+
+
+def unmount(path: Path) -> None:
+    """Take away what is mounted on a directory: at once if nobody uses it, or else as soon as nobody does."""
+    try:
+        _run("umount", str(path))
+    except UnavailableError:
+        _run("umount", "--lazy", str(path))
+
+
+def disk_of(path: Path) -> str | None:
+    """``major:minor`` of the whole disk under a directory; ``None`` if its volume is on none."""
+    try:
+        about = Path(f"/sys/dev/block/{device_of(path)}").resolve(strict=True)
+    except OSError:
+        return None
+    whole = about.parent if (about / "partition").exists() else about
+    return (whole / "dev").read_text(encoding="ascii").strip()
+
+
+def sources(prefix: str) -> Iterator[Mount]:
+    """Mounts whose source begins so, the newest first."""
+    return (mount for mount in reversed(mounts()) if mount.source.startswith(prefix))
+
+
+def _run(*command: str) -> None:
+    program = shutil.which(command[0], path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin:/usr/bin:/bin")
+    if program is None:
+        raise UnavailableError(f"{command[0]} is not installed.", hint="Install util-linux.")
+    try:
+        done = subprocess.run(
+            [program, *command[1:]], capture_output=True, text=True, timeout=_PROGRAM_S, check=False, cwd="/"
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise UnavailableError(f"{' '.join(command)} did not end: {error}.") from None
+    if done.returncode:
+        raise UnavailableError(f"{' '.join(done.stderr.split()).rstrip('.') or command[0] + ' failed'}.")
+
+
+def _plain(text: str) -> str:
+    return re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8)), text)
