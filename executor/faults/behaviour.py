@@ -108,7 +108,20 @@ class Momentary(Protocol):
         """Whether the stroke fell, whatever has happened to the target since."""
 
 
+@runtime_checkable
+class Demanding(Protocol):
+    """A fault that not every machine can make, whatever the target."""
+
+    def lacking(self) -> str | None:
+        """What this machine lacks for it, in one sentence with what to do about it; ``None``: nothing."""
+
+
+def lacking(how: Behaviour) -> str | None:
+    """What this machine lacks for a fault, whatever the target; ``None``: nothing, or it takes a target to tell."""
+    return how.lacking() if isinstance(how, Demanding) else None
+
+
 def why_not(how: Behaviour, fault: Any, target: Resolved) -> str | None:
     """Why a fault cannot be made on a target here, in one sentence with what to do about it; ``None`` if it can."""
     unmet = None if isinstance(target, EdgeTargets) else unfit(target, getattr(how, "needs", ProcessTarget))
-    return unmet or how.unsupported(fault, target)
+    return unmet or lacking(how) or how.unsupported(fault, target)

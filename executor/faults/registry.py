@@ -5,6 +5,8 @@ Others add to it (``executor.plugins``). The watchdog loads this, so what they a
 
 from __future__ import annotations
 
+from importlib import import_module
+
 from executor.errors import InputError
 from executor.faults import data, infrastructure, network, resource, service
 from executor.faults.behaviour import Behaviour
@@ -40,6 +42,7 @@ def behaviour(kind: str) -> Behaviour:
 
 
 def _added(kind: str) -> Behaviour:
+    import_module("executor.model.faults")  # a package may keep spec and behaviour in one file, which that loads, too
     found = added("faults", kind).get(kind)
     if found is None:
         raise InputError(f"no fault {kind!r} is known.", hint=f"Known are {', '.join(sorted(_TABLE))}.")

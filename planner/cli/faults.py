@@ -10,6 +10,7 @@ import typer
 from planner.cli.options import Json
 
 if TYPE_CHECKING:
+    from executor.faults.behaviour import Behaviour
     from executor.model.faults import FaultSpec
 
 
@@ -31,7 +32,7 @@ def faults(
     from planner.cli.output import emit, out
     from planner.possible import possible
 
-    rows = [_row(spec, behaviour(spec.named()).lease) for spec in SPECS]
+    rows = [_row(spec, behaviour(spec.named())) for spec in SPECS]
     if target is not None:
         from knowledge.topology.annotations import load_system
 
@@ -57,11 +58,17 @@ def faults(
             out.print(f"      {name}: {text}", style="quiet", soft_wrap=True, markup=False)
         if row.get("why_not"):
             out.print(f"      {row['why_not']}", style="inconclusive", soft_wrap=True, markup=False)
+        elif row["lacking"]:
+            out.print(
+                f"      not on this machine: {row['lacking']}", style="inconclusive", soft_wrap=True, markup=False
+            )
         elif target is None:
             out.print(f"      not like the real thing: {row['differs']}", style="quiet", soft_wrap=True, markup=False)
 
 
-def _row(spec: type[FaultSpec], lease: str) -> dict[str, Any]:
+def _row(spec: type[FaultSpec], how: Behaviour) -> dict[str, Any]:
+    from executor.faults.behaviour import lacking
+
     schema = spec.model_json_schema()
     parameters = {name: _parameter(field) for name, field in schema["properties"].items() if name != "kind"}
     what = " ".join((spec.__doc__ or "").split())
@@ -69,7 +76,8 @@ def _row(spec: type[FaultSpec], lease: str) -> dict[str, Any]:
         "kind": spec.named(),
         "what": what,
         "takes": spec.target_kind,
-        "lease": lease,
+        "lease": how.lease,
+        "lacking": lacking(how) or "",
         "parameters": parameters,
         "differs": spec.differs,
     }

@@ -23,7 +23,7 @@ from executor.drivers.targets import ProcessTarget
 from executor.errors import FaultGoneError, UnavailableError
 from executor.faults.behaviour import Behaviour, Context, Momentary, Record, Renewable, why_not
 from executor.faults.registry import BEHAVIOURS, behaviour
-from tests.executor.faults.cases import Bench, Case, Subject, all_cases
+from tests.executor.faults.cases import OTHERS, Bench, Case, Subject, all_cases
 from tests.executor.faults.table import saw
 from tests.executor.kit import until
 from tests.missing import missing
@@ -148,6 +148,7 @@ def _begin(bench: Bench, tmp_path: Path) -> Iterator[Callable[..., Injection]]:
         manager.__exit__(None, None, None)
 
 
+@pytest.mark.skipif(OTHERS in os.environ, reason="the cases are another package's")
 def test_every_kind_has_a_case() -> None:
     assert {case.fault.model_dump()["kind"] for case in CASES} == {how.kind for how in BEHAVIOURS}
 

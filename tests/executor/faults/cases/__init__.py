@@ -5,12 +5,14 @@ Each module here has ``CASES``; a new one is found by itself.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from pkgutil import iter_modules
+from runpy import run_path
 from typing import Any, Protocol
 
 from executor.drivers.targets import Resolved
@@ -78,7 +80,13 @@ class Case:
     """Whether the fault stays to be seen; one that only ends sessions does not."""
 
 
+OTHERS = "MURPHY_CASES"
+"""Environment variable with the path of a module whose ``CASES``, of another package's faults, are taken instead."""
+
+
 def all_cases() -> tuple[Case, ...]:
-    """Those of every module here."""
+    """Those of every module here, or those of the module that ``OTHERS`` names."""
+    if path := os.environ.get(OTHERS):
+        return tuple(run_path(path)["CASES"])
     modules = [import_module(f"{__name__}.{found.name}") for found in iter_modules(__path__)]
     return tuple(case for module in modules for case in module.CASES)

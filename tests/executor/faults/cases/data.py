@@ -126,6 +126,7 @@ class RedisSubject(DataSubject):
         self.shows = shows
         self.system = service(server, "redis", "redis", disposable=True)
         os.environ["TEST_REDIS"] = server.url
+        self.was_cut = False
         self.pooled = redis.Redis.from_url(server.url, single_connection_client=True, retry=None)
         with server.client() as client:
             client.flushall()
@@ -169,12 +170,13 @@ class RedisSubject(DataSubject):
         return self.cut()
 
     def cut(self) -> bool:
+        """Whether the application's session was ended; asking opens it anew."""
         try:
             self.pooled.connection.send_command("PING")
             self.pooled.connection.read_response()
         except (redis.ConnectionError, OSError):
-            return True
-        return False
+            self.was_cut = True
+        return self.was_cut
 
     def state(self) -> Any:
         with self.server.client() as client:

@@ -1,0 +1,1 @@
+"""A fault of another package: resource.priority."""
