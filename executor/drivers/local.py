@@ -63,8 +63,7 @@ class Local:
 
     def thaw(self, record: Record) -> None:
         """Let them go on, workers first."""
-        for pid, ticks in reversed(record["members"]):
-            process.send(pid, ticks, Signals.SIGCONT)
+        process.send_all(reversed(record["members"]), Signals.SIGCONT)
 
     def unendable(self, target: ProcessTarget) -> str | None:
         """It must be ours to signal, and there must be a way to start it again."""

@@ -9,7 +9,7 @@ import os
 import select
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,6 +76,22 @@ def send(pid: int, ticks: int, number: signal.Signals) -> bool:
     except ProcessLookupError:
         return False
     return True
+
+
+def send_all(members: Iterable[Sequence[int]], number: signal.Signals) -> bool:
+    """Send a signal to each of these very processes, by pid and start time; whether any was still there.
+
+    One that may not be signalled keeps no other from it. Raises the first error, once all have been tried.
+    """
+    there, failed = False, []
+    for pid, ticks in members:
+        try:
+            there = send(pid, ticks, number) or there
+        except OSError as error:
+            failed.append(error)
+    if failed:
+        raise failed[0]
+    return there
 
 
 def end_child(child: subprocess.Popen[bytes], number: signal.Signals = signal.SIGKILL) -> None:
