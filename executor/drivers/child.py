@@ -63,11 +63,13 @@ class Lease:
         return False
 
 
-def spawn(module: str, arguments: Sequence[str], deadline: Path, lease_s: float, *, ready_s: float = _READY_S) -> None:
+def spawn(
+    module: str, arguments: Sequence[str], deadline: Path, lease_s: float, *, ready_s: float = _READY_S
+) -> process.Found:
     """Start ``python -m module HOLDER TICKS DEADLINE arguments…`` in a session of its own and wait until it says ready.
 
-    The child prints one line ``ready`` once the fault is there, within ``ready_s`` seconds. Raises ``UnavailableError``
-    with its last words if it does not; it is ended then.
+    Returns which process it is. The child prints one line ``ready`` once the fault is there, within ``ready_s``
+    seconds. Raises ``UnavailableError`` with its last words if it does not; it is ended then.
     """
     extend(deadline, lease_s, create=True)
     command = [sys.executable, "-P", "-m", module, str(os.getpid()), str(own_ticks()), str(deadline), *arguments]
@@ -81,7 +83,8 @@ def spawn(module: str, arguments: Sequence[str], deadline: Path, lease_s: float,
         poll = select.poll()  # select() would refuse a descriptor beyond 1023
         poll.register(child.stdout, select.POLLIN)
         said = child.stdout.readline() if poll.poll(ready_s * 1000) else b""
-        if said.strip() != b"ready":
+        since = start_ticks(child.pid)
+        if said.strip() != b"ready" or since is None:
             process.end_child(child, Signals.SIGTERM)
             try:
                 _, last = child.communicate(timeout=_GRACE_S)
@@ -91,6 +94,7 @@ def spawn(module: str, arguments: Sequence[str], deadline: Path, lease_s: float,
             raise UnavailableError(f"the helper process could not begin: {last_words(last)}.")
     # Its exit is collected when it comes, so that no zombie stays, without holding up the caller.
     threading.Thread(target=child.wait, daemon=True).start()
+    return process.Found(child.pid, since)
 
 
 def environment() -> dict[str, str]:

@@ -88,7 +88,7 @@ class EdgeFault(ABC):
                     hint="Faults on one port by redirect can only follow each other.",
                 )
             job = {name: record[name] for name in ("table", "mark", "fault")} | {"edges": record["redirected"]}
-            held.start("executor.proxy.transparent", [json.dumps(job)], record, lease_s, ready_s=_READY_S)
+            return held.start("executor.proxy.transparent", [json.dumps(job)], record, lease_s, ready_s=_READY_S)
         return {}
 
     def renew(self, record: Record, lease_s: float) -> None:
@@ -103,7 +103,7 @@ class EdgeFault(ABC):
                     continue
             gone.append(f"the fault proxy at {control}")
         if record["redirected"]:
-            if held.alive(record):
+            if held.whole(record):
                 held.renew(record, lease_s)
                 _table(record).renew(_ports(record), lease_s)
             else:

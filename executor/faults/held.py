@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from executor.drivers import child
+from executor.drivers import child, process
+from executor.errors import FaultGoneError
 from executor.faults.behaviour import Context, Record
 
 
@@ -14,14 +15,26 @@ def record(context: Context) -> dict[str, Any]:
     return {"deadline": str(Path(context.scratch) / f"{context.mark}{child.SUFFIX}")}
 
 
-def start(module: str, arguments: list[str], kept: Record, lease_s: float, *, ready_s: float = 10.0) -> None:
-    """Start a helper running ``module``. Raises ``UnavailableError`` if it is not ready within ``ready_s`` seconds."""
-    child.spawn(module, arguments, Path(kept["deadline"]), lease_s, ready_s=ready_s)
+def start(module: str, arguments: list[str], kept: Record, lease_s: float, *, ready_s: float = 10.0) -> dict[str, Any]:
+    """Start a helper running ``module``, and return what is to be recorded of it: which process it is.
+
+    Raises ``UnavailableError`` if it is not ready within ``ready_s`` seconds.
+    """
+    helper = child.spawn(module, arguments, Path(kept["deadline"]), lease_s, ready_s=ready_s)
+    return {"helpers": [*kept.get("helpers", ()), [helper.pid, helper.start_ticks]]}
 
 
 def alive(kept: Record) -> bool:
     """Whether a helper lives."""
     return bool(child.living(Path(kept["deadline"])))
+
+
+def whole(kept: Record) -> bool:
+    """Whether every helper that was recorded lives.
+
+    Only they are asked, not all processes of the machine: with many faults that is done several times a second.
+    """
+    return all(process.alive(pid, ticks) for pid, ticks in kept["helpers"]) if "helpers" in kept else alive(kept)
 
 
 def renew(kept: Record, lease_s: float) -> None:
@@ -40,8 +53,17 @@ class Held:
     unclaimed = True
 
     def renew(self, record: Record, lease_s: float) -> None:
-        """Push the helpers' deadline on."""
+        """Push the helpers' deadline on.
+
+        Raises ``FaultGoneError`` where one is gone that its target outlives; the others are renewed.
+        """
         renew(record, lease_s)
+        if not whole(record) and not self.ended(record):
+            raise FaultGoneError("a helper that carried the fault is gone.")
+
+    def ended(self, record: Record) -> bool:  # noqa: ARG002 - for helpers that end with their target
+        """Whether a helper may be gone because its target is, which the run's last look at the fault judges."""
+        return False
 
     def active(self, record: Record) -> bool | None:
         """Whether a helper is at work."""

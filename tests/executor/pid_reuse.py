@@ -117,7 +117,8 @@ def strike(fault: Fault, path: Path, *, first: bool) -> None:
         with suppress(UnavailableError):
             how.inject(record, 60.0)
         if hasattr(how, "renew"):
-            how.renew(record, 60.0)
+            with suppress(UnavailableError):
+                how.renew(record, 60.0)
         how.active(record)
         with suppress(UnavailableError):
             how.revert(record)

@@ -54,8 +54,11 @@ class CachePause(held.Held):
 
     def inject(self, record: Record, lease_s: float) -> dict[str, Any]:
         """Start the helper; it is ready once the first pause is in force."""
-        held.start("executor.faults.data.cache_pause", [record["dsn"], record["mode"]], record, lease_s)
-        return {}
+        return held.start("executor.faults.data.cache_pause", [record["dsn"], record["mode"]], record, lease_s)
+
+    def ended(self, record: Record) -> bool:
+        """Whether the server is gone, and the helper's connection with it."""
+        return not process.alive(record["pid"], record["ticks"])
 
     def active(self, record: Record) -> bool | None:
         """Whether the server holds what it is to hold; one that is gone holds nothing."""

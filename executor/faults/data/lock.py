@@ -54,8 +54,11 @@ class Lock(held.Held):
     def inject(self, record: Record, lease_s: float) -> dict[str, Any]:
         """Start the helper; it is ready once it has the lock. Raises ``UnavailableError`` if it does not get it."""
         arguments = [*(record[part] for part in ("dsn", "name", "schema", "table", "mode")), str(lease_s)]
-        held.start("executor.faults.data.lock", arguments, record, lease_s, ready_s=20)
-        return {}
+        return held.start("executor.faults.data.lock", arguments, record, lease_s, ready_s=20)
+
+    def ended(self, record: Record) -> bool:
+        """Whether the server is gone, and the helper's connection with it."""
+        return not process.alive(record["pid"], record["ticks"])
 
     def active(self, record: Record) -> bool | None:
         """Whether the server shows our lock; a lock cannot outlive the server's process."""

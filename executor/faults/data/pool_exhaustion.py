@@ -56,8 +56,7 @@ class PoolExhaustion(Looking, held.Held):
     def inject(self, record: Record, lease_s: float) -> dict[str, Any]:
         """Start the helper; it is ready once its sessions stand. Raises ``UnavailableError`` if it gets none."""
         arguments = [record["dsn"], record["name"], str(record["sessions"]), str(lease_s)]
-        held.start("executor.faults.data.pool_exhaustion", arguments, record, lease_s, ready_s=_FILL_S + 10)
-        return {}
+        return held.start("executor.faults.data.pool_exhaustion", arguments, record, lease_s, ready_s=_FILL_S + 10)
 
 
 class _Pool:

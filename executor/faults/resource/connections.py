@@ -46,8 +46,7 @@ class Connections(held.Held):
     def inject(self, record: Record, lease_s: float) -> dict[str, Any]:
         """Start the helper; it is ready once its connections stand. Raises ``UnavailableError`` if none can be made."""
         arguments = [record["address"], str(record["port"]), str(record["count"])]
-        held.start("executor.faults.resource.connections", arguments, record, lease_s, ready_s=_FILL_S + 10)
-        return {}
+        return held.start("executor.faults.resource.connections", arguments, record, lease_s, ready_s=_FILL_S + 10)
 
 
 def main() -> None:

@@ -44,9 +44,11 @@ class Cpu(held.Held):
 
     def inject(self, record: Record, lease_s: float) -> dict[str, Any]:
         """Start the helpers. Raises ``UnavailableError`` if one cannot begin; the others run then until ``revert``."""
+        learned: dict[str, Any] = {}
         for core in record["cores"]:
-            held.start("executor.faults.resource.cpu", [str(core), str(record["share"])], record, lease_s)
-        return {}
+            given = [str(core), str(record["share"])]
+            learned = held.start("executor.faults.resource.cpu", given, {**record, **learned}, lease_s)
+        return learned
 
 
 def _cores(target: ProcessTarget) -> list[int]:

@@ -57,8 +57,7 @@ class Memory(held.Held):
         """Start the helper; it is ready once it holds what it takes at once."""
         arguments = [str(record["bytes"]), str(record["grow"])]
         ready_s = 10 + record["bytes"] / _TAKES_BYTES_PER_S
-        held.start("executor.faults.resource.memory", arguments, record, lease_s, ready_s=ready_s)
-        return {}
+        return held.start("executor.faults.resource.memory", arguments, record, lease_s, ready_s=ready_s)
 
 
 def _host_memory() -> tuple[int, int]:

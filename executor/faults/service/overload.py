@@ -43,8 +43,7 @@ class Overload(held.Held):
     def inject(self, record: Record, lease_s: float) -> dict[str, Any]:
         """Start the helper."""
         arguments = [str(record[name]) for name in ("address", "port", "rate_rps", "concurrency", "path")]
-        held.start("executor.faults.service.overload", arguments, record, lease_s)
-        return {}
+        return held.start("executor.faults.service.overload", arguments, record, lease_s)
 
 
 async def _load(lease: child.Lease, where: tuple[str, int], rate_rps: float, concurrency: int, path: str) -> None:

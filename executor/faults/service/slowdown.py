@@ -42,8 +42,11 @@ class Slowdown(held.Held):
     def inject(self, record: Record, lease_s: float) -> dict[str, Any]:
         """Start the helper."""
         arguments = [json.dumps(record["members"]), str(record["share"])]
-        held.start("executor.faults.service.slowdown", arguments, record, lease_s)
-        return {}
+        return held.start("executor.faults.service.slowdown", arguments, record, lease_s)
+
+    def ended(self, record: Record) -> bool:
+        """Whether the processes are gone: the helper has nothing to do then."""
+        return not any(process.alive(pid, ticks) for pid, ticks in record["members"])
 
     def active(self, record: Record) -> bool:
         """Whether the helper is at work, or has left a process stopped."""
@@ -52,8 +55,7 @@ class Slowdown(held.Held):
     def revert(self, record: Record) -> None:
         """End the helper and let the processes go on."""
         held.end(record)
-        for pid, ticks in record["members"]:
-            process.send(pid, ticks, signal.SIGCONT)
+        process.send_all(record["members"], signal.SIGCONT)
 
 
 def main() -> None:
@@ -64,19 +66,14 @@ def main() -> None:
     signal.signal(signal.SIGTERM, _leave)
     child.ready()
     try:
-        while _send(members, signal.SIGSTOP):
+        while process.send_all(members, signal.SIGSTOP):
             if not lease.wait(PERIOD_S - run_s):
                 return
-            _send(members, signal.SIGCONT)
+            process.send_all(members, signal.SIGCONT)
             if not lease.wait(run_s):
                 return
     finally:
-        _send(members, signal.SIGCONT)
-
-
-def _send(members: list[list[int]], number: signal.Signals) -> bool:
-    """Send to all of them; whether any is still there."""
-    return any([process.send(pid, ticks, number) for pid, ticks in members])  # noqa: C419 - all of them, not up to the first
+        process.send_all(members, signal.SIGCONT)
 
 
 def _leave(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - a signal handler's

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -18,10 +19,11 @@ from typing import Any
 
 import pytest
 
-from executor.drivers import process
+from executor.drivers import child, process
 from executor.drivers.targets import ProcessTarget
 from executor.errors import FaultGoneError, UnavailableError
 from executor.faults.behaviour import Behaviour, Context, Momentary, Record, Renewable, why_not
+from executor.faults.held import Held
 from executor.faults.registry import BEHAVIOURS, behaviour
 from tests.executor.faults.cases import OTHERS, Bench, Case, Subject, all_cases
 from tests.executor.faults.table import saw
@@ -244,6 +246,40 @@ def test_ends_with_its_lease(case: Case, begin: Callable[[Case], Injection]) -> 
     assert injection.how.active(injection.record) is False, "a lapsed lease was revived"
     injection.how.revert(injection.record)
     injection.assert_gone()
+
+
+ENDING = ("service.slowdown", "data.lock", "data.cache_pause")
+HELPED = [c for c in CASES if isinstance(behaviour(c.fault.model_dump()["kind"]), Held)]
+
+
+@pytest.mark.parametrize("case", HELPED, ids=lambda c: c.id)
+def test_a_helper_that_is_killed_is_noticed(case: Case, begin: Callable[[Case], Injection]) -> None:
+    """A slowed-down process may be left standing still by it, say."""
+    injection = begin(case)
+    injection.inject()
+    assert isinstance(injection.how, Held)
+    injection.how.renew(injection.record, LONG_S)
+    killed = child.living(Path(injection.record["deadline"]))[-1]
+    process.send(killed.pid, killed.start_ticks, signal.SIGKILL)
+    process.wait_gone(killed.pid, killed.start_ticks, 10)
+    with pytest.raises(FaultGoneError, match="a helper that carried the fault is gone"):
+        injection.how.renew(injection.record, LONG_S)
+    injection.how.revert(injection.record)
+    injection.assert_gone()
+
+
+@pytest.mark.parametrize("case", [c for c in HELPED if c.fault.model_dump()["kind"] in ENDING], ids=lambda c: c.id)
+def test_a_helper_that_ends_with_its_target_is_no_fault_that_is_gone(
+    case: Case, begin_alone: Callable[[Case], Injection]
+) -> None:
+    """It may be the supervisor's doing, which is the system's own answer."""
+    injection = begin_alone(case)
+    injection.inject()
+    assert isinstance(injection.how, Held)
+    injection.subject.die()
+    until(lambda: not child.living(Path(injection.record["deadline"])), what="the helper outlives its target")
+    injection.how.renew(injection.record, LONG_S)
+    injection.how.revert(injection.record)
 
 
 @every_case
