@@ -18,6 +18,7 @@ from executor.drivers import child, netns, nft
 from executor.errors import InputError, MurphyError, UnavailableError
 from executor.person import whoami
 from executor.state import undo_notes
+from executor.state.altered import lost
 from executor.state.home import Home
 from executor.state.journal import Journal
 from executor.undo.guardian import watchers
@@ -35,6 +36,8 @@ class Swept:
     outcome: Literal["done", "spared", "owed", "unseen"]
     """``unseen``: it could not be looked at."""
     text: str
+    grave: bool = False
+    """It is the journal that was not seen: there may be more to undo than was found."""
 
 
 def sweep(home: Home) -> list[Swept]:
@@ -64,23 +67,24 @@ def _by_notes(home: Home) -> Iterator[Swept]:
 def _by_journal(home: Home) -> list[Swept]:
     try:
         if not home.journal.stat().st_size:
-            return [_unused(home, "it is empty")]
+            return [_unused(home, "it is empty", grave=bool(lost(home.journal)))]
         Journal.to_undo(home).close()  # raises before anything is undone, so that the notes tell of it
         found = recovery(home)
     except FileNotFoundError:
-        return [_unused(home, "it is not there")]
+        return [_unused(home, "it is not there", grave=bool(lost(home.journal)))]
     except Exception as error:  # noqa: BLE001 - a journal may be damaged in any way, and undoing goes on
-        return [_unused(home, _line(error))]
+        return [_unused(home, _line(error), grave=True)]
     said = list(map(_told, found.results))
     if found.unwritten:
         said.append(Swept("owed", f"the journal could not be written: {found.unwritten.rstrip('.')}"))
     if found.altered:
-        said.append(Swept("unseen", f"what {home.journal} may have held: {found.altered.rstrip('.')}"))
+        said.append(Swept("unseen", f"what {home.journal} may have held: {found.altered.rstrip('.')}", grave=True))
     return said
 
 
-def _unused(home: Home, why: str) -> Swept:
-    return Swept("unseen", f"{home.journal} cannot be used ({why}); the notes beside it say what is to be undone")
+def _unused(home: Home, why: str, *, grave: bool) -> Swept:
+    said = f"{home.journal} cannot be used ({why}); the notes beside it say what is to be undone"
+    return Swept("unseen", said, grave)
 
 
 def _told(result: Undone) -> Swept:

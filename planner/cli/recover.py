@@ -77,14 +77,15 @@ def _print(lines: Iterable[str]) -> None:
 
 
 def _tell_swept(found: list[Swept], *, as_json: bool) -> int:
+    grave = any(one.grave for one in found)
     by_outcome = {outcome: [one.text for one in found if one.outcome == outcome] for outcome in _HEADS}
     if as_json:
         _json(dict(by_outcome))
     else:
         _print(f"{_HEADS[one.outcome]}{one.text}." for one in found)
         if not by_outcome["done"] and not by_outcome["owed"]:
-            _print(["Nothing of ours was left."])
-    return OWED if by_outcome["owed"] else 0
+            _print(["Nothing more of ours was found." if grave else "Nothing of ours was left."])
+    return OWED if by_outcome["owed"] or grave else 0
 
 
 def _json(value: dict[str, object]) -> None:

@@ -167,6 +167,7 @@ def test_a_journal_that_cannot_be_used(home: Home, shelf: Shelf, damage: str) ->
     assert not shelf.stopped()
     assert said["done"][0].startswith("undone: service.hang on base-1")
     assert "journal.db cannot be used" in said["unseen"][0]
+    assert sweep(home)[0].grave is (damage != "emptied"), "nothing says that an empty one ever held anything"
     assert home.journal.read_bytes() == before
     assert undo_notes.left(home) == []
 
