@@ -10,11 +10,15 @@ from typing import Any
 from executor.errors import SafetyRefusalError
 from executor.state import anchor, schema
 from executor.state.chain import broken, rows_of
+from executor.state.rows import record_digest
 from executor.state.store import Store
 
+Said = dict[str, list[dict[str, Any]]]
+"""What the trail says, by what was done, oldest first."""
 LOOK = (
     "Look into who did that; then move the journal away with all that belongs to it (journal.db*). Approvals given"
-    " until now are void then. murphy recover --sweep undoes faults that no journal knows of."
+    " until now are void then, and murphy keys accept takes the list of keys. murphy recover --sweep undoes faults that"
+    " no journal knows of."
 )
 
 
@@ -62,18 +66,53 @@ def _behind(rows: Sequence[dict[str, Any]], mark: anchor.Mark | None) -> str:
 
 def _forgotten(store: Store, rows: Sequence[dict[str, Any]]) -> str:
     """What the trail says and the tables no longer hold, or hold otherwise."""
-    said = [(row["what"], json.loads(row["detail"])) for row in rows if row["what"] in _CHECKED]
+    said: Said = {what: [] for what in ("run_started", "run_finished", "armed", "injected", "reverted")}
+    for row in rows:
+        if row["what"] in said:
+            said[row["what"]].append(json.loads(row["detail"]))
+    return _runs(store, said) or _faults(store, said)
+
+
+def _runs(store: Store, said: Said) -> str:
     used = {(row["nonce"], row["use"], row["run"]) for row in store.read("SELECT nonce, use, run FROM approvals")}
-    faults = {row["mark"]: row for row in store.read("SELECT id, mark, state FROM injections")}
-    undone = {detail.get("injection") for what, detail in said if what == "reverted"}
-    for what, detail in said:
-        if what == "run_started" and (detail.get("nonce"), detail.get("use", 1), detail.get("run")) not in used:
+    runs = {row["run"]: row["outcome"] for row in store.read("SELECT run, outcome FROM runs")}
+    for detail in said["run_started"]:
+        if (detail.get("nonce"), detail.get("use", 1), detail.get("run")) not in used:
             return f"the journal has forgotten that {detail.get('run')} used its approval"
-        if what == "armed" and detail.get("mark") not in faults:
-            return f"the journal has forgotten the fault {detail.get('mark')}"
-    for fault in faults.values():
+        if detail.get("run") not in runs:
+            return f"the journal has forgotten the run {detail.get('run')}"
+    ended = {detail.get("run"): detail.get("outcome") for detail in said["run_finished"]}
+    for run, outcome in runs.items():
+        if outcome != ended.get(run):
+            return f"the journal holds the run {run} as {outcome or 'under way'}, and it was {_as(ended.get(run))}"
+    return ""
+
+
+def _as(outcome: str | None) -> str:
+    return f"ended as {outcome}" if outcome else "never ended"
+
+
+def _faults(store: Store, said: Said) -> str:
+    rows = store.read("SELECT id, mark, run, kind, subject, state, CAST(record AS BLOB) AS record FROM injections")
+    faults = {row["mark"]: row for row in rows}
+    armed = {detail.get("mark"): detail for detail in said["armed"]}
+    # Rows of an earlier Murphy have no digest: then nothing is known of the record.
+    records = {detail.get("injection"): detail.get("record") for detail in said["injected"]}
+    undone = {detail.get("injection") for detail in said["reverted"]}
+    for mark in armed:
+        if mark not in faults:
+            return f"the journal has forgotten the fault {mark}"
+    for mark, fault in faults.items():
+        if mark not in armed:
+            return f"the journal holds the fault {mark}, and nobody armed it"
+        for name in ("run", "kind", "subject"):
+            if armed[mark].get(name) != fault[name]:
+                return f"the journal holds another {name} of the fault {mark} than was armed"
+        record = records.get(fault["id"], armed[mark].get("record"))
+        if record not in (None, record_digest(fault["record"])):
+            return f"the journal holds another record of the fault {mark} than was written"
         if fault["state"] == "reverted" and fault["id"] not in undone:
-            return f"the journal holds the fault {fault['mark']} as reverted, and nobody reverted it"
+            return f"the journal holds the fault {mark} as reverted, and nobody reverted it"
     return ""
 
 
@@ -83,6 +122,3 @@ def _meddling(store: Store) -> str:
         if row["sql"] not in schema.TRIGGERS:
             return f"the journal holds a trigger or a view, {row['name']}, that Murphy did not make"
     return ""
-
-
-_CHECKED = ("run_started", "armed", "reverted")

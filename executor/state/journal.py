@@ -23,7 +23,7 @@ from executor.state.home import Home
 from executor.state.rows import Injection as Injection
 from executor.state.rows import Reach as Reach
 from executor.state.rows import RunRow as RunRow
-from executor.state.rows import injection_of, run_of
+from executor.state.rows import injection_of, record_digest, run_of
 from executor.state.store import Store
 from executor.state.uses import consume
 
@@ -166,7 +166,8 @@ class Journal:
                 " boot_id, armed) VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'armed', ?, ?, ?)",
                 (run, experiment, trial, action, kind, subject, mark, text, boottime() + lease_s, self._boot, wall()),
             )
-            audit.append(db, "executor", "armed", run=run, action=action, kind=kind, subject=subject, mark=mark)
+            told = {"run": run, "action": action, "kind": kind, "subject": subject, "mark": mark}
+            audit.append(db, "executor", "armed", **told, record=record_digest(text.encode()))
             row = db.execute("SELECT * FROM injections WHERE id = ?", (cursor.lastrowid,)).fetchone()
         return injection_of(row)
 
@@ -181,7 +182,8 @@ class Journal:
             )
             if not done.rowcount:  # what was learned is still needed to undo it
                 db.execute("UPDATE injections SET record = ?, state = 'armed' WHERE id = ?", (text, number))
-            audit.append(db, "executor", "injected", injection=number, fenced=not done.rowcount)
+            digest = record_digest(text.encode())
+            audit.append(db, "executor", "injected", injection=number, fenced=not done.rowcount, record=digest)
             return done.rowcount == 1
 
     def renew(self, run: str, lease_s: float) -> int:

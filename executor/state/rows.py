@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import sqlite3
 from dataclasses import dataclass
@@ -86,6 +87,11 @@ def _reach(row: sqlite3.Row) -> Reach:
         kept = {"targets": kept}
     values: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in kept.items()}
     return Reach(row["instances"], row["services"], row["faults"], **values)
+
+
+def record_digest(text: bytes) -> str:
+    """``sha256:<64 hex>`` over a record as the journal keeps it."""
+    return "sha256:" + hashlib.sha256(text).hexdigest()
 
 
 def run_of(row: sqlite3.Row) -> RunRow:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import shutil
 import sqlite3
 import tempfile
@@ -159,6 +160,32 @@ FORGOTTEN = {
     "whose use it was": ("UPDATE approvals SET run = 'run-9' WHERE run = 'run-1'", "forgotten that run-1 used"),
     "a fault": ("DELETE FROM injections WHERE mark = 'm2'", "forgotten the fault m2"),
     "what is owed": ("UPDATE injections SET state = 'reverted' WHERE mark = 'm2'", "m2 as reverted, and nobody"),
+    "a run": ("DELETE FROM runs WHERE run = 'run-2'", "forgotten the run run-2"),
+    "a run under way": (
+        "UPDATE runs SET outcome = 'completed' WHERE run = 'run-2'",
+        "run-2 as completed, and it was never",
+    ),
+    "the end of a run": (
+        "UPDATE runs SET outcome = NULL WHERE run = 'run-1'",
+        "run-1 as under way, and it was ended as",
+    ),
+    "how it ended": (
+        "UPDATE runs SET outcome = 'halted' WHERE run = 'run-1'",
+        "as halted, and it was ended as completed",
+    ),
+    "how to undo it": (
+        """UPDATE injections SET record = '{"pid": 2}' WHERE mark = 'm2'""",
+        "another record of the fault m2",
+    ),
+    "what was learned": ("""UPDATE injections SET record = '{}' WHERE mark = 'm1'""", "another record of the fault m1"),
+    "what it was": ("UPDATE injections SET kind = 'service.stop' WHERE mark = 'm2'", "another kind of the fault m2"),
+    "whom it struck": ("UPDATE injections SET subject = 'base-2' WHERE mark = 'm2'", "another subject of the fault m2"),
+    "whose it was": ("UPDATE injections SET run = 'run-1' WHERE mark = 'm2'", "another run of the fault m2"),
+    "who armed it": (
+        "INSERT INTO injections SELECT 9, run, experiment, trial, action, kind, subject, 'm9', record, state, expires,"
+        " boot_id, error, by, armed, reverted FROM injections WHERE mark = 'm2'",
+        "the fault m9, and nobody armed it",
+    ),
 }
 
 
@@ -169,6 +196,18 @@ def test_a_journal_made_to_forget_is_found(original: Path, what: str) -> None:
         db.execute(sql)
         assert words in audit.verify(home).faults[0]
         refused(home, words)
+
+
+def test_what_an_earlier_murphy_wrote_is_as_it_was(home: Home) -> None:
+    """It put no digest of a record into the trail."""
+    home.journal.write_bytes(gzip.decompress(Path(__file__).with_name("journal-1.db.gz").read_bytes()))
+    with closing(Journal(home.journal)) as journal:
+        assert journal.altered() == ""
+        journal.injected(2, {"pid": 3})
+        assert journal.altered() == ""
+        with closing(sqlite3.connect(home.journal, isolation_level=None)) as db:
+            db.execute("UPDATE injections SET record = '{}' WHERE id = 2")
+        assert "another record of the fault m2" in journal.altered()
 
 
 def replace(home: Home) -> None:
