@@ -81,13 +81,14 @@ def trust_key(
     roles: tuple[Role, ...] = (),
     environments: tuple[Environment, ...] = (),
     valid_until: datetime | None = None,
+    endless: bool = False,
     by: str | None = None,
 ) -> None:
     """Accept signatures of somebody's public key (base64) under that name, or change what a listed key may do.
 
-    What is not given stays as it was. Raises ``InputError`` if the name means another key already, or the key has
-    another name: one person, one key, or two names of one person could stand for four eyes. Raises
-    ``SafetyRefusalError`` for a key that was revoked, and without an operator's key. Durable on return.
+    What is not given stays as it was; ``endless`` takes its end away. Raises ``InputError`` if the name means another
+    key already, or the key has another name: one person, one key, or two names of one person could stand for four eyes.
+    Raises ``SafetyRefusalError`` for a key that was revoked, and without an operator's key. Durable on return.
     """
     key_file(home, name)
     with locked(home):
@@ -110,7 +111,8 @@ def trust_key(
             )
             return
         given = {"roles": roles, "environments": environments, "valid_until": valid_until}
-        entry = Trusted(**{**dict(old), **{key: value for key, value in given.items() if value}})
+        changes: dict[str, object] = {key: value for key, value in given.items() if value}
+        entry = Trusted(**{**dict(old), **changes, **({"valid_until": None} if endless else {})})
         if entry != old:
             _keep(home, known, name, entry, "key_changed", operator)
 

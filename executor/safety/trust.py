@@ -2,9 +2,10 @@
 
 The list is a file of mode 0600 in a directory of mode 0700, which keeps out every other user of the machine. Whoever
 acts as its owner, or as root, could write it. For them, every change that ``murphy keys`` makes is a row of the audit
-trail with the list's digest, and a list that does not match the newest such row counts for nothing until a person has
-looked at it: so an edit, or an older list put back, is noticed. Who rewrites list and trail together is noticed only by
-the hash of a row of the trail that was kept elsewhere (``murphy audit verify --head``).
+trail with the list's digest, and a list that does not match the newest such row, or that no row vouches for, counts for
+nothing until a person has looked at it: so an edit, an older list put back, or a journal taken away is noticed. Who
+rewrites list and trail together is noticed only by the hash of a row of the trail that was kept elsewhere (``murphy
+audit verify --head``).
 """
 
 from __future__ import annotations
@@ -110,7 +111,7 @@ def answering(home: Home, name: str, role: Role, environment: Environment, now: 
         raise _no("revoked keys", measured, "a key that was never revoked", "Have another key sign.")
     if entry.valid_until is not None and now >= entry.valid_until:
         until = entry.valid_until.isoformat(sep=" ", timespec="seconds")
-        hint = f"An operator can extend it: murphy keys trust {name} --valid-days N."
+        hint = f"An operator can extend it: murphy keys trust {name} --valid-days N (or --no-expiry)."
         raise _no("key validity", f"{name} is looked at on {now:%Y-%m-%d %H:%M:%S}", f"{until}, when it lapsed", hint)
     if role not in entry.roles:
         hint = f"An operator can make it one: murphy keys trust {name} --role {role}."
@@ -139,9 +140,11 @@ def locked(home: Home, *, shared: bool = False) -> Iterator[None]:
 
 
 def checked(home: Home) -> dict[str, Trusted]:
-    """What ``read_trusted`` gives, for whoever holds the lock. Lists from before there were such rows count as well."""
+    """What ``read_trusted`` gives, for whoever holds the lock. Without a row there can only be an empty list."""
     known, digest = as_written(home)
     last = latest(home, CHANGES)
+    if last is None and known:
+        raise _unusable(trusted_file(home), "no row of the audit trail vouches for it")
     if last is not None and last.detail["digest"] != digest:
         raise _unusable(trusted_file(home), f"{last.who} left another list ({last.what}, {last.at[:19]}Z)")
     return known

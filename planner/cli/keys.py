@@ -90,6 +90,7 @@ def trust(
     role: Roles = None,
     environment: Environments = None,
     valid_days: Days = None,
+    no_expiry: Annotated[bool, typer.Option("--no-expiry", help="It counts until it is revoked.")] = False,
     by: By = None,
 ) -> None:
     """Accept a key made elsewhere, or change what a listed one may do. Compare fingerprints with its owner first."""
@@ -98,8 +99,10 @@ def trust(
     from executor.state.home import Home
     from planner.cli.output import say
 
+    if no_expiry and valid_days is not None:
+        raise InputError("says the opposite of --valid-days.", where="--no-expiry", hint="Give one of them.")
     home = Home.open()
-    trust_key(home, name, public, **_terms(role, environment, valid_days), by=by)
+    trust_key(home, name, public, **_terms(role, environment, valid_days), endless=no_expiry, by=by)
     entry = read_trusted(home)[name]
     say(f"{name} is {_and(entry.roles)} in {_and(entry.environments)}; fingerprint {entry.fingerprint}.")
 

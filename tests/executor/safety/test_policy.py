@@ -22,7 +22,7 @@ from executor.safety.limits import BlastRadius, Limits
 from executor.safety.mandate import SignedPolicy, policy_file, read_policy
 from executor.safety.pem import key_file, sign
 from executor.safety.policy import Policy, approve_under, sign_policy
-from executor.safety.signing import create_key, revoke_key
+from executor.safety.signing import accept_list, create_key, revoke_key
 from executor.state.home import Home
 from tests.executor.safety.examples import CHECK, PRODUCTION, chain, experiment, hang, plan, slow
 
@@ -163,6 +163,9 @@ def test_a_policy_that_no_row_vouches_for_still_needs_its_signature(home: Home) 
     path = policy_file(home, "nightly")
     for file in home.path.glob("journal.db*"):
         file.unlink()
+    with pytest.raises(SafetyRefusalError, match=r"policy nightly \(trusted keys\)"):
+        under(home)
+    accept_list(home)
     ask(home, under(home))
     path.write_bytes(path.read_bytes().replace(b'"service.*"', b'"network.*"'))
     with pytest.raises(SafetyRefusalError, match="its signature by operator does not count here"):

@@ -204,18 +204,32 @@ def test_an_edit_by_hand_is_noticed_until_a_person_has_looked(home: Home) -> Non
     assert (last.what, set(last.detail["keys"])) == ("keys_accepted", {"alice", "bob"})
 
 
-def test_a_list_of_the_first_version_still_counts(home: Home) -> None:
+def test_a_list_that_no_row_vouches_for_counts_for_nothing_until_a_person_has_looked(home: Home) -> None:
+    """As one of the first version, or after the journal was taken away."""
     public = create_key(Home.open(home.path.parent / "else"), "alice")
     entry = {"public": public, "by": "alice", "at": "2026-01-01T00:00:00+00:00"}
     trusted_file(home).write_text(json.dumps({"alice": entry}))
     trusted_file(home).chmod(0o600)
+    assert "no row of the audit trail vouches for it" in refused(home, "alice")
+    with pytest.raises(SafetyRefusalError, match="murphy keys accept takes it as it is"):
+        create_key(home, "mallory")
+    assert set(accept_list(home)) == {"alice"}
     for role in Role:
         ask(home, "alice", role, STAGING)
     assert "counts in development and staging" in refused(home, "alice", where=PRODUCTION)
     key_file(Home(home.path.parent / "else"), "alice").rename(key_file(home, "alice"))
-    create_key(home, "bob")  # from now on the trail vouches for the list
+    create_key(home, "bob")
+    for path in home.path.glob("journal.db*"):
+        path.unlink()
+    assert "no row of the audit trail vouches for it" in refused(home, "bob")
+    accept_list(home)
+    ask(home, "bob")
     trusted_file(home).write_text(json.dumps({"alice": entry}))
     assert "left another list" in refused(home, "alice")
+    trusted_file(home).write_text("{}")
+    for path in home.path.glob("journal.db*"):
+        path.unlink()
+    create_key(home, "carol")  # an empty list needs no row: so every home begins
 
 
 AT_ONCE = "CREATE TRIGGER full BEFORE INSERT ON audit BEGIN SELECT RAISE(ABORT, 'disk full'); END"

@@ -63,6 +63,18 @@ def test_a_key_from_elsewhere_is_trusted_and_changed_and_revoked(
     assert acts == ["key_created", "key_trusted", "key_changed", "key_revoked"]
 
 
+def test_the_end_of_a_key_can_be_moved_and_taken_away(home: Home) -> None:
+    murphy("keys", "create", "alice")
+    murphy("keys", "create", "bob", "--valid-days", "30")
+    murphy("keys", "trust", "bob", "--environment", "staging")
+    assert read_trusted(home)["bob"].valid_until is not None
+    murphy("keys", "trust", "bob", "--no-expiry")
+    bob = read_trusted(home)["bob"]
+    assert (bob.valid_until, bob.environments) == (None, ("staging",))
+    assert entries(home)[-1].detail["valid_until"] is None
+    assert "--no-expiry: says the opposite" in refused("keys", "trust", "bob", "--no-expiry", "--valid-days", "3")
+
+
 def test_wrong_words_are_refused_with_the_right_ones() -> None:
     assert refused("keys", "create", "alice", "--role", "king") == (
         "--role: 'king' is not one. Choose approver or operator."
