@@ -23,9 +23,10 @@ def register(app: typer.Typer) -> None:
 def run(
     path: Annotated[Path, typer.Argument(metavar="PLAN", help="A plan's file.")] = Path("plan.json"),
     approval: Annotated[Path | None, typer.Option(help="Its approval; default: beside the plan.")] = None,
-    system: Annotated[Path, typer.Option("--system", help="The system; it must be as it was planned for.")] = Path(
-        "system.yaml"
-    ),
+    system: Annotated[
+        Path | None,
+        typer.Option("--system", help="The system; it must be as it was planned for. Default: system.yaml."),
+    ] = None,
     limits: Annotated[Path | None, typer.Option(help="The operator's limits; default: limits.toml.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the evidence for programs.")] = False,
 ) -> int:
@@ -47,11 +48,12 @@ def run(
         raise InputError("the plan is not approved.", where=str(path), hint=f"murphy approve {path} signs it.")
     granted = files.load_approval(signed)
     session = Session.find(home, plan)
+    written = system or Path("system.yaml")
     if session is None:
-        session = Session.adopt(home, plan, load_system(system), limits=allowed)
-    elif system.exists():  # what its owner has written there since, for instance that a service is protected, counts
-        now = load_system(system)
-        if now.name == plan.system_name:
+        session = Session.adopt(home, plan, load_system(written), limits=allowed)
+    elif system or written.exists():  # what its owner has written there since, say that a service is protected, counts
+        now = load_system(written)
+        if system or now.name == plan.system_name:
             refuse_drift(plan, now, session.system)
     with stopping() as stop, Live(plan, err if as_json else out) as live:
         result = session.carry_out(granted, limits=allowed, report=live, stop=stop)

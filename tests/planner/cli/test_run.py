@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from executor.errors import MurphyError, SafetyRefusalError
+from executor.errors import InputError, MurphyError, SafetyRefusalError
 from executor.model.system import System
 from executor.safety.limits import Limits
 from executor.state.home import Home
@@ -21,13 +21,16 @@ from tests.planner.test_session import plan
 LIMITS = Limits()
 
 
-def asked_to_run(directory: Path, system: System) -> MurphyError:
-    """Approve the plan for the bazaar, write ``system``, and run: why not, since none of its processes is there."""
+def asked_to_run(directory: Path, system: System, given: Path | None = None) -> MurphyError:
+    """Approve the plan for the bazaar, write ``system``, and run: why not, since none of its processes is there.
+
+    ``given`` is the file that is named; without it the one in the working directory, which is ``system``'s, is meant.
+    """
     save_system(system, directory / "system.yaml")
     files.save(plan(), directory / "plan.json")
     files.save(approve(Home.open(), plan(), LIMITS), directory / "plan.approval.json")
     with pytest.raises(MurphyError) as refused:
-        run(directory / "plan.json", approval=None, system=directory / "system.yaml", limits=None, as_json=False)
+        run(directory / "plan.json", approval=None, system=given, limits=None, as_json=False)
     return refused.value
 
 
@@ -51,6 +54,18 @@ def test_a_service_that_was_protected_since_is_refused(tmp_path: Path) -> None:
 def test_the_same_system_and_a_file_about_another_stand_in_no_way(tmp_path: Path, name: str) -> None:
     system = bazaar() if name == "bazaar" else System(**{**dict(bazaar()), "name": name, "dependencies": ()})
     assert "drift" not in str(asked_to_run(tmp_path, system))
+
+
+def test_a_file_that_is_named_counts_whatever_it_is_about(tmp_path: Path) -> None:
+    another = System(**{**dict(bazaar()), "name": "elsewhere"})
+    assert "is now elsewhere" in str(asked_to_run(tmp_path, another, given=tmp_path / "system.yaml"))
+
+
+def test_a_file_that_is_named_must_be_there(tmp_path: Path) -> None:
+    missing = tmp_path / "sytem.yaml"
+    refused = asked_to_run(tmp_path, bazaar(), given=missing)
+    assert isinstance(refused, InputError)
+    assert str(missing) in str(refused)
 
 
 def test_a_plan_that_no_session_knows_is_held_against_the_limits_that_are_given(
