@@ -48,21 +48,28 @@ def _rehearse() -> None:
 
 
 class Spares:
-    """Descriptors held open for the moment when there are no others."""
+    """Descriptors held open for the moment when there are no others. For any number of threads."""
 
     def __init__(self) -> None:
         self._held: list[int] = []
+        self._lock = threading.Lock()
+        self._users = 0
         self._take()
 
     @contextmanager
     def released(self) -> Iterator[None]:
-        """Let them go for the block, and take them again where that can be."""
-        while self._held:
-            os.close(self._held.pop())
+        """Let them go for the block, and take them again where that can be, once nobody needs them."""
+        with self._lock:
+            self._users += 1
+            while self._held:
+                os.close(self._held.pop())
         try:
             yield
         finally:
-            self._take()
+            with self._lock:
+                self._users -= 1
+                if not self._users:
+                    self._take()
 
     def _take(self) -> None:
         with suppress(OSError):

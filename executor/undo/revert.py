@@ -9,7 +9,7 @@ import fcntl
 import os
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 
@@ -25,6 +25,8 @@ from executor.undo.crew import Crew
 
 BACKOFF_S = (0.0, 0.1, 0.4, 1.0)
 """Waits before each attempt, seconds."""
+EACH_S = 20.0
+"""How long one revert may take until it is reported as owed; it may still come to its end."""
 _GONE_WITHIN_S = 1.0
 """How long after a revert the target may take to be seen free of the fault."""
 _PID_BYTES = 10
@@ -74,7 +76,13 @@ def undo(journal: Journal, home: Home, injection: Injection, *, by: str, again: 
 
 
 def undo_all(
-    journal: Journal, home: Home, injections: Sequence[Injection], *, by: str, again: bool = False, each_s: float = 20.0
+    journal: Journal,
+    home: Home,
+    injections: Sequence[Injection],
+    *,
+    by: str,
+    again: bool = False,
+    each_s: float = EACH_S,
 ) -> list[Undone]:
     """Revert all, each target's faults in reverse order and different targets side by side, and then write it down.
 
@@ -87,24 +95,46 @@ def undo_all(
 
 
 def free_all(
-    journal: Journal, home: Home, injections: Sequence[Injection], *, by: str, again: bool = False, each_s: float = 20.0
+    journal: Journal,
+    home: Home,
+    injections: Sequence[Injection],
+    *,
+    by: str,
+    again: bool = False,
+    each_s: float = EACH_S,
+    told: Callable[[Undone], object] | None = None,
 ) -> list[Undone]:
-    """The half of ``undo_all`` that touches the targets; ``write_down`` is the other."""
+    """The half of ``undo_all`` that touches the targets; ``write_down`` is the other.
+
+    ``told`` hears of each that has come to its end, in a thread of its own, at once or too late; whoever hears of it
+    writes it down.
+    """
     subjects: defaultdict[str, list[Injection]] = defaultdict(list)
     for injection in sorted(injections, key=lambda i: i.id, reverse=True):
         subjects[injection.subject].append(injection)
 
+    def late(result: Undone) -> None:
+        if told is None:
+            write_down(journal, home, [result], by=by)
+
     def free(injection: Injection) -> Undone:
         try:
             with nullcontext() if isinstance(behaviour(injection.kind), Unclaimed) else _claim(home, injection):
-                return _freed(journal, home, injection, again=again)
+                result = _freed(journal, home, injection, again=again)
         except Exception as error:  # noqa: BLE001 - whatever it is, the other reverts go on
-            return Undone(injection, verified=False, error=f"{injection}: {error}")
+            result = Undone(injection, verified=False, error=f"{injection}: {error}")
+        if told:
+            told(result)
+        return result
 
-    crew = Crew(subjects.values(), free, late=lambda result: write_down(journal, home, [result], by=by))
+    crew = Crew(subjects.values(), free, late=late)
     done = {result.injection.id: result for result in crew.work(each_s * max(map(len, subjects.values()), default=0))}
-    late = "reverting takes too long"
-    return [done.get(i.id) or Undone(i, verified=False, error=f"{i}: {late}") for i in injections]
+    return [done.get(i.id) or overdue(i) for i in injections]
+
+
+def overdue(injection: Injection) -> Undone:
+    """What is to be said of one whose revert has not come to its end in time."""
+    return Undone(injection, verified=False, error=f"{injection}: reverting takes too long")
 
 
 def write_down(journal: Journal, home: Home, results: Sequence[Undone], *, by: str) -> bool:

@@ -9,10 +9,13 @@ from __future__ import annotations
 
 import argparse
 import os
+import queue
 import select
 import sys
+import threading
 import time
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from executor.clock import boottime, wall
@@ -23,7 +26,7 @@ from executor.state.home import Home
 from executor.state.journal import Injection, Journal
 from executor.undo.endurance import Spares, endure
 from executor.undo.noted import undo_noted
-from executor.undo.revert import undo_all
+from executor.undo.revert import EACH_S, Undone, free_all, overdue, undo_all, write_down
 
 WHO = "watchdog"
 READY = b"ready\n"
@@ -35,10 +38,27 @@ _HALT_GRACE_S = 0.3
 """After a halt the executor has this long to undo its faults itself."""
 _GIVE_UP_S = 120.0
 """After the run, what is still owed is tried again for this long; then it waits for ``murphy recover``."""
+_AGAIN_S = 0.5
+"""During the run, what is still owed is tried again after so long, then after twice that, and so on…"""
+_AGAIN_S_MAX = 30.0
+"""…up to this."""
+
+
+@dataclass
+class _Beside:
+    """A revert that is under way beside the loop."""
+
+    injection: Injection
+    begun: float
+    overdue: bool = False
+    """Whether it was written down that it takes too long."""
 
 
 class Watchdog:
-    """Watches one run of one executor, told apart by its pid and start time: two may try to begin the same run."""
+    """Watches one run of one executor, told apart by its pid and start time: two may try to begin the same run.
+
+    While the executor lives, faults are undone beside the loop that watches: a revert that hangs holds up no other.
+    """
 
     def __init__(self, home: Home, run: str, pidfd: int, pid: int, ticks: int) -> None:
         self.home, self.run, self.pidfd = home, run, pidfd
@@ -53,12 +73,20 @@ class Watchdog:
         """What there is to undo, as last read and as undone since."""
         self._version: int | None = None
         self._undone: set[str] = set()
+        self.beside: dict[str, _Beside] = {}
+        """By mark, what is being undone beside the loop."""
+        self._again: dict[str, tuple[float, float]] = {}
+        """By mark, of what is owed: when it is tried again, and how long is waited after that."""
+        self._came: queue.SimpleQueue[Undone] = queue.SimpleQueue()
+        self._bell = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+        """Rings when something has come."""
 
     def watch(self) -> int:
         """Stay until the run has ended or its executor is gone, then settle. Returns 4 if something is still owed."""
         poll = select.poll()
         poll.register(self.pidfd, select.POLLIN)
         poll.register(0, select.POLLIN)
+        poll.register(self._bell, select.POLLIN)
         self.read()
         while not self.dead and self.state != "ended":
             if self.state == "foreign" or (self.state == "awaited" and self.left_alone):
@@ -66,6 +94,8 @@ class Watchdog:
             for handle, _ in poll.poll(self._nap_s() * 1000):
                 if handle == self.pidfd:
                     self.dead = True
+                elif handle == self._bell:
+                    os.eventfd_read(self._bell)
                 elif not _answer():
                     self.left_alone = True
                     poll.unregister(0)
@@ -73,6 +103,7 @@ class Watchdog:
                 self.look()
             except Exception as error:  # noqa: BLE001 - a watchdog that dies of it would guard nothing
                 _say(f"could not look: {type(error).__name__}: {error}")
+        self._take_in()
         self.read(anew=True)
         return 0 if self.state in ("awaited", "foreign") else self._settle()
 
@@ -102,7 +133,11 @@ class Watchdog:
             self.known = [*noted, *(i for i in self.known if i.mark not in marks)]
 
     def look(self) -> None:
-        """Undo what has lapsed, and after a halt what the executor has not undone in time."""
+        """Begin to undo what has lapsed, and after a halt what the executor has not undone in time.
+
+        What came of those that were begun before is written down. What is owed is tried again now and then.
+        """
+        self._take_in()
         self.read()
         if not self.home.halt_file.exists():
             self.halted_at = None
@@ -110,7 +145,48 @@ class Watchdog:
             self.halted_at = time.monotonic()
         late = self.halted_at is not None and time.monotonic() - self.halted_at >= _HALT_GRACE_S
         if self.state == "running" and not self.dead:
-            self._undo([i for i in self.known if late or (i.lapsed and i.state != "owed")])
+            self._begin([i for i in self.known if (late or i.lapsed) and self._is_due(i.mark)])
+
+    def _is_due(self, mark: str) -> bool:
+        return mark not in self.beside and time.monotonic() >= self._again.get(mark, (0.0, 0.0))[0]
+
+    def _begin(self, injections: list[Injection]) -> None:
+        if not injections:
+            return
+        self.beside |= {each.mark: _Beside(each, time.monotonic()) for each in injections}
+        try:
+            threading.Thread(target=self._free, args=(injections,), daemon=True).start()
+        except RuntimeError:  # the system has no thread for us
+            self._free(injections)
+
+    def _free(self, injections: list[Injection]) -> None:
+        """Ends after a while even if a revert does not: from then on there are spare descriptors again."""
+        try:
+            with self.spares.released():
+                free_all(self.journal, self.home, injections, by=WHO, told=self._tell)
+        except Exception as error:  # noqa: BLE001 - whatever it is, they are tried again
+            for each in injections:
+                self._tell(Undone(each, verified=False, error=f"{each}: {type(error).__name__}: {error}"))
+
+    def _tell(self, result: Undone) -> None:
+        self._came.put(result)
+        os.eventfd_write(self._bell, 1)
+
+    def _take_in(self) -> None:
+        """Write down what came of the reverts beside the loop, and which take too long."""
+        results = []
+        with suppress(queue.Empty):
+            while True:
+                results.append(self._came.get_nowait())
+        for result in results:
+            self.beside.pop(result.injection.mark, None)
+        for each in self.beside.values():
+            if not each.overdue and time.monotonic() - each.begun >= EACH_S:
+                each.overdue = True
+                results.append(overdue(each.injection))
+        if results:
+            write_down(self.journal, self.home, results, by=WHO)
+            self._note(results)
 
     def _settle(self) -> int:
         """Undo all that the run left; again also what others undid before, since a hung executor may have gone on."""
@@ -158,10 +234,21 @@ class Watchdog:
             return
         with self.spares.released():
             results = undo_all(self.journal, self.home, injections, by=WHO, again=again)
+        self._note(results)
+
+    def _note(self, results: list[Undone]) -> None:
+        """What is undone is known no longer, and what is owed is left alone for a while."""
         for result in results:
-            if not result.reverted:
+            mark = result.injection.mark
+            if result.reverted:
+                self._undone.add(mark)
+            else:
                 _say(f"still owed: {result.error}")
-        self._undone |= {result.injection.mark for result in results if result.reverted}
+            if self._is_undone(result.injection):
+                self._again.pop(mark, None)
+            else:
+                _, wait = self._again.get(mark, (0.0, _AGAIN_S))
+                self._again[mark] = time.monotonic() + wait, min(2 * wait, _AGAIN_S_MAX)
         self.known = [i for i in self.known if not self._is_undone(i)]
         self.read(anew=True)
 

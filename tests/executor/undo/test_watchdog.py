@@ -6,23 +6,32 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+import threading
+import time
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from executor.clock import own_ticks, start_ticks
 from executor.drivers import process
+from executor.drivers.targets import ProcessTarget
 from executor.errors import UnavailableError
+from executor.faults.behaviour import Context
+from executor.faults.registry import behaviour
+from executor.model.faults.service import Crash
+from executor.model.system import ProcessInstance
 from executor.safety.halt import halt, resume
 from executor.safety.settle import settled
 from executor.state import undo_notes
 from executor.state.home import Home
 from executor.state.journal import Journal
+from executor.undo import revert, watchdog
 from executor.undo.guardian import Guardian
 from executor.undo.watchdog import Watchdog
-from tests.executor.injections import admit, hang
-from tests.executor.kit import Shelf, until
+from tests.executor.injections import Fake, admit, arm, hang, injected
+from tests.executor.kit import Shelf, proxied, system_of, until
 
 HEAVY = (
     *("anthropic", "anyio", "asyncio", "chromadb", "cryptography", "fastapi", "httpx", "networkx", "numpy"),
@@ -46,6 +55,14 @@ def guardian(home: Home, journal: Journal) -> Iterator[Guardian]:
     journal.finish("run-1", "completed")
     made.leave()
     assert made.exited()
+
+
+def looks(own: Watchdog) -> None:
+    """Look, and then until all that it began has come to its end."""
+    own.look()
+    while own.beside:
+        time.sleep(0.01)
+        own.look()
 
 
 def test_it_loads_nothing_heavy() -> None:
@@ -104,6 +121,72 @@ def test_a_lapsed_lease_is_undone_while_the_executor_lives(journal: Journal, gua
     assert journal.state_of("run-1", os.getpid(), own_ticks()) == "running"
 
 
+def test_a_revert_that_hangs_holds_up_no_other(journal: Journal, guardian: Guardian, tmp_path: Path) -> None:
+    """A fault proxy that stands still keeps whoever asks it waiting."""
+    with proxied(tmp_path) as ((base, _front), _system):
+        proxy = process.find(ProcessInstance(id="proxy", command=str(tmp_path / "proxy.json")))
+        process.send(proxy.pid, proxy.start_ticks, signal.SIGSTOP)
+        try:
+            admit(journal)
+            managed = [{"control": str(tmp_path / "control.sock"), "edge": "front->base"}]
+            edge = {"mark": "m2", "managed": managed, "redirected": [], "table": ""}
+            hanging = arm(journal, "m2", kind="network.latency", subject="front->base", record=edge, lease_s=0.5)
+            hang(journal, base, lease_s=1.5)
+            until(lambda: not base.stopped())
+            assert journal.injection(hanging.id).state == "armed", "the other one waited for its end"
+        finally:
+            process.send(proxy.pid, proxy.start_ticks, signal.SIGCONT)
+        until(lambda: not journal.pending("run-1"))
+
+
+def test_what_is_owed_is_tried_again_while_its_executor_lives(
+    home: Home, journal: Journal, guardian: Guardian, shelf: Shelf
+) -> None:
+    admit(journal)
+    found, scratch, crash = shelf.found(), home.scratch("run-1"), behaviour("service.crash")
+    assert found is not None
+    target = ProcessTarget(shelf.service(), "base-1", found.pid, found.start_ticks, shelf.port)
+    record = crash.prepare(Crash(restart="murphy"), target, Context(system_of([shelf]), "m1", str(scratch)))
+    armed = arm(journal, kind="service.crash", record=record, lease_s=1.0)
+    needed = scratch / "m1.environ"
+    needed.rename(scratch / "aside")
+    crash.inject(record, 1.0)
+    until(lambda: journal.injection(armed.id).state == "owed")
+    (scratch / "aside").rename(needed)
+    until(lambda: not journal.pending("run-1"))
+    assert journal.state_of("run-1", os.getpid(), own_ticks()) == "running"
+    until(shelf.answers)
+
+
+def test_one_revert_is_not_begun_twice_at_a_time(home: Home, journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
+    fake, release, begun = Fake(), threading.Event(), []
+    real = fake.revert
+
+    def hanging(record: Mapping[str, Any]) -> None:
+        begun.append(record["name"])
+        assert release.wait(60)
+        real(record)
+
+    fake.revert = hanging
+    monkeypatch.setattr(revert, "behaviour", lambda _kind: fake)
+    monkeypatch.setattr(watchdog, "EACH_S", 0.1)
+    admit(journal)
+    one = injected(journal, fake, "m1", "base-1")
+    halt(home, "a drill")
+    pidfd = os.pidfd_open(os.getpid())
+    own = Watchdog(home, "run-1", pidfd, os.getpid(), own_ticks())
+    until(lambda: own.look() or journal.injection(one.id).state == "owed")
+    for _ in range(5):
+        own.look()
+    assert begun == ["m1"]
+    release.set()
+    looks(own)
+    assert begun == fake.undone == ["m1"]
+    assert journal.pending() == []
+    own.journal.close()
+    os.close(pidfd)
+
+
 def test_a_halt_is_carried_out_even_if_the_executor_does_not(
     home: Home, journal: Journal, guardian: Guardian, shelf: Shelf
 ) -> None:
@@ -132,7 +215,7 @@ def test_it_goes_by_what_it_knew_when_the_journal_is_lost(
     with monkeypatch.context() as patch:
         for name in ("read", "write"):
             patch.setattr(own.journal.store, name, lost)
-        own.look()
+        looks(own)
         assert not shelf.stopped()
         assert own.known == [], "what is undone is not undone again and again"
     own.journal.close()
@@ -172,17 +255,17 @@ def test_what_is_undone_and_cannot_be_written_down_is_not_undone_again(
 
     with monkeypatch.context() as patch:
         patch.setattr(own.journal.store, "write", full)
-        own.look()
+        looks(own)
         assert not shelf.stopped()
         (found,) = journal.pending()
         process.send(*found.record["members"][0], signal.SIGSTOP)
-        own.look()
+        looks(own)
         assert own.known == []
         assert shelf.stopped(), "somebody else's doing was undone"
         home.run_dir("run-1")
         undo_notes.keep(home, found, found.record)  # as a thread does that makes it after all
         own.read(anew=True)
-        own.look()
+        looks(own)
         assert not shelf.stopped()
     own.journal.close()
     os.close(pidfd)
