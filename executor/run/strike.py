@@ -79,9 +79,9 @@ def inject(course: Course, injection: Injection) -> Record | None:
     """
     how = behaviour(injection.kind)
     course.making[injection.id] = injection
-    undo_notes.making(course.home, injection)
     record: Record = injection.record
     try:
+        undo_notes.making(course.home, injection)
         refuse_ended(course)
         record = {**record, **how.inject(record, course.limits.lease_s)}
         undo_notes.keep(course.home, injection, record)

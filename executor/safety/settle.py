@@ -7,8 +7,10 @@ say the same.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import replace
+from typing import TypeVar
 
 from executor.errors import UnavailableError
 from executor.safety.halt import BUSY_S
@@ -18,17 +20,21 @@ from executor.state.journal import Injection, Journal
 from executor.undo.noted import Lost
 from executor.undo.revert import Undone, is_free, undo_all
 
+Found = TypeVar("Found", bound=Injection)
 WHO = "halt"
 GRACE_S = 1.5
 """How long executors and their watchdogs have, before what is left is undone here."""
+MAKING_S = 5.0
+"""How long a fault is waited for after that which a living process is still making: it is there, and undone, later."""
 _LOOK_S = 0.02
 
 
-def settled(home: Home, *, grace_s: float = GRACE_S) -> list[str]:
+def settled(home: Home, *, grace_s: float = GRACE_S, making_s: float = MAKING_S) -> list[str]:
     """Wait until no fault of any run is left; what nobody has undone within ``grace_s`` seconds is undone here.
 
+    What a living process is still making then may be there only later: it is waited for ``making_s`` seconds more.
     It asks the notes beside the journal and the targets, so that it needs no journal. Returns, in words, what is still
-    owed. Raises ``UnavailableError`` if nothing is as far as is noted, but the journal cannot be read.
+    owed, or being made. Raises ``UnavailableError`` if nothing is as far as is noted, but the journal cannot be read.
     """
     why_not = None
     try:
@@ -36,13 +42,31 @@ def settled(home: Home, *, grace_s: float = GRACE_S) -> list[str]:
     except UnavailableError as error:
         journal, why_not = Lost(), error
     with closing(journal):
-        deadline = time.monotonic() + grace_s
-        while (left := _left(home, journal)) and time.monotonic() < deadline:
-            time.sleep(_LOOK_S)
-        owed = [result.error for result in _undo(home, journal, left) if not result.reverted]
+        results = _undo(home, journal, _awaited(lambda: _left(home, journal), grace_s))
+        making = {note.mark for note in _making(home)}
+        late = _awaited(lambda: _making(home), making_s)
+        results = [result for result in results if result.injection.mark not in making]  # that was too early to tell
+        made = [note for note in undo_notes.left(home) if note.mark in making and not note.being_made]
+        results += _undo(home, journal, made)
+        owed = [result.error for result in results if not result.reverted]
+        owed += [
+            f"{note} is still being made by process {note.holder}, which undoes it when it is there" for note in late
+        ]
     if why_not is not None and not owed:
         raise why_not
     return owed
+
+
+def _awaited(look: Callable[[], Sequence[Found]], within_s: float) -> Sequence[Found]:
+    """What is still left after so many seconds, or nothing as soon as nothing is."""
+    deadline = time.monotonic() + within_s
+    while (left := look()) and time.monotonic() < deadline:
+        time.sleep(_LOOK_S)
+    return left
+
+
+def _making(home: Home) -> list[undo_notes.Note]:
+    return [note for note in undo_notes.left(home) if note.being_made]
 
 
 def _left(home: Home, journal: Journal) -> list[Injection]:
@@ -58,7 +82,7 @@ def _pending(journal: Journal) -> list[Injection]:
         return []
 
 
-def _undo(home: Home, journal: Journal, left: list[Injection]) -> list[Undone]:
+def _undo(home: Home, journal: Journal, left: Sequence[Injection]) -> list[Undone]:
     numbers = {injection.mark: injection.id for injection in _pending(journal)} if left else {}
     known = [replace(each, id=numbers[each.mark]) for each in left if each.mark in numbers]
     # The numbers of the others are those of a journal that was lost.

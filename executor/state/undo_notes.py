@@ -1,13 +1,15 @@
 """A second durable copy of each fault's revert, beside the journal: one file a fault, in its run's directory.
 
 What the journal is, should it be lost. A note is on disk before the fault begins and goes once it is reverted. Its
-modification time is the end of the lease on ``CLOCK_BOOTTIME``, as with helpers. Standard library only.
+modification time is the end of the lease on ``CLOCK_BOOTTIME``, as with helpers, and its mode tells whether the fault
+is being made at this moment: neither needs room on the disk, or a wait for it. Standard library only.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import stat
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
@@ -15,7 +17,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from executor.clock import boottime, own_ticks, start_ticks
+from executor.clock import boot_id, boottime, own_ticks, start_ticks
 from executor.errors import UnavailableError
 from executor.state.durable import write
 from executor.state.home import Home
@@ -27,10 +29,13 @@ _KINDS: dict[str, type | tuple[type, ...]] = {
     **dict.fromkeys(("id", "trial", "holder", "holder_ticks"), int),
     "expires": (int, float),
     "record": dict,
+    "making": bool,
 }
 """Of a note's fields; the others are text."""
 _LONGEST_S = 86_400.0
 """A lease that seems longer is the wall clock's time of a file that was put there and not stamped yet."""
+
+_MADE, _MAKING = 0o600, 0o700
 
 _undone_meanwhile: dict[Path, bool] = {}
 """Notes of faults that threads of this process are making, and whether the fault was undone since it was noted."""
@@ -43,11 +48,18 @@ class Note(Injection):
 
     holder: int
     holder_ticks: int
+    making: bool = False
+    """Whether a thread of the holder was making it when the note was read."""
 
     @property
     def held(self) -> bool:
         """Whether a run that goes on holds it: its process lives, and renews the lease."""
         return not self.lapsed and start_ticks(self.holder) == self.holder_ticks
+
+    @property
+    def being_made(self) -> bool:
+        """Whether a living process is making it, with its lease or without: it may be there only later."""
+        return self.making and self.boot_id == boot_id() and start_ticks(self.holder) == self.holder_ticks
 
 
 def keep(home: Home, injection: Injection, record: Mapping[str, Any]) -> None:
@@ -77,10 +89,18 @@ def keep(home: Home, injection: Injection, record: Mapping[str, Any]) -> None:
 def making(home: Home, injection: Injection) -> None:
     """From now until ``made`` a thread of this process makes the fault: its note stays, even if the fault is undone.
 
-    For the thread may be given up, and make it after that. Whoever outlives this process then knows of it.
+    For the thread may be given up, and make it after that. Others see that it is being made, and whoever outlives this
+    process knows of it. Raises ``UnavailableError`` if nothing is noted any more: somebody has undone it already.
     """
+    path = _path(home, injection)
     with _lock:
-        _undone_meanwhile[_path(home, injection)] = False
+        _undone_meanwhile[path] = False
+    try:
+        path.chmod(_MAKING)
+    except OSError as error:
+        raise UnavailableError(
+            f"it is not noted any more how to undo it: {error.strerror}.", where=str(path)
+        ) from error
 
 
 def made(home: Home, injection: Injection) -> None:
@@ -89,6 +109,9 @@ def made(home: Home, injection: Injection) -> None:
         undone = _undone_meanwhile.pop(_path(home, injection))
     if undone:
         drop(home, injection)
+    else:
+        with suppress(OSError):  # nothing is noted where somebody else has undone it
+            _path(home, injection).chmod(_MADE)
 
 
 def renew(home: Home, injections: Iterable[Injection], lease_s: float) -> None:
@@ -100,12 +123,17 @@ def renew(home: Home, injections: Iterable[Injection], lease_s: float) -> None:
 
 
 def drop(home: Home, injection: Injection) -> None:
-    """Forget a fault that is undone. Idempotent; one that cannot be removed is undone again, which changes nothing."""
+    """Forget a fault that is undone. Idempotent; one that cannot be removed is undone again, which changes nothing.
+
+    One that another process is making stays noted: that process undoes it once more, and forgets it.
+    """
     path = _path(home, injection)
     with _lock:
         if path in _undone_meanwhile:
             _undone_meanwhile[path] = True
             return
+    if (note := _read(path)) is not None and note.being_made and note.holder != os.getpid():
+        return
     with suppress(OSError):
         path.unlink(missing_ok=True)
 
@@ -157,9 +185,10 @@ def _paths(home: Home, run: str | None) -> Iterator[Path]:
 def _read(path: Path) -> Note | None:
     try:
         fields = json.loads(read(path))
-        stamped = path.stat().st_mtime
-        if stamped < boottime() + _LONGEST_S:
-            fields["expires"] = stamped
+        status = path.stat()
+        if status.st_mtime < boottime() + _LONGEST_S:
+            fields["expires"] = status.st_mtime
+        fields["making"] = bool(status.st_mode & stat.S_IXUSR)
         note = Note(**fields)
         whole = all(isinstance(value, _KINDS.get(name, str)) for name, value in fields.items())
         ends = note.lapsed or note.expires < boottime() + _LONGEST_S  # one that is no number would never lapse

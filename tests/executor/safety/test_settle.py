@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
 
 import pytest
 
 from executor.drivers import process
 from executor.errors import UnavailableError
+from executor.safety.halt import halt
 from executor.safety.settle import settled
+from executor.selftest.parts import put
 from executor.state import undo_notes
 from executor.state.home import Home
 from executor.state.journal import Injection, Journal
-from tests.executor.kit import Shelf
+from tests.executor.kit import LIMITS, Shelf, approve, experiment_on, plan_of, system_of, until
 
 
 def hung(home: Home, journal: Journal, shelf: Shelf, *, noted: bool) -> Injection:
@@ -73,3 +81,79 @@ def test_what_cannot_be_undone_is_named(
     assert "not yours" in owed
     assert [(injection.mark, injection.state) for injection in journal.pending()] == [("m1", "owed")]
     assert settled(home, grace_s=0.2) == []
+
+
+SLOW = """
+import sys, time
+from pathlib import Path
+from executor.faults.service.hang import Hang
+from tests.crash.runner import main
+real, release = Hang.inject, Path(sys.argv[1]) / "release"
+def slow(self, record, lease_s):
+    while not release.exists():
+        time.sleep(0.01)
+    return real(self, record, lease_s)
+Hang.inject = slow
+main()
+"""
+
+
+@pytest.fixture
+def making(home: Home, shelf: Shelf, tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A run in another process, whose fault takes as long to make as ``release`` is missing."""
+    system = system_of([shelf])
+    plan = plan_of(system, (experiment_on(system, "base", duration_s=1.0),))
+    put(tmp_path, plan=plan, approval=approve(home, plan), system=system, limits=LIMITS)
+    command = [sys.executable, "-c", SLOW, str(tmp_path)]
+    running = subprocess.Popen(command, cwd=Path(__file__).parents[3], stdout=subprocess.DEVNULL)
+    until(lambda: [note.being_made for note in undo_notes.left(home)] == [True])
+    yield running
+    (tmp_path / "release").touch()
+    running.wait()
+
+
+def undone_by_others(home: Home) -> bool:
+    """Whether executor and watchdog hold it as undone, though it is not there yet."""
+    with closing(Journal(home.journal)) as journal:
+        return not journal.pending()
+
+
+def test_what_is_still_being_made_is_not_undone_yet(
+    home: Home, shelf: Shelf, tmp_path: Path, making: subprocess.Popen[bytes]
+) -> None:
+    halt(home, "a drill")
+    until(lambda: undone_by_others(home))
+    (said,) = settled(home, grace_s=0.2, making_s=0.2)
+    assert said.startswith("service.hang on base-1 (run run-")
+    assert said.endswith(f" is still being made by process {making.pid}, which undoes it when it is there")
+    assert not shelf.stopped()
+    (tmp_path / "release").touch()
+    making.wait()
+    assert not shelf.stopped()
+    assert settled(home) == []
+    assert undo_notes.left(home) == []
+
+
+def test_what_is_still_being_made_is_waited_for(
+    home: Home, shelf: Shelf, tmp_path: Path, making: subprocess.Popen[bytes]
+) -> None:
+    found: list[list[str]] = []
+    halt(home, "a drill")
+    waiting = threading.Thread(target=lambda: found.append(settled(home, grace_s=0.2, making_s=60)))
+    waiting.start()
+    until(lambda: undone_by_others(home))
+    assert found == []
+    (tmp_path / "release").touch()
+    waiting.join(60)
+    assert found == [[]]
+    assert not shelf.stopped()
+    assert undo_notes.left(home) == []
+
+
+def test_what_a_process_was_making_that_died_is_undone(
+    home: Home, shelf: Shelf, making: subprocess.Popen[bytes]
+) -> None:
+    making.kill()
+    making.wait()
+    assert settled(home) == []
+    assert undo_notes.left(home) == []

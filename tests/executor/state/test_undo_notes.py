@@ -133,6 +133,44 @@ def test_what_is_undone_is_noted_no_longer(home: Home, armed: Injection, monkeyp
     journal.close()
 
 
+def test_what_another_process_makes_stays_noted(home: Home, armed: Injection) -> None:
+    """Whoever undoes it meanwhile may have undone nothing yet."""
+    code = (
+        "import sys; from executor.state import undo_notes; from executor.state.home import Home\n"
+        "from executor.state.journal import *\n"
+        "home = Home(Path(sys.argv[1])); one = Journal(home.journal).pending()[0]\n"
+        "undo_notes.keep(home, one, one.record); undo_notes.making(home, one)\n"
+        "print('making', flush=True); sys.stdin.readline()\n"
+        "undo_notes.made(home, one); print('made', flush=True); sys.stdin.read()"
+    )
+    maker = subprocess.Popen(
+        [sys.executable, "-c", code, str(home.path)], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    try:
+        assert maker.stdout is not None
+        assert maker.stdin is not None
+        assert maker.stdout.readline() == b"making\n"
+        undo_notes.drop(home, armed)
+        (note,) = undo_notes.left(home)
+        assert note.being_made
+        maker.stdin.write(b"\n")
+        maker.stdin.flush()
+        assert maker.stdout.readline() == b"made\n"
+        (note,) = undo_notes.left(home)
+        assert not note.being_made
+        undo_notes.drop(home, armed)
+        assert undo_notes.left(home) == []
+    finally:
+        maker.kill()
+        maker.communicate()
+
+
+def test_what_is_noted_no_longer_is_not_made(home: Home, armed: Injection) -> None:
+    with pytest.raises(UnavailableError, match="not noted any more"):
+        undo_notes.making(home, armed)
+    undo_notes.made(home, armed)
+
+
 def test_a_damaged_note_is_named(home: Home, armed: Injection) -> None:
     undo_notes.keep(home, armed, armed.record)
     (file,) = home.run_dir("run-1").iterdir()
