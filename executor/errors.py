@@ -53,6 +53,12 @@ class SafetyRefusalError(MurphyError):
         self.limit = limit
 
 
+class StoppedError(MurphyError):
+    """A run was stopped before it began. Nothing was touched, and its approval is as it was."""
+
+    exit_code = 130
+
+
 class OwedRevertError(MurphyError):
     """A fault could not be undone and is still owed; the message names what is left behind."""
 

@@ -10,16 +10,21 @@ from datetime import datetime
 
 import anyio
 
-from executor.errors import MurphyError, SafetyRefusalError
+from executor.clock import Clock
+from executor.errors import MurphyError, SafetyRefusalError, StoppedError
 from executor.model.approval import Approval
 from executor.model.digest import digest
 from executor.model.plan import Plan
 from executor.model.system import System
+from executor.safety.approval import verify
 from executor.safety.budget import refuse_spent
+from executor.safety.halt import Lowered
 from executor.safety.limits import Limits
 from executor.safety.preflight import Ready, healthy, preflight, refuse_halted
 from executor.safety.radius import joint
+from executor.safety.reach import run_s
 from executor.safety.readiness import refuse_unready
+from executor.safety.windows import refuse_outside_windows
 from executor.state import reserve, undo_notes
 from executor.state.home import Home
 from executor.state.journal import Journal
@@ -38,21 +43,27 @@ def ask(
     guardian: Guardian,
     stop: threading.Event | None,
     *,
-    now: datetime,
+    clock: Clock,
+    before: Lowered,
     use: int,
 ) -> Ready:
     """Refuse the run, or start its watchdog and say what it will strike. Blocks for as long as a health window takes.
 
-    Raises ``SafetyRefusalError``, ``InputError`` or ``UnavailableError``.
+    ``before`` is the flag that was lowered last when it began: one that is raised since is a no, even if it is lowered
+    again. Raises ``SafetyRefusalError``, ``InputError`` or ``UnavailableError``, and ``StoppedError`` once ``stop`` is
+    set.
     """
     _refuse_owed(journal, home)
     journal.refuse_altered()
     reserve.keep(home.journal)
-    ready = preflight(plan, approval, system=system, limits=limits, home=home, journal=journal, now=now, use=use)
-    anyio.run(_well, plan, system, limits, home, stop)
+    ready = preflight(
+        plan, approval, system=system, limits=limits, home=home, journal=journal, now=clock.now(), use=use
+    )
+    anyio.run(_well, plan, system, limits, home, stop, before)
     guardian.start()
     refuse_unready(plan, ready.targets, system=system, limits=limits, home=home)
-    refuse_halted(home)
+    _refuse_late(plan, approval, system, limits, home, journal, clock.now())
+    _refuse_ended(home, before, stop)
     return ready
 
 
@@ -92,6 +103,20 @@ def admit(
     )
 
 
+def _refuse_late(
+    plan: Plan, approval: Approval, system: System, limits: Limits, home: Home, journal: Journal, now: datetime
+) -> None:
+    """All that time may have changed while the system's health was looked at, for minutes perhaps."""
+    verify(approval, plan, limits, home, now, installation=journal.installation, system=system)
+    refuse_outside_windows(limits.change_windows, plan.environment, now, run_s(plan))
+
+
+def _refuse_ended(home: Home, before: Lowered, stop: threading.Event | None) -> None:
+    refuse_halted(home, before)
+    if stop is not None and stop.is_set():
+        raise StoppedError("the run was stopped before it began: nothing was touched, and its approval is as it was.")
+
+
 def _refuse_owed(journal: Journal, home: Home) -> None:
     with journal.store.still():  # else a run that begins, or ends, in between would seem to owe
         running, pending = {row.run for row in journal.running()}, journal.pending()
@@ -110,21 +135,22 @@ def _refuse_owed(journal: Journal, home: Home) -> None:
         )
 
 
-async def _well(plan: Plan, system: System, limits: Limits, home: Home, stop: threading.Event | None) -> None:
+async def _well(
+    plan: Plan, system: System, limits: Limits, home: Home, stop: threading.Event | None, before: Lowered
+) -> None:
     """Refuse an unwell system, and one whose error budget is spent.
 
-    Does not wait for the answer once ``stop`` is set or all is halted: then nothing will be done to it. A halt is a no
-    even if it is over by the time that anybody looks again, since the answer is not known then.
+    Does not wait for the answer once ``stop`` is set or all is halted: then nothing will be done to it.
     """
     refusal: MurphyError | None = None
 
     async def cancel_on(scope: anyio.CancelScope) -> None:
         nonlocal refusal
-        while stop is None or not stop.is_set():
+        while True:
             try:
-                refuse_halted(home)
-            except SafetyRefusalError as halt:
-                refusal = halt
+                _refuse_ended(home, before, stop)
+            except MurphyError as no:
+                refusal = no
                 break
             await anyio.sleep(_POLL_S)
         scope.cancel()

@@ -23,6 +23,7 @@ from executor.model.system import System
 from executor.model.vocabulary import Phase
 from executor.run.observations import ObservationLog
 from executor.run.undoing import Undoing
+from executor.safety.halt import Lowered
 from executor.safety.limits import Limits
 from executor.state.home import Home
 from executor.state.journal import Injection, Journal
@@ -80,6 +81,8 @@ class Course:
     report: Report
     log: ObservationLog
     scratch: Path
+    lowered: Lowered
+    """The halt that was over last when the run was asked for: any other has come since."""
     work: anyio.CancelScope | None = None
     """Around all stages; cancelled when the run ends early."""
     ending: Ending | None = None

@@ -33,6 +33,7 @@ from executor.run.record import Meter, write_atomically
 from executor.run.refusals import noted
 from executor.run.rejudge import FILE, Trials
 from executor.run.trial import Trial
+from executor.safety.halt import Lowered, lowered
 from executor.safety.limits import Limits
 from executor.state.home import Home
 from executor.state.journal import Journal
@@ -74,19 +75,20 @@ def run(
 
     ``use`` says which of the approval's uses this is, so that no run is ever begun twice. ``stop`` ends it early
     (outcome ``interrupted``), as do the halt flag, the guard, and limits. Raises ``SafetyRefusalError``,
-    ``UnavailableError`` or ``InputError`` if it may not or cannot begin: nothing was injected and the approval is as it
-    was. Reverts that failed are in ``Evidence.owed``, and the watchdog goes on trying. Any other error leaves nothing
-    behind either, and evidence in the run's directory.
+    ``UnavailableError`` or ``InputError`` if it may not or cannot begin, and ``StoppedError`` if it was stopped before
+    it did: nothing was injected and the approval is as it was. Reverts that failed are in ``Evidence.owed``, and the
+    watchdog goes on trying. Any other error leaves nothing behind either, and evidence in the run's directory.
     """
     name = run_id(approval, use)
     journal = Journal(home.journal)
     guardian = Guardian(home, name)
+    before = lowered(home)
     admitted = False
     try:
         recover_lapsed(journal, home)
         with noted(journal, approval):
             ready = admission.ask(
-                plan, approval, system, limits, home, journal, guardian, stop, now=clock.now(), use=use
+                plan, approval, system, limits, home, journal, guardian, stop, clock=clock, before=before, use=use
             )
             admitted = True  # it may be, from here on, though an interrupt keeps us from hearing so
             try:
@@ -95,7 +97,9 @@ def run(
                 admitted = False
                 raise
         with owed_first(home, [name]):
-            return _run_admitted(name, plan, approval, system, limits, home, journal, guardian, report, stop, clock)
+            return _run_admitted(
+                name, plan, approval, system, limits, home, journal, guardian, report, stop, clock, before
+            )
     finally:
         if admitted:
             _end(journal, name)
@@ -134,6 +138,7 @@ def _run_admitted(
     report: Report,
     stop: threading.Event | None,
     clock: Clock,
+    before: Lowered,
 ) -> Evidence:
     """From admission on: the run is finished in the journal, and its faults are undone, whatever happens."""
     outcome: Outcome = "aborted"
@@ -144,7 +149,19 @@ def _run_admitted(
         meter = Meter()
         log = ObservationLog(directory / "observations.jsonl")
         course = Course(
-            name, plan, approval, system, limits, home, journal, guardian, clock, report, log, home.scratch(name)
+            name,
+            plan,
+            approval,
+            system,
+            limits,
+            home,
+            journal,
+            guardian,
+            clock,
+            report,
+            log,
+            home.scratch(name),
+            before,
         )
         orders = Orders(course, stop)
         try:

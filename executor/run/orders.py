@@ -7,8 +7,7 @@ import threading
 from contextlib import suppress
 
 from executor.run.course import Course, Ending
-from executor.safety.halt import halted
-from executor.state.home import Home
+from executor.safety.halt import halted_since
 
 HEED_S = 0.02
 """How often the flag and the stop event are looked at; that a guard has ended the run is seen without a look."""
@@ -52,10 +51,10 @@ class Orders:
     def _order(self) -> Ending | None:
         if self._stop is not None and self._stop.is_set():
             return Ending("interrupted", "it was stopped")
-        return halting(self._course.home)
+        return halting(self._course)
 
 
-def halting(home: Home) -> Ending | None:
-    """How a run ends while everything is halted; ``None`` if it is not."""
-    flag = halted(home)
+def halting(course: Course) -> Ending | None:
+    """How a run ends once everything is halted, even if it is resumed by now; ``None`` if it was not."""
+    flag = halted_since(course.home, course.lowered)
     return Ending("halted", f"{flag.by} halted everything: {flag.reason}") if flag else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from executor.errors import MurphyError, SafetyRefusalError, UnavailableError
+from executor.errors import MurphyError, SafetyRefusalError, StoppedError, UnavailableError
 from executor.model.approval import Approval
 from executor.state.journal import Journal
 
@@ -36,5 +36,8 @@ def noted(journal: Journal, approval: Approval) -> Iterator[None]:
 def _reason(refusal: MurphyError) -> dict[str, str]:
     if isinstance(refusal, SafetyRefusalError):
         return {"rule": refusal.rule, "measured": refusal.measured[:_LONGEST], "limit": refusal.limit[:_LONGEST]}
-    rule = "means" if isinstance(refusal, UnavailableError) else "input"
+    if isinstance(refusal, StoppedError):
+        rule = "stop"
+    else:
+        rule = "means" if isinstance(refusal, UnavailableError) else "input"
     return {"rule": rule, "measured": f"{refusal.where}: {refusal.message}"[:_LONGEST].removeprefix(": ")}

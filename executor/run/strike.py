@@ -15,7 +15,7 @@ from executor.faults.behaviour import Behaviour, Context, Momentary, Record, why
 from executor.faults.registry import behaviour
 from executor.model.evidence import ResolvedTarget, RevertCheck
 from executor.run.course import WHO
-from executor.safety.halt import halted
+from executor.safety.halt import halted_since
 from executor.safety.processes import refuse_above_protected, refuse_ourselves, refuse_same_process
 from executor.state import undo_notes
 from executor.state.journal import Journal
@@ -101,7 +101,7 @@ def inject(course: Course, injection: Injection) -> Record | None:
 
 def refuse_ended(course: Course) -> None:
     """Raise ``UnavailableError`` if the run is to end: the last look before a target is touched."""
-    if course.closed.is_set() or halted(course.home):
+    if course.closed.is_set() or halted_since(course.home, course.lowered):
         raise UnavailableError("the run is being ended, so nothing more is injected.")
 
 

@@ -187,7 +187,7 @@ class Trial:
             kind, at = (EventKind.STEPPED, f", step {step}") if step else (EventKind.INJECTED, "")
             self._emit(kind, action, f"{action.fault.kind} on {armed.subject}{at}")
         except Exception as error:  # noqa: BLE001 - a behaviour may fail in any way; the trial ends and undoes it
-            if order := course.order or halting(course.home):  # else a run that is over at once would seem complete
+            if order := course.order or halting(course):  # else a run that is over at once would seem complete
                 course.end(order.outcome, order.reason)
             self._abort(f"{action.fault.kind} on {strike.subject(target)} could not be made: {words_of(error)}")
 

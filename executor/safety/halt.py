@@ -6,7 +6,10 @@ is told by ``executor.safety.settle``. Little is loaded here: whoever halts is i
 
 from __future__ import annotations
 
+import errno
 import json
+import os
+import stat
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +34,10 @@ class Halted:
     since: str
     reason: str
     by: str
+
+
+Lowered = tuple[int, int] | None
+"""What tells the flag that was lowered last from any other; ``None`` if none is known."""
 
 
 def halt(home: Home, reason: str, *, by: str | None = None) -> Halted:
@@ -67,11 +74,14 @@ def raise_flag(home: Home, reason: str, *, by: str | None = None) -> Halted:
 def resume(home: Home, *, by: str | None = None) -> bool:
     """Lower the flag, so that runs may begin again; returns whether it was up.
 
-    Raises ``UnavailableError`` if it cannot be lowered.
+    It is kept under another name: a run that looks only now sees that it was up meanwhile. Raises ``UnavailableError``
+    if it cannot be lowered.
     """
     flag = halted(home)
     try:
-        home.halt_file.unlink()
+        if stat.S_ISDIR(home.halt_file.lstat().st_mode):  # no later flag could take its place under the other name
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        home.halt_file.rename(home.resumed_file)
     except FileNotFoundError:
         return False
     except OSError as error:
@@ -85,8 +95,29 @@ def resume(home: Home, *, by: str | None = None) -> bool:
 
 def halted(home: Home) -> Halted | None:
     """The flag, if it is up. A flag that cannot be read is up."""
+    return _read(home.halt_file)
+
+
+def halted_since(home: Home, before: Lowered) -> Halted | None:
+    """The flag, if it is up or was since ``lowered`` gave ``before``; so whoever looks now and then misses none.
+
+    One that was removed by hand, and not by ``resume``, leaves nothing that could be seen later.
+    """
+    return halted(home) or (_read(home.resumed_file) if lowered(home) != before else None)
+
+
+def lowered(home: Home) -> Lowered:
+    """Which flag was lowered last."""
     try:
-        return Halted(**json.loads(read(home.halt_file)))
+        status = home.resumed_file.stat()
+    except OSError:
+        return None
+    return status.st_ino, status.st_mtime_ns
+
+
+def _read(path: Path) -> Halted | None:
+    try:
+        return Halted(**json.loads(read(path)))
     except FileNotFoundError:
         return None
     except (OSError, ValueError, TypeError, RecursionError):

@@ -19,7 +19,7 @@ from executor.safety.approval import verify
 from executor.safety.backup import refuse_without_backup
 from executor.safety.case import protected
 from executor.safety.drift import refuse_drift
-from executor.safety.halt import halted
+from executor.safety.halt import Lowered, halted, halted_since, lowered
 from executor.safety.health import healthy as healthy  # the asynchronous part of a preflight
 from executor.safety.limits import Limits
 from executor.safety.processes import refuse_above_protected, refuse_ourselves, refuse_same_process
@@ -63,7 +63,7 @@ def preflight(
     approval is consumed by ``Journal.admit``; both belong to it. Raises ``SafetyRefusalError``, ``InputError`` or
     ``UnavailableError``.
     """
-    refuse_halted(home)
+    refuse_halted(home, lowered(home))
     _refuse_used(journal, approval, use)
     refuse_drift(plan, system, planned)
     verify(approval, plan, limits, home, now, installation=journal.installation, system=system)
@@ -84,14 +84,15 @@ def preflight(
     return Ready(reach=reach, targets=targets, hosts=allowed_hosts(system))
 
 
-def refuse_halted(home: Home) -> None:
-    """Raise ``SafetyRefusalError`` while everything is halted."""
-    if flag := halted(home):
+def refuse_halted(home: Home, before: Lowered) -> None:
+    """Raise ``SafetyRefusalError`` while everything is halted, or if it was since ``lowered`` gave ``before``."""
+    if flag := halted_since(home, before):
+        over = halted(home) is None
         raise SafetyRefusalError(
             "halt",
             measured=f"{flag.by} halted everything ({flag.reason}, {flag.since})",
             limit="no run until it is resumed",
-            hint="murphy resume lowers the flag.",
+            hint="It is resumed by now: run it again." if over else "murphy resume lowers the flag.",
         )
 
 

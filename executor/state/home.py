@@ -12,7 +12,7 @@ from pathlib import Path
 from executor.errors import InputError, UnavailableError
 
 _DIRECTORIES = ("keys", "runs", "memory")
-_FILES = ("journal.db", "ledger.db", "sessions.db", "memory.lock", "watchdog.log")
+_FILES = ("journal.db", "ledger.db", "sessions.db", "memory.lock", "watchdog.log", "RESUMED")
 _BESIDE = {(file, part) for file in _FILES for part in ("wal", "shm", "anchor", "reserve")}
 """What belongs to a database: its log and that log's index; to the journal, also its anchor and its reserve."""
 _RUN_ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
@@ -108,6 +108,11 @@ class Home:
     def halt_file(self) -> Path:
         """There while everything is halted."""
         return self.path / "HALTED"
+
+    @property
+    def resumed_file(self) -> Path:
+        """The flag of the last halt that is over."""
+        return self.path / "RESUMED"
 
     def run_dir(self, run: str, *, make: bool = True) -> Path:
         """Directory of one run's files, made if ``make``. Raises ``InputError`` for what is no run's name."""

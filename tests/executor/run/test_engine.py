@@ -136,8 +136,8 @@ def test_an_approval_is_good_for_one_run(home: Home, pair: tuple[Shelf, Shelf]) 
     plan = plan_of(system, (experiment_on(system, "base", duration_s=0.5),))
     approval = approve(home, plan)
     stop = threading.Event()
-    stop.set()
-    assert run(plan, approval, system=system, limits=LIMITS, home=home, stop=stop).outcome == "interrupted"
+    evidence = run(plan, approval, system=system, limits=LIMITS, home=home, stop=stop, report=lambda _event: stop.set())
+    assert evidence.outcome == "interrupted"
     with pytest.raises(SafetyRefusalError, match="single use"):
         run(plan, approval, system=system, limits=LIMITS, home=home)
 

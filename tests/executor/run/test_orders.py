@@ -20,6 +20,7 @@ from executor.model.evidence import Event, EventKind, Evidence
 from executor.model.plan import Plan
 from executor.model.system import System
 from executor.run import admission, engine, orders
+from executor.run.course import Course, Ending
 from executor.safety.halt import halt, resume
 from executor.safety.limits import Limits
 from executor.safety.settle import settled
@@ -140,6 +141,32 @@ def test_nothing_is_injected_after_a_halt(home: Home, shelf: Shelf, monkeypatch:
     evidence = Run(home, shelf).ended()
     assert evidence.outcome == "halted"
     assert not touched.is_set()
+    assert nothing_left(home)
+
+
+def test_a_halt_that_is_over_before_anybody_looks_ends_the_run(
+    home: Home, shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    halt(home, "an earlier one, which is none of the run's business")
+    resume(home)
+    looks = threading.Semaphore(0)
+    real = orders.halting
+
+    def looking(course: Course) -> Ending | None:
+        looks.acquire(timeout=60)  # the run looks when the test says so
+        return real(course)
+
+    monkeypatch.setattr(orders, "halting", looking)
+    run = Run(home, shelf)
+    looks.release()
+    until(shelf.stopped)
+    halt(home, "a drill", by="alice")
+    assert resume(home)
+    looks.release()
+    evidence = run.ended()
+    assert evidence.outcome == "halted"
+    assert any("alice halted everything: a drill" in event.detail for event in evidence.timeline)
+    assert not shelf.stopped()
     assert nothing_left(home)
 
 

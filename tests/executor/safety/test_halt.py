@@ -10,7 +10,7 @@ import pytest
 
 from executor.errors import UnavailableError
 from executor.safety import halt as module
-from executor.safety.halt import halt, halted, raise_flag, resume
+from executor.safety.halt import halt, halted, halted_since, lowered, raise_flag, resume
 from executor.safety.settle import settled
 from executor.state import audit
 from executor.state.home import Home
@@ -26,6 +26,33 @@ def test_it_is_up_until_resumed(home: Home) -> None:
     assert not resume(home)
     assert [(row.who, row.what) for row in audit.entries(home)] == [("alice", "halted"), ("bob", "resumed")]
     assert settled(home) == []
+
+
+def test_a_halt_that_is_over_is_known_to_who_has_looked_before_it(home: Home) -> None:
+    halt(home, "long ago")
+    resume(home)
+    before = lowered(home)
+    assert halted_since(home, before) is None
+    halt(home, "a drill", by="alice")
+    assert halted_since(home, before) == halted(home) is not None
+    resume(home)
+    assert halted(home) is None
+    seen = halted_since(home, before)
+    assert seen is not None
+    assert (seen.by, seen.reason) == ("alice", "a drill")
+    assert halted_since(home, lowered(home)) is None
+
+
+def test_a_flag_that_was_put_there_by_hand_is_lowered_by_either(home: Home) -> None:
+    before = lowered(home)
+    home.halt_file.touch()
+    assert halted_since(home, before) is not None
+    home.halt_file.unlink()
+    assert halted_since(home, before) is None
+    home.halt_file.touch()
+    assert resume(home)
+    assert halted(home) is None
+    assert halted_since(home, before) is not None
 
 
 @pytest.mark.parametrize("content", ["", "{", '{"since": 1}', "[]", json.dumps({"x": 1})])
