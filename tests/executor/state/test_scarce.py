@@ -21,8 +21,8 @@ Done = Future["subprocess.CompletedProcess[str]"]
 
 @pytest.fixture(scope="module")
 def tried(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Done]]:
-    """Two at a time: each waits more than it works."""
-    with ThreadPoolExecutor(2) as pool:
+    """Four at a time: each waits more than it works."""
+    with ThreadPoolExecutor(4) as pool:
         yield {check: pool.submit(attempt, check, tmp_path_factory.mktemp(check)) for check in CHECKS}
         pool.shutdown(cancel_futures=True)
 
