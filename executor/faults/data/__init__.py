@@ -10,6 +10,7 @@ from executor.faults.data.connection_failure import ConnectionFailure
 from executor.faults.data.corruption import Corruption
 from executor.faults.data.lock import Lock
 from executor.faults.data.pool_exhaustion import PoolExhaustion
+from executor.faults.data.rollback import Rollback
 
 BEHAVIOURS: tuple[Behaviour, ...] = (
     CacheFlush(),
@@ -19,4 +20,5 @@ BEHAVIOURS: tuple[Behaviour, ...] = (
     ConnectionFailure(),
     PoolExhaustion(),
     Corruption(),
+    Rollback(),
 )

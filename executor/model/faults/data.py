@@ -295,4 +295,5 @@ SPECS: Final[tuple[type[FaultSpec], ...]] = (
     ConnectionFailure,
     PoolExhaustion,
     Corruption,
+    Rollback,
 )

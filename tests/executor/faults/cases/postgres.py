@@ -9,7 +9,7 @@ from typing import Any
 import psycopg
 
 from executor.model.faults import FaultSpec
-from executor.model.faults.data import Corruption, PoolExhaustion
+from executor.model.faults.data import Corruption, PoolExhaustion, Rollback
 from tests.executor.faults.cases import Bench, Case
 from tests.executor.faults.cases.data import PostgresSubject
 from tests.executor.faults.servers import Postgres
@@ -20,6 +20,8 @@ _SCHEMAS = (
 )
 _CHECKSUM = "SELECT count(*), md5(string_agg(t::text, '/' ORDER BY id)) FROM goods t"
 _FALSE = "SELECT count(*) FROM goods WHERE name IS DISTINCT FROM 'good ' || id"
+_LOOKS = 5
+"""A transaction stays open for so many naps of 20 ms; the fault looks a hundred times a second."""
 _SEATS = "SELECT current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int"
 
 
@@ -32,9 +34,13 @@ class Database(PostgresSubject):
         self.ledger = psycopg.connect(server.url("ledger", "ledger"), autocommit=True)
 
     def unharmed(self) -> bool:
-        """Whether the ledger's session lives and reads its own rows, and an administrator is let in."""
-        rows = self.ledger.execute("SELECT count(*) FROM goods WHERE name = 'good ' || id").fetchone()
-        return rows == (20,) and self.server.ask("SELECT 1") == [(1,)]
+        """Whether the ledger's session lives and writes its own rows, and an administrator is let in."""
+        with self.ledger.transaction():
+            self.ledger.execute("UPDATE goods SET name = name")
+            rows = self.ledger.execute(
+                "SELECT count(*), pg_sleep(0.1) FROM goods WHERE name = 'good ' || id"
+            ).fetchone()
+        return rows is not None and rows[0] == 20 and self.server.ask("SELECT 1") == [(1,)]
 
     def size(self) -> str:
         return self.sized(self)
@@ -76,6 +82,22 @@ class Database(PostgresSubject):
         """Rows that are false now."""
         return f"5 rows asked, {self.false()} of them false"
 
+    def rolled_back(self) -> bool:
+        """Whether a transaction that writes is ended before it can commit."""
+        with psycopg.connect(self.server.url(), connect_timeout=5) as session:
+            try:
+                session.execute("UPDATE goods SET name = 'not yet' WHERE id = 20")
+                for _ in range(_LOOKS):
+                    session.execute("SELECT pg_sleep(0.02)")
+            except psycopg.OperationalError:
+                return True
+            session.rollback()
+        return False
+
+    def rolled_back_of(self) -> str:
+        """How many of twenty transactions."""
+        return f"every second one asked, {sum(self.rolled_back() for _ in range(20))} of 20"
+
 
 def case(
     name: str,
@@ -105,4 +127,5 @@ CASES = (
         Database.damaged,
         owed_while_dead=True,
     ),
+    case("data.rollback", Rollback(every=2), Database.rolled_back, Database.rolled_back_of),
 )
