@@ -6,6 +6,7 @@ import ipaddress
 import os
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +17,18 @@ for _name in ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "OPENAI_BASE_URL", "ANTHROP
 
 _BETWEEN_NAMESPACES = ipaddress.ip_network("198.18.0.0/15")
 """Kept for tests between networks, and routed by nobody (RFC 2544): for namespaces that a test makes."""
+
+
+HOST = ("crash", "system", "executor/drivers", "executor/faults", "executor/proxy", "executor/run", "executor/selftest")
+HOST += ("executor/undo", "executor/test_", "bench")
+"""What looks at the whole machine, or leaves things there for others to find: one after another, in one process."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """With ``-n 2`` what concerns the host stays together, and so does each other file."""
+    for item in items:
+        path = item.path.relative_to(Path(__file__).parent).as_posix()
+        item.add_marker(pytest.mark.xdist_group("host" if path.startswith(HOST) else path))
 
 
 def _is_local(address: Any) -> bool:
