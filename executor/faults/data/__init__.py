@@ -8,6 +8,7 @@ from executor.faults.data.cache_pause import CachePause
 from executor.faults.data.cache_stampede import CacheStampede
 from executor.faults.data.connection_failure import ConnectionFailure
 from executor.faults.data.corruption import Corruption
+from executor.faults.data.inconsistency import Inconsistency
 from executor.faults.data.lock import Lock
 from executor.faults.data.pool_exhaustion import PoolExhaustion
 from executor.faults.data.rollback import Rollback
@@ -21,4 +22,5 @@ BEHAVIOURS: tuple[Behaviour, ...] = (
     PoolExhaustion(),
     Corruption(),
     Rollback(),
+    Inconsistency(),
 )

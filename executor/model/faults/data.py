@@ -296,4 +296,5 @@ SPECS: Final[tuple[type[FaultSpec], ...]] = (
     PoolExhaustion,
     Corruption,
     Rollback,
+    Inconsistency,
 )

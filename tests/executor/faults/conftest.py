@@ -11,7 +11,7 @@ from tests.executor.faults import containers, servers
 from tests.executor.faults.amazon import Amazon
 from tests.executor.faults.amazon import amazon as amazon_server
 from tests.executor.faults.cases import Bench
-from tests.executor.faults.servers import Postgres, Redis
+from tests.executor.faults.servers import Postgres, Redis, Replica
 from tests.executor.faults.table import lines
 
 
@@ -43,6 +43,14 @@ def cluster(server_root: Path) -> Path:
 @pytest.fixture(scope="session")
 def shared_postgres(server_root: Path, cluster: Path) -> Iterator[Postgres]:
     server = Postgres(server_root, cluster)
+    yield server
+    server.end()
+
+
+@pytest.fixture(scope="session")
+def shared_replica(server_root: Path, cluster: Path, shared_postgres: Postgres) -> Iterator[Replica]:
+    """Of ``shared_postgres``."""
+    server = Replica(server_root, cluster, shared_postgres)
     yield server
     server.end()
 

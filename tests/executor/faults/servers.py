@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import psycopg
 import redis
@@ -59,6 +59,8 @@ class Postgres(Server):
     """A cluster with a role ``shop`` that owns a database ``shop``. It refuses to run as root: nobody runs it."""
 
     password = "canary-clerk-password"
+    more: ClassVar[dict[str, str]] = {}
+    """Settings, beside those of all servers here."""
 
     def __init__(self, root: Path, template: Path | None = None) -> None:
         super().__init__()
@@ -102,6 +104,7 @@ class Postgres(Server):
     def start(self) -> None:
         options = {"listen_addresses": "127.0.0.1", "unix_socket_directories": "", "fsync": "off", "jit": "off"}
         options |= {"shared_buffers": "16MB", "io_method": "sync", "max_connections": "40", "autovacuum": "off"}
+        options |= {"wal_keep_size": "64MB", **self.more}
         settings = [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
         self.process = self._popen("postgres", "-D", str(self.data), "-p", str(self.port), *settings)
         until(self.answers, what="PostgreSQL does not answer")
@@ -116,6 +119,8 @@ class Postgres(Server):
         for owner in ("shop", "ledger"):
             with psycopg.connect(self.url(owner, owner)) as session:
                 session.execute(TABLE)
+        with psycopg.connect(self.url("postgres")) as session:
+            session.execute("GRANT EXECUTE ON FUNCTION pg_wal_replay_pause(), pg_wal_replay_resume() TO shop")
 
     def url(self, user: str = "shop", database: str = "shop") -> str:
         return f"postgresql://{user}@127.0.0.1:{self.port}/{database}"
@@ -131,6 +136,19 @@ class Postgres(Server):
         """As the superuser, in another database than the shop's."""
         with psycopg.connect(self.url("postgres", "postgres"), autocommit=True, connect_timeout=5) as session:
             return session.execute(query, values).fetchall()  # type: ignore[arg-type]
+
+
+class Replica(Postgres):
+    """A streaming replica; both come from one cluster, so it goes on where that one was."""
+
+    def __init__(self, root: Path, template: Path, primary: Postgres) -> None:
+        self.primary = primary
+        self.more = {"primary_conninfo": f"host=127.0.0.1 port={primary.port} user=postgres"}  # type: ignore[misc]
+        super().__init__(root, template)
+
+    def start(self) -> None:
+        (self.data / "standby.signal").touch()
+        super().start()
 
 
 class Redis(Server):
