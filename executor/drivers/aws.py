@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
@@ -58,6 +59,16 @@ def forbidden(place: Record, service: str, operation: str, **arguments: Any) -> 
     except AwsError as error:
         return None if error.code == "DryRunOperation" else str(error)
     return None
+
+
+@contextmanager
+def unless_gone() -> Iterator[None]:
+    """Passes over what Amazon does not know any more."""
+    try:
+        yield
+    except AwsError as error:
+        if not error.gone:
+            raise
 
 
 def wait(condition: Callable[[], bool], within_s: float) -> bool:

@@ -12,7 +12,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, TypeVar, runtime_checkable
 
 from executor import plugins
-from executor.drivers.targets import Contained, Resolved, ResolvedInstance
+from executor.drivers.targets import Contained, Ec2Target, Resolved, ResolvedInstance
 from executor.errors import InputError
 
 if TYPE_CHECKING:
@@ -86,6 +86,14 @@ class Ends(Protocol):
 
 
 @runtime_checkable
+class Succeeded(Protocol):
+    """What takes its place once it has ended is a process of this machine too."""
+
+    def successors(self, record: Record) -> list[list[int]]:
+        """Pid and start time of what runs in its place now; ``record`` is one of ``Ends``."""
+
+
+@runtime_checkable
 class Networked(Protocol):
     """Its packets pass through a network namespace of this machine, in which they can be told by its port."""
 
@@ -133,6 +141,7 @@ _WANTED: Final[dict[Any, str]] = {
     Freezes: "can be made to stand still",
     Ends: "can be ended and started again",
     Machine: "is a machine of its own",
+    Ec2Target: "Amazon runs",
     Networked: "has packets that can be told apart here",
     Contained: "an engine of containers runs",
 }

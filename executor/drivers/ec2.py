@@ -33,15 +33,17 @@ class Ec2:
 
     def find(self, service: Service, instance: Ec2Instance) -> Ec2Target:
         """The running instance. Raises ``UnavailableError`` if it is not running, or Amazon cannot be asked."""
-        target = Ec2Target(service, instance.id, instance.instance, instance.region, instance.endpoint)
-        if (now := _state(_kept(target))) != "running":
+        target = Ec2Target(
+            service, instance.id, instance.instance, instance.region, instance.endpoint, instance.fis_role
+        )
+        if (now := _state(place(target))) != "running":
             raise UnavailableError(f"{target.ec2} is {now}, not running.", where=target.instance)
         return target
 
     def unendable(self, target: Ec2Target) -> str | None:
         """It must come back as it was: same address, same disks, not replaced; and we must be let start it."""
         try:
-            kept = _kept(target)
+            kept = place(target)
             about = describe(kept)
             ours = aws.forbidden(kept, "ec2", "stop_instances", InstanceIds=[target.ec2])
             back = aws.forbidden(kept, "ec2", "start_instances", InstanceIds=[target.ec2])
@@ -51,7 +53,7 @@ class Ec2:
 
     def ending(self, target: Ec2Target, context: Context, *, by: RestartBy, grace_s: float = 0.0) -> dict[str, Any]:  # noqa: ARG002
         """Which instance, and where. Amazon starts it again when asked, whoever else should."""
-        kept = _kept(target)
+        kept = place(target)
         if (now := _state(kept)) != "running":
             raise UnavailableError(f"{target.ec2} is {now}, not running.", where=target.instance)
         return kept
@@ -90,13 +92,13 @@ class Ec2:
     def unresettable(self, target: Ec2Target) -> str | None:
         """We must be let reboot it."""
         try:
-            return _own(target) or aws.forbidden(_kept(target), "ec2", "reboot_instances", InstanceIds=[target.ec2])
+            return _own(target) or aws.forbidden(place(target), "ec2", "reboot_instances", InstanceIds=[target.ec2])
         except UnavailableError as error:
             return str(error)
 
     def resetting(self, target: Ec2Target) -> dict[str, Any]:
         """Which instance, and where."""
-        return _kept(target)
+        return place(target)
 
     def reset(self, record: Record) -> None:
         """Ask Amazon to reboot it: its system is asked first, and reset if it does not answer within minutes."""
@@ -105,14 +107,14 @@ class Ec2:
     def irremovable(self, target: Ec2Target, part: Part, device: str) -> str | None:
         """The part must be there, and be one that can be given back exactly."""
         try:
-            kept = _kept(target)
+            kept = place(target)
             return _own(target) or ec2_parts.PARTS[part].impossible(kept, describe(kept), device)
         except UnavailableError as error:
             return str(error)
 
     def removing(self, target: Ec2Target, context: Context, part: Part, device: str) -> dict[str, Any]:
         """The before-image of the part."""
-        kept = _kept(target)
+        kept = place(target)
         return kept | {"part": part} | ec2_parts.PARTS[part].image(kept, describe(kept), device, context.mark)
 
     def remove(self, record: Record) -> None:
@@ -131,6 +133,14 @@ class Ec2:
         ec2_parts.PARTS[record["part"]].put_back(record, _living(record))
 
 
+def arn(kept: Record) -> str:
+    """The name by which Amazon's other services know the instance. Raises ``AwsError``."""
+    (reservation,) = aws.ask(kept, "ec2", "describe_instances", InstanceIds=[kept["ec2"]])["Reservations"]
+    region = str(kept["region"])
+    partition = {"cn": "aws-cn", "us-gov": "aws-us-gov"}.get(region.rsplit("-", 2)[0], "aws")
+    return f"arn:{partition}:ec2:{region}:{reservation['OwnerId']}:instance/{kept['ec2']}"
+
+
 def describe(kept: Record) -> dict[str, Any]:
     """All that Amazon says of the instance. Raises ``AwsError``, also for one that it no longer knows."""
     answer = aws.ask(kept, "ec2", "describe_instances", InstanceIds=[kept["ec2"]])
@@ -138,7 +148,8 @@ def describe(kept: Record) -> dict[str, Any]:
     return about
 
 
-def _kept(target: Ec2Target) -> dict[str, Any]:
+def place(target: Ec2Target) -> dict[str, Any]:
+    """Which instance, and where it is asked about, for a record."""
     where = {"region": target.region, "endpoint": target.endpoint}
     return {"instance": target.instance, "ec2": target.ec2, **where}
 

@@ -5,8 +5,6 @@ Each part has an image of how it was, from which it is given back.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any, Final, Protocol
 
 from executor.drivers import aws
@@ -94,7 +92,7 @@ class Network:
         if group is None:
             return
         for card, groups in record["cards"]:
-            with _unless_gone():
+            with aws.unless_gone():
                 about = aws.ask(record, "ec2", "describe_network_interfaces", NetworkInterfaceIds=[card])
                 if [each["GroupId"] for each in about["NetworkInterfaces"][0]["Groups"]] == [group]:
                     _regroup(record, card, groups)
@@ -217,16 +215,6 @@ class Disk:
 
 
 PARTS: Final[dict[Part, Removable]] = {"network": Network(), "nic": Card(), "disk": Disk()}
-
-
-@contextmanager
-def _unless_gone() -> Iterator[None]:
-    """Passes over what Amazon does not know any more."""
-    try:
-        yield
-    except AwsError as error:
-        if not error.gone:
-            raise
 
 
 def _named(kept: Record, what: str, there: list[str], device: str) -> str:

@@ -50,6 +50,8 @@ class Ec2Target(ResolvedInstance):
     ec2: str
     region: str
     endpoint: str
+    fis_role: str = ""
+    """What Amazon's own Fault Injection Service may act as; empty: it is not used."""
 
 
 @dataclass(frozen=True)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from typing import Annotated, Any, ClassVar, Final, Literal, Self
 
-from pydantic import StringConstraints, model_validator
+from pydantic import Field, StringConstraints, model_validator
 
-from executor.model.base import Line, Seconds
-from executor.model.faults.base import FaultSpec, TargetKind
+from executor.model.base import Line, Milliseconds, Percent, Seconds
+from executor.model.faults.base import FaultSpec, TargetKind, delayed
 from executor.model.faults.data import PlainName
 from executor.model.vocabulary import FaultType
-from executor.model.wording import duration
+from executor.model.wording import duration, number
 from executor.secrets import look_secret, named_secret
 
 _CONTAINER: Final = {
@@ -88,7 +88,7 @@ class Credentials(FaultSpec):
 
     target_kind: ClassVar[TargetKind] = "instances"
     differs: ClassVar[str] = (
-        "Nobody is given the new password, as when one was changed and not passed on; the old one works again afterwards."
+        "Nobody is given the new password, as when one was changed and not passed on; the old one works again later."
     )
     kind: Literal["infrastructure.credentials"] = "infrastructure.credentials"
     how: Literal["rotate", "revoke", "expire"] = "rotate"
@@ -143,4 +143,87 @@ class Config(FaultSpec):
         return f"set {self.key} to {value} in {self.file or 'its settings'} and have it read them"
 
 
-SPECS: Final[tuple[type[FaultSpec], ...]] = (Container, Vm, Credentials, Config)
+class Fis(FaultSpec):
+    """Amazon's own Fault Injection Service (FIS) strikes an EC2 instance, and ends that by itself after a time."""
+
+    target_kind: ClassVar[TargetKind] = "instances"
+    differs: ClassVar[str] = (
+        "Load, delays and losses are made within the instance by Amazon's agent; one that is broken off may last there "
+        "until its own end."
+    )
+    usual: ClassVar[dict[str, Any]] = {"does": "stop"}
+    kind: Literal["infrastructure.fis"] = "infrastructure.fis"
+    does: Literal["stop", "cpu", "memory", "latency", "packet_loss"]
+    duration_s: Annotated[int, Field(ge=60, le=43_200, multiple_of=60)] = 300
+    """After this FIS ends it, whatever has become of Murphy: whole minutes, and longer than the action."""
+    percent: Annotated[Percent, Field(ge=1)] = 90
+    """Load of the processors, share of the memory, or packets lost."""
+    delay_ms: Annotated[Milliseconds, Field(ge=1)] = 1000
+    """Of each packet that it sends."""
+    interface: Annotated[str, StringConstraints(pattern=r"^[\w.-]{0,15}$")] = ""
+    """Network interface within the instance; empty: FIS's own default, ``eth0``."""
+
+    def looks(self) -> FaultType:
+        """By its parameters."""
+        return {
+            "stop": FaultType.STOPPED,
+            "cpu": FaultType.STARVED_CPU,
+            "memory": FaultType.STARVED_MEMORY,
+            "latency": delayed(self.delay_ms),
+            "packet_loss": FaultType.INTERMITTENT,
+        }[self.does]
+
+    def words(self) -> str:
+        """What is done."""
+        percent = number(self.percent)
+        what = {
+            "stop": "stop it",
+            "cpu": f"burn {percent} % of its processors",
+            "memory": f"take {percent} % of its memory",
+            "latency": f"delay each packet it sends by {duration(self.delay_ms / 1000)}",
+            "packet_loss": f"lose {percent} % of the packets it sends",
+        }[self.does]
+        return f"let AWS FIS {what}, for {duration(self.duration_s)} at most"
+
+
+_BALANCED: Final = {
+    "member_down": (FaultType.MISCONFIGURED, "take {member} out of {backend}"),
+    "drain": (FaultType.MISCONFIGURED, "have {member} of {backend} get no new sessions"),
+    "weight": (FaultType.MISCONFIGURED, "give {member} of {backend} the weight {weight}"),
+    "wrong_upstream": (FaultType.INTERMITTENT, "lead the requests for {member} of {backend} to {upstream}"),
+    "all_down": (FaultType.SERVER_ERROR, "take all members out of {backend}"),
+}
+
+
+class LoadBalancer(FaultSpec):
+    """A load balancer leaves out a member, or all, gives one a wrong weight, or leads its requests elsewhere."""
+
+    target_kind: ClassVar[TargetKind] = "instances"
+    differs: ClassVar[str] = (
+        "The balancer is told so, at once and for all its processes; a real mistake comes with a deployment, and a dead"
+        " member is found by health checks, in their own time. nginx and Caddy start their workers or servers anew."
+    )
+    kind: Literal["infrastructure.load_balancer"] = "infrastructure.load_balancer"
+    how: Literal["member_down", "drain", "weight", "wrong_upstream", "all_down"] = "member_down"
+    """``drain``: HAProxy only."""
+    backend: Line = ""
+    """HAProxy's backend, nginx's upstream, or in Caddy a handler's ``@id`` or its server; empty: the only one."""
+    member: Line = ""
+    """HAProxy's name of the server, or else its address; empty: the first."""
+    weight: Annotated[int, Field(ge=1, le=256)] = 10
+    """For ``weight``; the others keep theirs, which is 1 unless they say otherwise."""
+    upstream: Annotated[str, StringConstraints(pattern=r"^(\d+(\.\d+){3}|\[[0-9a-f:]+\]):\d{1,5}$")] = "127.0.0.1:9"
+    """For ``wrong_upstream``: where its requests go; where nobody listens they fail."""
+
+    def looks(self) -> FaultType:
+        """By its parameters."""
+        return _BALANCED[self.how][0]
+
+    def words(self) -> str:
+        """What is done."""
+        backend, member = self.backend or "its only backend", self.member or "the first member"
+        what = _BALANCED[self.how][1]
+        return what.format(backend=backend, member=member, weight=self.weight, upstream=self.upstream)
+
+
+SPECS: Final[tuple[type[FaultSpec], ...]] = (Container, Vm, Fis, Credentials, Config, LoadBalancer)

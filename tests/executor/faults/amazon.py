@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import boto3
-from moto.server import ThreadedMotoServer
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+from werkzeug.serving import WSGIRequestHandler, make_server
 
 from executor.model.system import Ec2Instance, Service, System
+from tests.executor.faults.simulated_fis import SimulatedFis
 
 REGION = "eu-central-1"
+ROLE = "arn:aws:iam::123456789012:role/murphy-fis"
 _ACCOUNT = {
     "AWS_ACCESS_KEY_ID": "canary-key",
     "AWS_SECRET_ACCESS_KEY": "canary-secret",
@@ -20,12 +24,18 @@ _ACCOUNT = {
 }
 
 
+class _Silent(WSGIRequestHandler):
+    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
+        """Nothing of it."""
+
+
 class Amazon:
     """One region with a network of its own."""
 
-    def __init__(self, endpoint: str) -> None:
-        self.endpoint = endpoint
+    def __init__(self, endpoint: str, fis: SimulatedFis) -> None:
+        self.endpoint, self.fis = endpoint, fis
         self.ec2 = self.client("ec2")
+        self.machines: list[str] = []
         self.vpc = self.ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
         subnet = self.ec2.create_subnet(VpcId=self.vpc, CidrBlock="10.0.1.0/24", AvailabilityZone=f"{REGION}a")
         self.subnet = subnet["Subnet"]["SubnetId"]
@@ -60,11 +70,18 @@ class Amazon:
             ],
         )
         machine = str(made["Instances"][0]["InstanceId"])
+        self.machines.append(machine)
         second = self.ec2.create_network_interface(SubnetId=self.subnet, Groups=self.groups[:1])["NetworkInterface"]
         self.ec2.attach_network_interface(
             NetworkInterfaceId=second["NetworkInterfaceId"], InstanceId=machine, DeviceIndex=1
         )
         return machine
+
+    def end(self) -> None:
+        """End the machines that were made since the last time."""
+        if self.machines:
+            self.ec2.terminate_instances(InstanceIds=self.machines)
+        self.machines.clear()
 
     def about(self, machine: str) -> dict[str, Any]:
         return dict(self.ec2.describe_instances(InstanceIds=[machine])["Reservations"][0]["Instances"][0])
@@ -89,7 +106,7 @@ class Amazon:
 
     @staticmethod
     def instance(name: str, machine: str, endpoint: str) -> Ec2Instance:
-        return Ec2Instance(id=name, instance=machine, region=REGION, endpoint=endpoint)
+        return Ec2Instance(id=name, instance=machine, region=REGION, endpoint=endpoint, fis_role=ROLE)
 
     def system(self, *machines: str, **more: Any) -> System:
         """A service ``web`` with these instances."""
@@ -102,11 +119,16 @@ def amazon() -> Iterator[Amazon]:
     """Such a server, with credentials in the environment as an operator would have them."""
     before = {name: os.environ.get(name) for name in _ACCOUNT}
     os.environ.update(_ACCOUNT)
-    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-    server.start()
+    fis = SimulatedFis(DomainDispatcherApplication(create_backend_app), lambda: made.ec2)
+    server = make_server("127.0.0.1", 0, fis, threaded=True, request_handler=_Silent)
+    serving = threading.Thread(target=server.serve_forever)
+    serving.start()
     try:
-        yield Amazon("http://{}:{}".format(*server.get_host_and_port()))
+        made = Amazon(f"http://127.0.0.1:{server.server_port}", fis)
+        yield made
     finally:
-        server.stop()
+        server.shutdown()
+        server.server_close()
+        serving.join()
         for name, value in before.items():
             os.environ.pop(name) if value is None else os.environ.update({name: value})

@@ -9,8 +9,7 @@ from typing import Any
 from executor.drivers.resolve import resolve
 from executor.drivers.targets import Resolved
 from executor.model.faults import FaultSpec
-from executor.model.faults.infrastructure import Vm
-from executor.model.faults.service import Stop
+from executor.model.faults.infrastructure import Fis, Vm
 from executor.model.plan import InstanceTarget
 from tests.executor.faults.amazon import Amazon
 from tests.executor.faults.cases import Bench, Case
@@ -21,6 +20,7 @@ class Ec2Subject:
 
     def __init__(self, amazon: Amazon, shows: Callable[[Ec2Subject], str]) -> None:
         self.amazon, self.shows = amazon, shows
+        amazon.fis.forget()
         self.machine, self.other = amazon.machine(), amazon.machine()
         self.system = amazon.system(self.machine)
         self.before, self.others = amazon.image_of(self.machine), amazon.image_of(self.other)
@@ -39,7 +39,8 @@ class Ec2Subject:
         return self.shows(self)
 
     def state(self) -> Any:
-        return {**self.amazon.image_of(self.machine), "groups": self.amazon.all_groups()}
+        made = self.amazon
+        return {**made.image_of(self.machine), "groups": made.all_groups(), "fis": dict(made.fis.templates)}
 
     def unharmed(self) -> bool:
         return self.amazon.image_of(self.other) == self.others
@@ -72,13 +73,13 @@ def case(name: str, fault: FaultSpec, shows: Callable[[Ec2Subject], str]) -> Cas
     def opened(bench: Bench) -> Iterator[Ec2Subject]:
         subject = Ec2Subject(bench.fixture("amazon"), shows)
         yield subject
-        subject.amazon.ec2.terminate_instances(InstanceIds=[subject.machine, subject.other])
+        subject.amazon.end()
 
     return Case(name, fault, opened)
 
 
 CASES = (
-    case("service.stop-ec2", Stop(), Ec2Subject.stopped),
+    case("infrastructure.fis", Fis(does="stop", duration_s=120), Ec2Subject.stopped),
     case("infrastructure.vm-ec2-isolate", Vm(how="isolate"), Ec2Subject.cut_off),
     case("infrastructure.vm-ec2-detach_disk", Vm(how="detach_disk"), Ec2Subject.bare),
 )

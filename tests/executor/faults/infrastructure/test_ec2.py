@@ -16,7 +16,7 @@ from executor.faults.behaviour import Behaviour, Context, Momentary, why_not
 from executor.faults.registry import behaviour
 from executor.model.faults import FaultSpec
 from executor.model.faults.infrastructure import Vm
-from executor.model.faults.service import Crash, Hang
+from executor.model.faults.service import Crash, Hang, Stop
 from executor.model.plan import InstanceTarget
 from executor.model.system import System
 from tests.executor.faults.amazon import REGION, Amazon
@@ -52,11 +52,10 @@ class Struck:
 def machines(amazon: Amazon) -> Iterator[Amazon]:
     """Amazon, and whatever machines a test has made are ended."""
     yield amazon
-    for reservation in amazon.ec2.describe_instances()["Reservations"]:
-        amazon.ec2.terminate_instances(InstanceIds=[each["InstanceId"] for each in reservation["Instances"]])
+    amazon.end()
 
 
-@pytest.mark.parametrize("fault", [Vm(how="detach_nic"), Vm(how="stop"), Crash()], ids=lambda f: f.words())
+@pytest.mark.parametrize("fault", [Vm(how="detach_nic"), Vm(how="stop"), Crash(), Stop()], ids=lambda f: f.words())
 def test_taken_away_and_given_back(machines: Amazon, fault: FaultSpec) -> None:
     struck = Struck(machines, fault)
     struck.inject()
