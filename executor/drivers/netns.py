@@ -24,6 +24,8 @@ _SYSTEM_PROGRAMS: Final = ("/usr/sbin", "/sbin")
 """A service's or a user's search path may lack them."""
 _ANYWHERE: Final = frozenset({"0.0.0.0", "::"})  # noqa: S104 - nothing is bound here
 _ANSWER_S: Final = 10.0
+_CLONE_NEWNET: Final = 0x40000000
+"""Source: linux/sched.h."""
 
 
 class NamespaceGoneError(UnavailableError):
@@ -85,6 +87,24 @@ def known() -> dict[int, Path]:
 def program(name: str) -> str | None:
     """Where a program of the system is; ``None`` if it is not installed."""
     return shutil.which(name, path=os.pathsep.join((os.environ.get("PATH", os.defpath), *_SYSTEM_PROGRAMS)))
+
+
+def enter(net: int | None) -> None:
+    """Be in that network namespace from now on: this thread, and what it starts. ``None``: stay.
+
+    Raises ``NamespaceGoneError``, or ``UnavailableError`` if it may not be entered.
+    """
+    if net is None:
+        return
+    import ctypes  # only helpers need it
+
+    descriptor = opened(net)
+    try:
+        if ctypes.CDLL(None, use_errno=True).setns(descriptor, _CLONE_NEWNET):
+            why = os.strerror(ctypes.get_errno())
+            raise UnavailableError(f"network namespace {net} cannot be entered ({why}).", hint="Run Murphy as root.")
+    finally:
+        os.close(descriptor)
 
 
 def run(net: int | None, command: Sequence[str], script: str = "") -> subprocess.CompletedProcess[bytes]:

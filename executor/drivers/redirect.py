@@ -14,7 +14,8 @@ from executor.drivers.nft import Chain, Table
 
 SOCKET_MARK: Final = 0x4D
 """Mark on the helper's own sockets, which no table of ours redirects."""
-_LEAD: Final = "lead"
+LEAD: Final = "lead"
+"""The chain in which they are led away."""
 
 
 @dataclass(frozen=True)
@@ -34,10 +35,10 @@ def unavailable() -> str | None:
     return f"{why}, or put murphy proxy on the edge." if why else None
 
 
-def taken(ports: Iterable[int], *, besides: str) -> str | None:
+def taken(ports: Iterable[int], *, besides: str, net: int | None = None) -> str | None:
     """The table of another fault that redirects one of these ports now: only the first of two would be felt."""
     wanted = set(ports)
-    others = (table for table in nft.tables() if table.name != besides and _LEAD in table.chains())
+    others = (table for table in nft.tables(net) if table.name != besides and LEAD in table.chains())
     return next((table.name for table in others if wanted & set(table.live())), None)
 
 
@@ -54,7 +55,7 @@ def _chain(ways: Sequence[Way], to_port: int) -> Chain:
         # the middle of anybody's connection for a new one, and lead it astray.
         what = f"tcp flags & (fin | syn | rst | ack) == syn tcp dport {way.port} tcp dport {nft.LIVE}{users}"
         rules += [f"{where} {what} redirect to :{to_port}" for where in _where(way)]
-    return Chain(_LEAD, "type nat hook output priority -150", tuple(rules))
+    return Chain(LEAD, "type nat hook output priority -150", tuple(rules))
 
 
 def _where(way: Way) -> list[str]:

@@ -1,4 +1,4 @@
-"""Who holds which descriptor and which TCP socket, from ``/proc``. Standard library only: the watchdog uses it."""
+"""Who holds which descriptor and which socket, from ``/proc``. Standard library only: the watchdog uses it."""
 
 from __future__ import annotations
 
@@ -10,17 +10,18 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-_LISTEN = "0A"
-_ESTABLISHED = "01"
+_LISTEN = ("0A",)
+_ESTABLISHED = ("01",)
+_BOUND = ("01", "07")
+"""Of sockets for datagrams: connected or not."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the kernel's table of TCP sockets."""
+    """One line of the kernel's table of sockets."""
 
     local: tuple[str, int]
     remote: tuple[str, int]
-    state: str
     inode: str
 
 
@@ -44,6 +45,11 @@ def listeners(port: int, pid: int | None = None) -> dict[str, str]:
     return {row.inode: row.local[0] for row in _rows(_LISTEN, pid) if row.local[1] == port}
 
 
+def datagrams(port: int) -> set[str]:
+    """Inodes of the sockets for datagrams that are bound to a port of this network."""
+    return {row.inode for row in _rows(_BOUND, protocol="udp") if row.local[1] == port}
+
+
 def listening(pid: int) -> frozenset[str]:
     """Inodes of the listening sockets that a process holds."""
     return held(pid) & {row.inode for row in _rows(_LISTEN)}
@@ -60,16 +66,16 @@ def reachable(address: str) -> str:
     return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(address, address)  # noqa: S104 - nothing is bound here
 
 
-def _rows(state: str, pid: int | None = None) -> Iterator[Row]:
-    for table, family in (("tcp", socket.AF_INET), ("tcp6", socket.AF_INET6)):
+def _rows(states: tuple[str, ...], pid: int | None = None, protocol: str = "tcp") -> Iterator[Row]:
+    for table, family in ((protocol, socket.AF_INET), (f"{protocol}6", socket.AF_INET6)):
         try:
             lines = Path(f"/proc/{pid or 'self'}/net/{table}").read_text(encoding="ascii").splitlines()[1:]
         except OSError:
             continue
         for line in lines:
             fields = line.split()
-            if fields[3] == state:
-                yield Row(_end(fields[1], family), _end(fields[2], family), state, fields[9])
+            if fields[3] in states:
+                yield Row(_end(fields[1], family), _end(fields[2], family), fields[9])
 
 
 def _end(text: str, family: socket.AddressFamily) -> tuple[str, int]:

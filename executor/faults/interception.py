@@ -80,14 +80,14 @@ def ways(edge: Dependency, callers: tuple[ProcessTarget, ...], system: System) -
             "protocol": "http" if edge.protocol == "http" else "tcp",
             "port": port,
             "addresses": [] if here else addresses,
-            "users": sorted({user for caller in callers for user in _users(caller)}),
-            "instances": [_instance(caller) for caller in callers],
+            "users": sorted({user for caller in callers for user in users(caller)}),
+            "instances": [instance(caller) for caller in callers],
         }
         for port in sorted({port for port in (edge.port, *(i.port for i in instances)) if port is not None})
     ]
 
 
-def _users(caller: ProcessTarget) -> set[int]:
+def users(caller: ProcessTarget) -> set[int]:
     """Users that own the sockets of a process and its workers."""
     found: set[int] = set()
     for pid, _ in process.members(caller.pid, caller.start_ticks):
@@ -100,7 +100,7 @@ def _users(caller: ProcessTarget) -> set[int]:
     return found
 
 
-def _instance(caller: ProcessTarget) -> dict[str, Any]:
+def instance(caller: ProcessTarget) -> dict[str, Any]:
     return {
         "id": caller.instance,
         "pid": caller.pid,

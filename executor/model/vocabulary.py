@@ -103,5 +103,6 @@ class FaultType(StrEnum):
     MISCONFIGURED = "misconfigured"
     CONNECTIONS_TAKEN = "connections_taken"
     UNRESOLVED = "unresolved"
+    UNPLACEABLE = "unplaceable"
     STALE = "stale"
     REHEARSED = "rehearsed"

@@ -12,7 +12,7 @@ HTTP_KINDS: Final = frozenset({"error", "truncate", "bit_flip", "empty", "wrong_
 """Kinds that need to understand HTTP."""
 LINE_KINDS: Final = frozenset({"corrupt", "throttle"})
 """Kinds that strike the bytes as they pass, whatever they mean."""
-KINDS: Final = HTTP_KINDS | LINE_KINDS | {"delay", "hang", "reset", "refuse", "blackhole"}
+KINDS: Final = HTTP_KINDS | LINE_KINDS | {"delay", "delay_statement", "hang", "reset", "refuse", "blackhole"}
 DAMAGE_KINDS: Final = frozenset({"truncate", "bit_flip", "empty", "wrong_content_type"})
 """Kinds that let the call through and damage its answer."""
 CONNECTION_KINDS: Final = frozenset({"refuse", "blackhole"})
@@ -83,8 +83,10 @@ class Spec:
         """Raises ``ValueError`` for what does not go together."""
         if self.kind == "error" and self.status < 400:
             raise ValueError(f"fault status must be 400 to 599, not {self.status}")
-        if self.kind == "delay" and not self.delay_ms > 0:
+        if self.kind in ("delay", "delay_statement") and not self.delay_ms > 0:
             raise ValueError("fault delay_ms must be above 0 for a delay")
+        if self.kind == "delay_statement" and protocol == "http":
+            raise ValueError("delay_statement needs an edge to a database, not one that speaks http")
         if self.kind == "throttle" and not self.bytes_per_s > 0:
             raise ValueError("fault bytes_per_s must be above 0 for a throttle")
         if self.way not in WAYS:

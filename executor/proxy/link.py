@@ -70,10 +70,14 @@ class Link:
         """The callee sent bytes."""
         self._callee_spoke_last = True
 
-    async def gate_call(self, arrived_at: float) -> None:
-        """Let a burst through to the callee: late, never, or with a reset, as the faults want it."""
-        if delays := self.struck_by("delay"):
-            due = arrived_at + sum(fault.delay_s() for fault in delays)
+    async def gate_call(self, arrived_at: float, statements: int | None) -> None:
+        """Let a burst through to the callee: late, never, or with a reset, as the faults want it.
+
+        ``statements`` begin in it; ``None``: that cannot be told, and then it counts as one.
+        """
+        times = {"delay": 1, "delay_statement": 1 if statements is None else statements}
+        if delays := [fault for fault in self.struck_by(*times) if times[fault.spec.kind]]:
+            due = arrived_at + sum(times[fault.spec.kind] * fault.delay_s() for fault in delays)
             await delayed(delays, max(0.0, due - asyncio.get_running_loop().time()))
         if any(not fault.spec.after_bytes for fault in self.struck_by("reset", "refuse")):
             raise ConnectionResetError

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Collection
 from types import SimpleNamespace
 from typing import Any, Final
 
@@ -31,17 +32,21 @@ class Caller:
 
     def holds(self, one: sockdiag.Connection) -> bool:
         """Whether one of the processes holds that end of a connection."""
+        return self.holds_any({str(one.inode)})
+
+    def holds_any(self, inodes: Collection[str]) -> bool:
+        """Whether one of the processes holds one of the sockets."""
         with self._turn:
-            if self._held(one):
+            if self._held(inodes):
                 return True
             if time.monotonic() - self._looked_at < _LOOK_AGAIN_S:
                 return False
             self._pids = [pid for instance in self._instances for pid in _pids(instance)]
             self._looked_at = time.monotonic()
-            return self._held(one)
+            return self._held(inodes)
 
-    def _held(self, one: sockdiag.Connection) -> bool:
-        return any(str(one.inode) in sockets.held(pid) for pid in self._pids)
+    def _held(self, inodes: Collection[str]) -> bool:
+        return any(not sockets.held(pid).isdisjoint(inodes) for pid in self._pids)
 
 
 def _pids(instance: dict[str, Any]) -> list[int]:

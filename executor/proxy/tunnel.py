@@ -1,10 +1,11 @@
-"""Bytes both ways, unread: for protocols other than HTTP/1, and for what follows an upgrade."""
+"""Bytes both ways, as they are: for protocols other than HTTP/1, and for what follows an upgrade."""
 
 from __future__ import annotations
 
 import asyncio
 
 from executor.proxy.link import Link
+from executor.proxy.statements import Statements
 
 
 async def tunnel(link: Link, to_callee: bytes = b"", to_caller: bytes = b"") -> None:
@@ -23,10 +24,11 @@ async def tunnel(link: Link, to_callee: bytes = b"", to_caller: bytes = b"") -> 
 
 async def _carry_calls(link: Link, data: bytes) -> None:
     arrived_at = asyncio.get_running_loop().time()
+    statements = Statements()
     while True:
         if data:
             link.burst_arrived()
-            await link.gate_call(arrived_at)
+            await link.gate_call(arrived_at, statements.begun_in(data))
             await link.to_callee(data)
         data = await link.more(link.client)
         arrived_at = link.client.arrived_at

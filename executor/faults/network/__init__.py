@@ -6,6 +6,7 @@ from executor.faults.behaviour import Behaviour
 from executor.faults.network.bandwidth import Bandwidth
 from executor.faults.network.connection_limit import ConnectionLimit
 from executor.faults.network.corruption import Corruption
+from executor.faults.network.dns import Dns
 from executor.faults.network.latency import Latency
 from executor.faults.network.loss import Loss
 from executor.faults.network.partition import Partition
@@ -19,4 +20,5 @@ BEHAVIOURS: tuple[Behaviour, ...] = (
     ConnectionLimit(),
     Bandwidth(),
     Corruption(),
+    Dns(),
 )

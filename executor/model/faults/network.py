@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import ipaddress
 from typing import Annotated, Any, ClassVar, Final, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
-from executor.model.base import Milliseconds, Percent, Probability
+from executor.model.base import Line, Milliseconds, Percent, Probability
 from executor.model.faults.base import FaultSpec, TargetKind, delayed
 from executor.model.vocabulary import FaultType
 from executor.model.wording import duration, many, number, share
 
+
+def _address(text: str) -> str:
+    return str(ipaddress.ip_address(text))
+
+
+Address = Annotated[str, AfterValidator(_address)]
+"""A numeric address, IPv4 or IPv6."""
 TOTAL_PERCENT: Final = 90.0
 """From this share of lost packets on, hardly any connection comes about."""
 
@@ -173,6 +181,43 @@ class Corruption(FaultSpec):
         return f"flip a bit in {number(self.percent)} % of the segments of {what}"
 
 
+class Dns(FaultSpec):
+    """Names that the instance looks up are answered wrongly, late or not at all."""
+
+    target_kind: ClassVar[TargetKind] = "instances"
+    differs: ClassVar[str] = (
+        "Look-ups by datagrams to the named servers are struck; those over TCP or HTTPS, and names that the instance "
+        "or its machine has in a cache, are not."
+    )
+    kind: Literal["network.dns"] = "network.dns"
+    mode: Literal["nxdomain", "servfail", "timeout", "slow", "wrong_address"] = "servfail"
+    names: Annotated[tuple[Line, ...], Field(min_length=1, max_length=100)] = ("*",)
+    """Globs over the names that are meant, without a dot at the end."""
+    delay_ms: Annotated[Milliseconds, Field(gt=0)] = 3000
+    """For ``slow``."""
+    address: Address = "192.0.2.1"
+    """For ``wrong_address``. The usual one is kept for examples, and nobody is there."""
+    resolvers: Annotated[tuple[Address, ...], Field(max_length=8)] = ()
+    """Addresses of the servers that it asks; none: those in its ``/etc/resolv.conf``."""
+
+    def looks(self) -> FaultType:
+        """Of ``FaultType`` what it does to calls to others: they fail at once, late, or where nobody answers."""
+        if self.mode == "slow":
+            return delayed(self.delay_ms)
+        return FaultType.UNRESOLVED
+
+    def words(self) -> str:
+        """What is done."""
+        which = "its look-ups" if self.names == ("*",) else f"its look-ups of {', '.join(self.names)}"
+        return {
+            "nxdomain": f"say that the names do not exist to {which}",
+            "servfail": f"let {which} fail",
+            "timeout": f"leave {which} without an answer",
+            "slow": f"delay {which} by {duration(self.delay_ms / 1000)}",
+            "wrong_address": f"answer {which} with {self.address}",
+        }[self.mode]
+
+
 SPECS: Final[tuple[type[FaultSpec], ...]] = (
     Latency,
     Reset,
@@ -181,4 +226,5 @@ SPECS: Final[tuple[type[FaultSpec], ...]] = (
     ConnectionLimit,
     Bandwidth,
     Corruption,
+    Dns,
 )
