@@ -69,10 +69,8 @@ class Containers:
         if not isinstance(target, ContainerTarget):
             raise UnavailableError("it runs on another machine, whose network is not seen here.", where=target.instance)
         members = process.members(target.pid, target.start_ticks)
-        for pid, ticks in members[1:]:
-            if any(address for address in sockets.listeners(target.inside or 0, pid)):
-                return netns.listening(pid, ticks, target.inside)
-        return netns.listening(target.pid, target.start_ticks, target.inside)
+        pid, ticks = next((one for one in members if _listens(one[0], target.inside)), members[0])
+        return netns.listening(pid, ticks, target.inside)
 
     def unfreezable(self, target: Contained) -> str | None:
         """It must not stand still already, nor hold Murphy itself."""
@@ -112,16 +110,17 @@ class Containers:
         return ours(target)
 
     def ending(self, target: Contained, context: Context, *, by: RestartBy, grace_s: float = 0.0) -> dict[str, Any]:
-        """Which container. Its first process is ended by a signal from outside, if its engine is to start it again.
+        """Which container. If its engine is to start it again, its first process is killed from ``outside``.
 
-        To its restart policy a container that the engine was asked to end has ended for good.
+        To a restart policy, a container that the engine was asked to end has ended for good.
         """
         if reason := self.unendable(target):
             raise UnavailableError(reason, where=target.instance)
         patience_s = 0.0 if by == "murphy" else restart.PATIENCE_S[target.service.restarts]
         return {
             **named(target),
-            "members": _signalled(target) if by == "supervisor" else [],
+            "members": _first(target),
+            "outside": by == "supervisor" and _may_signal(target),
             "grace_s": grace_s,
             "patience_s": patience_s,
             **asked(context),
@@ -129,7 +128,7 @@ class Containers:
 
     def kill(self, record: Record, signal: str) -> None:
         """By a signal from outside, or by its engine; and see it end."""
-        if record["members"]:
+        if record["outside"]:
             require(record)
             _refuse_deaf(record, Signals[f"SIG{signal}"])
             process.end_all(record["members"], Signals[f"SIG{signal}"], _ENDS_WITHIN_S, where=record["instance"])
@@ -159,6 +158,13 @@ class Containers:
         except UnavailableError:
             return None
         return seen is None or not _up(seen) or (Path(record["asked"]).exists() and not self.ended(record))
+
+    def successors(self, record: Record) -> list[list[int]]:
+        """The first process of the container that has its name now."""
+        seen = inspected(record["engine"], record["name"])
+        pid = int(seen["State"]["Pid"]) if seen and _up(seen) else 0
+        ticks = start_ticks(pid) if seen and seen["Id"] in _groups(pid) else None
+        return [] if ticks is None else [[pid, ticks]]
 
     def start(self, record: Record) -> None:
         """Let whoever should start it, or have its engine start it.
@@ -201,7 +207,8 @@ def settle(record: Record, done: Callable[[], bool | None], within_s: float = _S
 def require(record: Record) -> Seen:
     """What the engine says of it. Raises ``UnavailableError`` unless it still runs as it was started then."""
     seen = inspected(record["engine"], record["container"])
-    if seen is None or not _up(seen) or seen["State"]["StartedAt"] != record["since"]:
+    same = seen is not None and _up(seen) and seen["State"]["StartedAt"] == record["since"]
+    if seen is None or not same or not all(process.alive(*member) for member in record.get("members", ())):
         raise UnavailableError("the container ended, or was started again, by itself.", where=record["instance"])
     return seen
 
@@ -242,11 +249,13 @@ def ours(target: Contained) -> str | None:
     return None
 
 
-def _signalled(target: Contained) -> list[list[int]]:
-    """Its first process, if that is one to which we may send signals."""
-    if not isinstance(target, ContainerTarget) or process.forbidden(target.pid, target.start_ticks):
-        return []
-    return [[target.pid, target.start_ticks]]
+def _first(target: Contained) -> list[list[int]]:
+    """Its first process, if that is one of this machine."""
+    return [[target.pid, target.start_ticks]] if isinstance(target, ContainerTarget) else []
+
+
+def _may_signal(target: Contained) -> bool:
+    return isinstance(target, ContainerTarget) and process.forbidden(target.pid, target.start_ticks) is None
 
 
 def _comes_back(record: Record) -> bool:
@@ -293,6 +302,10 @@ def _called(seen: Seen, port: int | None) -> tuple[str, int | None]:
         return min(found, key=lambda one: ":" in one[0])
     networks = seen["NetworkSettings"]["Networks"] or {}
     return next(filter(None, (one["IPAddress"] for one in networks.values())), "127.0.0.1"), port
+
+
+def _listens(pid: int, port: int | None) -> bool:
+    return port is not None and not sockets.held(pid).isdisjoint(sockets.listeners(port, pid))
 
 
 def _refuse_deaf(record: Record, number: Signals) -> None:

@@ -10,6 +10,8 @@ from typing import Any
 from executor.errors import UnavailableError
 
 _ANSWER_S = 8.0
+_versions: dict[str, str] = {}
+"""Of the engines that this process has asked, by URL: to tell it takes an engine longer than most of what it does."""
 
 
 class NotThereError(UnavailableError):
@@ -32,7 +34,9 @@ def engine(url: str) -> Iterator[Any]:
 
     try:
         reached = kwargs_from_env({**os.environ, "DOCKER_HOST": url})
-        with closing(APIClient(version="auto", timeout=_ANSWER_S, use_ssh_client=True, **reached)) as client:
+        version = _versions.get(url, "auto")
+        with closing(APIClient(version=version, timeout=_ANSWER_S, use_ssh_client=True, **reached)) as client:
+            _versions[url] = client.api_version
             yield client
     except NotFound as error:
         raise NotThereError(f"the engine says: {_line(error.explanation)}.", where=url) from None

@@ -10,6 +10,7 @@ from pathlib import Path
 from signal import Signals
 from typing import TYPE_CHECKING, Any
 
+from executor.clock import start_ticks
 from executor.drivers import netns, process, restart, sockets
 from executor.drivers.driver import Record, RestartBy
 from executor.drivers.targets import ContainerTarget, ProcessTarget
@@ -93,6 +94,11 @@ class Local:
     def down(self, record: Record) -> bool:
         """Whether no instance that fits is running, or only one that was asked to end."""
         return _asked(record) or not restart.back(record)
+
+    def successors(self, record: Record) -> list[list[int]]:
+        """Whatever fits the instance."""
+        found = ((pid, start_ticks(pid)) for pid in restart.heads(record))
+        return [[pid, ticks] for pid, ticks in found if ticks is not None]
 
     def start(self, record: Record) -> None:
         """Let the supervisor start it, or start it.

@@ -45,7 +45,7 @@ class Container:
         if fault.how == "disconnect":
             networks = container_network.joined(of_then(target), fault.network)
             return how | named(target) | asked(context) | {"networks": networks}
-        kept = DRIVER.ending(target, context, by="supervisor", grace_s=fault.grace_s) | {"members": []}  # by its engine
+        kept = DRIVER.ending(target, context, by="supervisor", grace_s=fault.grace_s) | {"outside": False}
         return how | kept | {"aside": context.mark, "replaced": target.service.restarts == "supervised"}
 
     def inject(self, record: Record, lease_s: float) -> dict[str, Any]:  # noqa: ARG002 - the watchdog holds the lease

@@ -7,9 +7,8 @@ import sys
 from signal import Signals
 from typing import TYPE_CHECKING, Any
 
-from executor.clock import start_ticks
-from executor.drivers import child, process, restart
-from executor.drivers.driver import Ends, able
+from executor.drivers import child, process
+from executor.drivers.driver import Ends, Succeeded, able
 from executor.drivers.targets import ProcessTarget, Resolved
 from executor.faults import held
 from executor.faults.behaviour import Context, LeaseKind, Record
@@ -33,7 +32,7 @@ class RestartLoop(Down):
         assert isinstance(target, ProcessTarget)
         if target.service.restarts != "supervised":
             return f"nobody is known to start {target.instance} again; use service.crash, or say restarts: supervised."
-        if target.port is None and not target.command:
+        if target.driver == "process" and target.port is None and not target.command:
             return f"{target.instance} is pinned to one process; name its port or command in system.yaml."
         return super().unsupported(fault, target)
 
@@ -47,8 +46,7 @@ class RestartLoop(Down):
     def inject(self, record: Record, lease_s: float) -> dict[str, Any]:
         """Kill it, and start the helper that does so again. Raises ``UnavailableError`` if it is gone."""
         able(record, Ends).kill(record, "KILL")
-        told = {name: record[name] for name in ("instance", "port", "command", "every_s", "times")}
-        held.start("executor.faults.service.restart_loop", [json.dumps(told)], record, lease_s)
+        held.start("executor.faults.service.restart_loop", [json.dumps(dict(record))], record, lease_s)
         return {}
 
     def renew(self, record: Record, lease_s: float) -> None:
@@ -68,17 +66,16 @@ class RestartLoop(Down):
 def main() -> None:
     """The helper: kill whatever takes the instance's place, until it has been killed often enough."""
     lease, (told,) = child.lease(sys.argv[1:])
-    wanted = json.loads(told)
+    record = json.loads(told)
     child.ready()
-    for _ in range(wanted["times"] - 1):
-        if not lease.wait(wanted["every_s"]):
+    for _ in range(record["times"] - 1):
+        if not lease.wait(record["every_s"]):
             return
-        while not (found := restart.heads(wanted)):
+        while not (found := able(record, Succeeded).successors(record)):
             if not lease.wait(_LOOK_S):
                 return
-        for pid in found:
-            if (ticks := start_ticks(pid)) is not None:
-                process.send(pid, ticks, Signals.SIGKILL)
+        for pid, ticks in found:
+            process.send(pid, ticks, Signals.SIGKILL)
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ NETWORK = "shop"
 _BUSYBOX = Path("/bin/busybox")
 _PROGRAMS = ("dockerd", "containerd", "runc", "iptables", "ip", "nsenter", "setpriv")
 _CLONE_NEWNET = 0x40000000
-_SERVE = "trap 'exit 0' TERM; httpd -p 80 -h /www; while :; do sleep 1000 & wait $!; done"
+_SERVE = "trap '{}' TERM; httpd -p 80 -h /www; while :; do sleep 1000 & wait $!; done"
 """The first process of a container is a shell, as behind many an entry point; the server is another one."""
 T = TypeVar("T")
 
@@ -47,6 +47,7 @@ class Engine:
         self.name = self.path.name
         self.net = Path("/run/netns") / self.name
         self.url = f"unix://{self.path}/engine.sock"
+        self.version = "auto"
         _run("ip", "netns", "add", self.name)
         _run("ip", "-n", self.name, "link", "set", "lo", "up")
         files = {"data-root": "data", "exec-root": "exec", "pidfile": "pid", "deprecated-key-path": "key.json"}
@@ -70,7 +71,8 @@ class Engine:
     def client(self) -> Iterator[Any]:
         from docker import APIClient
 
-        with APIClient(self.url, version="auto", timeout=30) as client:
+        with APIClient(self.url, version=self.version, timeout=30) as client:
+            self.version = client.api_version
             yield client
 
     def end(self) -> None:
@@ -107,7 +109,9 @@ class Engine:
 class Served:
     """A container that answers on a port, which is made once and started again when it is wanted."""
 
-    def __init__(self, engine: Engine, name: str, port: int, *, policy: str = "no", **host: Any) -> None:
+    def __init__(
+        self, engine: Engine, name: str, port: int, *, policy: str = "no", trap: str = "exit 0", **host: Any
+    ) -> None:
         self.engine, self.name, self.port = engine, name, port
         with engine.client() as client:
             config = client.create_host_config(
@@ -115,7 +119,7 @@ class Served:
             )
             client.create_container(
                 IMAGE,
-                ["/bin/sh", "-c", _SERVE],
+                ["/bin/sh", "-c", _SERVE.format(trap)],
                 name=name,
                 ports=[80],
                 host_config=config,
@@ -154,20 +158,20 @@ class Served:
                 return None
             return found
 
+    def body(self, within_s: float = 0.3) -> bytes:
+        """What it answers, from within the engine's network; empty if it does not."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=within_s)
+        try:
+            connection.request("GET", "/")
+            return connection.getresponse().read()
+        except (OSError, http.client.HTTPException):
+            return b""
+        finally:
+            connection.close()
+
     def answered(self, of: int = 1, within_s: float = 0.3) -> int:
         """How many of so many requests are answered in time."""
-
-        def ask() -> bool:
-            connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=within_s)
-            try:
-                connection.request("GET", "/")
-                return connection.getresponse().read() == b"well\n"
-            except (OSError, http.client.HTTPException):
-                return False
-            finally:
-                connection.close()
-
-        return self.engine.inside(lambda: sum(ask() for _ in range(of)))
+        return self.engine.inside(lambda: sum(self.body(within_s) != b"" for _ in range(of)))
 
     def answers(self) -> bool:
         return self.answered() == 1
