@@ -51,20 +51,21 @@ def record(target: ProcessTarget, number: str | None, command: Sequence[str]) ->
     return kept
 
 
-def again(kept: Mapping[str, Any]) -> None:
-    """Have whatever runs there now read its settings again; nothing if nothing runs.
+def again(kept: Mapping[str, Any]) -> list[tuple[int, int]]:
+    """Have whatever runs there now read its settings again; which processes that are, by pid and start time.
 
     Raises ``UnavailableError`` if it does not come to catch the signal, or the command does not succeed.
     """
-    running = _running(kept)
-    if running and kept["signal"]:
-        for pid, ticks in running:
+    found = running(kept)
+    if found and kept["signal"]:
+        for pid, ticks in found:
             _signal(pid, ticks, kept)
-    elif running and kept["reload"]:
+    elif found and kept["reload"]:
         _run(kept["reload"])
+    return found
 
 
-def _running(kept: Mapping[str, Any]) -> list[tuple[int, int]]:
+def running(kept: Mapping[str, Any]) -> list[tuple[int, int]]:
     """The process of then, or those that take its place and run the same program."""
     if process.alive(kept["pid"], kept["ticks"]):
         return [(kept["pid"], kept["ticks"])]
