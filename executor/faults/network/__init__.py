@@ -11,6 +11,7 @@ from executor.faults.network.latency import Latency
 from executor.faults.network.loss import Loss
 from executor.faults.network.partition import Partition
 from executor.faults.network.reset import Reset
+from executor.faults.network.saturation import Saturation
 
 BEHAVIOURS: tuple[Behaviour, ...] = (
     Latency(),
@@ -21,4 +22,5 @@ BEHAVIOURS: tuple[Behaviour, ...] = (
     Bandwidth(),
     Corruption(),
     Dns(),
+    Saturation(),
 )

@@ -218,6 +218,28 @@ class Dns(FaultSpec):
         }[self.mode]
 
 
+class Saturation(FaultSpec):
+    """Datagrams that nobody asked for fill the way to the instance."""
+
+    target_kind: ClassVar[TargetKind] = "instances"
+    differs: ClassVar[str] = (
+        "They come from this machine, so only what lies between it and the instance is filled. A way within one "
+        "machine has no width of its own: there they cost processor time and nothing else."
+    )
+    strength: ClassVar[tuple[str, ...]] = ("rate_mbps",)
+    usual: ClassVar[dict[str, Any]] = {"rate_mbps": 100}
+    look: ClassVar[FaultType] = FaultType.SLUGGISH
+    kind: Literal["network.saturation"] = "network.saturation"
+    rate_mbps: Annotated[float, Field(ge=0.1, le=1000)]
+    """Million bits a second, with the headers of IP and UDP."""
+    packet_bytes: Annotated[int, Field(ge=64, le=1500)] = 1200
+    """Size of each, with these headers."""
+
+    def words(self) -> str:
+        """What is done."""
+        return f"send it {number(self.rate_mbps)} Mbit/s of datagrams that nobody reads"
+
+
 SPECS: Final[tuple[type[FaultSpec], ...]] = (
     Latency,
     Reset,
@@ -227,4 +249,5 @@ SPECS: Final[tuple[type[FaultSpec], ...]] = (
     Bandwidth,
     Corruption,
     Dns,
+    Saturation,
 )

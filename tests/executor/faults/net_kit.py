@@ -32,15 +32,23 @@ def no_packet_rules() -> str | None:
     return nft.unusable()
 
 
+def no_networks() -> str | None:
+    """Why no network namespace can be made here; ``None`` if one can."""
+    return None if os.geteuid() == 0 and shutil.which("ip") else "needs root and iproute2, to make a network"
+
+
 class Echo:
     """A running server."""
 
-    def __init__(self, name: str, address: str = "127.0.0.1", net: Net | None = None, port: int = 0) -> None:
+    def __init__(
+        self, name: str, address: str = "127.0.0.1", net: Net | None = None, port: int = 0, at: str = ""
+    ) -> None:
+        """``at`` is the address that it listens at: else the address, or every one of its own network."""
         self.name, self.net = name, net
         self.address = net.inside if net else "127.0.0.1" if address == "0.0.0.0" else address
         before = ["nsenter", f"--net=/run/netns/{net.name}"] if net else []
         self.process = subprocess.Popen(
-            [*before, sys.executable, str(ECHO), address if net is None else "0.0.0.0", str(port)],
+            [*before, sys.executable, str(ECHO), at or (address if net is None else "0.0.0.0"), str(port)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -104,7 +112,7 @@ class Echo:
         self.process.kill()
         self.process.wait()
 
-    def end(self) -> None:
+    def close(self) -> None:
         self.kill()
         for pipe in (self.process.stdin, self.process.stdout):
             assert pipe
@@ -142,6 +150,10 @@ class Net:
     def number(self) -> int:
         return Path(f"/run/netns/{self.name}").stat().st_ino
 
+    def sent_bytes(self) -> int:
+        """Bytes that have gone into it over the cable so far."""
+        return int(Path(f"/sys/class/net/{self.cable}/statistics/tx_bytes").read_text())
+
     def end(self) -> None:
         _ip("netns", "del", self.name)
 
@@ -168,7 +180,7 @@ def echoes(*names: str, **where: object) -> Iterator[list[Echo]]:
         made = []
         for name in names:
             made.append(Echo(name, **where))  # type: ignore[arg-type]
-            ends.callback(made[-1].end)
+            ends.callback(made[-1].close)
             until(made[-1].echoes)
         yield made
 
