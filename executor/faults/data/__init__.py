@@ -12,6 +12,7 @@ from executor.faults.data.inconsistency import Inconsistency
 from executor.faults.data.lock import Lock
 from executor.faults.data.pool_exhaustion import PoolExhaustion
 from executor.faults.data.rollback import Rollback
+from executor.faults.data.slow_query import SlowQuery
 
 BEHAVIOURS: tuple[Behaviour, ...] = (
     CacheFlush(),
@@ -23,4 +24,5 @@ BEHAVIOURS: tuple[Behaviour, ...] = (
     Corruption(),
     Rollback(),
     Inconsistency(),
+    SlowQuery(),
 )

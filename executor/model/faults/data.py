@@ -297,4 +297,5 @@ SPECS: Final[tuple[type[FaultSpec], ...]] = (
     Corruption,
     Rollback,
     Inconsistency,
+    SlowQuery,
 )
