@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 _STAYS_S = 5.0
 """Beyond its grace time, until a pod that was asked to end counts as one that stays."""
 _BACK_S = 15.0
-_FORCED = ("StatefulSet",)
-"""Whose pods must never run twice: they are not forgotten while they may still run."""
 
 
 class Kubernetes:
@@ -70,20 +68,15 @@ class Kubernetes:
         path = kube_pods.keeper(api, pod)
         if path is None:
             raise UnavailableError("is a pod that nobody would start again.", where=target.pod)
-        workload = api.read(path)
         kube_pods.end(api, target.namespace, target.pod, target.uid, grace_s=grace_s, dry=True)
-        labels = _selector(workload)
         return {
             "instance": target.instance,
             "cluster": target.cluster,
-            "namespace": target.namespace,
             "pod": target.pod,
             "uid": target.uid,
-            "workload": path,
-            "labels": labels,
-            "ready": _ready(api, target.namespace, labels),
-            "kill_grace_s": 1.0 if workload.get("kind") in _FORCED else 0.0,
+            "kill_grace_s": 1.0 if "/statefulsets/" in path else 0.0,  # its pods must never run twice
             "grace_s": grace_s,
+            **kept(api, pod),
         }
 
     def kill(self, record: Record, signal: str) -> None:
@@ -166,10 +159,22 @@ def _ready(api: Api, namespace: str, labels: str) -> int:
 
 
 def _down(api: Api, record: Record) -> bool:
-    """A workload that is gone, or is to have fewer pods by now, has nothing to get back."""
     pod = api.find(kube_pods.pods_path(record["namespace"], record["pod"]))
-    if pod is not None and pod["metadata"]["uid"] == record["uid"] and kube_pods.going(pod):
-        return True
+    ends = pod is not None and pod["metadata"]["uid"] == record["uid"] and kube_pods.going(pod)
+    return ends or down(api, record)
+
+
+def kept(api: Api, pod: Json) -> dict[str, Any]:
+    """The workload that keeps a pod, and how many ready pods it has, for ``down``."""
+    path, space = kube_pods.keeper(api, pod), pod["metadata"]["namespace"]
+    if path is None:
+        raise UnavailableError("is a pod that nobody would start again.", where=pod["metadata"]["name"])
+    labels = _selector(api.read(path))
+    return {"namespace": space, "workload": path, "labels": labels, "ready": _ready(api, space, labels)}
+
+
+def down(api: Api, record: Record) -> bool:
+    """Whether fewer pods are ready than then; a workload that is gone, or is to have fewer by now, gets none back."""
     workload = api.find(record["workload"])
     if workload is None or workload["metadata"].get("deletionTimestamp"):
         return False

@@ -13,6 +13,7 @@ from executor.faults.infrastructure.network_policy import NetworkPolicy
 from executor.faults.infrastructure.node import Node
 from executor.faults.infrastructure.scale import Scale
 from executor.faults.infrastructure.secret import Secret
+from executor.faults.infrastructure.storage import Storage
 from executor.faults.infrastructure.vm import Vm
 
 BEHAVIOURS: tuple[Behaviour, ...] = (
@@ -24,6 +25,7 @@ BEHAVIOURS: tuple[Behaviour, ...] = (
     Endpoints(),
     Secret(),
     Fis(),
+    Storage(),
     Credentials(),
     Config(),
     LoadBalancer(),

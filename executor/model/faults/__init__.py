@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Final, Union
 
 from pydantic import Field
 
-from executor.model.faults import data, infrastructure, network, resource, service
+from executor.model.faults import data, infrastructure, kubernetes, network, resource, service
 from executor.model.faults.base import FaultSpec, TargetKind
 from executor.plugins import added, unfit
 
@@ -29,6 +29,7 @@ SPECS: Final[tuple[type[FaultSpec], ...]] = (
     *resource.SPECS,
     *data.SPECS,
     *infrastructure.SPECS,
+    *kubernetes.SPECS,
     *_added(),
 )
 

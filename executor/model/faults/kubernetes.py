@@ -1,0 +1,130 @@
+"""Infrastructure layer, on Kubernetes: nodes, workloads, services, secrets and policies of a cluster change."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar, Final, Literal
+
+from pydantic import Field, StringConstraints
+
+from executor.model.base import Line, Seconds
+from executor.model.faults.base import FaultSpec, TargetKind
+from executor.model.vocabulary import FaultType
+
+ObjectName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$")]
+_NODE: Final = {
+    "cordon": "let no new pod onto its node",
+    "drain": "let no new pod onto its node, and evict {pods} from it as budgets allow",
+    "taint": "taint its node ({effect})",
+    "delete_pods": "delete {pods} of its node",
+}
+
+
+class Node(FaultSpec):
+    """A Kubernetes node takes no new pods, is drained or tainted, or loses its pods."""
+
+    target_kind: ClassVar[TargetKind] = "instances"
+    differs: ClassVar[str] = (
+        "The node stays up and well: pods are asked to end, not cut off, and what they keep in an emptyDir is lost."
+    )
+    usual: ClassVar[dict[str, Any]] = {"how": "drain"}
+    kind: Literal["infrastructure.node"] = "infrastructure.node"
+    how: Literal["cordon", "drain", "taint", "delete_pods"]
+    pods: Literal["service", "node"] = "service"
+    """Whose pods are evicted or deleted: only those of the target's own workload on that node, or all but daemons."""
+    effect: Literal["NoSchedule", "NoExecute"] = "NoSchedule"
+    """Of the taint; ``NoExecute`` drives away every pod that does not tolerate it, and needs ``pods: node``."""
+    grace_s: Annotated[Seconds, Field(le=10)] = 5
+    """Time that each pod gets to end."""
+
+    def looks(self) -> FaultType:
+        """By its parameters."""
+        gone = self.how in ("drain", "delete_pods") or (self.how == "taint" and self.effect == "NoExecute")
+        return FaultType.STOPPED if gone else FaultType.UNPLACEABLE
+
+    def words(self) -> str:
+        """What is done."""
+        whose = "all pods" if self.pods == "node" else "the service's pods"
+        return _NODE[self.how].format(pods=whose, effect=self.effect)
+
+
+class Scale(FaultSpec):
+    """A workload has one pod fewer for each instance that is struck."""
+
+    target_kind: ClassVar[TargetKind] = "instances"
+    differs: ClassVar[str] = (
+        "The controller chooses which pod goes, not necessarily the one that is named; it goes in good order."
+    )
+    look: ClassVar[FaultType] = FaultType.STOPPED
+    kind: Literal["infrastructure.scale"] = "infrastructure.scale"
+
+    def words(self) -> str:
+        """What is done."""
+        return "take one replica away, and put it back unless somebody else has scaled it by then"
+
+
+class NetworkPolicy(FaultSpec):
+    """A pod is cut off by a NetworkPolicy."""
+
+    target_kind: ClassVar[TargetKind] = "instances"
+    differs: ClassVar[str] = (
+        "Only where the cluster's network plugin enforces policies; its own node still reaches it, so probes of the"
+        " kubelet go on, and connections that are open already may live."
+    )
+    look: ClassVar[FaultType] = FaultType.SILENT
+    kind: Literal["infrastructure.network_policy"] = "infrastructure.network_policy"
+    direction: Literal["ingress", "egress", "both"] = "both"
+
+    def words(self) -> str:
+        """What is done."""
+        what = {"ingress": "what comes in", "egress": "what goes out", "both": "everything, both ways"}
+        return f"drop {what[self.direction]}, by a NetworkPolicy on this pod alone"
+
+
+class Endpoints(FaultSpec):
+    """A Kubernetes Service leads to no pod at all, or to a port where nobody listens."""
+
+    target_kind: ClassVar[TargetKind] = "instances"
+    differs: ClassVar[str] = (
+        "Every caller of the Kubernetes Service is hurt, whichever instance is named; connections that are open"
+        " already go on."
+    )
+    look: ClassVar[FaultType] = FaultType.REFUSED
+    kind: Literal["infrastructure.endpoints"] = "infrastructure.endpoints"
+    how: Literal["empty", "wrong_port"] = "empty"
+    service: ObjectName | None = None
+    """Name of the Kubernetes Service; by default the only one that leads to the pod."""
+
+    def words(self) -> str:
+        """What is done."""
+        which = f"the Kubernetes Service {self.service}" if self.service else "its Kubernetes Service"
+        return f"leave {which} without endpoints" if self.how == "empty" else f"lead {which} to a port that is closed"
+
+
+class Secret(FaultSpec):
+    """A Kubernetes Secret holds a wrong value, or lacks it."""
+
+    target_kind: ClassVar[TargetKind] = "instances"
+    differs: ClassVar[str] = (
+        "The value is wrong while what it opens stays as it is. Pods that have it in a volume read it within a minute"
+        " or two, those that have it in their environment when they start anew."
+    )
+    lacks: ClassVar[str] = "no secret is known; name one."
+    look: ClassVar[FaultType] = FaultType.MISCONFIGURED
+    usual: ClassVar[dict[str, Any]] = {"secret": "login", "key": "password"}
+    kind: Literal["infrastructure.secret"] = "infrastructure.secret"
+    secret: ObjectName
+    """Its name, in the pod's namespace."""
+    key: Annotated[Line, StringConstraints(pattern=r"^[A-Za-z0-9._-]+$")]
+    """Which of its values."""
+    how: Literal["wrong", "missing"] = "wrong"
+    """``wrong``: random, as long as the right one."""
+
+    def words(self) -> str:
+        """What is done."""
+        return {
+            "wrong": f"put a random value for {self.key} into the Secret {self.secret}",
+            "missing": f"take {self.key} out of the Secret {self.secret}",
+        }[self.how]
+
+
+SPECS: Final[tuple[type[FaultSpec], ...]] = (Node, Scale, NetworkPolicy, Endpoints, Secret)
