@@ -9,6 +9,8 @@ from executor.faults.resource.cpu_throttle import CpuThrottle
 from executor.faults.resource.disk_fill import DiskFill
 from executor.faults.resource.disk_readonly import DiskReadonly
 from executor.faults.resource.file_descriptors import FileDescriptors
+from executor.faults.resource.io_error import IoError
+from executor.faults.resource.io_throttle import IoThrottle
 from executor.faults.resource.memory import Memory
 from executor.faults.resource.oom import Oom
 from executor.faults.resource.processes import Processes
@@ -23,4 +25,6 @@ BEHAVIOURS: tuple[Behaviour, ...] = (
     Oom(),
     DiskFill(),
     DiskReadonly(),
+    IoThrottle(),
+    IoError(),
 )

@@ -287,4 +287,6 @@ SPECS: Final[tuple[type[FaultSpec], ...]] = (
     Oom,
     DiskFill,
     DiskReadonly,
+    IoThrottle,
+    IoError,
 )

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from executor.drivers import cgroup, process
+from executor.drivers import cgroup, process, volume
 from executor.drivers.resolve import resolve
 from executor.drivers.targets import ProcessTarget
 from executor.errors import UnavailableError
@@ -84,7 +84,7 @@ class Pair:
             "descriptors": sorted(entry.name for entry in (proc / "fd").iterdir()),
             "oom score": (proc / "oom_score_adj").read_text(encoding="ascii"),
             "our cgroups": sorted(str(made.directory) for made in cgroup.made() if f"-{os.getpid()}-" in str(made)),
-            "mounts": Path("/proc/self/mounts").read_text(encoding="utf-8"),
+            "mounts": [mount for mount in volume.mounts() if f"/larder-{os.getpid()}/" in str(mount.point)],
         }
 
     def die(self) -> None:

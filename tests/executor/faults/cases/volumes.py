@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import subprocess
 import tempfile
@@ -10,10 +11,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from executor.drivers import volume
-from executor.model.faults.resource import DiskFill, DiskReadonly
+from executor.drivers import cgroup, volume
+from executor.model.faults.resource import DiskFill, DiskReadonly, IoError, IoThrottle
 from tests.executor.faults.cases import Bench, Case
-from tests.executor.faults.hungry_kit import Hungry, Pair, pair
+from tests.executor.faults.hungry_kit import Hungry, Pair, no_cgroup, pair, scratch_cgroup
 from tests.executor.kit import until
 
 ROOT = Path(tempfile.gettempdir()) / f"larder-{os.getpid()}"
@@ -21,6 +22,8 @@ ROOT = Path(tempfile.gettempdir()) / f"larder-{os.getpid()}"
 DATA, BESIDE = ROOT / "data", ROOT / "beside"
 MIB = 2**20
 TRIES = 20
+READS, SHARE = 400, 0.3
+RATE = MIB
 
 
 def no_mounts() -> str | None:
@@ -75,6 +78,45 @@ class OnVolume(Pair):
         }
 
 
+class Failing(OnVolume):
+    """Both in directories of one volume; in the target's, some reads fail."""
+
+    def short(self, which: Hungry) -> bool:
+        return self.tried(which, 25)["read"] != {"": 25}
+
+    def state(self) -> Any:
+        return super().state() | {"free": "that of the host, which others use too", "directory": DATA.stat().st_ino}
+
+    def size(self) -> str:
+        said = self.tried(self.target, READS)
+        assert said["write"] == {"": READS}, "what was not to fail fails"
+        failed = said["read"]["EIO"]
+        assert said["read"] == {"EIO": failed, "": READS - failed}
+        assert abs(failed / READS - SHARE) < 4 * math.sqrt(SHARE * (1 - SHARE) / READS)
+        return f"{100 * SHARE:g} % asked, {100 * failed / READS:.1f} % of {READS} reads EIO, no write"
+
+
+class Slow(OnVolume):
+    """Both on one disk; the target's writes to it take longer."""
+
+    def rate(self, which: Hungry, times: int) -> float:
+        return float(which.ask("direct", path=str(DATA), times=times, size=65_536))
+
+    def short(self, which: Hungry) -> bool:
+        return self.rate(which, 6) < 4 * RATE
+
+    def state(self) -> Any:
+        rates = {file.name: file.read_text(encoding="ascii") for file in self.directory.glob("*io.*_device")}
+        return super().state() | {"free": "journal and all", "rates": rates}
+
+    directory: Path
+
+    def size(self) -> str:
+        rate = self.rate(self.target, 24)
+        assert rate < 1.3 * RATE, "more than the limit"
+        return f"{RATE / MIB:g} MiB/s asked, {rate / MIB:.2f} MiB/s of 1.5 MiB written past the cache"
+
+
 class Full(OnVolume):
     def size(self) -> str:
         total, free = volume.size(DATA), volume.free(DATA, root=True)
@@ -100,7 +142,63 @@ def on_volume(kind: Callable[..., Any]) -> Callable[[Bench], Any]:
     return opened
 
 
+@contextmanager
+def failing(bench: Bench) -> Iterator[Any]:
+    with directories(), pair(Failing) as made:
+        yield made
+
+
+@contextmanager
+def slow(bench: Bench) -> Iterator[Any]:
+    with scratch_cgroup("io") as directory, disk(), pair(Slow) as made:
+        made.directory = directory
+        cgroup.enter(directory, made.target.process.pid)
+        yield made
+
+
+@contextmanager
+def disk() -> Iterator[None]:
+    """A disk of 16 MiB in a file, with a file system on it."""
+    with directories():
+        image = ROOT / "image"
+        with image.open("wb") as stream:
+            stream.truncate(16 * MIB)
+        subprocess.run(["mkfs.ext4", "-q", "-O", "^has_journal", str(image)], check=True)
+        subprocess.run(["mount", "-o", "loop", str(image), str(DATA)], check=True)
+        try:
+            yield
+        finally:
+            until(lambda: subprocess.run(["umount", str(DATA)], check=False).returncode == 0)
+            image.unlink()
+
+
+def no_disks() -> str | None:
+    """Why no disk can be made of a file, or none be slowed."""
+    if not Path("/dev/loop-control").exists():
+        return "there are no loop devices"
+    return no_mounts() or no_cgroup("io")
+
+
+def no_fuse() -> str | None:
+    """Why no directory can be mounted by a helper."""
+    if not Path("/dev/fuse").exists():
+        return "there is no /dev/fuse"
+    return no_mounts()
+
+
 CASES = (
+    Case(
+        "resource.io_throttle",
+        IoThrottle(path=str(DATA), write_bps=RATE),
+        slow,
+        unavailable=no_disks,
+    ),
+    Case(
+        "resource.io_error",
+        IoError(path=str(DATA), probability=SHARE, operations=("read",)),
+        failing,
+        unavailable=no_fuse,
+    ),
     Case("resource.disk_fill", DiskFill(path=str(DATA)), on_volume(Full), unavailable=no_mounts),
     Case("resource.disk_readonly", DiskReadonly(path=str(DATA)), on_volume(ReadOnly), unavailable=no_mounts),
 )

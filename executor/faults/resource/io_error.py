@@ -1,0 +1,88 @@
+"""resource.io_error: a helper mounts a directory over itself, and lets calls in it fail."""
+
+from __future__ import annotations
+
+import json
+import os
+from contextlib import suppress
+from ctypes.util import find_library
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from executor.drivers import process, volume
+from executor.drivers.targets import ProcessTarget, Resolved
+from executor.errors import UnavailableError
+from executor.faults import held
+from executor.faults.behaviour import Context, LeaseKind, Record
+
+if TYPE_CHECKING:
+    from executor.model.faults.resource import IoError as Spec
+
+
+class IoError(held.Held):
+    """The helper takes its mount away when it ends; when it is killed all calls fail, until the watchdog does."""
+
+    kind = "resource.io_error"
+    lease: LeaseKind = "watchdog"
+
+    def unsupported(self, fault: Spec, target: Resolved) -> str | None:
+        """FUSE must be there, and the directory the target's own, seen by it as by us."""
+        assert isinstance(target, ProcessTarget)
+        path = Path(fault.path)
+        if os.geteuid() != 0:
+            return "mounting for other users' processes needs root; run Murphy as root."
+        if not Path("/dev/fuse").exists():
+            return "this kernel has no FUSE (/dev/fuse); load its module fuse."
+        if find_spec("mfusepy") is None or not (find_library("fuse3") or find_library("fuse")):
+            return "libfuse is not installed; install fuse3 (and mfusepy)."
+        if not _sees_as_we(target.pid):
+            return f"{target.instance} sees another file system than Murphy; run Murphy where it runs."
+        there = volume.mounted_on(path)
+        if there is not None and there.source.startswith("murphy-"):
+            return f"{path} is struck by another fault already ({there.source})."
+        return volume.unfit(path)
+
+    def prepare(self, fault: Spec, target: Resolved, context: Context) -> dict[str, Any]:
+        """Record what fails where. Raises ``UnavailableError`` if it must not be, or the target is gone."""
+        assert isinstance(target, ProcessTarget)
+        process.require(target.pid, target.start_ticks)
+        if reason := self.unsupported(fault, target) or volume.ours(Path(fault.path), context.scratch):
+            raise UnavailableError(reason, where=target.instance)
+        fails = {
+            "errno": fault.errno,
+            "probability": fault.probability,
+            "operations": list(fault.operations),
+            "files": fault.files,
+        }
+        return {"path": fault.path, "mark": context.mark, "fails": fails, **held.record(context)}
+
+    def inject(self, record: Record, lease_s: float) -> dict[str, Any]:
+        """Start the helper; it is ready once the mount stands. Raises ``UnavailableError`` if it cannot be made."""
+        arguments = [record["mark"], record["path"], json.dumps(record["fails"])]
+        held.start("executor.faults.resource.passthrough", arguments, record, lease_s)
+        return {}
+
+    def active(self, record: Record) -> bool:
+        """Whether the mount is there, with its helper or without."""
+        return _mounted(record) or held.alive(record)
+
+    def revert(self, record: Record) -> None:
+        """Take the mount away, while files are open in it too, and end the helper."""
+        with suppress(UnavailableError):  # the helper may be taking it away at this moment
+            while _mounted(record):
+                volume.unmount(Path(record["path"]))
+        held.end(record)
+        while _mounted(record):  # made meanwhile
+            volume.unmount(Path(record["path"]))
+
+
+def _mounted(record: Record) -> bool:
+    return any(mount.source == record["mark"] and mount.point == Path(record["path"]) for mount in volume.mounts())
+
+
+def _sees_as_we(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/ns/mnt").readlink() == Path("/proc/self/ns/mnt").readlink()
+    except OSError:
+        return False

@@ -1,0 +1,136 @@
+"""A directory in which calls fail: what is struck, what is passed on as ever, and how it goes."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from executor.drivers import child, process, volume
+from executor.faults.behaviour import Context
+from executor.faults.registry import behaviour
+from executor.model.faults.resource import IoError
+from tests.executor.faults.cases.volumes import DATA, Failing, directories, no_fuse
+from tests.executor.faults.hungry_kit import pair
+from tests.executor.kit import until
+from tests.missing import missing
+
+MARK = "murphy-larder-1"
+HOW = behaviour("resource.io_error")
+Begin = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture
+def begin(tmp_path: Path) -> Iterator[Begin]:
+    """Makes the fault; undone afterwards."""
+    if reason := no_fuse():
+        missing(reason)
+    with directories(), pair(Failing) as subject:
+        made = []
+
+        def inject(**fields: Any) -> dict[str, Any]:
+            context = Context(subject.system, MARK, str(tmp_path))
+            record = HOW.prepare(IoError(path=str(DATA), **fields), subject.resolved(), context)
+            made.append(record)
+            return {**record, **HOW.inject(record, 60)}
+
+        yield inject
+        for record in made:
+            HOW.revert(record)
+            assert not volume.mounted_on(DATA)
+        for path in DATA.iterdir():
+            path.unlink()
+
+
+def failing(how: Callable[[], Any]) -> int:
+    with pytest.raises(OSError) as caught:
+        how()
+    return caught.value.errno or 0
+
+
+def test_only_the_calls_and_files_that_were_meant_fail(begin: Begin) -> None:
+    begin(errno="ENOSPC", operations=("write",), files="*.wal")
+    (DATA / "table").write_text("well")
+    assert (DATA / "table").read_text() == "well"
+    assert failing(lambda: (DATA / "1.wal").write_text("lost")) == errno.ENOSPC
+    assert (DATA / "1.wal").read_text() == ""
+    assert failing(lambda: os.truncate(DATA / "1.wal", 10)) == errno.ENOSPC
+
+
+@pytest.mark.parametrize(
+    ("operation", "how"),
+    [
+        ("open", lambda: (DATA / "kept").read_bytes()),
+        ("create", lambda: (DATA / "new").touch()),
+        ("sync", lambda: os.fsync(os.open(DATA / "kept", os.O_RDONLY))),
+        ("list", lambda: list(DATA.iterdir())),
+        ("remove", lambda: (DATA / "kept").unlink()),
+        ("rename", lambda: (DATA / "kept").rename(DATA / "other")),
+    ],
+)
+def test_each_call_can_be_let_fail(begin: Begin, operation: str, how: Callable[[], Any]) -> None:
+    record = begin(operations=("read",))
+    (DATA / "kept").write_text("kept")
+    HOW.revert(record)
+    begin(operations=(operation,), errno="EDQUOT")
+    assert failing(how) == errno.EDQUOT
+    (DATA / "kept").stat()
+
+
+def test_what_does_not_fail_is_passed_on_as_it_was(begin: Begin) -> None:
+    record = begin(operations=("read",), files="nothing")
+    file, link, moved = DATA / "file", DATA / "link", DATA / "moved"
+    file.write_bytes(os.urandom(300_000))
+    content = file.read_bytes()
+    file.chmod(0o640)
+    os.chown(file, 65534, 65534)
+    os.utime(file, ns=(10**18, 10**18 + 5))
+    os.setxattr(file, "user.kind", b"ledger")
+    link.symlink_to("file")
+    os.link(file, DATA / "same")
+    shutil.copyfile(file, moved)
+    moved.rename(DATA / "renamed")
+    with (DATA / "renamed").open("r+b") as stream:
+        os.posix_fallocate(stream.fileno(), 0, 400_000)
+        (DATA / "renamed").unlink()
+        assert stream.read(300_000) == content, "a file that was removed while open is lost"
+    during = looks(file)
+    HOW.revert(record)
+    assert looks(file) == during
+    assert file.read_bytes() == content
+    assert link.readlink() == Path("file")
+    assert sorted(path.name for path in DATA.iterdir()) == ["file", "link", "same"]
+
+
+def looks(file: Path) -> Any:
+    about = file.stat()
+    kept = (about.st_mode, about.st_uid, about.st_gid, about.st_size, about.st_mtime_ns, about.st_nlink, about.st_ino)
+    return kept, os.getxattr(file, "user.kind")
+
+
+def test_a_killed_helper_fails_closed_until_the_fault_is_undone(begin: Begin) -> None:
+    record = begin(operations=("read",))
+    (helper,) = child.living(Path(record["deadline"]))
+    process.send(helper.pid, helper.start_ticks, signal.SIGKILL)
+    assert process.wait_gone(helper.pid, helper.start_ticks, 10)
+    until(lambda: failing(DATA.stat) == errno.ENOTCONN)
+    assert HOW.active(record) is True
+    HOW.revert(record)
+    assert HOW.active(record) is False
+    (DATA / "file").touch()
+
+
+def test_a_directory_in_use_is_let_go_all_the_same(begin: Begin) -> None:
+    record = begin(operations=("read",))
+    with (DATA / "file").open("w") as stream:
+        stream.write("before the end")
+        stream.flush()
+        HOW.revert(record)
+        assert HOW.active(record) is False
+        assert (DATA / "file").read_text() == "before the end"
