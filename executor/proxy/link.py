@@ -75,10 +75,12 @@ class Link:
 
         ``statements`` begin in it; ``None``: that cannot be told, and then it counts as one.
         """
-        times = {"delay": 1, "delay_statement": 1 if statements is None else statements}
-        if delays := [fault for fault in self.struck_by(*times) if times[fault.spec.kind]]:
-            due = arrived_at + sum(times[fault.spec.kind] * fault.delay_s() for fault in delays)
+        if delays := self.struck_by("delay"):
+            due = arrived_at + sum(fault.delay_s() for fault in delays)
             await delayed(delays, max(0.0, due - asyncio.get_running_loop().time()))
+        if (count := 1 if statements is None else statements) and (delays := self.struck_by("delay_statement")):
+            # One after the other, as the database would carry them out, however early they arrived.
+            await delayed(delays, count * sum(fault.delay_s() for fault in delays))
         if any(not fault.spec.after_bytes for fault in self.struck_by("reset", "refuse")):
             raise ConnectionResetError
         await self.gate_silence()
