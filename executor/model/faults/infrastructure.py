@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated, Any, ClassVar, Final, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
 from executor.model.base import Line, Milliseconds, Percent, Seconds
 from executor.model.faults.base import FaultSpec, TargetKind, delayed
 from executor.model.faults.data import PlainName
+from executor.model.faults.resource import Directory
 from executor.model.vocabulary import FaultType
 from executor.model.wording import duration, number
 from executor.secrets import look_secret, named_secret
+
+if TYPE_CHECKING:
+    from executor.model.system import Service
 
 _CONTAINER: Final = {
     "kill": (FaultType.DEAD, "kill it"),
@@ -226,4 +230,45 @@ class LoadBalancer(FaultSpec):
         return what.format(backend=backend, member=member, weight=self.weight, upstream=self.upstream)
 
 
-SPECS: Final[tuple[type[FaultSpec], ...]] = (Container, Vm, Fis, Credentials, Config, LoadBalancer)
+class Storage(FaultSpec):
+    """The volume mounted on a directory is gone, stuck, slow, read-only or full."""
+
+    target_kind: ClassVar[TargetKind] = "instances"
+    differs: ClassVar[str] = (
+        "A volume that is gone comes back to the same place with all that it held; a file system that met errors may "
+        "stay read-only until it is mounted anew. One that is stuck is only so for what would change it."
+    )
+    lacks: ClassVar[str] = (
+        "no volume of its own is known; name the directory that one is mounted on as the fault's path."
+    )
+    kind: Literal["infrastructure.storage"] = "infrastructure.storage"
+    how: Literal["detach", "stuck", "slow", "read_only", "full"]
+    path: Directory
+    """Where it is mounted, as this machine sees it."""
+    delay_ms: Annotated[Milliseconds, Field(ge=1, le=60_000)] = 500
+    """Of each read and write, where it is slow."""
+
+    @classmethod
+    def typical(cls, service: Service) -> Self | None:  # noqa: ARG003 - no service says where its data is
+        """Nothing: which volume is meant has to be said."""
+        return None
+
+    def looks(self) -> FaultType:
+        """By its parameters."""
+        if self.how == "slow":
+            return delayed(self.delay_ms)
+        return FaultType.SILENT if self.how == "stuck" else FaultType.STARVED_DISK
+
+    def words(self) -> str:
+        """What is done."""
+        how = {
+            "detach": "take away",
+            "stuck": "freeze",
+            "slow": f"delay each read and write by {duration(self.delay_ms / 1000)} on",
+            "read_only": "make read-only",
+            "full": "fill",
+        }[self.how]
+        return f"{how} the volume mounted on {self.path}"
+
+
+SPECS: Final[tuple[type[FaultSpec], ...]] = (Container, Vm, Fis, Storage, Credentials, Config, LoadBalancer)
