@@ -71,6 +71,14 @@ def device_of(path: Path) -> str:
     return f"{os.major(number)}:{os.minor(number)}"
 
 
+def same_files(pid: int) -> bool:
+    """Whether a process sees the same mounts as we do."""
+    try:
+        return Path(f"/proc/{pid}/ns/mnt").readlink() == Path("/proc/self/ns/mnt").readlink()
+    except OSError:
+        return False
+
+
 def unfit(path: Path) -> str | None:
     """Why a directory must not be struck, in one sentence; ``None`` if it may."""
     try:

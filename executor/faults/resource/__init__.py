@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from executor.faults.behaviour import Behaviour
+from executor.faults.resource.clock_skew import ClockSkew
 from executor.faults.resource.connections import Connections
 from executor.faults.resource.cpu import Cpu
 from executor.faults.resource.cpu_throttle import CpuThrottle
@@ -27,4 +28,5 @@ BEHAVIOURS: tuple[Behaviour, ...] = (
     DiskReadonly(),
     IoThrottle(),
     IoError(),
+    ClockSkew(),
 )

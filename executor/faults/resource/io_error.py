@@ -36,7 +36,7 @@ class IoError(held.Held):
             return "this kernel has no FUSE (/dev/fuse); load its module fuse."
         if find_spec("mfusepy") is None or not (find_library("fuse3") or find_library("fuse")):
             return "libfuse is not installed; install fuse3 (and mfusepy)."
-        if not _sees_as_we(target.pid):
+        if not volume.same_files(target.pid):
             return f"{target.instance} sees another file system than Murphy; run Murphy where it runs."
         there = volume.mounted_on(path)
         if there is not None and there.source.startswith("murphy-"):
@@ -79,10 +79,3 @@ class IoError(held.Held):
 
 def _mounted(record: Record) -> bool:
     return any(mount.source == record["mark"] and mount.point == Path(record["path"]) for mount in volume.mounts())
-
-
-def _sees_as_we(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/ns/mnt").readlink() == Path("/proc/self/ns/mnt").readlink()
-    except OSError:
-        return False

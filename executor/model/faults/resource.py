@@ -289,4 +289,5 @@ SPECS: Final[tuple[type[FaultSpec], ...]] = (
     DiskReadonly,
     IoThrottle,
     IoError,
+    ClockSkew,
 )
