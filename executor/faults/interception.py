@@ -28,7 +28,7 @@ def unreachable(edge: Dependency, callers: tuple[ProcessTarget, ...], wanted: di
     if edge.port is None:
         return f"the port of {edge.callee} is not known; name it in system.yaml, or put murphy proxy on {edge.place}."
     if not callers:
-        return f"no process of {edge.caller} runs, so its connections cannot be told apart; start it."
+        return f"no process of {edge.caller} runs here, so its connections cannot be told apart; start one."
     if not all(_same_network(caller.pid) for caller in callers):
         return f"{edge.caller} has a network of its own (a container); put murphy proxy on {edge.place}."
     return redirect.unavailable() or _misfit(edge, "http" if edge.protocol == "http" else "tcp", wanted)

@@ -7,7 +7,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Mapping
 
-from executor.drivers.targets import ProcessTarget, Resolved
+from executor.drivers.targets import ContainerTarget, ProcessTarget, Resolved
 from executor.errors import MurphyError, SafetyRefusalError, UnavailableError
 from executor.faults import registry
 from executor.faults.behaviour import Behaviour, Context
@@ -65,7 +65,9 @@ def _refuse_full(home: Home, limits: Limits) -> None:
 
 def _refuse_lost_command(action: Action, target: Resolved) -> None:
     """A service that is started again by a command of its operator's needs that command."""
-    if isinstance(target, ProcessTarget) and hasattr(action.fault, "restart") and target.service.restart_command:
+    if not isinstance(target, ProcessTarget) or isinstance(target, ContainerTarget):
+        return  # engines start containers again
+    if hasattr(action.fault, "restart") and target.service.restart_command:
         program = target.service.restart_command[0]
         if shutil.which(program) is None:
             measured = f"{_name(action)} would need {program}, which is no program here"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.executor.faults import containers, servers
+from tests.executor.faults import balancers, containers, servers
 from tests.executor.faults.amazon import Amazon
 from tests.executor.faults.amazon import amazon as amazon_server
 from tests.executor.faults.cases import Bench
@@ -105,3 +105,10 @@ def own_bench(bench: Bench, request: pytest.FixtureRequest) -> Iterator[Bench]:
     yield Bench(bench.path, bench.fixture, postgres, redis)
     for server in made:
         server.end()
+
+
+@pytest.fixture(scope="session")
+def members() -> Iterator[tuple[int, ...]]:
+    """Ports of three members for a load balancer, and of another server."""
+    with balancers.members() as ports:
+        yield ports

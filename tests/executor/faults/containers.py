@@ -18,11 +18,13 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any, TypeVar
 
+from executor.clock import start_ticks
 from executor.model.system import ContainerInstance
 from tests.executor.kit import until
 
 IMAGE = "murphy-test"
 NETWORK = "shop"
+_PREFIX = "murphy-engine-"
 _BUSYBOX = Path("/bin/busybox")
 _PROGRAMS = ("dockerd", "containerd", "runc", "iptables", "ip", "nsenter", "setpriv")
 _CLONE_NEWNET = 0x40000000
@@ -43,7 +45,8 @@ class Engine:
     """A ``dockerd`` of our own. Its containers publish their ports in its network namespace."""
 
     def __init__(self) -> None:
-        self.path = Path(tempfile.mkdtemp(prefix="murphy-engine-"))
+        _clear_stale()
+        self.path = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-"))
         self.name = self.path.name
         self.net = Path("/run/netns") / self.name
         self.url = f"unix://{self.path}/engine.sock"
@@ -82,14 +85,7 @@ class Engine:
                 client.remove_container(container["Id"], force=True)
         self.process.terminate()
         self.process.wait()
-        mounts = [line.split()[1] for line in Path("/proc/self/mounts").read_text(encoding="utf-8").splitlines()]
-        for mount in sorted((m for m in mounts if m.startswith(f"{self.path}/")), reverse=True):
-            _run("umount", mount)
-        _run("ip", "netns", "del", self.name)
-        for group in Path("/sys/fs/cgroup").glob(f"**/{self.name}"):
-            for directory in sorted((group, *(p for p in group.rglob("*") if p.is_dir())), reverse=True):
-                directory.rmdir()
-        shutil.rmtree(self.path)
+        _clear(self.path)
 
     def inside(self, task: Callable[[], T]) -> T:
         """Run a task in a thread that is in the engine's network namespace."""
@@ -194,6 +190,27 @@ def yard() -> Iterator[Yard]:
         yield Yard(engine, Served(engine, "web", 8080), Served(engine, "neighbour", 8081))
     finally:
         engine.end()
+
+
+def _clear(path: Path) -> None:
+    """All that an engine has left on this machine."""
+    mounts = [line.split()[1] for line in Path("/proc/self/mounts").read_text(encoding="utf-8").splitlines()]
+    for mount in sorted((m for m in mounts if m.startswith(f"{path}/")), reverse=True):
+        _run("umount", mount)
+    with suppress(subprocess.CalledProcessError):
+        _run("ip", "netns", "del", path.name)
+    for group in Path("/sys/fs/cgroup").glob(f"*/{path.name}"):
+        for directory in sorted((group, *(p for p in group.rglob("*") if p.is_dir())), reverse=True):
+            directory.rmdir()
+    shutil.rmtree(path)
+
+
+def _clear_stale() -> None:
+    """What is left of a test run that was killed; its engine ended with it."""
+    for path in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
+        if start_ticks(int(path.name.removeprefix(_PREFIX).partition("-")[0])) is None:
+            until(lambda path=path: not (path / "pid").exists(), what=f"an engine of nobody's runs in {path}")
+            _clear(path)
 
 
 def _run(*command: str) -> None:
