@@ -31,11 +31,13 @@ class Fill:
 
     @property
     def held(self) -> bool:
-        """Whether the executor that made it lives."""
+        """Whether the executor that made it lives, or is another user's to judge."""
         try:
             with file_of(self.directory, self.mark).open("rb") as stream:
                 pid, ticks = stream.readline(_HEAD).split()
             return process.alive(int(pid), int(ticks))
+        except PermissionError:
+            return True
         except (OSError, ValueError):
             return False
 

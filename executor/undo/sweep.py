@@ -1,8 +1,8 @@
 """Emergency restoration: undo whatever carries our mark, without a journal if need be. ``murphy recover --sweep``.
 
 By the journal if it can be used, then by the notes beside it (dead services are started again by their recorded
-command), then by what is found on this machine: helpers without a holder, nftables tables, orphaned watchdogs, files. A
-run that goes on is spared and named: its process lives and renews its leases. Standard library
+command), then by what is found on this machine: helpers without a holder, nftables tables, cgroups, mounts, orphaned
+watchdogs, files. A run that goes on is spared and named: its process lives and renews its leases. Standard library
 and behaviours only.
 """
 
@@ -14,7 +14,7 @@ from contextlib import closing, suppress
 from dataclasses import dataclass
 from typing import Literal
 
-from executor.drivers import child, netns, nft
+from executor.drivers import child, leftovers, netns, nft
 from executor.errors import InputError, MurphyError, UnavailableError
 from executor.person import whoami
 from executor.state import undo_notes
@@ -46,8 +46,9 @@ def sweep(home: Home) -> list[Swept]:
     Works on a home that can only be read, or is not there. Raises nothing for what it cannot undo: that is ``owed``.
     """
     found = [*_by_journal(home), *_by_notes(home)]
-    spared = {nft.name_of(note.mark) for note in undo_notes.left(home) if note.held}
-    for step in (_helpers(spared), _tables(spared), _watchdogs(home), _files(home)):
+    held = {note.mark for note in undo_notes.left(home) if note.held}
+    spared = set(map(nft.name_of, held))
+    for step in (_helpers(spared), _tables(spared), _places(held), _watchdogs(home), _files(home)):
         found += step
     _write_down(home, found)
     return found
@@ -134,6 +135,22 @@ def _tables_in(net: int | None, spared: set[str]) -> Iterator[Swept]:
             yield Swept("done", f"removed: nftables table {table}")
         except UnavailableError as error:
             yield Swept("owed", f"nftables table {table} cannot be removed: {_line(error)}")
+
+
+def _places(held: set[str]) -> Iterator[Swept]:
+    """Cgroups, mounts and files that bear our mark. Helpers have been ended before, so their mounts are nobody's."""
+    if os.geteuid() != 0:
+        yield Swept("unseen", "cgroups and mounts can only be looked at by root")
+        return
+    for one in leftovers.leftovers():
+        if one.held or one.mark in held:
+            yield Swept("spared", f"{one.text} of {one.mark}, which a living process holds")
+            continue
+        try:
+            one.remove()
+            yield Swept("done", f"removed: {one.text} of {one.mark}")
+        except (UnavailableError, OSError) as error:
+            yield Swept("owed", f"{one.text} of {one.mark} cannot be removed: {_line(error)}")
 
 
 def _watchdogs(home: Home) -> Iterator[Swept]:
