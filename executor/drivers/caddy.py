@@ -59,7 +59,7 @@ def _ask(
 ) -> Answer:
     line = http.client.HTTPConnection(*address(control), timeout=_ANSWER_S)
     try:
-        line.request(method, f"/config{path}", body, headers or {})
+        line.request(method, f"/config/{path.lstrip('/')}", body, headers or {})
         answer = line.getresponse()
         said = answer.read()
         content = json.loads(said) if said else None

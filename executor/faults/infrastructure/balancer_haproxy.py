@@ -30,17 +30,17 @@ def look(fault: Spec, target: ProcessTarget, control: str) -> dict[str, Any]:
     if backend not in known:
         why = f"has no backend {backend}" if backend else "does not have one backend of several servers; name which"
         raise UnavailableError(f"{why}; it has {', '.join(known) or 'none'}.", where=control)
-    members = {name: known[backend][name] for name in _meant(fault, list(known[backend]), control)}
+    meant = {name: known[backend][name] for name in _meant(fault, list(known[backend]), control)}
     address, _, port = fault.upstream.rpartition(":")
     asked = {"how": fault.how, "weight": fault.weight, "address": address.strip("[]"), "port": int(port)}
-    for name, row in members.items():
+    for name, row in meant.items():
         if row["admin"] & (haproxy.FORCED_MAINT | haproxy.INHERITED_MAINT) or _shows(row, asked):
             raise UnavailableError(f"{backend}/{name} is down or that way already.", where=control)
         if row["by_name"] and fault.how == "wrong_upstream":
             raise UnavailableError(
                 f"{backend}/{name} has its address by a look-up, which would undo it.", where=control
             )
-    return {"backend": backend, "members": members, "asked": asked}
+    return {"backend": backend, "servers": meant, "asked": asked}
 
 
 def _meant(fault: Spec, names: list[str], control: str) -> list[str]:
@@ -65,8 +65,8 @@ def put(record: Record) -> None:
         "wrong_upstream": f"set server {{}} addr {asked['address']} port {asked['port']}",
         "drain": "set server {} state drain",
     }.get(asked["how"], "set server {} state maint")
-    _tell(record, {name: [command] for name in record["members"]})
-    if len(_faulted(record)) < len(record["members"]):
+    _tell(record, {name: [command] for name in record["servers"]})
+    if len(_faulted(record)) < len(record["servers"]):
         raise UnavailableError("HAProxy did not do what it was told.", where=record["control"])
 
 
@@ -79,7 +79,7 @@ def put_back(record: Record) -> None:
     """Set those servers back that still are as they were set; what others have changed since is theirs."""
     commands = {}
     for name in _faulted(record):
-        was = record["members"][name]
+        was = record["servers"][name]
         commands[name] = {
             "weight": [f"set weight {{}} {was['weight']}"],
             "wrong_upstream": [f"set server {{}} addr {was['address']} port {was['port']}"],
@@ -101,7 +101,7 @@ def _tell(record: Record, commands: dict[str, list[str]]) -> None:
 
 def _faulted(record: Record) -> list[str]:
     there = haproxy.servers(record["control"]).get(record["backend"], {})
-    return [name for name in record["members"] if name in there and _shows(there[name], record["asked"])]
+    return [name for name in record["servers"] if name in there and _shows(there[name], record["asked"])]
 
 
 def _shows(row: Row, asked: Row) -> bool:
