@@ -14,7 +14,7 @@ from contextlib import closing, suppress
 from dataclasses import dataclass
 from typing import Literal
 
-from executor.drivers import child, leftovers, netns, nft
+from executor.drivers import child, leftovers, netem, netns, nft
 from executor.errors import InputError, MurphyError, UnavailableError
 from executor.person import whoami
 from executor.state import undo_notes
@@ -47,8 +47,15 @@ def sweep(home: Home) -> list[Swept]:
     """
     found = [*_by_journal(home), *_by_notes(home)]
     held = {note.mark for note in undo_notes.left(home) if note.held}
-    spared = set(map(nft.name_of, held))
-    for step in (_helpers(spared), _tables(spared), _places(held), _watchdogs(home), _files(home)):
+    spared = {*map(nft.name_of, held), *map(netem.handle_of, held)}
+    for step in (
+        _helpers(spared),
+        _tables(spared),
+        _queues(spared),
+        _places(held),
+        _watchdogs(home),
+        _files(home),
+    ):
         found += step
     _write_down(home, found)
     return found
@@ -135,6 +142,25 @@ def _tables_in(net: int | None, spared: set[str]) -> Iterator[Swept]:
             yield Swept("done", f"removed: nftables table {table}")
         except UnavailableError as error:
             yield Swept("owed", f"nftables table {table} cannot be removed: {_line(error)}")
+
+
+def _queues(spared: set[str]) -> Iterator[Swept]:
+    """Of netem, in our own network namespace and in every other that can be entered."""
+    if os.geteuid() != 0 or netns.program("tc") is None:
+        return
+    for net in (None, *netns.known()):
+        try:
+            for handle in netem.left(net):
+                name = f"queue {handle}{f' in network namespace {net}' if net else ''}"
+                if handle in spared:
+                    yield Swept("spared", f"{name}, which a run holds")
+                    continue
+                netem.remove(net, handle)
+                yield Swept("done", f"removed: {name}")
+        except netns.NamespaceGoneError:
+            continue
+        except UnavailableError as error:
+            yield Swept("owed", f"queues cannot be looked at, or removed: {_line(error)}")
 
 
 def _places(held: set[str]) -> Iterator[Swept]:

@@ -7,6 +7,7 @@ from executor.faults.network.bandwidth import Bandwidth
 from executor.faults.network.connection_limit import ConnectionLimit
 from executor.faults.network.corruption import Corruption
 from executor.faults.network.dns import Dns
+from executor.faults.network.duplicate_reorder import DuplicateReorder
 from executor.faults.network.latency import Latency
 from executor.faults.network.loss import Loss
 from executor.faults.network.partition import Partition
@@ -23,4 +24,5 @@ BEHAVIOURS: tuple[Behaviour, ...] = (
     Corruption(),
     Dns(),
     Saturation(),
+    DuplicateReorder(),
 )

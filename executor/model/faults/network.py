@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import ipaddress
-from typing import Annotated, Any, ClassVar, Final, Literal
+from typing import Annotated, Any, ClassVar, Final, Literal, Self
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
 from executor.model.base import Line, Milliseconds, Percent, Probability
 from executor.model.faults.base import FaultSpec, TargetKind, delayed
@@ -240,6 +240,36 @@ class Saturation(FaultSpec):
         return f"send it {number(self.rate_mbps)} Mbit/s of datagrams that nobody reads"
 
 
+class DuplicateReorder(FaultSpec):
+    """Some of the instance's packets arrive twice, or before those that were sent earlier."""
+
+    target_kind: ClassVar[TargetKind] = "instances"
+    differs: ClassVar[str] = (
+        "Within one machine both ways are struck; of what goes to and from other machines only what the instance sends."
+    )
+    strength: ClassVar[tuple[str, ...]] = ("duplicate_percent", "reorder_percent")
+    look: ClassVar[FaultType] = FaultType.SLUGGISH
+    kind: Literal["network.duplicate_reorder"] = "network.duplicate_reorder"
+    duplicate_percent: Percent = 10
+    """Of the packets; the second follows the first."""
+    reorder_percent: Percent = 10
+    """Of the packets; they go at once, and the others late."""
+    delay_ms: Annotated[Milliseconds, Field(gt=0, le=10_000)] = 20
+    """How late, where there is anything to reorder."""
+
+    @model_validator(mode="after")
+    def _does_something(self) -> Self:
+        if not self.duplicate_percent and not self.reorder_percent:
+            raise ValueError("duplicate_percent or reorder_percent must be above 0")
+        return self
+
+    def words(self) -> str:
+        """What is done."""
+        twice = f"send {number(self.duplicate_percent)} % of its packets twice" if self.duplicate_percent else ""
+        before = f"let {number(self.reorder_percent)} % overtake the others by {duration(self.delay_ms / 1000)}"
+        return " and ".join(filter(None, (twice, before if self.reorder_percent else "")))
+
+
 SPECS: Final[tuple[type[FaultSpec], ...]] = (
     Latency,
     Reset,
@@ -250,4 +280,5 @@ SPECS: Final[tuple[type[FaultSpec], ...]] = (
     Corruption,
     Dns,
     Saturation,
+    DuplicateReorder,
 )

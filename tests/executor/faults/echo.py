@@ -1,7 +1,7 @@
 """A server as a real process: TCP echoes what it is sent; datagrams to the same port are answered when it is told to.
 
 ``python echo.py ADDRESS PORT``. It is told on standard input, a line each: ``drain`` answers the datagrams that wait,
-and says how many they were.
+and says which numbers they bear.
 """
 
 from __future__ import annotations
@@ -45,14 +45,14 @@ def main(address: str, port: int) -> None:
     threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
     print(port, flush=True)
     for _ in sys.stdin:
-        count = 0
+        numbers = []
         with suppress(BlockingIOError):
             while True:
                 data, caller = waiting.recvfrom(65536)
-                count += 1
+                numbers.append(int(data))
                 with suppress(PermissionError):  # it was lost on the way out, and the kernel says so
                     waiting.sendto(data, caller)
-        print(count, flush=True)
+        print(*numbers, flush=True)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from itertools import count
@@ -87,11 +88,10 @@ class Echo:
     def exchange(self, packets: int) -> tuple[int, int]:
         """Send datagrams; how many reached the server, and how many of its answers came back."""
         with datagrams(self.net.outside if self.net else "127.0.0.1") as line:
-            for _ in range(packets):
-                line.sendto(b"x" * 64, (self.address, self.port))
+            self._send(line, packets)
             arrived = 0
             while more := self._drain():
-                arrived += more
+                arrived += len(more)
             answered = 0
             while more := _read(line):
                 answered += more
@@ -101,12 +101,26 @@ class Echo:
         """How many it holds open; connections that have ended aside."""
         return len(list(Path(f"/proc/{self.process.pid}/fd").iterdir()))
 
-    def _drain(self) -> int:
+    def order(self, packets: int) -> list[int]:
+        """Send datagrams with numbers; the numbers in the order in which they arrive, once no more do for a while."""
+        with datagrams(self.net.outside if self.net else "127.0.0.1") as line:
+            self._send(line, packets)
+            arrived, last = self._drain(), time.monotonic()
+            while time.monotonic() < last + 0.5:
+                if more := self._drain():
+                    arrived, last = arrived + more, time.monotonic()
+            return arrived
+
+    def _send(self, line: socket.socket, packets: int) -> None:
+        for number in range(packets):
+            line.sendto(b"%064d" % number, (self.address, self.port))
+
+    def _drain(self) -> list[int]:
         assert self.process.stdin
         assert self.process.stdout
         self.process.stdin.write("drain\n")
         self.process.stdin.flush()
-        return int(self.process.stdout.readline())
+        return [int(number) for number in self.process.stdout.readline().split()]
 
     def kill(self) -> None:
         self.process.kill()

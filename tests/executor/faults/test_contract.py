@@ -138,6 +138,8 @@ def _begin(bench: Bench, tmp_path: Path) -> Iterator[Callable[..., Injection]]:
     def start(case: Case) -> Injection:
         if reason := case.unavailable():
             missing(reason)
+        if reason := case.kernel_lacks():
+            pytest.skip(reason)
         manager = case.open(bench)
         injection = Injection(case, manager.__enter__(), scratch)
         opened.append((manager, injection))

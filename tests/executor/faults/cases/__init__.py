@@ -76,6 +76,8 @@ class Case:
     owed_while_dead: bool = False
     unavailable: Callable[[], str | None] = lambda: None
     """Why there is no such target on this machine; ``None`` if there is. In CI it must not say so."""
+    kernel_lacks: Callable[[], str | None] = lambda: None
+    """What the kernel has not and no package gives it, so that the case is only for ``make test-vm``, in CI too."""
     stays: bool = True
     """Whether the fault stays to be seen; one that only ends sessions does not."""
 

@@ -1,0 +1,99 @@
+"""network.duplicate_reorder where the kernel has no netem, and what is asked of one that has."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from executor.drivers import netem
+from executor.errors import UnavailableError
+from executor.faults.behaviour import Context, why_not
+from executor.faults.network.duplicate_reorder import emulation
+from executor.faults.registry import behaviour
+from executor.model.faults.network import DuplicateReorder
+from executor.model.system import System
+from executor.state.home import Home
+from executor.undo.sweep import sweep
+from tests.executor.faults.net_kit import Echo, echoes, nets, no_networks
+from tests.missing import missing
+
+pytestmark = pytest.mark.root
+HOW = behaviour("network.duplicate_reorder")
+LACKING = netem.unusable()
+needs_netem = pytest.mark.skipif(LACKING is not None, reason=str(LACKING))
+
+
+@pytest.fixture(autouse=True)
+def need_networks() -> None:
+    if why := no_networks():
+        missing(why)
+
+
+def test_a_kernel_without_it_is_told_with_what_to_do() -> None:
+    with echoes("struck") as (server,):
+        why = why_not(HOW, DuplicateReorder(), server.target)
+        assert why == LACKING
+        if why:
+            assert "sch_netem" in why
+            assert "load these modules" in why
+
+
+def test_what_netem_is_asked_for() -> None:
+    assert emulation(DuplicateReorder(duplicate_percent=5, reorder_percent=0)) == "duplicate 5%"
+    both = DuplicateReorder(duplicate_percent=0, reorder_percent=2.5, delay_ms=30)
+    assert emulation(both) == "delay 30ms reorder 2.5% duplicate 0%"
+
+
+def test_a_queue_of_somebody_else_is_left_alone() -> None:
+    with nets() as (net,), echoes("struck", net=net) as (server,):
+        queue = ("root", "handle", "1:", "tbf", "rate", "80mbit", "burst", "100000", "latency", "100ms")
+        tc(net.name, "add", "dev", "eth0", *queue)
+        place = {"net": net.number, "addresses": []}
+        with pytest.raises(UnavailableError, match="device eth0 has a queue that somebody has set up"):
+            netem.devices(place)
+        tc(net.name, "del", "dev", "eth0", "root")
+        assert sorted(netem.devices(place)) == ["eth0", "lo"]
+        assert netem.left(net.number) == set()
+        assert server.echoes()
+
+
+def test_what_is_not_there_can_be_removed() -> None:
+    with nets() as (net,):
+        number = net.number
+        netem.remove(number, "4d00:")
+    netem.remove(number, "4d00:")
+
+
+def tc(net: str, *words: str) -> None:
+    subprocess.run(["tc", "-n", net, "qdisc", *words], check=True)
+
+
+@needs_netem
+def test_in_a_network_of_its_own_and_found_by_a_sweep(tmp_path: Path, home: Home) -> None:
+    with nets() as (net,), echoes("struck", net=net) as (server,):
+        record = injected(server, tmp_path)
+        assert HOW.active(record) is True
+        assert netem.left(net.number) == {record["handle"]}
+        said = [(one.outcome, one.text) for one in sweep(home) if record["handle"] in one.text]
+        assert said == [("done", f"removed: queue {record['handle']} in network namespace {net.number}")]
+        assert HOW.active(record) is False
+        HOW.revert(record)
+
+
+@needs_netem
+def test_with_its_network_it_is_gone(tmp_path: Path) -> None:
+    with nets() as (net,), echoes("struck", net=net) as (server,):
+        record = injected(server, tmp_path)
+    assert HOW.active(record) is False
+    HOW.revert(record)
+
+
+def injected(server: Echo, scratch: Path) -> dict[str, object]:
+    context = Context(System(name="s", services=(server.service,)), f"murphy-netem-{os.getpid()}", str(scratch))
+    record: dict[str, object] = json.loads(json.dumps(HOW.prepare(DuplicateReorder(), server.target, context)))
+    HOW.inject(record, 60.0)
+    return record
