@@ -127,6 +127,15 @@ def remount(path: Path, option: str) -> None:
     _run("mount", "-o", f"remount,{option}", str(path))
 
 
+def cover(path: Path) -> None:
+    """Mount a directory or file on itself, read-only: others that are on its volume are not touched.
+
+    Raises ``UnavailableError`` with what mount says; it may be mounted, and writable, then.
+    """
+    _run("mount", "--bind", str(path), str(path))
+    _run("mount", "-o", "remount,bind,ro", str(path))
+
+
 def unmount(path: Path) -> None:
     """Take away what is mounted on a directory: at once if nobody uses it, or else as soon as nobody does."""
     try:

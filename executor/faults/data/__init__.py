@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from executor.faults.behaviour import Behaviour
+from executor.faults.data.backup_failure import BackupFailure
 from executor.faults.data.cache_flush import CacheFlush
 from executor.faults.data.cache_pause import CachePause
 from executor.faults.data.cache_stampede import CacheStampede
@@ -25,4 +26,5 @@ BEHAVIOURS: tuple[Behaviour, ...] = (
     Rollback(),
     Inconsistency(),
     SlowQuery(),
+    BackupFailure(),
 )

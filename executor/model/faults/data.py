@@ -298,4 +298,5 @@ SPECS: Final[tuple[type[FaultSpec], ...]] = (
     Rollback,
     Inconsistency,
     SlowQuery,
+    BackupFailure,
 )

@@ -114,6 +114,7 @@ class Postgres(Server):
             session.execute("CREATE ROLE shop LOGIN")
             session.execute("CREATE DATABASE shop OWNER shop STRATEGY file_copy")
             session.execute(f"CREATE ROLE clerk LOGIN PASSWORD '{self.password}'")
+            session.execute("GRANT pg_read_all_data TO clerk")
             session.execute("CREATE ROLE ledger LOGIN")
             session.execute("CREATE DATABASE ledger OWNER ledger STRATEGY file_copy")
         for owner in ("shop", "ledger"):
