@@ -25,6 +25,7 @@ global
     stats socket {control} mode 600 level admin
 defaults
     mode http
+    retries 0
     timeout connect 2s
     timeout client 5s
     timeout server 5s
