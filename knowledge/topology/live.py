@@ -10,6 +10,7 @@ from executor.errors import UnavailableError
 from executor.model.system import System
 from knowledge.topology.addresses import is_ambient, told
 from knowledge.topology.calls import Call, dependencies
+from knowledge.topology.containers import with_containers
 from knowledge.topology.processes import Process, Scope, ancestors, heads, select, snapshot
 from knowledge.topology.proxies import ProxiedEdge, is_proxy, proxied_edges
 from knowledge.topology.services import Group, group, service
@@ -30,14 +31,15 @@ def discover(scope: Scope | None = None, window_s: float = 3.0, *, name: str = "
     Raises ``UnavailableError`` if the scope holds no service, ``InputError`` for a scope that makes no sense.
     """
     scope = scope or Scope()
-    processes = snapshot()
+    processes = with_containers(snapshot())
     proxies = proxied_edges(processes.values())
     servers = _servers(processes)
     members = {pid for pid in select(processes, scope) if not is_proxy(processes[pid])}
     calls = _told_calls(processes, members, proxies, servers)
     members |= _reached(calls, proxies, servers)
 
-    sampler = CallSampler(members, {*servers, *proxies})
+    callers = {pid for pid in members if processes[pid].container is None}  # a way in calls nobody on its own account
+    sampler = CallSampler(callers, {*servers, *proxies})
     sampler.watch(window_s, rate_hz)
     calls += [Call(pid, port, "socket") for pid, port in sampler.calls]
     members |= _reached(calls, proxies, servers)

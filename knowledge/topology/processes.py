@@ -29,6 +29,17 @@ class Scope:
 
 
 @dataclass(frozen=True)
+class Container:
+    """The container that a process stands for."""
+
+    name: str
+    engine: str
+    """Where its engine answers."""
+    service: str
+    """What it is one of."""
+
+
+@dataclass(frozen=True)
 class Process:
     """One process as it was when looked at."""
 
@@ -43,6 +54,8 @@ class Process:
     """Stays in memory only: values may be secrets, so none is ever stored or printed."""
     ports: frozenset[int] = frozenset()
     """TCP ports it listens on."""
+    container: Container | None = None
+    """If it is only the way into one."""
 
     @property
     def command(self) -> str:

@@ -39,6 +39,10 @@ class Program:
 def program(process: Process) -> Program:
     """The program behind a command line, looking through interpreters, ``-m`` and application servers."""
     argv = _kept(process)
+    if process.container:
+        words = (process.name, *(PurePath(argument).name for argument in argv))
+        name, own = process.container.service, process.container.name
+        return Program((process.container.engine, name), legal(name), legal(own), words, "")
     index = 0
     while index < len(argv) - 1 and _INTERPRETER.fullmatch(PurePath(argv[index]).name):
         step = _first_argument(argv, index + 1)

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from executor.model.system import Dependency, ProcessInstance, Service
+from executor.model.system import ContainerInstance, Dependency, ProcessInstance, Service
 from executor.model.vocabulary import ServiceKind
 from knowledge.topology.processes import Process
 from knowledge.topology.programs import Program, legal, program
@@ -72,13 +72,16 @@ def service(found: Group, edges: Iterable[Dependency]) -> Service:
     return Service(name=found.name, kind=kind, technology=found.technology.name, instances=tuple(_instances(found)))
 
 
-def _instances(found: Group) -> Iterable[ProcessInstance]:
+def _instances(found: Group) -> Iterable[ContainerInstance | ProcessInstance]:
     commands = Counter(member.command for member in found.members if not member.ports)
     for number, member in enumerate(found.members, start=1):
         port = _main_port(member, found.technology)
         identity = legal(f"{found.name[:56]}-{port or number}")
         command = found.program.match if found.program.match in member.command else ""
-        if port is not None or (command and commands[member.command] == 1):
+        if member.container:
+            where = {"container": member.container.name, "engine": member.container.engine}
+            yield ContainerInstance(id=identity, port=port, **where)
+        elif port is not None or (command and commands[member.command] == 1):
             yield ProcessInstance(id=identity, command=command[:400], port=port)
         else:  # nothing else tells it from its like
             yield ProcessInstance(id=identity, command=command[:400], pid=member.pid, start_ticks=member.start_ticks)
