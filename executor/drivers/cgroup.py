@@ -91,6 +91,20 @@ def own(where: Hierarchy, pid: int, ticks: int) -> bool:
     return directory != where.root and not strangers(directory, pid, ticks)
 
 
+def own_place(controller: str, pid: int, ticks: int) -> str:
+    """The directory of that very process's cgroup, if it is its own and a helper of ours may go there; else empty.
+
+    Raises ``UnavailableError`` if the process is gone.
+    """
+    process.require(pid, ticks)
+    try:
+        where = hierarchy(controller)
+        directory = where.of(pid)
+    except UnavailableError:
+        return ""
+    return str(directory) if os.access(directory, os.W_OK) and own(where, pid, ticks) else ""
+
+
 def strangers(directory: Path, pid: int, ticks: int) -> set[int]:
     """Who is in a cgroup or below beside that very process and its workers; helpers of ours do not count.
 

@@ -1,4 +1,4 @@
-"""resource.cpu: helpers burn processor time on the cores that the process may use."""
+"""resource.cpu: helpers burn processor time on the cores that the process may use, in its cgroup if that is its own."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import os
 import sys
 import time
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from executor.drivers import child, process
+from executor.drivers import cgroup, child, process
 from executor.drivers.targets import ProcessTarget, Resolved
 from executor.errors import UnavailableError
 from executor.faults import held
@@ -40,13 +41,14 @@ class Cpu(held.Held):
         cores = _cores(target)[: fault.cores]
         if not cores:
             raise UnavailableError(f"process {target.pid} is gone.", where=target.instance)
-        return {"cores": cores, "share": fault.load_percent / 100, **held.record(context)}
+        place = cgroup.own_place("cpu", target.pid, target.start_ticks)
+        return {"cores": cores, "share": fault.load_percent / 100, "cgroup": place, **held.record(context)}
 
     def inject(self, record: Record, lease_s: float) -> dict[str, Any]:
         """Start the helpers. Raises ``UnavailableError`` if one cannot begin; the others run then until ``revert``."""
         learned: dict[str, Any] = {}
         for core in record["cores"]:
-            given = [str(core), str(record["share"])]
+            given = [str(core), str(record["share"]), record.get("cgroup", "")]
             learned = held.start("executor.faults.resource.cpu", given, {**record, **learned}, lease_s)
         return learned
 
@@ -62,7 +64,9 @@ def _cores(target: ProcessTarget) -> list[int]:
 
 def main() -> None:
     """The helper: burn a share of one core."""
-    lease, (core, share) = child.lease(sys.argv[1:])
+    lease, (core, share, *places) = child.lease(sys.argv[1:])
+    for place in filter(None, places):
+        cgroup.enter(Path(place), os.getpid())
     with suppress(OSError):  # the core may have been taken away since; then any other is burnt
         os.sched_setaffinity(0, {int(core)})
     busy_s = PERIOD_S * float(share)

@@ -60,8 +60,7 @@ class IoError(held.Held):
     def inject(self, record: Record, lease_s: float) -> dict[str, Any]:
         """Start the helper; it is ready once the mount stands. Raises ``UnavailableError`` if it cannot be made."""
         arguments = [record["mark"], record["path"], json.dumps(record["fails"])]
-        held.start("executor.faults.resource.passthrough", arguments, record, lease_s)
-        return {}
+        return held.start("executor.faults.resource.passthrough", arguments, record, lease_s)
 
     def active(self, record: Record) -> bool:
         """Whether the mount is there, with its helper or without."""

@@ -1,14 +1,15 @@
-"""resource.memory: a helper takes memory and holds it."""
+"""resource.memory: a helper takes memory and holds it, in the process's cgroup if that is its own."""
 
 from __future__ import annotations
 
 import mmap
+import os
 import sys
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from executor.drivers import child, process
+from executor.drivers import cgroup, child, process
 from executor.drivers.targets import ProcessTarget, Resolved
 from executor.errors import UnavailableError
 from executor.faults import held
@@ -51,11 +52,12 @@ class Memory(held.Held):
         process.require(target.pid, target.start_ticks)
         if reason := self.unsupported(fault, target):
             raise UnavailableError(reason)
-        return {"bytes": fault.bytes, "grow": fault.grow_bytes_per_s, **held.record(context)}
+        place = cgroup.own_place("memory", target.pid, target.start_ticks)
+        return {"bytes": fault.bytes, "grow": fault.grow_bytes_per_s, "cgroup": place, **held.record(context)}
 
     def inject(self, record: Record, lease_s: float) -> dict[str, Any]:
         """Start the helper; it is ready once it holds what it takes at once."""
-        arguments = [str(record["bytes"]), str(record["grow"])]
+        arguments = [str(record["bytes"]), str(record["grow"]), record.get("cgroup", "")]
         ready_s = 10 + record["bytes"] / _TAKES_BYTES_PER_S
         return held.start("executor.faults.resource.memory", arguments, record, lease_s, ready_s=ready_s)
 
@@ -75,7 +77,9 @@ def _host_memory() -> tuple[int, int]:
 
 def main() -> None:
     """The helper: take memory, at once or growing, and hold it."""
-    lease, (wanted, grow) = child.lease(sys.argv[1:])
+    lease, (wanted, grow, *places) = child.lease(sys.argv[1:])
+    for place in filter(None, places):
+        cgroup.enter(Path(place), os.getpid())
     Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
     blocks: list[mmap.mmap] = []
     left, rate = int(wanted), int(grow)

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from executor.drivers import cgroup
+from executor.drivers import cgroup, child
 from executor.faults.behaviour import Context
 from executor.faults.registry import behaviour
-from executor.model.faults.resource import CpuThrottle, Oom
+from executor.model.faults.resource import Cpu, CpuThrottle, Memory, Oom
 from tests.executor.faults.cases import Bench
-from tests.executor.faults.cases.limits import Throttled
+from tests.executor.faults.cases.limits import Throttled, Wanting
 from tests.executor.faults.cases.limits import inside as throttled
 from tests.executor.faults.cases.memory import inside as starved
 from tests.executor.faults.hungry_kit import no_cgroup
@@ -19,6 +19,7 @@ from tests.executor.kit import until
 from tests.missing import missing
 
 MARK = "murphy-cgroups-1"
+USED = ("memory.current", "memory.usage_in_bytes")
 
 
 @pytest.fixture(autouse=True)
@@ -56,6 +57,32 @@ def test_a_quota_of_its_own_is_lowered_and_restored(bench: Bench) -> None:
         assert how.active(record)
         how.revert(record)
         assert subject.state() == before
+
+
+@pytest.mark.parametrize(("controller", "fault"), [("cpu", Cpu(load_percent=10)), ("memory", Memory(bytes=32 * 2**20))])
+@pytest.mark.parametrize("own", [True, False])
+def test_a_helper_works_in_a_cgroup_of_the_targets_own_and_in_no_other(
+    controller: str, fault: Cpu | Memory, own: bool, bench: Bench
+) -> None:
+    how, where = behaviour(fault.kind), cgroup.hierarchy(controller)
+    with throttled(controller, Wanting, own=own)(bench) as subject:
+        record = how.prepare(fault, subject.resolved(), Context(subject.system, MARK, str(bench.path)))
+        how.inject(record, 60)
+        try:
+            (helper,) = child.living(Path(record["deadline"]))
+            assert (where.of(helper.pid) == subject.directory) is own
+            again = how.prepare(fault, subject.resolved(), Context(subject.system, f"{MARK}-2", str(bench.path)))
+            assert bool(again["cgroup"]) is own, "a helper of ours is taken for somebody else"
+            if own and controller == "memory":
+                used = next(file for file in subject.directory.iterdir() if file.name in USED)
+                assert int(used.read_text(encoding="ascii")) >= fault.bytes
+        finally:
+            how.revert(record)
+        assert cgroup.members(subject.directory) == [subject.target.process.pid, *_other(subject, own)]
+
+
+def _other(subject: Wanting, own: bool) -> list[int]:
+    return [] if own else [subject.bystander.process.pid]
 
 
 def _quota(directory: Path) -> Path:
