@@ -56,6 +56,8 @@ CHOSEN: dict[str, LeaseKind] = {
     "data.lock": "parent_death",
     "service.error-managed": "server",
     "service.error-redirect": "kernel",
+    "network.loss": "kernel",
+    "network.dns": "kernel",
 }
 """At least one for each thing that ends a fault; a redirect is a server's that lives by a time-out in the kernel."""
 
