@@ -74,9 +74,12 @@ class Containers:
 
     def unfreezable(self, target: Contained) -> str | None:
         """It must not stand still already, nor hold Murphy itself."""
-        if of_then(target)["State"]["Paused"]:
-            return f"{target.instance} has been paused by somebody already; let it go on first."
-        return ours(target)
+        try:
+            if of_then(target)["State"]["Paused"]:
+                return f"{target.instance} has been paused by somebody already; let it go on first."
+        except UnavailableError as error:
+            return str(error)
+        return _ours(target)
 
     def freezing(self, target: Contained) -> dict[str, Any]:
         """Which container. Raises ``UnavailableError`` if it is gone, or paused already."""
@@ -105,9 +108,12 @@ class Containers:
 
     def unendable(self, target: Contained) -> str | None:
         """It must not be one that is gone for good when it ends, nor hold Murphy itself."""
-        if of_then(target)["HostConfig"]["AutoRemove"]:
-            return f"the engine removes {target.instance} for good when it ends (--rm); run it without."
-        return ours(target)
+        try:
+            if of_then(target)["HostConfig"]["AutoRemove"]:
+                return f"the engine removes {target.instance} for good when it ends (--rm); run it without."
+        except UnavailableError as error:
+            return str(error)
+        return _ours(target)
 
     def ending(self, target: Contained, context: Context, *, by: RestartBy, grace_s: float = 0.0) -> dict[str, Any]:
         """Which container. If its engine is to start it again, its first process is killed from ``outside``.
@@ -241,7 +247,7 @@ def named(target: Contained) -> dict[str, Any]:
     }
 
 
-def ours(target: Contained) -> str | None:
+def _ours(target: Contained) -> str | None:
     """That Murphy itself runs in it, in one sentence; ``None`` if not."""
     mounts = Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="replace")
     if f"/{target.container}/hostname" in mounts:  # its engine puts that file into every container

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from executor.drivers.container import Seen, asking, settle
+from executor.drivers.container import Seen, asking, of_then, settle
 from executor.drivers.driver import Record
 from executor.drivers.engine import NotThereError, engine, inspected
+from executor.drivers.targets import Contained
 from executor.errors import UnavailableError
 
 _NONE_OF_ITS_OWN: Final = ("host", "none", "container")
@@ -14,8 +15,12 @@ _DEFAULT: Final = "bridge"
 """Networks but this one know their containers by name, and give them the address that they ask for."""
 
 
-def refusal(seen: Seen, network: str) -> str | None:
+def refusal(target: Contained, network: str) -> str | None:
     """Why a container cannot be cut off from a network (empty: from all), in one sentence; ``None`` if it can."""
+    try:
+        seen = of_then(target)
+    except UnavailableError as error:
+        return str(error)
     name = seen["Name"].removeprefix("/")
     mode = seen["HostConfig"]["NetworkMode"].partition(":")[0]
     if mode in _NONE_OF_ITS_OWN:

@@ -29,7 +29,7 @@ class Container:
         if fault.how == "pause":
             return DRIVER.unfreezable(target)
         if fault.how == "disconnect":
-            return container_network.refusal(of_then(target), fault.network)
+            return container_network.refusal(target, fault.network)
         if fault.grace_s > LONGEST_GRACE_S:
             return f"a grace time of {fault.grace_s:g} s is not waited for; give at most {LONGEST_GRACE_S:g} s."
         return DRIVER.unendable(target)

@@ -252,6 +252,25 @@ def test_an_engine_that_is_not_there() -> None:
     gc.collect()
 
 
+def test_the_container_that_murphy_runs_in_is_refused(grounds: Yard) -> None:
+    """An engine tells a container its name by a file of its own, mounted there."""
+    seen = grounds.target.seen() or {}
+    code = """if True:
+        import json, sys
+        from executor.drivers.container import DRIVER
+        from executor.model.system import Service
+        service = Service.model_validate_json(sys.argv[1])
+        target = DRIVER.find(service, service.instances[0])
+        print(DRIVER.unfreezable(target), DRIVER.unendable(target))
+    """
+    told = Service(name="web", instances=(grounds.target.instance,)).model_dump_json()
+    mounted = 'mount --bind "$1" /etc/hostname && exec "$2" -c "$3" "$4"'
+    command = ["unshare", "--mount", "sh", "-c", mounted, "sh", seen["HostnamePath"], sys.executable, code, told]
+    said = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, cwd=ROOT).stdout
+    why = "Murphy runs in web-1; choose another target."
+    assert said == f"{why} {why}\n"
+
+
 def test_what_would_be_gone_for_good_is_refused(grounds: Yard) -> None:
     with another(grounds, "passing", auto_remove=True) as served:
         target = DRIVER.find(Service(name="web", instances=(served.instance,)), served.instance)
