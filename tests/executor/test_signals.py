@@ -26,6 +26,15 @@ ARGUED = {
     ("selftest/moments.py", "pthread_kill"),
     # The group of a child that is not waited for yet, so it is nobody else's; there is no pidfd of a group.
     ("safety/backup.py", "killpg"),
+    # The capability to end an instance, whose drivers do it by a pidfd or by asking an engine, a monitor or a server.
+    ("drivers/vm.py", "kill"),
+    ("faults/infrastructure/container.py", "kill"),
+    ("faults/infrastructure/vm.py", "kill"),
+    ("faults/service/crash.py", "kill"),
+    ("faults/service/restart_loop.py", "kill"),
+    # An engine is asked to, by the container's id.
+    ("drivers/container.py", "kill"),
+    ("drivers/container_aside.py", "kill"),
     # Sessions of a database, ended by its server.
     ("faults/data/connection_failure.py", "terminate"),
 }

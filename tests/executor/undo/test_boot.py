@@ -15,17 +15,18 @@ from pathlib import Path
 import pytest
 
 from executor.drivers import process
+from executor.drivers.resolve import resolve
 from executor.errors import InputError
 from executor.faults.behaviour import Context, of_another_boot
 from executor.faults.registry import behaviour
 from executor.model.faults import Fault
 from executor.model.faults.service import Crash, Hang
+from executor.model.plan import InstanceTarget
 from executor.model.system import Service, System
 from executor.state import undo_notes
 from executor.state.home import Home
 from executor.state.journal import Journal
 from executor.undo.boot import unit
-from tests.executor.faults.cases.instances import ShelfSubject
 from tests.executor.injections import admit
 from tests.executor.kit import Shelf, until
 
@@ -34,13 +35,13 @@ ROOT = Path(__file__).parents[3]
 
 def struck(home: Home, shelf: Shelf, fault: Fault) -> dict[str, object]:
     """The shelf is struck by a run; then its record is one of an earlier boot, as after a power cut."""
-    subject = ShelfSubject(shelf, home.path, lambda _subject: True)
     system = System(name="s", services=(Service(name="base", instances=(shelf.instance,), restarts="by_hand"),))
+    (target,) = resolve(InstanceTarget(service="base"), system)
     journal = Journal(home.journal)
     admit(journal)
     how = behaviour(fault.kind)
     context = Context(system, "murphy-boot-1", str(home.scratch("run-1")))
-    record = how.prepare(fault, subject.resolved(), context)
+    record = how.prepare(fault, target, context)
     armed = journal.arm(
         "run-1",
         experiment="e1",
