@@ -121,6 +121,14 @@ def lacking(how: Behaviour) -> str | None:
     return how.lacking() if isinstance(how, Demanding) else None
 
 
+@runtime_checkable
+class Telling(Protocol):
+    """A fault that measures something itself, which goes on the run's time line."""
+
+    def tells(self, record: Record) -> str:
+        """What was measured, in words; asked once, right before the fault is undone."""
+
+
 def why_not(how: Behaviour, fault: Any, target: Resolved) -> str | None:
     """Why a fault cannot be made on a target here, in one sentence with what to do about it; ``None`` if it can."""
     unmet = None if isinstance(target, EdgeTargets) else unfit(target, getattr(how, "needs", ProcessTarget))

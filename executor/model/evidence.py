@@ -24,6 +24,7 @@ class EventKind(StrEnum):
     IMPACT = "impact"
     DETECTED = "detected"
     MITIGATED = "mitigated"
+    MEASURED = "measured"
     REVERTED = "reverted"
     REVERT_OWED = "revert_owed"
     RECOVERED = "recovered"

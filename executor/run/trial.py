@@ -13,7 +13,7 @@ import anyio.to_thread
 
 from executor.drivers.targets import Resolved
 from executor.errors import FaultGoneError, MurphyError, UnavailableError, words_of
-from executor.faults.behaviour import Renewable
+from executor.faults.behaviour import Renewable, Telling
 from executor.faults.registry import behaviour
 from executor.measure.counters import edges_of
 from executor.measure.impact import regained
@@ -147,6 +147,15 @@ class Trial:
         if held is None or held.record is None:
             return
         try:
+            if isinstance(held.how, Telling):
+                said = await anyio.to_thread.run_sync(held.how.tells, held.record)
+                self.course.emit(
+                    EventKind.MEASURED,
+                    experiment=self.experiment.id,
+                    trial=self.number,
+                    action=injection.action,
+                    detail=said,
+                )
             if isinstance(held.how, Renewable):
                 await anyio.to_thread.run_sync(held.how.renew, held.record, self.course.limits.lease_s)
             early = await anyio.to_thread.run_sync(strike.ended_early, self.course, held.how, held.record, injection)

@@ -12,6 +12,8 @@ from executor.faults.data.corruption import Corruption
 from executor.faults.data.inconsistency import Inconsistency
 from executor.faults.data.lock import Lock
 from executor.faults.data.pool_exhaustion import PoolExhaustion
+from executor.faults.data.queue_backlog import QueueBacklog
+from executor.faults.data.restore_drill import RestoreDrill
 from executor.faults.data.rollback import Rollback
 from executor.faults.data.slow_query import SlowQuery
 
@@ -19,6 +21,7 @@ BEHAVIOURS: tuple[Behaviour, ...] = (
     CacheFlush(),
     CacheStampede(),
     CachePause(),
+    QueueBacklog(),
     Lock(),
     ConnectionFailure(),
     PoolExhaustion(),
@@ -27,4 +30,5 @@ BEHAVIOURS: tuple[Behaviour, ...] = (
     Inconsistency(),
     SlowQuery(),
     BackupFailure(),
+    RestoreDrill(),
 )

@@ -24,7 +24,7 @@ MOST_BYTES = 16 * 2**20
 
 def look(path: Path) -> dict[str, Any]:
     """Which archive, and how it is now. Raises ``UnavailableError`` if there is none that can be cut and put back."""
-    archive = _newest(path)
+    archive = newest(path)
     about = archive.stat()
     if about.st_size < 2:
         raise UnavailableError("is too small to be cut.", where=str(archive))
@@ -95,7 +95,8 @@ def put_back(record: Record) -> Path | None:
     return None if kept == archive else kept
 
 
-def _newest(path: Path) -> Path:
+def newest(path: Path) -> Path:
+    """The file that was written last, there or in it. Raises ``UnavailableError`` if there is none."""
     try:
         files = [path] if path.is_file() else list(islice((f for f in path.rglob("*") if f.is_file()), FILES_MAX))
         return max(files, key=lambda file: (file.stat().st_mtime_ns, file.name)).resolve()

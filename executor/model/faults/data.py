@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal, Self
 
-from pydantic import Field, StringConstraints
+from pydantic import Field, StringConstraints, model_validator
 
 from executor.model.base import Line, Milliseconds, Probability
 from executor.model.faults.base import FaultSpec, TargetKind, delayed
@@ -76,6 +76,43 @@ class CachePause(FaultSpec):
     def words(self) -> str:
         """What is done."""
         return f"hold {'all commands' if self.what == 'all' else 'the commands that write'}"
+
+
+class QueueBacklog(FaultSpec):
+    """A queue fills with messages of Murphy's, which its consumers have to get through; what is left is taken out."""
+
+    target_kind: ClassVar[TargetKind] = "instances"
+    differs: ClassVar[str] = (
+        "The messages are alike and mean nothing to the application, which gets them and may refuse them; a real backlog"
+        " is its own work, and stays to be done. The numbers that they had in the queue are not used again."
+    )
+    lacks: ClassVar[str] = "no queue is known; name the queues in system.yaml."
+    strength: ClassVar[tuple[str, ...]] = ("messages", "rate_per_s")
+    look: ClassVar[FaultType] = FaultType.SLOW
+    kind: Literal["data.queue_backlog"] = "data.queue_backlog"
+    queue: Annotated[str, StringConstraints(pattern=r"^[^\s.*>/\\]{1,200}$")]
+    """One that system.yaml names (``queues``): a stream of NATS JetStream."""
+    subject: Line = ""
+    """By which subject; empty: the only one by which the queue takes messages."""
+    messages: Annotated[int, Field(ge=1, le=20_000)] = 1000
+    rate_per_s: Annotated[int, Field(ge=1, le=2000)] = 200
+    message_bytes: Annotated[int, Field(ge=1, le=65_536)] = 1024
+
+    @classmethod
+    def typical(cls, service: Service) -> Self | None:
+        """Into the busiest queue."""
+        return cls(queue=service.queues[0]) if service.queues else None
+
+    @model_validator(mode="after")
+    def _is_bounded(self) -> Self:
+        if self.messages * self.message_bytes > 64 * 2**20:
+            raise ValueError("messages of more than 64 MiB together; take fewer, or smaller ones")
+        return self
+
+    def words(self) -> str:
+        """What is done."""
+        much = f"{self.messages:,} messages of {self.message_bytes:,} bytes, {self.rate_per_s:,} a second"
+        return f"fill queue {self.queue} with {much}; what is left of them is taken out afterwards"
 
 
 class Lock(FaultSpec):
@@ -291,6 +328,7 @@ SPECS: Final[tuple[type[FaultSpec], ...]] = (
     CacheFlush,
     CacheStampede,
     CachePause,
+    QueueBacklog,
     Lock,
     ConnectionFailure,
     PoolExhaustion,
@@ -299,4 +337,5 @@ SPECS: Final[tuple[type[FaultSpec], ...]] = (
     Inconsistency,
     SlowQuery,
     BackupFailure,
+    RestoreDrill,
 )

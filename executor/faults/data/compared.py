@@ -1,0 +1,85 @@
+"""A restored copy of a PostgreSQL database held against the one that it should bring back."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from executor.drivers import postgresql
+
+if TYPE_CHECKING:
+    import psycopg
+
+    from executor.drivers.scratch_postgresql import Scratch
+
+MEASURED = ("tables_compared", "tables_equal", "tables_missing", "rows_lost", "invariants_broken")
+MOST_ROWS = 200_000
+"""A larger table is not compared: reading it would be a fault of its own."""
+_TABLES = """
+SELECT format('%I.%I', schemaname, tablename) FROM pg_tables
+WHERE schemaname NOT IN ('pg_catalog', 'information_schema') AND schemaname NOT LIKE 'murphy-%' ORDER BY 1"""
+_SAME_TEXT = """
+SET timezone = 'UTC'; SET datestyle = 'ISO'; SET intervalstyle = 'postgres'; SET bytea_output = 'hex';
+SET extra_float_digits = 1"""
+
+
+def compare(dsn: str, scratch: Scratch, tables: list[str], invariants: list[str]) -> dict[str, Any]:
+    """What of the database is in the copy: ``rows_lost`` are rows of the database that the copy has not, as they are.
+
+    Raises ``UnavailableError`` if the database cannot be read.
+    """
+    import psycopg
+
+    where = scratch.environment
+    with (
+        postgresql.session(dsn) as live,
+        psycopg.connect(
+            host=where["PGHOST"],
+            port=where["PGPORT"],
+            user=where["PGUSER"],
+            dbname=where["PGDATABASE"],
+            autocommit=True,
+        ) as copy,
+    ):
+        for session in (live, copy):
+            session.execute(_SAME_TEXT)
+        chosen = tables or [name for (name,) in live.execute(_TABLES).fetchall()]
+        lost: dict[str, int] = {}
+        missing: list[str] = []
+        for table in chosen:
+            if (ours := _rows(live, table)) is None:
+                continue
+            try:
+                lost[table] = sum((ours - (_rows(copy, table) or Counter())).values())
+            except psycopg.Error:
+                missing.append(table)
+                lost[table] = sum(ours.values())
+        return {
+            "tables_compared": len(lost),
+            "tables_equal": sum(not count for table, count in lost.items() if table not in missing),
+            "tables_missing": missing,
+            "rows_lost": sum(lost.values()),
+            "invariants_broken": [query for query in invariants if not _holds(copy, query)],
+        }
+
+
+def _rows(session: psycopg.Connection, table: str) -> Counter[str] | None:
+    """Its rows as hashes; ``None`` if there are too many to be compared."""
+    from psycopg import sql
+
+    ready = sql.SQL("SELECT md5(ROW(t.*)::text) FROM {} t LIMIT {}")
+    # A name that was looked up, or that a spec has found to be nothing but a name.
+    found = session.execute(ready.format(sql.SQL(table), sql.Literal(MOST_ROWS + 1))).fetchall()
+    return None if len(found) > MOST_ROWS else Counter(row for (row,) in found)
+
+
+def _holds(session: psycopg.Connection, query: str) -> bool:
+    """Whether a query answers true; one that fails does not."""
+    import psycopg
+
+    try:
+        with session.transaction():
+            session.execute("SET TRANSACTION READ ONLY")
+            return session.execute(query.encode()).fetchone() == (True,)
+    except psycopg.Error:
+        return False
