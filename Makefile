@@ -2,13 +2,20 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test check format lint types imports smoke score schemas lock clean fuzz crash bench bench-peers
+.PHONY: demo test test-vm check format lint types imports smoke score schemas lock clean fuzz crash bench bench-peers test-k8s
 
 demo: .venv/ready
 	$(BIN)/murphy demo $(DEMO)
 
 test: .venv/ready
 	$(BIN)/pytest $(PYTEST)
+
+# What this machine's kernel may lack (netem, device-mapper), in a virtual machine with Debian's; and a virtual machine
+# struck from outside. Fetches a kernel of 27 MB; needs root, qemu-system-x86 and busybox-static. VM="pytest's arguments".
+# Ten minutes.
+test-vm: .venv/ready
+	$(BIN)/python -m tests.vm.run $(VM)
+	$(BIN)/pytest tests/vm/outside.py
 
 # All that .ci/run runs.
 check: lint types imports test smoke
@@ -52,6 +59,14 @@ bench-peers: .venv/ready
 	$(PYTHON) -m venv .murphy/peers
 	.murphy/peers/bin/pip install --quiet chaostoolkit==1.19.0
 	$(BIN)/python -m bench.peers --chaos .murphy/peers/bin/chaos
+
+# Murphy's faults on Kubernetes, and the simulated cluster of `make test`, held against a real API server, which is built
+# from Debian's source package the first time (ten minutes, as root); then five minutes.
+KUBERNETES ?= $(HOME)/.cache/murphy/kubernetes
+test-k8s: .venv/ready
+	tests/kubernetes/build.sh $(KUBERNETES)
+	MURPHY_KUBERNETES=$(KUBERNETES) MURPHY_CASES=tests/kubernetes/cases.py \
+	$(BIN)/pytest tests/executor/faults/test_contract.py tests/executor/faults/infrastructure/test_kubernetes.py
 
 # Writes the golden JSON Schemas anew after a wanted change of the contract.
 schemas: .venv/ready

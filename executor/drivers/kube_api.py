@@ -81,7 +81,19 @@ class Api:
         """A new object, or ``dry`` whether there may be one. Raises ``ConflictError`` if there is one of that name."""
         return self._ask("POST", path, body, dry=dry)
 
-    def delete(self, path: str, *, uid: str = "", grace_s: int | None = None, dry: bool = False) -> None:
+    def require(self, verb: str, resource: str, namespace: str) -> None:
+        """Raise ``UnavailableError`` unless we may: asked, not tried.
+
+        A delete is never tried as a dry run: the server heeds that only in the body, and deletes if it is elsewhere.
+        """
+        resource, _, part = resource.partition("/")
+        wanted = {"verb": verb, "resource": resource, "subresource": part, "namespace": namespace}
+        group = "authorization.k8s.io/v1"
+        review = {"apiVersion": group, "kind": "SelfSubjectAccessReview", "spec": {"resourceAttributes": wanted}}
+        if not self.create(f"/apis/{group}/selfsubjectaccessreviews", review)["status"].get("allowed"):
+            raise UnavailableError(f"we may not {verb} {resource}{part and '/'}{part}.", where=namespace)
+
+    def delete(self, path: str, *, uid: str = "", grace_s: int | None = None) -> None:
         """Delete it, the one with that uid if given. Idempotent; raises ``ConflictError`` if it is another one."""
         options: Json = {"kind": "DeleteOptions", "apiVersion": "v1", "propagationPolicy": "Background"}
         if uid:
@@ -89,7 +101,7 @@ class Api:
         if grace_s is not None:
             options["gracePeriodSeconds"] = grace_s
         try:
-            self._ask("DELETE", path, options, dry=dry)
+            self._ask("DELETE", path, options)
         except AbsentError:
             return
 

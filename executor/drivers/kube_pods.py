@@ -85,12 +85,12 @@ def exists(api: Api, namespace: str, pod: str, uid: str) -> bool:
     return found is not None and found["metadata"]["uid"] == uid
 
 
-def end(api: Api, namespace: str, pod: str, uid: str, *, grace_s: float, dry: bool = False) -> None:
+def end(api: Api, namespace: str, pod: str, uid: str, *, grace_s: float) -> None:
     """Delete the very pod; at 0 s the API forgets it at once. Raises ``UnavailableError`` if it is gone."""
     try:
-        if not dry and not exists(api, namespace, pod, uid):
+        if not exists(api, namespace, pod, uid):
             raise UnavailableError("is gone.", where=pod)
-        api.delete(pods_path(namespace, pod), uid=uid, grace_s=math.ceil(grace_s), dry=dry)
+        api.delete(pods_path(namespace, pod), uid=uid, grace_s=math.ceil(grace_s))
     except ConflictError:
         raise UnavailableError("is gone, and another pod has its name.", where=pod) from None
 

@@ -57,6 +57,11 @@ class Node(OnObjects):
         if driven and fault.pods != "node":
             raise UnavailableError("NoExecute drives all pods away; say so with pods: node.", where=target.node)
         pods = _meant(api, fault, target) if driven or fault.how in ("drain", "delete_pods") else []
+        for space in {pod["metadata"]["namespace"] for pod in pods}:
+            if fault.how == "drain":
+                api.require("create", "pods/eviction", space)
+            elif fault.how == "delete_pods":
+                api.require("delete", "pods", space)
         return {
             "changes": [change(node, path, *fields)] if fields else [],
             "how": fault.how,

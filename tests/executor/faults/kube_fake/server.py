@@ -37,6 +37,8 @@ class Fake:
     url: str
     token: str
     troubles: list[Trouble] = field(default_factory=list)
+    forbidden: set[tuple[str, str]] = field(default_factory=set)
+    """Verbs and resources that the caller may not, as a review of access says."""
     seen: list[tuple[str, str]] = field(default_factory=list)
     """Methods and paths asked for, in order."""
 
@@ -99,6 +101,9 @@ class _Handler(BaseHTTPRequestHandler):
         query = {name: values[-1] for name, values in parse_qs(asked.query).items()}
         length = int(self.headers.get("Content-Length") or 0)
         text = self.rfile.read(length)
+        if self.server.ended.is_set():  # type: ignore[attr-defined]
+            self.close_connection = True
+            return
         fake.seen.append((self.command, asked.path))
         try:
             self._refuse(fake, asked.path)
@@ -135,27 +140,34 @@ class _Handler(BaseHTTPRequestHandler):
     def _do(self, store: Store, path: str, query: Json, body: Json) -> tuple[int, Json]:
         if found := _discovery(store, path):
             return 200, found
+        if path.endswith("/selfsubjectaccessreviews"):
+            asked = body["spec"]["resourceAttributes"]
+            allowed = (asked["verb"], asked["resource"]) not in self.server.fake.forbidden  # type: ignore[attr-defined]
+            return 201, {**body, "status": {"allowed": allowed}}
         at = self._place(store, path)
-        dry = query.get("dryRun") == "All"
         if at.sub == "eviction" and self.command == "POST":
             return 201, _evict(store, at, body)
         if at.sub not in ("", "status"):
             raise RefusalError(404, "NotFound", "the server could not find the requested resource")
         if self.command == "GET":
             return 200, store.get(at.plural, at.name, at.namespace) if at.name else _list(store, at, query)
+        return (201 if self.command == "POST" else 200), self._change(store, at, body, dry=query.get("dryRun") == "All")
+
+    def _change(self, store: Store, at: _Place, body: Json, *, dry: bool) -> Json:
+        status = at.sub == "status"
         if self.command == "POST":
             if body.get("kind") != store.kinds[at.group][at.plural][0] or body.get("apiVersion") != at.group:
                 raise RefusalError(400, "BadRequest", f"the object in the request is no {at.plural} of {at.group}")
-            return 201, store.create(at.plural, body, at.namespace, dry=dry)
+            return store.create(at.plural, body, at.namespace, dry=dry)
         if self.command == "PUT":
-            return 200, store.update(at.plural, body, at.namespace, dry=dry, status=at.sub == "status")
+            return store.update(at.plural, body, at.namespace, dry=dry, status=status)
         if self.command == "PATCH":
             if self.headers.get("Content-Type") not in MERGE:
                 raise RefusalError(415, "UnsupportedMediaType", f"only {MERGE[0]} is simulated")
-            status = at.sub == "status"
-            return 200, store.patch(at.plural, at.name, body, at.namespace, dry=dry, status=status)
-        options = {**body, **({"dryRun": ["All"]} if dry else {})}
-        return 200, store.delete(at.plural, at.name, at.namespace, options)
+            return store.patch(at.plural, at.name, body, at.namespace, dry=dry, status=status)
+        if dry and not body:  # as the real one: what is asked in the query counts only where there is no body
+            body = {"dryRun": ["All"]}
+        return store.delete(at.plural, at.name, at.namespace, body)
 
     def _watch(self, store: Store, at: _Place, query: Json) -> None:
         ended: threading.Event = self.server.ended  # type: ignore[attr-defined]

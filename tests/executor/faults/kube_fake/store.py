@@ -246,6 +246,8 @@ def _tidy(body: Json) -> Json:
         for name in names:
             if isinstance(body.get(part), dict) and body[part].get(name) in ({}, [], None):
                 body[part].pop(name, None)
+    if body.get("data") == {}:
+        del body["data"]
     if isinstance(body.get("spec"), dict) and body["spec"].get("unschedulable") in (False, None):
         body["spec"].pop("unschedulable", None)
     return body

@@ -37,7 +37,12 @@ def manifests() -> list[tuple[str, Json]]:
 def furnish(store: Store) -> None:
     """Put them in."""
     for plural, body in manifests():
-        store.create(plural, body, "" if plural in ("namespaces", "nodes") else SPACE)
+        store.create(plural, body, space_of(plural))
+
+
+def space_of(plural: str) -> str:
+    """The namespace of its objects."""
+    return "" if plural in ("namespaces", "nodes") else SPACE
 
 
 def admits(policies: list[Json], pod: Json) -> bool:
