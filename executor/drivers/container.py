@@ -1,21 +1,28 @@
-"""The driver of containers: paused, ended and started again by their engine. Standard library only at import.
-
-Every start of a container is another one to whoever strikes it, though the engine keeps the container: it is told by
-the moment at which it was started.
-"""
+"""The driver of containers: paused, ended and started again by their engine. Standard library only at import."""
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
 from signal import Signals
 from typing import TYPE_CHECKING, Any, Final
 
 from executor.clock import start_ticks
 from executor.drivers import netns, process, restart, sockets
+from executor.drivers.container_state import (
+    LOOK_S,
+    SETTLES_S,
+    Seen,
+    asked,
+    asking,
+    named,
+    of_then,
+    require,
+    settle,
+    up,
+    within,
+)
 from executor.drivers.driver import Record, RestartBy
 from executor.drivers.engine import engine, inspected
 from executor.drivers.targets import Contained, ContainerTarget
@@ -25,12 +32,7 @@ if TYPE_CHECKING:
     from executor.faults.behaviour import Context
     from executor.model.system import ContainerInstance, Service
 
-Seen = Mapping[str, Any]
-"""All that the engine says of a container."""
-
-_LOOK_S: Final = 0.02
 _LATE_S: Final = 0.2
-_SETTLES_S: Final = 2.0
 _ENDS_WITHIN_S: Final = 10.0
 _BACK_S: Final = 10.0
 
@@ -47,7 +49,7 @@ class Containers:
         Raises ``UnavailableError`` if it does not run, or its engine does not answer.
         """
         seen = inspected(instance.engine, instance.container)
-        if seen is None or not _up(seen):
+        if seen is None or not up(seen):
             status = seen["State"]["Status"] if seen else "not there"
             raise UnavailableError(f"container {instance.container} is {status}.", where=instance.id, hint="Start it.")
         address, inside = _called(seen, instance.port)
@@ -155,7 +157,7 @@ class Containers:
             seen = inspected(record["engine"], record["container"])
         except UnavailableError:
             return None
-        return seen is None or not _up(seen) or seen["State"]["StartedAt"] != record["since"]
+        return seen is None or not up(seen) or seen["State"]["StartedAt"] != record["since"]
 
     def down(self, record: Record) -> bool | None:
         """Whether none of its name runs, or one that the engine was asked to end."""
@@ -163,12 +165,12 @@ class Containers:
             seen = inspected(record["engine"], record["name"])
         except UnavailableError:
             return None
-        return seen is None or not _up(seen) or (Path(record["asked"]).exists() and not self.ended(record))
+        return seen is None or not up(seen) or (Path(record["asked"]).exists() and not self.ended(record))
 
     def successors(self, record: Record) -> list[list[int]]:
         """The first process of the container that has its name now."""
         seen = inspected(record["engine"], record["name"])
-        pid = int(seen["State"]["Pid"]) if seen and _up(seen) else 0
+        pid = int(seen["State"]["Pid"]) if seen and up(seen) else 0
         ticks = start_ticks(pid) if seen and seen["Id"] in _groups(pid) else None
         return [] if ticks is None else [[pid, ticks]]
 
@@ -177,74 +179,13 @@ class Containers:
 
         One that the engine was asked to end comes to its end first.
         """
-        settle(record, lambda: self.ended(record), _SETTLES_S + record["grace_s"])
+        settle(record, lambda: self.ended(record), SETTLES_S + record["grace_s"])
         if _comes_back(record):
             return
         with engine(record["engine"]) as client:
             client.start(record["container"])
         if self.down(record) is not False:
             raise UnavailableError("was started again and does not run.", where=record["instance"])
-
-
-def asked(context: Context) -> dict[str, Any]:
-    """The part of a record that says which file tells that something was asked of the engine."""
-    return {"asked": str(Path(context.scratch) / f"{context.mark}.asked")}
-
-
-@contextmanager
-def asking(record: Record) -> Iterator[Any]:
-    """The engine, of which something is asked that it may do after we have died; a file says so until it answers."""
-    require(record)
-    told = Path(record["asked"])
-    told.touch(mode=0o600)
-    with engine(record["engine"]) as client:
-        yield client
-    told.unlink(missing_ok=True)
-
-
-def settle(record: Record, done: Callable[[], bool | None], within_s: float = _SETTLES_S) -> None:
-    """Wait until it is done, if somebody who died meanwhile may have asked it of the engine."""
-    told = Path(record["asked"])
-    if told.exists():
-        within(within_s, done)
-        told.unlink(missing_ok=True)
-
-
-def require(record: Record) -> Seen:
-    """What the engine says of it. Raises ``UnavailableError`` unless it still runs as it was started then."""
-    seen = inspected(record["engine"], record["container"])
-    same = seen is not None and _up(seen) and seen["State"]["StartedAt"] == record["since"]
-    if seen is None or not same or not all(process.alive(*member) for member in record.get("members", ())):
-        raise UnavailableError("the container ended, or was started again, by itself.", where=record["instance"])
-    return seen
-
-
-def of_then(target: Contained) -> Seen:
-    """What the engine says of it. Raises ``UnavailableError`` if it is gone, or was started again since."""
-    if isinstance(target, ContainerTarget):
-        process.require(target.pid, target.start_ticks)
-    return require({name: getattr(target, name) for name in ("instance", "engine", "container", "since")})
-
-
-def within(seconds: float, condition: Callable[[], bool | None]) -> bool:
-    """Wait until it holds, ``seconds`` at most; whether it does."""
-    until = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() >= until:
-            return False
-        time.sleep(_LOOK_S)
-    return True
-
-
-def named(target: Contained) -> dict[str, Any]:
-    """The part of a record that says which container."""
-    return {
-        "instance": target.instance,
-        "engine": target.engine,
-        "container": target.container,
-        "name": of_then(target)["Name"].removeprefix("/"),
-        "since": target.since,
-    }
 
 
 def _ours(target: Contained) -> str | None:
@@ -267,17 +208,12 @@ def _may_signal(target: Contained) -> bool:
 def _comes_back(record: Record) -> bool:
     """Whether it runs, or does so before the patience is at its end: its engine's restart policy is waited for."""
     begun = time.monotonic()
-    while not ((seen := inspected(record["engine"], record["name"])) and _up(seen)):
+    while not ((seen := inspected(record["engine"], record["name"])) and up(seen)):
         patience_s = _BACK_S if seen and seen["State"]["Restarting"] else record["patience_s"]
         if time.monotonic() - begun >= patience_s:
             return False
-        time.sleep(_LOOK_S)
+        time.sleep(LOOK_S)
     return True
-
-
-def _up(seen: Seen) -> bool:
-    """Whether it runs, paused or not; while its engine waits with the next start it says that it runs too."""
-    return bool(seen["State"]["Running"] and not seen["State"]["Restarting"])
 
 
 def _paused(record: Record) -> bool:

@@ -6,7 +6,8 @@ Standard library only at import.
 
 from __future__ import annotations
 
-from executor.drivers.container import DRIVER, asking, settle, within
+from executor.drivers.container import DRIVER
+from executor.drivers.container_state import asking, settle, within
 from executor.drivers.driver import Record
 from executor.drivers.engine import engine, inspected
 from executor.errors import UnavailableError

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from executor.drivers.container import Seen, asking, of_then, settle
+from executor.drivers.container_state import Seen, asking, of_then, settle
 from executor.drivers.driver import Record
 from executor.drivers.engine import NotThereError, engine, inspected
 from executor.drivers.targets import Contained

@@ -6,7 +6,8 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from executor.drivers import container_aside, container_network
-from executor.drivers.container import DRIVER, asked, asking, named, of_then
+from executor.drivers.container import DRIVER
+from executor.drivers.container_state import asked, asking, named, of_then
 from executor.drivers.targets import Contained, Resolved
 from executor.errors import UnavailableError
 from executor.faults.behaviour import Context, LeaseKind, Record
