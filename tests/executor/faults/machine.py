@@ -34,6 +34,9 @@ def unavailable() -> str | None:
 class Machine:
     """A guest that says ``B`` at first, then 18 times a second ``.``; ``d`` without its disk, ``l`` without link."""
 
+    patience_s = 1.0
+    """What two beats take at most, while it beats."""
+
     def __init__(self, path: Path, name: str) -> None:
         self.path, self.name = path / name, name
         self.path.mkdir()
@@ -78,10 +81,10 @@ class Machine:
         return len(self.said())
 
     def sees(self) -> str:
-        """What the guest says from now on, twice; empty if it says nothing while another would thrice."""
+        """What the guest says from now on, twice; empty if it says nothing for as long as it has patience."""
         before = self.beats()
         try:
-            until(lambda: self.beats() >= before + 2, within_s=1)
+            until(lambda: self.beats() >= before + 2, within_s=self.patience_s)
         except AssertionError:
             return ""
         return self.said()[-1]
