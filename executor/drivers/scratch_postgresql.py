@@ -83,7 +83,7 @@ class Scratch:
             child = self._start(program, arguments, as_server=as_server, said=said, more=more)
             while child.poll() is None:
                 if not held(_LOOK_S):
-                    child.kill()
+                    process.end_child(child)
                     child.wait()
                     raise UnavailableError("it took too long.", where=program)
             if child.returncode:
