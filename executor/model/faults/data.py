@@ -83,8 +83,8 @@ class QueueBacklog(FaultSpec):
 
     target_kind: ClassVar[TargetKind] = "instances"
     differs: ClassVar[str] = (
-        "The messages are alike and mean nothing to the application, which gets them and may refuse them; a real backlog"
-        " is its own work, and stays to be done. The numbers that they had in the queue are not used again."
+        "The messages are alike and mean nothing to the application, which gets them and may refuse them; a real"
+        " backlog is its own work, and stays to be done. The numbers that they had in the queue are not used again."
     )
     lacks: ClassVar[str] = "no queue is known; name the queues in system.yaml."
     strength: ClassVar[tuple[str, ...]] = ("messages", "rate_per_s")
