@@ -18,6 +18,7 @@ MOST_ROWS = 200_000
 _TABLES = """
 SELECT format('%I.%I', schemaname, tablename) FROM pg_tables
 WHERE schemaname NOT IN ('pg_catalog', 'information_schema') AND schemaname NOT LIKE 'murphy-%' ORDER BY 1"""
+_ROLES = "SELECT rolname FROM pg_roles WHERE rolname NOT LIKE 'pg\\_%'"
 _SAME_TEXT = """
 SET timezone = 'UTC'; SET datestyle = 'ISO'; SET intervalstyle = 'postgres'; SET bytea_output = 'hex';
 SET extra_float_digits = 1"""
@@ -30,17 +31,7 @@ def compare(dsn: str, scratch: Scratch, tables: list[str], invariants: list[str]
     """
     import psycopg
 
-    where = scratch.environment
-    with (
-        postgresql.session(dsn) as live,
-        psycopg.connect(
-            host=where["PGHOST"],
-            port=where["PGPORT"],
-            user=where["PGUSER"],
-            dbname=where["PGDATABASE"],
-            autocommit=True,
-        ) as copy,
-    ):
+    with postgresql.session(dsn) as live, _copy(scratch) as copy:
         for session in (live, copy):
             session.execute(_SAME_TEXT)
         chosen = tables or [name for (name,) in live.execute(_TABLES).fetchall()]
@@ -61,6 +52,25 @@ def compare(dsn: str, scratch: Scratch, tables: list[str], invariants: list[str]
             "rows_lost": sum(lost.values()),
             "invariants_broken": [query for query in invariants if not _holds(copy, query)],
         }
+
+
+def same_roles(dsn: str, scratch: Scratch) -> None:
+    """Give the copy roles of the same names, none of which can log in: a backup may speak of them."""
+    from psycopg import sql
+
+    with postgresql.session(dsn) as live, _copy(scratch) as copy:
+        there = set(copy.execute(_ROLES).fetchall())
+        for (role,) in sorted(set(live.execute(_ROLES).fetchall()) - there):
+            copy.execute(sql.SQL("CREATE ROLE {}").format(sql.Identifier(role)))
+
+
+def _copy(scratch: Scratch) -> psycopg.Connection:
+    import psycopg
+
+    where = scratch.environment
+    return psycopg.connect(
+        host=where["PGHOST"], port=where["PGPORT"], user=where["PGUSER"], dbname=where["PGDATABASE"], autocommit=True
+    )
 
 
 def _rows(session: psycopg.Connection, table: str) -> Counter[str] | None:

@@ -7,13 +7,14 @@ import os
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from executor.drivers import child, postgresql, process, scratch_postgresql
 from executor.drivers.scratch_postgresql import Scratch
 from executor.drivers.targets import ProcessTarget, Resolved
-from executor.errors import MurphyError, UnavailableError
+from executor.errors import MurphyError, UnavailableError, words_of
 from executor.faults import held
 from executor.faults.behaviour import Context, LeaseKind, Record
 from executor.faults.data import archive, compared
@@ -23,7 +24,7 @@ from executor.state import durable
 if TYPE_CHECKING:
     from executor.model.faults.data import RestoreDrill as Spec
 
-_READY_S = 15.0
+_LOOK_S = 0.1
 _WAIT_S = 12.0
 """How long making the fault waits for the drill to be over; then it goes on, and is told of at the end."""
 _ROOM = 4
@@ -88,20 +89,24 @@ class RestoreDrill(Looking, held.Held):
 
     def inject(self, record: Record, lease_s: float) -> dict[str, Any]:
         """Start the helper; what it has measured, if that is soon. Raises ``UnavailableError`` if it cannot begin."""
-        held.start("executor.faults.data.restore_drill", [json.dumps(dict(record))], record, lease_s, ready_s=_READY_S)
+        held.start("executor.faults.data.restore_drill", [json.dumps(dict(record))], record, lease_s)
         until = time.monotonic() + _WAIT_S
-        while time.monotonic() < until and held.alive(record):
-            if measured := _report(record):
-                return measured
+        while not (measured := _report(record)) and time.monotonic() < until:
+            if not held.alive(record):
+                raise UnavailableError("the helper ended before the drill was over.", where=record["directory"])
             held.renew(record, lease_s)
-            time.sleep(0.1)
-        return {}
+            time.sleep(_LOOK_S)
+        if measured and "failed" in measured:
+            raise UnavailableError(measured["failed"])
+        return measured or {}
 
     def tells(self, record: Record) -> str:
         """What was measured, in words."""
         found = _report(record) or {name: record[name] for name in _MEASURED if name in record}
         if not found:
             return "the backup was not restored by the end of the drill"
+        if "failed" in found:
+            return f"nothing was restored: {found['failed']}"
         if not found["restored"]:
             return f"the backup cannot be restored: {found['why']}"
         equal, broken = f"{found['tables_equal']} of {found['tables_compared']}", len(found["invariants_broken"])
@@ -175,31 +180,37 @@ def main() -> None:
     lease, (text,) = child.lease(sys.argv[1:])
     job: dict[str, Any] = json.loads(text)
     scratch = Scratch(Path(job["directory"]), Path(job["programs"]), *job["owner"])
-    begun, age_s = time.monotonic(), time.time() - Path(job["backup"]).stat().st_mtime
+    until = time.monotonic() + job["within_s"]
 
     def goes_on(seconds: float) -> bool:
-        return lease.wait(seconds) and time.monotonic() < begun + job["within_s"]
+        return lease.wait(seconds) and time.monotonic() < until
 
+    child.ready()
     try:
-        scratch.begin(job["encoding"], goes_on)
-        child.ready()
-        measured: dict[str, Any] = {"restored": True, "why": "", "rpo_s": round(age_s, 3)}
-        try:
-            program, *arguments = job["command"]
-            scratch.run(program, arguments, goes_on, more={"MURPHY_BACKUP": job["backup"]})
-            measured["rto_s"] = round(time.monotonic() - begun, 3)
-            measured |= compared.compare(job["dsn"], scratch, job["tables"], job["invariants"])
-        except MurphyError as error:
-            measured |= {"restored": False, "why": str(error)}
-        durable.write(Path(job["report"]), json.dumps(measured).encode())
+        durable.write(Path(job["report"]), json.dumps(_drill(job, scratch, goes_on)).encode())
         while lease.wait(1.0):
             pass
     finally:
         scratch_postgresql.remove(scratch.directory, scratch.uid)
 
 
-if __name__ == "__main__":
+def _drill(job: dict[str, Any], scratch: Scratch, goes_on: Callable[[float], bool]) -> dict[str, Any]:
+    """What is measured; ``failed`` says why nothing could be."""
+    begun, age_s = time.monotonic(), time.time() - Path(job["backup"]).stat().st_mtime
     try:
-        main()
-    except UnavailableError as error:
-        sys.exit(str(error))
+        scratch.begin(job["encoding"], goes_on)
+        compared.same_roles(job["dsn"], scratch)
+    except (MurphyError, OSError) as error:
+        return {"failed": words_of(error)}
+    measured: dict[str, Any] = {"restored": True, "why": "", "rpo_s": round(age_s, 3)}
+    try:
+        program, *arguments = job["command"]
+        scratch.run(program, arguments, goes_on, more={"MURPHY_BACKUP": job["backup"]})
+        measured["rto_s"] = round(time.monotonic() - begun, 3)
+        return measured | compared.compare(job["dsn"], scratch, job["tables"], job["invariants"])
+    except MurphyError as error:
+        return measured | {"restored": False, "why": str(error)}
+
+
+if __name__ == "__main__":
+    main()
