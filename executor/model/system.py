@@ -13,7 +13,14 @@ from executor.model.vocabulary import Environment, ServiceKind
 from executor.secrets import look_secret
 
 
-class ProcessInstance(Contract):
+class Placed(Contract):
+    """What every instance has, whoever runs it."""
+
+    zone: Name | None = None
+    """What it fails together with: a zone, rack or host by the name that people use for it."""
+
+
+class ProcessInstance(Placed):
     """A local process, found again each time by its port and command line, or pinned by pid and start time."""
 
     driver: Literal["process"] = "process"
@@ -37,7 +44,7 @@ class ProcessInstance(Contract):
         return self
 
 
-class ContainerInstance(Contract):
+class ContainerInstance(Placed):
     """A container of a Docker engine (or one that speaks its API), found again by its name."""
 
     driver: Literal["container"] = "container"
@@ -50,7 +57,7 @@ class ContainerInstance(Contract):
     """TCP port at which it is called from this machine."""
 
 
-class VmInstance(Contract):
+class VmInstance(Placed):
     """A virtual machine that QEMU runs on this machine, found by the socket at which QEMU takes commands (QMP)."""
 
     driver: Literal["vm"] = "vm"
@@ -61,7 +68,7 @@ class VmInstance(Contract):
     """TCP port at which it is called from this machine."""
 
 
-class Ec2Instance(Contract):
+class Ec2Instance(Placed):
     """A machine in Amazon's cloud (EC2). Credentials are found as boto3 finds them, and never written down."""
 
     driver: Literal["ec2"] = "ec2"
@@ -71,7 +78,9 @@ class Ec2Instance(Contract):
     region: Annotated[str, StringConstraints(pattern=r"^[a-z]{2}(-[a-z]+)+-\d+$")]
     endpoint: Annotated[str, StringConstraints(pattern=r"^(https?://[^\s@]+)?$", max_length=200)] = ""
     """Where the service answers, if not at Amazon's own address."""
-    fis_role: Annotated[str, StringConstraints(pattern=r"^(arn:aws[a-z-]*:iam::\d{12}:role/\S+)?$", max_length=2048)] = ""
+    fis_role: Annotated[
+        str, StringConstraints(pattern=r"^(arn:aws[a-z-]*:iam::\d{12}:role/\S+)?$", max_length=2048)
+    ] = ""
     """The role that AWS Fault Injection Service acts as, where it is to be used."""
     port: Port | None = None
     """TCP port at which it is called."""
@@ -80,7 +89,7 @@ class Ec2Instance(Contract):
 KubernetesName = Annotated[str, StringConstraints(pattern=r"^([a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?)?$")]
 
 
-class KubernetesInstance(Contract):
+class KubernetesInstance(Placed):
     """A pod of a Kubernetes cluster, found again each time by its workload, or by its labels, or by its own name."""
 
     driver: Literal["kubernetes"] = "kubernetes"
@@ -109,7 +118,7 @@ class KubernetesInstance(Contract):
         return self
 
 
-class OtherInstance(Contract):
+class OtherInstance(Placed):
     """An instance that a driver of another package finds (``executor.plugins``)."""
 
     driver: Name
@@ -204,6 +213,8 @@ class Service(Contract):
     """The same for an administrator; only faults on credentials use it."""
     tables: tuple[Line, ...] = ()
     """Tables of a database, busiest first, as seen at discovery."""
+    directories: tuple[Line, ...] = ()
+    """Directories of its data, as this machine sees them, the busiest first; faults on its disk strike these."""
     disposable: bool = False
     """Whether its data may be damaged: it can be thrown away and made anew."""
     backup: Backup | None = None

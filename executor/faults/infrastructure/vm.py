@@ -21,7 +21,7 @@ class Vm:
 
     kind = "infrastructure.vm"
     lease: LeaseKind = "watchdog"
-    needs = Machine
+    needs: type = Machine
 
     def unsupported(self, fault: Spec, target: Resolved) -> str | None:
         """Its driver must be able to do just this."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
-from executor.model.base import Line, Milliseconds, Percent, Seconds
+from executor.model.base import Line, Milliseconds, Name, Percent, Seconds
 from executor.model.faults.base import FaultSpec, TargetKind, delayed
 from executor.model.faults.data import PlainName
 from executor.model.faults.resource import Directory
@@ -147,6 +147,39 @@ class Config(FaultSpec):
         return f"set {self.key} to {value} in {self.file or 'its settings'} and have it read them"
 
 
+class Zone(FaultSpec):
+    """The instances of a zone are gone, stand still or are cut off: an action for each service that has some there."""
+
+    target_kind: ClassVar[TargetKind] = "instances"
+    differs: ClassVar[str] = (
+        "Only the system's own instances are lost, one shortly after the other, and each as its driver can; with a "
+        "zone that is truly lost its network and storage go too."
+    )
+    lacks: ClassVar[str] = (
+        "write the plan by hand: one action for each service, with the ids of its instances in the zone."
+    )
+    kind: Literal["infrastructure.zone"] = "infrastructure.zone"
+    zone: Name
+    """As the instances have it in system.yaml; one in another zone is refused."""
+    how: Literal["stop", "pause", "isolate"] = "stop"
+    """``isolate`` takes machines; a process or a container stops or pauses."""
+    device: ClassVar[str] = ""
+
+    @classmethod
+    def typical(cls, service: Service) -> Self | None:  # noqa: ARG003 - it is of several services
+        """Nothing: a zone is more than one service's."""
+        return None
+
+    def looks(self) -> FaultType:
+        """By its parameters."""
+        return _VM[self.how][0]
+
+    def words(self) -> str:
+        """What is done."""
+        how = {"stop": "end it", "pause": "freeze it whole", "isolate": "cut it off from the network"}[self.how]
+        return f"{how}, as zone {self.zone} is lost"
+
+
 class Fis(FaultSpec):
     """Amazon's own Fault Injection Service (FIS) strikes an EC2 instance, and ends that by itself after a time."""
 
@@ -271,4 +304,4 @@ class Storage(FaultSpec):
         return f"{how} the volume mounted on {self.path}"
 
 
-SPECS: Final[tuple[type[FaultSpec], ...]] = (Container, Vm, Fis, Storage, Credentials, Config, LoadBalancer)
+SPECS: Final[tuple[type[FaultSpec], ...]] = (Container, Vm, Zone, Fis, Storage, Credentials, Config, LoadBalancer)
