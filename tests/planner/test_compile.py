@@ -181,9 +181,10 @@ def _proposals(system: System) -> st.SearchStrategy[Proposal]:
 
     @st.composite
     def one(draw: st.DrawFn) -> Proposal:
-        spec = draw(st.sampled_from([spec for spec in SPECS if spec.target_kind != "groups"]))
+        known = Service(name="db", tables=("a",), queues=("a",), directories=("/srv/a",))
+        spec = draw(st.sampled_from([spec for spec in SPECS if spec.target_kind != "groups" and spec.typical(known)]))
         (caller, callee), service = draw(st.sampled_from(edges)), draw(st.sampled_from(names))
-        fault = spec.typical(Service(name="db", tables=("a",)))
+        fault = spec.typical(known)
         target = InstanceTarget(service=service) if spec.target_kind == "instances" else None
         place = draw(st.sampled_from((service, f"{caller}->{callee}"))) if target else f"{caller}->{callee}"
         weakness = draw(st.sampled_from(list(Weakness)))

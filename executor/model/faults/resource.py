@@ -124,14 +124,16 @@ class _OnPath(FaultSpec):
 
     target_kind: ClassVar[TargetKind] = "instances"
     look: ClassVar[FaultType] = FaultType.STARVED_DISK
-    lacks: ClassVar[str] = "no directory of its data is known; name one as the fault's path."
+    lacks: ClassVar[str] = (
+        "no directory of its data is known; name one in system.yaml (directories), or as the fault's path."
+    )
     path: Directory
     """Directory of the target's data, as this machine sees it; nothing outside it is touched."""
 
     @classmethod
-    def typical(cls, service: Service) -> Self | None:  # noqa: ARG003 - no service says where its data is
-        """Nothing: which directory is meant has to be said."""
-        return None
+    def typical(cls, service: Service) -> Self | None:
+        """On the first directory that the service says it has."""
+        return cls(path=service.directories[0], **cls.usual) if service.directories else None
 
 
 class DiskFill(_OnPath):
@@ -175,6 +177,7 @@ class IoThrottle(_OnPath):
         "Only what the target itself asks of the disk is slowed. With cgroups of version 1 buffered writes are not:"
         " the kernel writes them later on its own account; reads from the disk, direct and synchronous writes are."
     )
+    usual: ClassVar[dict[str, Any]] = {"read_bps": _MIB, "write_bps": _MIB}
     kind: Literal["resource.io_throttle"] = "resource.io_throttle"
     read_bps: Rate = 0
     """Bytes a second; 0: not limited. One of the four has to be."""
@@ -254,7 +257,7 @@ class Processes(FaultSpec):
 
     def words(self) -> str:
         """What is done."""
-        return f"let it have {self.max} processes and threads in all"
+        return f"let it have at most {self.max} processes and threads together"
 
 
 class ClockSkew(FaultSpec):

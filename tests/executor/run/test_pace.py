@@ -105,9 +105,9 @@ def test_every_fault_either_has_a_strength_or_refuses_a_ramp() -> None:
     assert Partition().at(0.5) is None
     assert DependencyFailure(mode="refuse").at(0.5) is None
     for spec in SPECS:
-        fault = spec.typical(Service(name="db", tables=("orders",)))
-        assert fault is not None
-        assert fault.strength == () or fault.at(0.5) not in (None, fault)
+        fault = spec.typical(Service(name="db", tables=("orders",), queues=("orders",), directories=("/srv/db",)))
+        assert fault or spec.lacks
+        assert not fault or fault.strength == () or fault.at(0.5) not in (None, fault)
 
 
 def test_steps_rise_evenly_to_the_full_fault_and_are_counted_everywhere() -> None:
