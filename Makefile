@@ -66,7 +66,8 @@ KUBERNETES ?= $(HOME)/.cache/murphy/kubernetes
 test-k8s: .venv/ready
 	tests/kubernetes/build.sh $(KUBERNETES)
 	MURPHY_KUBERNETES=$(KUBERNETES) MURPHY_CASES=tests/kubernetes/cases.py \
-	$(BIN)/pytest tests/executor/faults/test_contract.py tests/executor/faults/infrastructure/test_kubernetes.py
+	$(BIN)/pytest tests/executor/faults/test_contract.py \
+		tests/executor/faults/infrastructure/test_kubernetes.py tests/executor/faults/infrastructure/test_chaos_mesh.py
 
 # Writes the golden JSON Schemas anew after a wanted change of the contract.
 schemas: .venv/ready

@@ -7,7 +7,6 @@ changes an object says which version of it was read, and is refused by the serve
 from __future__ import annotations
 
 import json
-import ssl
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -197,6 +196,8 @@ def _client(kubeconfig: str, context: str) -> ApiClient:
 
 def _keep_certificates(made: ApiClient) -> None:
     """Read them into memory, so that the files can go: a killed process would leave them behind."""
+    import ssl  # with the client, or the watchdog would hold it for nothing
+
     kept = made.rest_client.pool_manager.connection_pool_kw
     if not made.configuration.host.startswith("https"):
         return

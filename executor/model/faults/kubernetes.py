@@ -7,8 +7,10 @@ from typing import Annotated, Any, ClassVar, Final, Literal
 from pydantic import Field, StringConstraints
 
 from executor.model.base import Line, Seconds
+from executor.model.faults import network, resource, service
 from executor.model.faults.base import FaultSpec, TargetKind
 from executor.model.vocabulary import FaultType
+from executor.model.wording import duration
 
 ObjectName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$")]
 _NODE: Final = {
@@ -127,4 +129,55 @@ class Secret(FaultSpec):
         }[self.how]
 
 
-SPECS: Final[tuple[type[FaultSpec], ...]] = (Node, Scale, NetworkPolicy, Endpoints, Secret)
+ByChaosMesh = Annotated[
+    service.Crash
+    | service.Stop
+    | service.Error
+    | service.Timeout
+    | service.CorruptResponse
+    | network.Latency
+    | network.Loss
+    | network.Corruption
+    | network.DuplicateReorder
+    | network.Bandwidth
+    | network.Partition
+    | network.Dns
+    | resource.Cpu
+    | resource.Memory
+    | resource.IoError
+    | resource.ClockSkew,
+    Field(discriminator="kind"),
+]
+"""Faults that have a Chaos Mesh resource of their own."""
+
+
+class ChaosMesh(FaultSpec):
+    """Chaos Mesh makes one of Murphy's faults in a pod, and ends it by itself after a time."""
+
+    target_kind: ClassVar[TargetKind] = "instances"
+    differs: ClassVar[str] = (
+        "As Chaos Mesh makes it: the network is struck by packets, not by requests; a stopped pod has another image for"
+        " the time; and of an edge's fault it is the pod that is struck, for all its callers unless some are named."
+    )
+    usual: ClassVar[dict[str, Any]] = {"fault": network.Latency(delay_ms=3000)}
+    kind: Literal["infrastructure.chaos_mesh"] = "infrastructure.chaos_mesh"
+    fault: ByChaosMesh
+    """What is to go wrong."""
+    towards: Annotated[str, StringConstraints(pattern=r"^([\w./-]+=[\w.-]*(,[\w./-]+=[\w.-]*)*)?$", max_length=400)] = (
+        ""
+    )
+    """Labels of the pods between which and this one the network is struck: ``app=orders``; empty: all that it sends."""
+    duration_s: Annotated[Seconds, Field(ge=1, le=7200)] = 300
+    """After this Chaos Mesh ends it, whatever has become of Murphy; longer than the action."""
+
+    def looks(self) -> FaultType:
+        """As the fault that it makes."""
+        return self.fault.looks()
+
+    def words(self) -> str:
+        """What is done."""
+        towards = f", towards {self.towards}" if self.towards else ""
+        return f"let Chaos Mesh {self.fault.words()}{towards}, for {duration(self.duration_s)} at most"
+
+
+SPECS: Final[tuple[type[FaultSpec], ...]] = (Node, Scale, NetworkPolicy, Endpoints, Secret, ChaosMesh)

@@ -21,6 +21,7 @@ from executor.model.plan import InstanceTarget
 from executor.model.system import KubernetesInstance, Service, System
 from tests.executor.faults.cases import Bench, Case
 from tests.executor.faults.kube_fake import Cluster, Store, serve
+from tests.executor.faults.kube_fake.chaos import ChaosMesh
 from tests.executor.faults.kube_fake.cluster import is_ready
 from tests.executor.faults.kube_fake.world import PASSWORD, REPLICAS, SPACE, admits, furnish
 from tests.executor.kit import until
@@ -90,6 +91,8 @@ class PodSubject:
             for each in self.store.all(plural):
                 about = {k: v for k, v in each["metadata"].items() if k not in _OWN}
                 found[f"{plural}/{about['name']}"] = {**each, "metadata": about, "status": None}
+        for plural in self.shows.more:
+            found[plural] = [each["metadata"]["name"] for each in self.store.all(plural)]
         for app in ("web", "other"):
             pods = [p for p in self.store.all("pods", SPACE) if p["metadata"]["labels"]["app"] == app]
             labels = [[p["metadata"]["labels"], p["metadata"].get("annotations")] for p in pods]
@@ -110,8 +113,10 @@ class PodSubject:
 class Shows:
     """How one fault shows, and how much of what was asked is seen."""
 
-    def __init__(self, faulted: Callable[[PodSubject], bool], size: Callable[[PodSubject], str]) -> None:
-        self.faulted, self.size = faulted, size
+    def __init__(
+        self, faulted: Callable[[PodSubject], bool], size: Callable[[PodSubject], str], more: tuple[str, ...] = ()
+    ) -> None:
+        self.faulted, self.size, self.more = faulted, size, more
 
 
 class Objects(Protocol):
@@ -136,6 +141,17 @@ def simulated() -> Iterator[tuple[Objects, dict[str, Any]]]:
     store = Store()
     furnish(store)
     with serve(store) as fake, Cluster(store, ends_s=0.1):
+        yield store, fake.kubeconfig()
+
+
+@contextmanager
+def with_chaos_mesh() -> Iterator[tuple[Objects, dict[str, Any]]]:
+    """A simulated cluster in which Chaos Mesh, simulated too, is installed."""
+    store = Store()
+    furnish(store)
+    cluster = Cluster(store, ends_s=0.1)
+    cluster.more.append(ChaosMesh(store))
+    with serve(store) as fake, cluster:
         yield store, fake.kubeconfig()
 
 
@@ -183,6 +199,19 @@ def _wrong(subject: PodSubject) -> bool:
 def _closed(subject: PodSubject) -> int:
     specs = [node["spec"] for node in subject.store.all("nodes")]
     return sum(bool(spec.get("unschedulable") or spec.get("taints")) for spec in specs)
+
+
+def _delayed(subject: PodSubject) -> list[str]:
+    """Pods that Chaos Mesh resources in force delay."""
+    there = [each for each in subject.store.all("networkchaos", SPACE) if each.get("status", {}).get("conditions")]
+    return [pod for each in there for pod in each["spec"]["selector"]["pods"][SPACE]]
+
+
+BY_CHAOS_MESH = Shows(
+    lambda s: _delayed(s) == [s.target.pod],
+    lambda s: f"1 pod asked, {len(_delayed(s))} chosen by the resource (Chaos Mesh is simulated)",
+    more=("networkchaos",),
+)
 
 
 def cases(ground: Ground) -> dict[str, Case]:

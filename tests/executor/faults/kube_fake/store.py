@@ -97,6 +97,8 @@ class Store:
             about |= {"uid": str(uuid.uuid4()), "creationTimestamp": now(), "generation": 1}
             if namespace:
                 about["namespace"] = namespace
+            if plural == "customresourcedefinitions" and not dry:
+                self._define(body["spec"])
             return self._write(plural, "ADDED", body, dry=dry)
 
     def update(self, plural: str, body: Json, namespace: str = "", *, dry: bool = False, status: bool = False) -> Json:
@@ -206,6 +208,12 @@ class Store:
                     yield event, body
             if not new:
                 yield None
+
+    def _define(self, spec: Json) -> None:
+        """Serve the kind that a definition defines."""
+        kind = (spec["names"]["kind"], spec["scope"] == "Namespaced")
+        for version in spec["versions"]:
+            self.kinds.setdefault(f"{spec['group']}/{version['name']}", {})[spec["names"]["plural"]] = kind
 
     def _refuse_labels(self, plural: str, body: Json) -> None:
         for name, value in (body["metadata"].get("labels") or {}).items():
