@@ -6,9 +6,9 @@ import time
 from typing import TYPE_CHECKING, Any, Final
 
 from executor.drivers import kube_pods
+from executor.drivers.driver import driver
 from executor.drivers.kube_api import Api, Json, connect
 from executor.drivers.kubernetes import down, kept, look
-from executor.drivers.resolve import found
 from executor.drivers.targets import PodTarget, Resolved
 from executor.errors import UnavailableError
 from executor.faults.behaviour import Context, Record
@@ -141,6 +141,6 @@ def _refuse_protected(target: PodTarget, context: Context) -> None:
         for instance in service.instances if service.protected else ():
             if instance.driver != target.driver:
                 continue
-            other = found(service, instance)
+            other = driver(instance.driver).find(service, instance)
             if isinstance(other, PodTarget) and (other.cluster, other.node) == (target.cluster, target.node):
                 raise UnavailableError(f"{instance.id} of protected {service.name} is on it.", where=target.node)
