@@ -9,6 +9,7 @@ from executor.drivers.targets import ProcessTarget, Resolved
 from executor.errors import UnavailableError
 from executor.faults.behaviour import Context, LeaseKind, Record
 from executor.faults.looking import Looking
+from executor.model.wording import duration
 
 if TYPE_CHECKING:
     import psycopg
@@ -50,11 +51,18 @@ class Inconsistency(Looking):
         return self.look(fault, target)
 
     def inject(self, record: Record, lease_s: float) -> dict[str, Any]:  # noqa: ARG002 - the watchdog holds the lease
-        """Pause; returns how far behind the replica was just then, in bytes and seconds."""
+        """Pause; what is being applied is finished first."""
         with postgresql.session(record["dsn"]) as session:
-            bytes_behind, seconds = session.execute(_BEHIND).fetchone() or (None, None)
             session.execute("SELECT pg_wal_replay_pause()")
-        return {"behind_bytes_before": bytes_behind, "last_change_s_before": seconds}
+        return {}
+
+    def tells(self, record: Record) -> str:
+        """How far behind the replica is by now."""
+        with postgresql.session(record["dsn"]) as session:
+            waiting, seconds = session.execute(_BEHIND).fetchone() or (None, None)
+        if not waiting or seconds is None:
+            return "the replica has received nothing that it would have applied"
+        return f"the replica is {duration(seconds)} behind: {waiting:,} bytes are received and not applied"
 
     def active(self, record: Record) -> bool | None:
         """Whether the replica stands still."""
