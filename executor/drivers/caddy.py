@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import http.client
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -57,6 +56,8 @@ def proxies(config: Any, path: str = "") -> Iterator[tuple[str, dict[str, Any]]]
 def _ask(
     control: str, method: str, path: str, body: str | None = None, headers: dict[str, str] | None = None
 ) -> Answer:
+    import http.client  # the watchdog loads this module, and mostly in vain
+
     line = http.client.HTTPConnection(*address(control), timeout=_ANSWER_S)
     try:
         line.request(method, f"/config/{path.lstrip('/')}", body, headers or {})

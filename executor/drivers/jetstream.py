@@ -112,27 +112,25 @@ async def session(reference: str) -> AsyncIterator[Streams]:
 
     At its end the server has taken all that was said. Raises ``UnavailableError`` for whatever goes wrong in it.
     """
-    import nats
+    from nats.aio.client import Client
     from nats.errors import Error
 
     async def ignored(_: Exception) -> None:
         """What goes wrong is raised where it is asked; nats-py would print it too."""
 
     once: dict[str, Any] = {"allow_reconnect": False, "max_reconnect_attempts": 1, "reconnect_time_wait": 0}
+    url, line = secrets.reveal(reference), Client()
     try:
-        line = await nats.connect(secrets.reveal(reference), connect_timeout=_CONNECT_S, error_cb=ignored, **once)
-    except ImportError:
-        raise
-    except (Error, OSError, TimeoutError, ValueError, TypeError) as error:  # its text may quote the URL
-        raise UnavailableError(f"no NATS server lets us in ({type(error).__name__}).", where=reference) from None
-    try:
+        try:
+            await line.connect(url, connect_timeout=_CONNECT_S, error_cb=ignored, **once)
+        except (Error, OSError, ValueError, TypeError) as error:  # its text may quote the URL
+            raise UnavailableError(f"no NATS server lets us in ({type(error).__name__}).", where=reference) from None
         yield Streams(line)
-    except (Error, OSError, TimeoutError) as error:
+        await line.flush(_FLUSH_S)
+    except (Error, OSError) as error:
         raise UnavailableError(f"the NATS server does not answer ({type(error).__name__}).", where=reference) from None
     finally:
-        with suppress(Error, OSError, TimeoutError):
-            await line.flush(_FLUSH_S)
-        with suppress(Error, OSError, TimeoutError):
+        with suppress(Error, OSError, AssertionError):  # the last if it never got as far as to connect
             await line.close()
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import copy
 import json
 import re
-import tomllib
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Final
 
@@ -107,6 +106,12 @@ def _unquoted(value: str) -> str:
     return value[1:-1] if len(value) > 1 and value[0] == value[-1] and value[0] in "\"'" else value
 
 
+def _toml(text: str) -> Any:
+    import tomllib
+
+    return tomllib.loads(text)
+
+
 def _yaml(text: str) -> Any:
     import yaml
 
@@ -186,6 +191,6 @@ def _plain(value: Value) -> str:
 _FORMS: Final[dict[str, tuple[Callable[[str], Any], Callable[[str, str, Value], Iterator[str]]]]] = {
     "json": (json.loads, _in_tree("json")),
     "yaml": (_yaml, _in_tree("yaml")),
-    "toml": (tomllib.loads, _on_lines("toml")),
+    "toml": (_toml, _on_lines("toml")),
     "properties": (_properties, _on_lines("properties")),
 }

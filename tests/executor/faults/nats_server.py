@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
-import nats
+from nats.aio.client import Client
 from nats.errors import Error
 from nats.js import JetStreamContext
 from nats.js.api import ConsumerConfig, StreamConfig
@@ -51,8 +51,9 @@ class Nats(Server):
             async def ignored(_: Exception) -> None: ...
 
             once: dict[str, Any] = {"allow_reconnect": False, "max_reconnect_attempts": 1, "reconnect_time_wait": 0}
-            line = await nats.connect(self.url, error_cb=ignored, connect_timeout=5, **once)
+            line = Client()
             try:
+                await line.connect(self.url, error_cb=ignored, connect_timeout=5, **once)
                 return await what(line.jetstream())
             finally:
                 await line.close()
@@ -62,7 +63,7 @@ class Nats(Server):
     def answers(self) -> bool:
         try:
             self.do(lambda js: js.account_info())
-        except (Error, OSError, TimeoutError):
+        except (Error, OSError):
             return False
         return True
 

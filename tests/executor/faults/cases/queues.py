@@ -31,7 +31,7 @@ class QueueSubject(DataSubject):
     def normal(self) -> bool:
         try:
             return self.server.count() == APPLICATION
-        except (Error, OSError, TimeoutError):
+        except (Error, OSError):
             return False
 
     def faulted(self) -> bool:
@@ -77,7 +77,7 @@ async def _texts(js: JetStreamContext) -> list[bytes]:
     return found
 
 
-def _lacking() -> str | None:
+def lacking() -> str | None:
     program = Path(sys.executable).with_name("nats-server")
     return None if program.exists() else f"nats-server is not installed ({program})"
 
@@ -97,6 +97,6 @@ CASES = (
         QueueBacklog(queue="ORDERS", messages=MESSAGES, rate_per_s=400),
         opened,
         owed_while_dead=True,
-        unavailable=_lacking,
+        unavailable=lacking,
     ),
 )
