@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from tests.executor.faults import table
+
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 for _name in ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "OPENAI_BASE_URL", "ANTHROPIC_BASE_URL", "MURPHY_HOME"):
     os.environ.pop(_name, None)
@@ -29,6 +31,26 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         path = item.path.relative_to(Path(__file__).parent).as_posix()
         item.add_marker(pytest.mark.xdist_group("host" if path.startswith(HOST) else path))
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """What was seen of each fault in a process beside goes to the one that prints."""
+    if (output := getattr(session.config, "workeroutput", None)) is not None:
+        output["faults"] = table.seen()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Take it from there."""
+    table.merge(getattr(node, "workeroutput", {}).get("faults", {}))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print what the contract suite saw of each fault."""
+    if lines := table.lines():
+        terminalreporter.section("faults, as the contract suite saw them")
+        for line in lines:
+            terminalreporter.write_line(line)
 
 
 def _is_local(address: Any) -> bool:

@@ -31,6 +31,7 @@ def html(run: Run) -> str:
     return environment.get_template("report.html.j2").render(
         run=run,
         words=words,
+        wording=wording,
         headline=headline(run),
         tally=tally(run),
         pictures=pictures,

@@ -35,6 +35,9 @@ ARGUED = {
     # An engine is asked to, by the container's id.
     ("drivers/container.py", "kill"),
     ("drivers/container_aside.py", "kill"),
+    # The group of a command that is not waited for yet, and a thread of its own process.
+    ("drivers/reload.py", "killpg"),
+    ("faults/resource/passthrough.py", "pthread_kill"),
     # Sessions of a database, ended by its server.
     ("faults/data/connection_failure.py", "terminate"),
 }

@@ -61,7 +61,7 @@ class FaultSpec(Contract):
         return self._with(**{name: self._part(name, share) for name in self.strength})
 
     def _with(self, **fields: Any) -> Self:
-        return type(self)(**{**dict(self), **fields})
+        return type(self)(**{name: getattr(self, name) for name in type(self).model_fields} | fields)
 
     def _part(self, name: str, share: float) -> float:
         """A share of one parameter, of its own type, and no less than is allowed at all."""

@@ -12,15 +12,6 @@ from tests.executor.faults.amazon import Amazon
 from tests.executor.faults.amazon import amazon as amazon_server
 from tests.executor.faults.cases import Bench
 from tests.executor.faults.servers import Postgres, Redis, Replica
-from tests.executor.faults.table import lines
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Print what the contract suite saw of each fault."""
-    if table := lines():
-        terminalreporter.section("faults, as the contract suite saw them")
-        for line in table:
-            terminalreporter.write_line(line)
 
 
 @pytest.fixture(scope="session")

@@ -24,6 +24,17 @@ def saw(case: str, column: str, what: str = "yes") -> None:
     _seen[case][column] = what
 
 
+def seen() -> dict[str, dict[str, str]]:
+    """All that was noted in this process, by case and column."""
+    return dict(_seen)
+
+
+def merge(others: dict[str, dict[str, str]]) -> None:
+    """Add what was noted in another process."""
+    for case, columns in others.items():
+        _seen[case] |= columns
+
+
 def lines() -> list[str]:
     """The table, if anything was seen."""
     if not _seen:

@@ -84,7 +84,7 @@ def test_schema_is_the_golden_one(model: type[Any]) -> None:
     assert json.loads(golden) == json.loads(text(model)), "the contract changed: look at it, then run `make schemas`"
 
 
-UNITS = ("_ms", "_s", "percent", "probability", "_bytes", "_rps", "_bps", "_kbps", "_mbps", "_hz")
+UNITS = ("percent", "_mbps", "_ms", "_s", "percent", "probability", "_bytes", "_rps", "_bps", "_kbps", "_mbps", "_hz")
 
 
 @pytest.mark.parametrize("spec", SPECS, ids=lambda spec: spec.named())

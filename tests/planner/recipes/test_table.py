@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import get_args
-
 import pytest
 
 from executor.model.criteria import BoundedLatency, CallsWithin, DetectedWithin, RecoversWithin, SteadyState
-from executor.model.faults import Fault
+from executor.model.faults import SPECS, Fault
 from executor.model.faults.data import CacheFlush, ConnectionFailure, Lock
 from executor.model.faults.network import Latency
 from executor.model.faults.resource import Connections
@@ -17,6 +15,7 @@ from executor.model.system import System
 from executor.model.vocabulary import Weakness
 from planner.recipes.case import Case, Judging, Unfit
 from planner.recipes.table import LEFT_OUT, RECIPES, judging
+from tests.executor.faults.cases import all_cases
 from tests.planner.systems import bazaar, edge
 
 LATE = Latency(delay_ms=3000)
@@ -182,10 +181,8 @@ def test_a_shared_database_speaks_of_no_single_caller() -> None:
 
 def test_every_kind_of_fault_is_refused_or_judged_by_every_recipe() -> None:
     system = bazaar()
-    union = get_args(get_args(Fault)[0])
-    for spec in union:
-        fault = spec.typical(system.service("db"))
-        assert fault is not None
+    typical = (spec.typical(system.service("db")) for spec in SPECS)
+    for fault in (*filter(None, typical), *(case.fault for case in all_cases())):
         for weakness in Weakness:
             for place in ("db", "app", "web->lb", "app->db"):
                 caller, _, callee = place.partition("->")
