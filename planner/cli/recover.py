@@ -32,6 +32,12 @@ def recover(
             "--sweep", help="Also without a journal: undo, end and remove all that carries our mark and no run holds."
         ),
     ] = False,
+    cluster: Annotated[
+        str,
+        typer.Option(
+            "--cluster", help="With --sweep: in the Kubernetes cluster of this kubeconfig, where no run is spared."
+        ),
+    ] = "",
     unit: Annotated[bool, typer.Option("--unit", help="Print a systemd unit that does this at boot.")] = False,
 ) -> int:
     """Undo what a run that died has left, and show what is still owed."""
@@ -42,6 +48,14 @@ def recover(
 
         print(text(Home.seen()), end="")  # noqa: T201
         return 0
+    if cluster and not everything:
+        from executor.errors import InputError
+
+        raise InputError("--cluster goes with --sweep: recover knows from the journal where its faults are.")
+    if cluster:
+        from executor.undo.cluster import sweep_cluster
+
+        return _tell_swept(sweep_cluster(cluster), as_json=as_json)
     if everything:
         from executor.undo.sweep import sweep
 

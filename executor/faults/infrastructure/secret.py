@@ -90,6 +90,13 @@ class Secret(OnObjects):
             api.delete(record["copy"], uid=copy["metadata"]["uid"])
 
 
+def of_copy(copy: Json, path: str) -> Json:
+    """A record that suffices for ``revert``, from the copy alone."""
+    swapped, _, _ = copy["metadata"]["annotations"][_KEPT].partition(" ")
+    (key,) = copy["data"]
+    return {"secret": swapped, "copy": path, "key": key}
+
+
 def _wrong(value: str) -> str:
     """Random text as long as the right value."""
     length = max(1, len(b64decode(value)))

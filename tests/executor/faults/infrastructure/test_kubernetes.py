@@ -9,6 +9,7 @@ import json
 import logging
 import os
 import threading
+from base64 import b64decode
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -31,6 +32,7 @@ from executor.model.faults.kubernetes import Endpoints, NetworkPolicy, Node, Sca
 from executor.model.faults.service import Crash, Stop
 from executor.model.plan import InstanceTarget
 from executor.model.system import KubernetesInstance, Service, System
+from executor.undo.cluster import sweep_cluster
 from tests.executor.faults.cases import OTHERS
 from tests.executor.faults.kube_fake import Cluster, Store, serve
 from tests.executor.faults.kube_fake.cluster import is_ready
@@ -254,6 +256,18 @@ def test_a_secret_is_told_by_nobody(ground: Ground) -> None:
     assert "password" in ground.api.read(record["copy"])["data"]
     behaviour("infrastructure.secret").revert(record)
     assert ground.api.find(record["copy"]) is None
+
+
+def test_a_cluster_is_swept_by_what_its_objects_say(ground: Ground) -> None:
+    faults = (Scale(), Node(how="cordon"), Endpoints(), NetworkPolicy(), SWAP)
+    records = [ground.begin(fault, mark=f"murphy-test-{number}") for number, fault in enumerate(faults)]
+    done = sweep_cluster(str(ground.path / "kubeconfig.json"))
+    assert [each.outcome for each in done] == ["done"] * 6, done  # a policy is two things: a label, and itself
+    for fault, record in zip(faults, records, strict=True):
+        assert behaviour(fault.model_dump()["kind"]).active(record) is False, fault
+    assert ground.replicas() == REPLICAS
+    assert b64decode(ground.api.read(LOGIN)["data"]["password"]).decode() == PASSWORD
+    assert sweep_cluster(str(ground.path / "kubeconfig.json")) == []
 
 
 # What is refused.
