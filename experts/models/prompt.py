@@ -146,6 +146,7 @@ def _service(service: Service) -> dict[str, Any]:
         "disposable": service.disposable,
         "reports_its_health": bool(service.signals),
         "tables": list(service.tables),
+        "queues": list(service.queues),
         "operations": [_operation(check) for check in service.operations],
     }
 
