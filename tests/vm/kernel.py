@@ -75,7 +75,9 @@ def fetched(directory: Path) -> Kernel:
             ["apt-cache", "depends", "linux-image-cloud-amd64"], capture_output=True, text=True, check=True
         ).stdout
         package = re.findall(r"Depends: (linux-image-\S+-cloud-amd64)", said)[0]
-        subprocess.run(["apt-get", "download", "-qq", package], cwd=directory, check=True)
+        subprocess.run(
+            ["apt-get", "download", "-qq", "-o", "APT::Sandbox::User=root", package], cwd=directory, check=True
+        )
         archive = next(directory.glob(f"{package}_*.deb"))
         subprocess.run(["dpkg-deb", "-x", str(archive), str(kernel.root)], check=True)
         archive.unlink()

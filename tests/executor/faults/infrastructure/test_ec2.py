@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from executor.drivers import ec2
+from executor.drivers import aws, ec2
 from executor.drivers.resolve import resolve
 from executor.drivers.targets import Ec2Target
 from executor.errors import UnavailableError
@@ -182,8 +183,6 @@ def test_a_machine_that_amazon_has_forgotten_owes_nothing(machines: Amazon) -> N
 
 
 def test_without_credentials_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    from executor.drivers import aws
-
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
@@ -191,6 +190,12 @@ def test_without_credentials_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setenv("AWS_CONFIG_FILE", "/dev/null")
     with pytest.raises(UnavailableError, match=r"web-1: AWS cannot be asked: Unable to locate credentials\."):
         aws.ask({"region": REGION, "endpoint": "http://localhost:9", "instance": "web-1"}, "ec2", "describe_vpcs")
+
+
+def test_without_boto3_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "botocore.exceptions", None)
+    with pytest.raises(UnavailableError, match=r"install murphy\[aws\]"):
+        aws.ask({"region": REGION, "endpoint": "", "instance": "web-1"}, "ec2", "describe_vpcs")
 
 
 @pytest.mark.parametrize("endpoint", ["ftp://x", "https://key:secret@ec2.example"])
