@@ -40,7 +40,7 @@ def ask(place: Record, service: str, operation: str, **arguments: Any) -> dict[s
     try:
         from botocore.exceptions import BotoCoreError, ClientError
     except ImportError:
-        raise AwsError("boto3 is not installed; install murphy[aws].", where=place["instance"]) from None
+        raise AwsError("boto3 is not installed; pip install 'murphy-chaos[aws]'.", where=place["instance"]) from None
     try:
         client = _client(service, place["region"], place["endpoint"])
         answer: dict[str, Any] = getattr(client, operation)(**arguments)

@@ -194,7 +194,7 @@ def test_without_credentials_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_without_boto3_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "botocore.exceptions", None)
-    with pytest.raises(UnavailableError, match=r"install murphy\[aws\]"):
+    with pytest.raises(UnavailableError, match=r"murphy-chaos\[aws\]"):
         aws.ask({"region": REGION, "endpoint": "", "instance": "web-1"}, "ec2", "describe_vpcs")
 
 
