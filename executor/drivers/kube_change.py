@@ -10,11 +10,13 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
+from executor.drivers import kube_pods
 from executor.drivers.kube_api import Api, Json
 from executor.errors import UnavailableError
 
 STAMP: Final = "murphy-chaos/faults"
 """Annotation on whatever we change: what each fault did to it, as JSON by the fault's mark."""
+_SETTLES_S = 3.0
 Field = Mapping[str, Any]
 """What happens to the value ``at`` a path: ``was`` becomes ``set`` (``None``: there is none), a list gets an ``item``
 more, or a number becomes ``less``. Fields of the last two kinds stand beside those of other faults."""
@@ -69,6 +71,27 @@ def undo(api: Api, path: str, mark: str) -> list[str]:
 
     api.change(path, edit)
     return left
+
+
+def forget_copies(api: Api, path: str) -> None:
+    """A deployment's stamp is copied to its replica sets by its controller, which never takes it away again."""
+    if not kube_pods.wait(lambda: _settled(api.find(path)), _SETTLES_S) or (found := api.find(path)) is None:
+        return
+    now = (found["metadata"].get("annotations") or {}).get(STAMP)
+    for copy in api.all(f"{path.rpartition('/deployments/')[0]}/replicasets"):
+        owners = [owner["uid"] for owner in copy["metadata"].get("ownerReferences") or ()]
+        if found["metadata"]["uid"] in owners and STAMP in (copy["metadata"].get("annotations") or {}):
+            name = copy["metadata"]["name"]
+            place = f"{path.rpartition('/deployments/')[0]}/replicasets/{name}"
+            api.change(place, lambda _: {"metadata": {"annotations": {STAMP: now}}})
+
+
+def _settled(deployment: Json | None) -> bool:
+    """Whether its controller has seen it as it is."""
+    if deployment is None:
+        return True
+    seen: int = (deployment.get("status") or {}).get("observedGeneration", 0)
+    return seen >= int(deployment["metadata"].get("generation", 0))
 
 
 def made(api: Api, path: str, mark: str) -> bool:

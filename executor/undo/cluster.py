@@ -49,6 +49,8 @@ def _stamps(api: Api) -> Iterator[Swept]:
     for kind in _CHANGED:
         for found in _all(api, kind):
             path = _path(kind, found)
+            if kind.endswith("/replicasets") and found["metadata"].get("ownerReferences"):
+                continue  # its stamp is a copy of its deployment's
             for mark in kube_change.stamps_of(found):
                 yield _tried(f"{mark} on {path}", lambda path=path, mark=mark: put_back(api, path, mark))
 

@@ -8,10 +8,12 @@ cache=$(realpath -m "${1:-${XDG_CACHE_HOME:-$HOME/.cache}/murphy/kubernetes}")
 wanted="kube-apiserver kube-controller-manager kube-scheduler"
 built() { for each in $wanted; do [ -x "$cache/bin/$each" ] || return 1; done; }
 
-if ! command -v etcd >/dev/null || { ! built && ! { command -v go && command -v rsync && command -v dpkg-source; } >/dev/null; }; then
-    [ "$(id -u)" = 0 ] || { echo "as root: apt-get install golang-go rsync dpkg-dev etcd-server" >&2; exit 2; }
+tools() { command -v etcd && { built || [ -d /usr/share/gocode/src/github.com/modern-go/reflect2 ]; }; }
+if ! tools >/dev/null; then
+    [ "$(id -u)" = 0 ] || { echo "as root: apt-get install golang-go golang-github-modern-go-reflect2-dev rsync dpkg-dev etcd-server" >&2; exit 2; }
     apt-get update -qq
-    RUNLEVEL=1 apt-get install -y -qq --no-install-recommends golang-go rsync dpkg-dev etcd-server >/dev/null
+    RUNLEVEL=1 apt-get install -y -qq --no-install-recommends \
+        golang-go golang-github-modern-go-reflect2-dev rsync dpkg-dev etcd-server >/dev/null
 fi
 built && exit 0
 
@@ -27,6 +29,8 @@ dpkg-source --no-check -x kubernetes_*.dsc source >/dev/null
 cd source
 # As the package's own rules do it: everything is vendored, so nothing is fetched.
 export GOPATH="$PWD/.go" GOCACHE="$cache/go" GOPROXY=off CGO_ENABLED=0 HOME="$cache"
+# The vendored reflect2 1.0.1 reads Go's maps as they were before Go 1.18: the server would die of any custom resource.
+cp /usr/share/gocode/src/github.com/modern-go/reflect2/*.{go,s} vendor/github.com/modern-go/reflect2/
 mkdir -p .go/src/k8s.io
 ln -s ../../.. .go/src/k8s.io/kubernetes
 # shellcheck disable=SC2086

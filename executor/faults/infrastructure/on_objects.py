@@ -110,6 +110,8 @@ def put_back(api: Api, path: str, mark: str) -> None:
     """Undo our change of an object; one that is gone took it along."""
     try:
         left = kube_change.undo(api, path, mark)
+        if "/deployments/" in path:
+            kube_change.forget_copies(api, path)
     except AbsentError:
         return
     if left:

@@ -87,7 +87,15 @@ class PodSubject:
     def state(self) -> Any:
         """All objects but for what differs between one pod and the next that does the same."""
         found: dict[str, Any] = {}
-        for plural in ("deployments", "services", "secrets", "nodes", "networkpolicies", "poddisruptionbudgets"):
+        for plural in (
+            "deployments",
+            "replicasets",
+            "services",
+            "secrets",
+            "nodes",
+            "networkpolicies",
+            "poddisruptionbudgets",
+        ):
             for each in self.store.all(plural):
                 about = {k: v for k, v in each["metadata"].items() if k not in _OWN}
                 found[f"{plural}/{about['name']}"] = {**each, "metadata": about, "status": None}

@@ -85,7 +85,11 @@ class Cluster:
             found = self.store.create("replicasets", body, space)
         elif found["spec"]["replicas"] != spec.get("replicas", 1):
             self.store.patch("replicasets", name, {"spec": {"replicas": spec.get("replicas", 1)}}, space)
-        self._status("deployments", deployment, found.get("status", {}))
+        copied = about.get("annotations") or {}
+        if not copied.items() <= (found["metadata"].get("annotations") or {}).items():  # and never taken away again
+            self.store.patch("replicasets", name, {"metadata": {"annotations": copied}}, space)
+        seen = {"observedGeneration": about["generation"]}
+        self._status("deployments", deployment, found.get("status", {}) | seen)
 
     def _replicas(self, workload: Json, plural: str) -> None:
         about, spec = workload["metadata"], workload["spec"]
