@@ -60,9 +60,9 @@ class StampedeSubject(RedisSubject):
         self.before = self.queries()
 
     def queries(self) -> int:
-        """How many queries reach the database while the shop looks at each product once."""
+        """How many queries reach the database while the shop looks at every fifth product once."""
         before = asked(self.database)
-        for number in range(300):
+        for number in range(0, 300, 5):
             self.shop.look(number)
         return asked(self.database) - before
 
@@ -73,7 +73,7 @@ class StampedeSubject(RedisSubject):
     def size(self) -> str:
         with self.server.client() as client:
             gone = 303 - client.dbsize()
-        return f"{HOT} keys asked, {gone} gone; {self.queries()} of 300 looks reach the database, {self.before} before"
+        return f"{HOT} keys asked, {gone} gone; {self.queries()} of 60 looks reach the database, {self.before} before"
 
     def unharmed(self) -> bool:
         """Whether the keys that were not meant are all there, and the database answers another client."""
@@ -140,6 +140,5 @@ def _stampede(bench: Bench) -> Iterator[StampedeSubject]:
 
 CASES = (
     Case("data.cache_stampede", CacheStampede(pattern="product:*", keys=HOT), _stampede, owed_while_dead=True),
-    pause_case("data.cache_pause-all", CachePause()),
-    pause_case("data.cache_pause-writes", CachePause(what="writes")),
+    pause_case("data.cache_pause", CachePause()),
 )

@@ -181,11 +181,15 @@ class RedisSubject(DataSubject):
     def state(self) -> Any:
         with self.server.client() as client:
             keys = sorted(client.keys("*"))
-            seconds, microseconds = client.time()
+            with client.pipeline() as pipe:  # all at one moment, however busy the machine
+                pipe.time()
+                for key in keys:
+                    pipe.dump(key).pttl(key)
+                (seconds, microseconds), *found = pipe.execute()
             now = seconds * 1000 + microseconds // 1000
-            left = {key: client.pttl(key) for key in keys}
+            left = dict(zip(keys, found[1::2], strict=True))
             return {
-                "values": {key: client.dump(key) for key in keys},
+                "values": dict(zip(keys, found[::2], strict=True)),
                 # A time to live is the same if the moment of expiry is; a tenth of a second is the command's own time.
                 "expires": {key: round((now + value) / 1000) if value >= 0 else value for key, value in left.items()},
                 "users": client.acl_list(),

@@ -141,6 +141,20 @@ def test_keys_go_only_where_they_can_be_thrown_away_or_got_back(cache: RedisSubj
         assert behaviour(fault.kind).unsupported(fault, backed_up) is None
 
 
+def test_those_who_only_read_go_on_while_writes_are_held(bench: Bench, tmp_path: Path) -> None:
+    subject = PauseSubject(bench.redis(), CachePause(what="writes"))
+    before = subject.state()
+    with injected(subject.fault, subject.resolved(), tmp_path) as record:
+        assert behaviour("data.cache_pause").active(record) is True
+        assert (subject.reads(), subject.writes()) == (True, False)
+        assert subject.held()
+        assert subject.unharmed()
+    until(subject.writes)
+    assert subject.state() == before
+    subject.bystander.end()
+    subject.pooled.close()
+
+
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
 def test_a_pause_whose_helper_is_killed_or_hangs_is_ended_by_the_server(
     paused: PauseSubject, tmp_path: Path, number: signal.Signals
