@@ -95,8 +95,8 @@ class Database(PostgresSubject):
         return False
 
     def rolled_back_of(self) -> str:
-        """How many of twenty transactions."""
-        return f"every second one asked, {sum(self.rolled_back() for _ in range(20))} of 20"
+        """How many of ten transactions."""
+        return f"every second one asked, {sum(self.rolled_back() for _ in range(10))} of 10"
 
 
 def case(

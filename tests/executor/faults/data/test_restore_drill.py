@@ -71,20 +71,6 @@ def test_what_is_measured(drill: Drill, tmp_path: Path) -> None:
     assert f"{found['rows_lost']} rows lost, 2 invariants broken" in found["told"]
 
 
-@pytest.mark.parametrize("drill", ["plain"], indirect=True)
-def test_a_script_restored_by_a_command_of_the_operators_own(drill: Drill, tmp_path: Path) -> None:
-    assert behaviour_command(drill) == "psql"
-    command = ("/bin/sh", "-c", f'exec {drill.server.programs}/bin/psql -v ON_ERROR_STOP=1 -qXf "$MURPHY_BACKUP"')
-    found = carried_out(drill, tmp_path, restore_command=command)
-    assert (found["tables_compared"], found["tables_equal"], found["rows_lost"]) == (2, 1, NEWER)
-
-
-def behaviour_command(drill: Drill) -> str:
-    """What would restore it if nobody had said so."""
-    context = Context(drill.system, "murphy-drill-0", "/nonexistent")
-    return str(HOW.prepare(RestoreDrill(tables=TABLES), drill.resolved(), context)["command"][0])
-
-
 def test_a_backup_that_is_damaged_is_what_the_drill_finds(drill: Drill, tmp_path: Path) -> None:
     whole = drill.archive.read_bytes()
     drill.archive.write_bytes(whole[: len(whole) // 2])
@@ -126,10 +112,16 @@ def test_somebody_elses_directory_is_not_taken(drill: Drill, tmp_path: Path) -> 
     assert not place.exists()
 
 
+@pytest.mark.parametrize("drill", ["plain"], indirect=True)
 def test_what_it_measured_is_on_the_time_line_of_the_run(drill: Drill, tmp_path: Path) -> None:
+    """Of a script here, which is restored by a command of the operator's own."""
     (plain,) = drill.system.services
+    assert plain.backup is not None
+    command = ("/bin/sh", "-c", f'exec {drill.server.programs}/bin/psql -v ON_ERROR_STOP=1 -qXf "$MURPHY_BACKUP"')
+    backup = {**dict(plain.backup), "restore_command": command}
     check = Check(id="postgres", service="postgres", probe=TcpProbe(port=drill.server.port), rate_hz=20)
-    system = System(name="shop", services=(Service(**{**dict(plain), "operations": (check,)}),))
+    database = Service.model_validate({**dict(plain), "operations": (check,), "backup": backup})
+    system = System(name="shop", services=(database,))
     home = Home.open(tmp_path / "home")
     experiment = experiment_on(system, "postgres", RestoreDrill(tables=TABLES))
     plan = plan_of(system, (experiment,))
@@ -138,7 +130,14 @@ def test_what_it_measured_is_on_the_time_line_of_the_run(drill: Drill, tmp_path:
     (measured,) = [event for event in evidence.timeline if event.kind is EventKind.MEASURED]
     assert measured.action == "a1"
     assert "(RTO)" in measured.detail
-    assert f"{NEWER} rows lost" in measured.detail
+    assert f"1 of 2 tables as they are, {NEWER} rows lost" in measured.detail
+
+
+@pytest.mark.parametrize("drill", ["plain"], indirect=True)
+def test_a_script_is_restored_by_psql_if_nobody_says_otherwise(drill: Drill) -> None:
+    context = Context(drill.system, "murphy-drill-0", "/nonexistent")
+    record = HOW.prepare(RestoreDrill(tables=TABLES), drill.resolved(), context)
+    assert record["command"][0] == "psql"
 
 
 def test_what_is_not_drilled_is_said(drill: Drill, tmp_path: Path) -> None:
