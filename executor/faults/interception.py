@@ -101,6 +101,7 @@ def users(caller: ProcessTarget) -> set[int]:
 
 
 def instance(caller: ProcessTarget) -> dict[str, Any]:
+    """What a helper must know to find a caller again."""
     return {
         "id": caller.instance,
         "pid": caller.pid,
