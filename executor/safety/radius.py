@@ -10,7 +10,7 @@ from executor.model.plan import Action, Experiment
 from executor.model.system import System
 from executor.safety.case import Case, Refusals, no
 from executor.safety.limits import Limits
-from executor.safety.reach import together, touched
+from executor.safety.reach import by, together
 from executor.state.journal import Reach, RunRow
 
 _ROUNDING = 1e-9
@@ -150,10 +150,10 @@ def overlapping_targets(case: Case) -> Refusals:
 
 
 def _struck(action: Action, system: System) -> frozenset[str]:
-    each = touched(action.target, system)
+    each = by(action, system)
     return each.edges or each.instances
 
 
 def _reached(experiment: Experiment, system: System) -> frozenset[str]:
-    every = [touched(action.target, system) for action in experiment.actions]
+    every = [by(action, system) for action in experiment.actions]
     return frozenset().union(*(each.instances | each.edges for each in every))

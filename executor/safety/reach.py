@@ -54,14 +54,18 @@ class Peak:
         return self.faults <= 1 and self.services <= 1 and self.edges <= 1
 
 
-def touched(target: Target, system: System) -> Touched:
-    """What a fault on the target touches. Raises ``InputError`` if the system has no such service, instance or edge."""
+def touched(target: Target, system: System, *, whole: bool = False) -> Touched:
+    """What a fault on the target touches; one that is ``whole`` touches every instance of the service.
+
+    Raises ``InputError`` if the system has no such service, instance or edge.
+    """
     if isinstance(target, InstanceTarget):
         try:
             service = system.service(target.service)
         except KeyError:
             raise InputError("the system has no such service.", where=target.service) from None
-        ids = frozenset(chosen(target, service))
+        named = chosen(target, service)
+        ids = frozenset(instance.id for instance in service.instances) if whole else frozenset(named)
         return Touched(ids, frozenset((service.name,)), frozenset(), len(ids))
     edges = edges_of(target, system)
     if not edges:
@@ -69,6 +73,11 @@ def touched(target: Target, system: System) -> Touched:
     callers = {edge.caller for edge in edges}
     ids = frozenset(instance.id for name in callers for instance in system.service(name).instances)
     return Touched(ids, frozenset(callers), frozenset(edge.place for edge in edges), 1)
+
+
+def by(action: Action, system: System) -> Touched:
+    """What an action touches. Raises as ``touched`` does."""
+    return touched(action.target, system, whole=action.fault.strikes_all())
 
 
 def reach_of(plan: Plan, system: System, protected: Collection[str] = ()) -> Reach:
@@ -79,7 +88,7 @@ def reach_of(plan: Plan, system: System, protected: Collection[str] = ()) -> Rea
     Raises ``InputError`` for a target that the system does not have.
     """
     peaks = [peak(stage, system, protected) for stage in plan.stages]
-    every = [touched(action.target, system) for action in plan.actions]
+    every = [by(action, system) for action in plan.actions]
     struck = frozenset().union(*(each.services for each in every))
     return Reach(
         instances=max(peak.instances for peak in peaks),
@@ -137,7 +146,7 @@ def _length_s(experiment: Experiment) -> float:
 
 def _worst(experiment: Experiment, system: System, protected: Collection[str]) -> Peak:
     sets = list(together(experiment))
-    moments = [[touched(action.target, system) for action in actions] for actions in sets]
+    moments = [[by(action, system) for action in actions] for actions in sets]
     # Ids are joined within an experiment: two faults on one instance touch one instance, and count as two faults.
     return Peak(
         instances=max(len(frozenset().union(*(each.instances for each in moment))) for moment in moments),

@@ -50,6 +50,10 @@ class FaultSpec(Contract):
         """What it looks like to those who meet it."""
         return self.look
 
+    def strikes_all(self) -> bool:
+        """Whether it may strike every instance of the service, whichever is named: the blast radius counts them all."""
+        return False
+
     def words(self) -> str:
         """What is done, in plain words and without its target: ``delay each request by 2.5 s``."""
         raise NotImplementedError

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal, Self
 
 from pydantic import Field, StringConstraints
 
@@ -11,6 +11,9 @@ from executor.model.faults import network, resource, service
 from executor.model.faults.base import FaultSpec, TargetKind
 from executor.model.vocabulary import FaultType
 from executor.model.wording import duration
+
+if TYPE_CHECKING:
+    from executor.model.system import Service
 
 ObjectName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$")]
 _NODE: Final = {
@@ -42,6 +45,10 @@ class Node(FaultSpec):
         """By its parameters."""
         gone = self.how in ("drain", "delete_pods") or (self.how == "taint" and self.effect == "NoExecute")
         return FaultType.STOPPED if gone else FaultType.UNPLACEABLE
+
+    def strikes_all(self) -> bool:
+        """How many of the service's pods are on the node shows only when it is looked at."""
+        return self.looks() is FaultType.STOPPED
 
     def words(self) -> str:
         """What is done."""
@@ -96,6 +103,10 @@ class Endpoints(FaultSpec):
     service: ObjectName | None = None
     """Name of the Kubernetes Service; by default the only one that leads to the pod."""
 
+    def strikes_all(self) -> bool:
+        """All callers of the service lose it."""
+        return True
+
     def words(self) -> str:
         """What is done."""
         which = f"the Kubernetes Service {self.service}" if self.service else "its Kubernetes Service"
@@ -110,7 +121,7 @@ class Secret(FaultSpec):
         "The value is wrong while what it opens stays as it is. Pods that have it in a volume read it within a minute"
         " or two, those that have it in their environment when they start anew."
     )
-    lacks: ClassVar[str] = "no secret is known; name one."
+    lacks: ClassVar[str] = "no secret is known; name one, and which of its keys."
     look: ClassVar[FaultType] = FaultType.MISCONFIGURED
     usual: ClassVar[dict[str, Any]] = {"secret": "login", "key": "password"}
     kind: Literal["infrastructure.secret"] = "infrastructure.secret"
@@ -120,6 +131,15 @@ class Secret(FaultSpec):
     """Which of its values."""
     how: Literal["wrong", "missing"] = "wrong"
     """``wrong``: random, as long as the right one."""
+
+    @classmethod
+    def typical(cls, service: Service) -> Self | None:  # noqa: ARG003 - no service says which secrets it has
+        """Nothing: which is meant has to be said."""
+        return None
+
+    def strikes_all(self) -> bool:
+        """All pods of the service read the same secret."""
+        return True
 
     def words(self) -> str:
         """What is done."""
@@ -169,6 +189,10 @@ class ChaosMesh(FaultSpec):
     """Labels of the pods between which and this one the network is struck: ``app=orders``; empty: all that it sends."""
     duration_s: Annotated[Seconds, Field(ge=1, le=7200)] = 300
     """After this Chaos Mesh ends it, whatever has become of Murphy; longer than the action."""
+
+    def strikes_all(self) -> bool:
+        """As the fault that it makes."""
+        return self.fault.strikes_all()
 
     def looks(self) -> FaultType:
         """As the fault that it makes."""

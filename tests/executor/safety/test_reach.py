@@ -5,6 +5,9 @@ from __future__ import annotations
 import pytest
 
 from executor.errors import InputError
+from executor.model.faults.kubernetes import Endpoints, Node
+from executor.model.faults.service import Crash
+from executor.model.plan import InstanceTarget
 from executor.safety.reach import peak, reach_of, run_s, touched
 from tests.executor.safety.examples import chain, cut, edge, experiment, hang, plan, service, slow, system
 
@@ -85,3 +88,14 @@ def test_a_chain_of_ten_is_reached_one_at_a_time() -> None:
     small = chain()
     reach = reach_of(plan(small, hang("s1"), slow("s0", "s1")), small)
     assert (reach.instances, reach.services, reach.faults) == (1, 1, 1)
+
+
+def test_a_fault_that_strikes_all_of_a_service_counts_them_all() -> None:
+    target = InstanceTarget(service="front")
+    every = {instance.id for instance in SYSTEM.service("front").instances}
+    assert touched(target, SYSTEM, whole=True).instances == every
+    assert touched(target, SYSTEM, whole=True).faults == len(every)
+    assert Endpoints().strikes_all()
+    assert Node(how="drain").strikes_all()
+    assert not Node(how="cordon").strikes_all()
+    assert not Crash().strikes_all()
