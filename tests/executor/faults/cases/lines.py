@@ -106,7 +106,7 @@ def flipped(port: int) -> str:
 
 def passed(port: int) -> str:
     got = kbps(port, 40_000)
-    assert 0.5 * RATE_KBPS < got < 1.1 * RATE_KBPS, got  # a busy machine may be slower, and nothing may be faster
+    assert 0.25 * RATE_KBPS < got < 1.1 * RATE_KBPS, got  # a busy machine may be slower, and nothing may be faster
     return f"{RATE_KBPS} kbit/s asked, {got:.0f} kbit/s measured"
 
 

@@ -42,7 +42,7 @@ class CableSubject:
         sent, took_s = self.struck.net.sent_bytes() - before, time.monotonic() - began
         got = sent / 125_000 / took_s
         # Ethernet adds 14 bytes to each, and what was late may be made up for; a busy machine may send less.
-        assert 0.4 * RATE_MBPS < got < 1.15 * RATE_MBPS, got
+        assert 0.25 * RATE_MBPS < got < 1.15 * RATE_MBPS, got
         return f"{RATE_MBPS} Mbit/s asked, {got:.1f} Mbit/s counted on the cable"
 
     def state(self) -> Any:
