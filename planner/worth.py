@@ -53,6 +53,11 @@ _STICKY: Mapping[str, float] = {
     "data.cache_stampede": 0.2,
     "data.lock": 0.2,
     "data.connection_failure": 0.25,
+    "data.pool_exhaustion": 0.1,
+    "data.corruption": 0.5,
+    "data.inconsistency": 0.2,
+    "data.backup_failure": 0.2,
+    "infrastructure.credentials": 0.25,
 }
 _STICKY_OTHERWISE = 0.05
 
