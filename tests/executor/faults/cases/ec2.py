@@ -63,10 +63,6 @@ class Ec2Subject:
             else ""
         )
 
-    def bare(self) -> str:
-        there = self.amazon.image_of(self.machine)["disks"]
-        return "one disk asked, one of one gone" if self.before["disks"] and not there else ""
-
 
 def case(name: str, fault: FaultSpec, shows: Callable[[Ec2Subject], str]) -> Case:
     @contextmanager
@@ -81,5 +77,4 @@ def case(name: str, fault: FaultSpec, shows: Callable[[Ec2Subject], str]) -> Cas
 CASES = (
     case("infrastructure.fis", Fis(does="stop", duration_s=120), Ec2Subject.stopped),
     case("infrastructure.vm-ec2-isolate", Vm(how="isolate"), Ec2Subject.cut_off),
-    case("infrastructure.vm-ec2-detach_disk", Vm(how="detach_disk"), Ec2Subject.bare),
 )

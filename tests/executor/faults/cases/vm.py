@@ -59,10 +59,6 @@ class VmSubject:
     def off(self) -> str:
         return "" if self.machine.found() else "no power asked, no process runs"
 
-    def begun_anew(self) -> str:
-        begun = self.machine.said().count("B")
-        return f"one reset asked, begun {begun} times" if begun == 2 else ""
-
     def unplugged(self) -> str:
         return "all cables asked, the guest has no link" if self.machine.sees() == "l" else ""
 
@@ -87,7 +83,6 @@ def case(name: str, fault: FaultSpec, shows: Callable[[VmSubject], str], **field
 CASES = (
     case("service.hang-vm", Hang(), VmSubject.still),
     case("infrastructure.vm-stop", Vm(how="stop"), VmSubject.off),
-    case("infrastructure.vm-reset", Vm(how="reset"), VmSubject.begun_anew, stays=False),
     case("infrastructure.vm-isolate", Vm(how="isolate"), VmSubject.unplugged),
     case("infrastructure.vm-detach_disk", Vm(how="detach_disk", device="data0"), VmSubject.bare),
 )

@@ -56,7 +56,9 @@ def machines(amazon: Amazon) -> Iterator[Amazon]:
     amazon.end()
 
 
-@pytest.mark.parametrize("fault", [Vm(how="detach_nic"), Vm(how="stop"), Crash(), Stop()], ids=lambda f: f.words())
+@pytest.mark.parametrize(
+    "fault", [Vm(how="detach_nic"), Vm(how="detach_disk"), Vm(how="stop"), Crash(), Stop()], ids=lambda f: f.words()
+)
 def test_taken_away_and_given_back(machines: Amazon, fault: FaultSpec) -> None:
     struck = Struck(machines, fault)
     struck.inject()

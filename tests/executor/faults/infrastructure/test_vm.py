@@ -59,6 +59,15 @@ def test_seen_by_the_guest_and_over_afterwards(machine: Machine, fault: FaultSpe
     assert how.active(record) is False
 
 
+def test_a_reset_is_over_at_once(machine: Machine, tmp_path: Path) -> None:
+    how, record = struck(machine, Vm(how="reset"), tmp_path)
+    assert how.struck(record)
+    assert how.active(record) is False
+    until(lambda: machine.said().count("B") == 2)
+    how.revert(record)
+    until(lambda: machine.sees() == ".")
+
+
 @pytest.mark.parametrize("fault", [Stop(grace_s=0.1, restart="murphy"), Crash(restart="murphy")], ids=lambda f: f.kind)
 def test_it_ends_and_comes_back(machine: Machine, fault: FaultSpec, tmp_path: Path) -> None:
     """This guest does not heed its power button, so its QEMU is told to quit."""
