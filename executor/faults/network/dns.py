@@ -32,11 +32,13 @@ class Dns:
     lease: LeaseKind = "kernel"
     unclaimed = True
 
+    def lacking(self) -> str | None:
+        """What nftables need."""
+        return f"{why}." if (why := nft.unusable()) else None
+
     def unsupported(self, fault: Spec, target: Resolved) -> str | None:
         """The servers that it asks must be known, and the kernel must take the rules."""
         assert isinstance(target, ProcessTarget)
-        if why := nft.unusable():
-            return f"{why}."
         try:
             record = self._look(fault, target)
         except UnavailableError as error:

@@ -22,10 +22,12 @@ class DuplicateReorder:
     needs = Networked
     unclaimed = True
 
+    def lacking(self) -> str | None:
+        """The kernel's netem, and what netem needs."""
+        return netem.unusable()
+
     def unsupported(self, fault: Spec, target: Resolved) -> str | None:
-        """The kernel must have netem, and nobody else a queue where its packets leave."""
-        if lacking := netem.unusable():
-            return lacking
+        """Nobody else may have a queue where its packets leave."""
         try:
             self._look(fault, target)
         except UnavailableError as error:

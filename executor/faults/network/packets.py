@@ -28,11 +28,13 @@ class PacketFault(ABC):
     def chains(self, fault: Any, place: Record) -> list[Chain]:
         """The rules; ``place`` is where its packets pass, as ``Networked`` says it."""
 
+    def lacking(self) -> str | None:
+        """What nftables need."""
+        return f"{why}." if (why := nft.unusable()) else None
+
     def unsupported(self, fault: Any, target: Resolved) -> str | None:
         """Its port must be known, and the kernel must take the rules."""
         assert isinstance(target, ResolvedInstance)
-        if why := nft.unusable():
-            return f"{why}."
         try:
             place = able(target, Networked).listening(target)
         except UnavailableError as error:
