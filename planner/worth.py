@@ -58,6 +58,10 @@ _STICKY: Mapping[str, float] = {
     "data.inconsistency": 0.2,
     "data.backup_failure": 0.2,
     "infrastructure.credentials": 0.25,
+    "infrastructure.vm": 0.4,
+    "infrastructure.zone": 0.4,
+    "infrastructure.fis": 0.4,
+    "infrastructure.storage": 0.4,
 }
 _STICKY_OTHERWISE = 0.05
 
