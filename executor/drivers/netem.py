@@ -21,7 +21,7 @@ _OURS, _INNER = 0x4D00, 0x4E00
 """The first of 256 handles: of the queue with bands, and of netem in it."""
 _AS_EVER: Final = "priomap 1 2 2 2 1 2 0 0 1 1 1 1 1 1 1 1"
 """Bands by type of service as the kernel's default has them. Source: tc-prio(8)."""
-_PROTOCOLS: Final = {"tcp": 6, "udp": 17}
+_TCP_AND_UDP: Final = (6, 17)
 
 
 def handle_of(mark: str) -> str:
@@ -38,7 +38,7 @@ def unusable() -> str | None:
         return "tc is not installed; install iproute2."
     if os.geteuid() != 0:
         return "queues need root; run Murphy as root."
-    script = _script("lo", handle_of("probe"), {"port": 9, "addresses": []}, "delay 1ms")
+    script = _script("lo", handle_of("probe"), {"port": 9, "addresses": ["127.0.0.9/32", "::1/128"]}, "delay 1ms")
     done = netns.run(None, ["unshare", "--net", netns.program("tc") or "tc", "-batch", "-"], script)
     if done.returncode == 0:
         return None
@@ -49,25 +49,28 @@ def unusable() -> str | None:
     )
 
 
-def devices(place: Record) -> list[str]:
-    """The devices over which a listener's packets leave. Raises ``UnavailableError`` if another queue is on one.
+def reach(place: Record) -> dict[str, list[str]]:
+    """The ``devices`` over which a listener's packets leave, and its ``addresses``, each as a network.
 
-    Loopback for what is sent to and from it on its own machine; the others for what it sends to other machines.
+    Loopback for what is sent to and from it on its own machine; the others for what it sends to other machines. What is
+    only forwarded bears none of its addresses. Raises ``UnavailableError`` if somebody else's queue is on a device.
     """
     wanted = set(place["addresses"])
-    found = []
+    devices, addresses = [], set()
     for link in filter(None, _asked(place["net"], "ip", "-json", "addr", "show", "up")):
-        own = {one.get("local") for one in link.get("addr_info", ())}
+        own = {one["local"] for one in link.get("addr_info", ()) if "local" in one}
+        addresses |= own
         # What a machine sends to an address of its own goes by loopback, whatever device has the address.
         if not wanted or wanted & own or link["ifname"] == "lo":
-            found.append(str(link["ifname"]))
+            devices.append(str(link["ifname"]))
     for queue in _roots(place["net"]):
-        if queue["dev"] in found and queue.get("handle", "0:") != "0:":
+        if queue["dev"] in devices and queue.get("handle", "0:") != "0:":
             raise UnavailableError(
                 f"device {queue['dev']} has a queue that somebody has set up ({queue['kind']} {queue['handle']}).",
                 hint="Remove it, or choose another fault.",
             )
-    return found
+    networks = [f"{address}/{128 if ':' in address else 32}" for address in sorted(wanted or addresses)]
+    return {"devices": devices, "addresses": networks if wanted else [*networks, "127.0.0.0/8"]}
 
 
 def put(record: Record) -> None:
@@ -114,21 +117,16 @@ def _script(device: str, handle: str, place: Record, emulation: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _matches(port: int, addresses: Sequence[str]) -> Iterator[str]:
-    """Filters for packets to and from the listener. A filter of one family must have a rank of its own."""
-    for rank, (family, wide) in enumerate((("ip", False), ("ip6", True)), start=1):
-        ends = [address for address in addresses if (":" in address) is wide]
-        if addresses and not ends:
-            continue
-        protocol = "ipv6" if wide else "ip"
-        for number in _PROTOCOLS.values():
+def _matches(port: int, networks: Sequence[str]) -> Iterator[str]:
+    """Filters for packets to and from the listener. Those of one family must have a rank of their own."""
+    for network in networks:
+        family, protocol, rank = ("ip6", "ipv6", 2) if ":" in network else ("ip", "ip", 1)
+        for number in _TCP_AND_UDP:
             for end, side in (("dst", "dport"), ("src", "sport")):
-                for address in ends or [""]:
-                    where = f"match {family} {end} {address}/{128 if wide else 32} " if address else ""
-                    yield (
-                        f"protocol {protocol} prio {rank} u32 {where}match {family} protocol {number} 0xff"
-                        f" match {family} {side} {port} 0xffff"
-                    )
+                yield (
+                    f"protocol {protocol} prio {rank} u32 match {family} {end} {network}"
+                    f" match {family} protocol {number} 0xff match {family} {side} {port} 0xffff"
+                )
 
 
 def _roots(net: int | None) -> list[dict[str, Any]]:

@@ -41,7 +41,7 @@ class DuplicateReorder:
     def _look(self, fault: Spec, target: Resolved) -> dict[str, Any]:
         assert isinstance(target, ResolvedInstance)
         place = able(target, Networked).listening(target)
-        return {**place, "devices": netem.devices(place), "emulation": emulation(fault)}
+        return {**place, **netem.reach(place), "emulation": emulation(fault)}
 
     def inject(self, record: Record, lease_s: float) -> dict[str, Any]:  # noqa: ARG002 - the watchdog holds the lease
         """Strike the packets. Raises ``UnavailableError`` if the target is gone, or the kernel will not."""

@@ -54,9 +54,13 @@ def test_a_queue_of_somebody_else_is_left_alone() -> None:
         tc(net.name, "add", "dev", "eth0", *queue)
         place = {"net": net.number, "addresses": []}
         with pytest.raises(UnavailableError, match="device eth0 has a queue that somebody has set up"):
-            netem.devices(place)
+            netem.reach(place)
         tc(net.name, "del", "dev", "eth0", "root")
-        assert sorted(netem.devices(place)) == ["eth0", "lo"]
+        found = netem.reach(place)
+        assert sorted(found["devices"]) == ["eth0", "lo"]
+        assert {f"{net.inside}/32", "127.0.0.0/8"} <= set(found["addresses"])
+        found = netem.reach({"net": net.number, "addresses": ["127.0.0.1"]})
+        assert found == {"devices": ["lo"], "addresses": ["127.0.0.1/32"]}
         assert netem.left(net.number) == set()
         assert server.echoes()
 
