@@ -5,6 +5,7 @@ Standard library only: the watchdog uses it.
 
 from __future__ import annotations
 
+import ctypes
 import os
 import re
 import shutil
@@ -28,6 +29,8 @@ _NOT_WHOLE: Final = (
     *("/var", "/var/cache", "/var/lib", "/var/log", "/var/tmp"),  # noqa: S108 - as above
 )
 """These are everybody's; a directory in one of them may be struck."""
+_DETACH, _NO_FOLLOW = 2, 8
+"""Flags of umount2(2)."""
 _PROGRAM_S: Final = 10.0
 
 
@@ -63,6 +66,12 @@ def mounts() -> list[Mount]:
 def mounted_on(path: Path) -> Mount | None:
     """What is mounted on that very directory, on top."""
     return next((mount for mount in reversed(mounts()) if mount.point == path), None)
+
+
+def in_memory(path: Path) -> bool:
+    """Whether what is written to a directory takes the host's memory. Raises ``OSError``."""
+    device = device_of(path)
+    return any(mount.device == device and mount.kind in ("tmpfs", "ramfs") for mount in mounts())
 
 
 def device_of(path: Path) -> str:
@@ -137,11 +146,14 @@ def cover(path: Path) -> None:
 
 
 def unmount(path: Path) -> None:
-    """Take away what is mounted on a directory: at once if nobody uses it, or else as soon as nobody does."""
-    try:
-        _run("umount", str(path))
-    except UnavailableError:
-        _run("umount", "--lazy", str(path))
+    """Take away what is mounted on a directory: at once if nobody uses it, or else as soon as nobody does.
+
+    By the system call and not by umount, which would look into the directory and wait for a helper that stands still.
+    Raises ``UnavailableError`` if the kernel refuses.
+    """
+    call = ctypes.CDLL(None, use_errno=True).umount2
+    if call(os.fsencode(path), _NO_FOLLOW) and call(os.fsencode(path), _NO_FOLLOW | _DETACH):
+        raise UnavailableError(f"cannot be unmounted: {os.strerror(ctypes.get_errno())}.", where=str(path))
 
 
 def disk_of(path: Path) -> str | None:

@@ -12,6 +12,7 @@ from executor.drivers import fill, process, volume
 from executor.drivers.targets import ProcessTarget, Resolved
 from executor.errors import UnavailableError
 from executor.faults.behaviour import Context, LeaseKind, Record
+from executor.faults.resource import memory
 
 if TYPE_CHECKING:
     from executor.model.faults.resource import DiskFill as Spec
@@ -31,6 +32,7 @@ class DiskFill:
             return reason
         try:
             total, kept, spare = volume.size(path), volume.floor(path), volume.free(path, root=False)
+            in_memory = volume.in_memory(path)
         except OSError as error:
             return f"{path} cannot be looked at: {error.strerror}."
         if not os.access(path, os.W_OK):
@@ -41,6 +43,9 @@ class DiskFill:
                 f"{path} is on a volume that the host itself needs, where {kept / 2**20:,.0f} MiB have to stay free;"
                 f" leave {100 * kept / total:.0f} % or more, or take a volume of its own."
             )
+        host, available = memory.host_memory()
+        if in_memory and available - (spare - left) < host * memory.FLOOR_PERCENT / 100:
+            return f"{path} is in memory, of which the host would have less than {memory.FLOOR_PERCENT} %; take less."
         if spare <= left:
             return f"the volume of {path} has {spare / 2**20:,.0f} MiB left, no more than is to stay free."
         return None

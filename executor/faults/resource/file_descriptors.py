@@ -61,7 +61,12 @@ class FileDescriptors:
 
 
 def _each(record: Record) -> list[tuple[list[int], list[int]]]:
-    return list(zip(record["members"], record["limits"], strict=True))
+    """Its processes with the limits of then; workers that it has started since have got theirs from it."""
+    members, limits = record["members"], record["limits"]
+    since: list[list[int]] = []
+    with suppress(UnavailableError):  # it is gone
+        since = [member for member in process.members(*members[0]) if member not in members]
+    return [*zip(members, limits, strict=True), *((member, limits[0]) for member in since)]
 
 
 def _least(soft: int, wanted: int) -> int:

@@ -67,13 +67,19 @@ class IoError(held.Held):
         return _mounted(record) or held.alive(record)
 
     def revert(self, record: Record) -> None:
-        """Take the mount away, while files are open in it too, and end the helper."""
+        """Take the mount away, while files are open in it too, and end the helper.
+
+        Raises ``UnavailableError`` if the mount stays.
+        """
         with suppress(UnavailableError):  # the helper may be taking it away at this moment
-            while _mounted(record):
-                volume.unmount(Path(record["path"]))
+            _unmount(record)
         held.end(record)
-        while _mounted(record):  # made meanwhile
-            volume.unmount(Path(record["path"]))
+        _unmount(record)  # one that was made meanwhile
+
+
+def _unmount(record: Record) -> None:
+    while _mounted(record):
+        volume.unmount(Path(record["path"]))
 
 
 def _mounted(record: Record) -> bool:

@@ -38,7 +38,7 @@ class Memory(held.Held):
 
     def unsupported(self, fault: Spec, target: Resolved) -> str | None:  # noqa: ARG002 - the host's memory is meant
         """What would bring the host itself down is not done."""
-        total, free = _host_memory()
+        total, free = host_memory()
         floor = total * FLOOR_PERCENT // 100
         if free - fault.bytes < floor:
             most = max(0, free - floor) // 2**20
@@ -62,7 +62,7 @@ class Memory(held.Held):
         return held.start("executor.faults.resource.memory", arguments, record, lease_s, ready_s=ready_s)
 
 
-def _host_memory() -> tuple[int, int]:
+def host_memory() -> tuple[int, int]:
     """Total and available memory, bytes: of the host, or of the container that we run in if it has less left."""
     lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
     fields = {line.partition(":")[0]: int(line.split()[1]) * 1024 for line in lines}

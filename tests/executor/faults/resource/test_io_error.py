@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -127,10 +128,22 @@ def test_a_killed_helper_fails_closed_until_the_fault_is_undone(begin: Begin) ->
 
 
 def test_a_directory_in_use_is_let_go_all_the_same(begin: Begin) -> None:
+    """What is open stays open, of no use any more: it has to be opened again, as the fault says of itself."""
     record = begin(operations=("read",))
-    with (DATA / "file").open("w") as stream:
-        stream.write("before the end")
-        stream.flush()
-        HOW.revert(record)
-        assert HOW.active(record) is False
-        assert (DATA / "file").read_text() == "before the end"
+    stream = (DATA / "file").open("w")
+    stream.write("before the end")
+    stream.flush()
+    HOW.revert(record)
+    assert HOW.active(record) is False
+    assert (DATA / "file").read_text() == "before the end"
+    with suppress(OSError):
+        stream.close()
+
+
+def test_a_helper_that_stands_still_holds_nobody_up(begin: Begin) -> None:
+    record = begin(operations=("read",))
+    (helper,) = child.living(Path(record["deadline"]))
+    process.send(helper.pid, helper.start_ticks, signal.SIGSTOP)
+    HOW.revert(record)
+    assert HOW.active(record) is False
+    (DATA / "file").touch()

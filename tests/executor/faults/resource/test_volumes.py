@@ -14,6 +14,7 @@ from executor.drivers import fill, volume
 from executor.errors import UnavailableError
 from executor.faults.behaviour import Context, why_not
 from executor.faults.registry import behaviour
+from executor.faults.resource import memory
 from executor.model.faults.resource import DiskFill, DiskReadonly
 from tests.executor.faults.cases.volumes import DATA, MIB, OnVolume, no_mounts, small_volumes
 from tests.executor.faults.hungry_kit import pair
@@ -64,6 +65,13 @@ def test_what_the_host_needs_stays_free(subject: OnVolume, tmp_path: Path) -> No
     assert "that the host itself needs" in refused(subject, DiskFill(path=str(tmp_path), leave_percent=1))
     assert "that the host itself needs" in refused(subject, DiskFill(path=str(tmp_path), bytes=2**50))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_in_memory_leaves_the_host_its_own(subject: OnVolume, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A host of that size cannot be made here; what it has is the one thing that is made up."""
+    monkeypatch.setattr(memory, "host_memory", lambda: (64 * MIB, 10 * MIB))
+    assert "is in memory, of which the host would have less than 10 %" in refused(subject, DiskFill(path=str(DATA)))
+    assert refused(subject, DiskFill(path=str(DATA), bytes=3 * MIB)) == ""
 
 
 def test_a_file_that_somebody_put_there_is_not_written_to(subject: OnVolume, tmp_path: Path) -> None:
