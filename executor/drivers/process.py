@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
     from executor.model.system import ProcessInstance
 
+_STOPS_WITHIN_S = 2.0
+
 
 @dataclass(frozen=True)
 class Found:
@@ -103,6 +105,20 @@ def end_child(child: subprocess.Popen[bytes], number: signal.Signals = signal.SI
                 signal.pidfd_send_signal(descriptor, number)
             finally:
                 os.close(descriptor)
+
+
+def hold(members: list[list[int]], *, where: str) -> None:
+    """Stop these very processes, the first first so that it makes no more of them, and see that it stands still.
+
+    Raises ``UnavailableError`` if the first is gone.
+    """
+    for pid, ticks in members:
+        send(pid, ticks, signal.SIGSTOP)
+    until = time.monotonic() + _STOPS_WITHIN_S
+    while (seen := state(*members[0])) not in ("T", None) and time.monotonic() < until:
+        time.sleep(0.005)
+    if seen is None:
+        raise UnavailableError("the process ended before it could be stopped.", where=where)
 
 
 def wait_gone(pid: int, ticks: int, timeout_s: float) -> bool:
@@ -310,7 +326,8 @@ def find(instance: ProcessInstance) -> Found:
 def heads_of(instance: ProcessInstance) -> list[int]:
     """Pids of the processes that fit an instance's port and command line, pinned or not; their workers are left out."""
     matching = set(_matches(instance))
-    return sorted(pid for pid in matching if parent(pid) not in matching)
+    parents = {pid: parent(pid) for pid in matching}
+    return sorted(pid for pid, above in parents.items() if above is not None and above not in matching)  # else it ended
 
 
 def _matches(instance: ProcessInstance) -> Iterator[int]:
