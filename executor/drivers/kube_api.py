@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]
 _CONNECT_S, _ANSWER_S = 3.0, 10.0
+_WHO_ARE_YOU = 401
 _TRIES = 10
 """At an object that others keep changing."""
 _MERGE: Final = "application/merge-patch+json"
@@ -144,6 +145,9 @@ class Api:
         except (urllib3.exceptions.HTTPError, ApiException, OSError) as error:
             why = type(error).__name__
             raise UnavailableError(f"the API server does not answer ({why}).", where=self.where) from None
+        if answer.status == _WHO_ARE_YOU:  # credentials may have been renewed: the next to connect reads them anew
+            for wanted in [wanted for wanted, api in _open.items() if api is self]:
+                _open.pop(wanted, None)
         if not 200 <= answer.status < 300:
             raise _refusal(answer.status, text, path)
         try:

@@ -6,8 +6,8 @@ from executor.model.faults.kubernetes import ChaosMesh
 from executor.model.faults.network import Latency
 from tests.executor.faults.kube_kit import BY_CHAOS_MESH, case, cases, simulated, with_chaos_mesh
 
-_EVERY_DAY = ("crash", "scale", "drain", "empty", "policy", "wrong")
-"""One of each kind: the others have tests of their own (``infrastructure/test_kubernetes.py``)."""
+_EVERY_DAY = ("scale", "drain", "empty", "policy", "wrong")
+"""One of each kind that only Kubernetes has."""
 _LATE = ChaosMesh(fault=Latency(delay_ms=200), duration_s=120)
 CASES = (
     *(case for name, case in cases(simulated).items() if name in _EVERY_DAY),

@@ -353,6 +353,8 @@ def test_a_server_that_errs_or_is_gone(tmp_path: Path) -> None:
         with pytest.raises(RefusedError, match="Unauthorized") as refused:
             ground.target()
         assert "canary" not in str(refused.value)
+        (tmp_path / "kubeconfig.json").write_text(json.dumps(fake.kubeconfig()))
+        assert ground.target().pod, "renewed credentials are not read"
     assert how.active(record) is None
     with pytest.raises(UnavailableError, match="does not answer"):
         how.revert(record)

@@ -6,6 +6,8 @@ No pod is touched.
 from __future__ import annotations
 
 import time
+from copy import deepcopy
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ DEFINITIONS = Path(__file__).parents[3] / "data" / "chaosmesh"
 FINALIZER = "chaos-mesh/records"
 
 
+@cache
 def definitions() -> list[Json]:
     """The real resource definitions."""
     return [yaml.safe_load(file.read_text()) for file in sorted(DEFINITIONS.glob("*.yaml"))]
@@ -31,7 +34,7 @@ class ChaosMesh:
         self.plurals = [each["spec"]["names"]["plural"] for each in definitions()]
         self._begun: dict[str, float] = {}
         for each in definitions():
-            store.create("customresourcedefinitions", each)
+            store.create("customresourcedefinitions", deepcopy(each))
 
     def __call__(self) -> None:
         for plural in self.plurals:
