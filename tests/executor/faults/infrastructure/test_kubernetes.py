@@ -270,6 +270,30 @@ def test_a_cluster_is_swept_by_what_its_objects_say(ground: Ground) -> None:
     assert sweep_cluster(str(ground.path / "kubeconfig.json")) == []
 
 
+def test_a_stateful_pod_is_never_there_twice(ground: Ground) -> None:
+    sets = f"/apis/apps/v1/namespaces/{SPACE}/statefulsets"
+    template = {
+        "metadata": {"labels": {"app": "db"}},
+        "spec": {"containers": [{"name": "db", "image": "example/db:1"}]},
+    }
+    spec = {"replicas": 1, "serviceName": "db", "selector": {"matchLabels": {"app": "db"}}, "template": template}
+    ground.api.create(sets, {"apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": {"name": "db"}, "spec": spec})
+    until(lambda: (pod := ground.api.find(f"{PODS}/db-0")) and is_ready(pod))
+    where = ground.system.services[0].instances[0].model_dump() | {"id": "db-1", "workload": "", "pod": "db-0"}
+    service = Service(name="db", instances=(KubernetesInstance(**where),))
+    target = DRIVER.find(service, service.instances[0])  # type: ignore[arg-type]
+    how = behaviour("service.crash")
+    record = how.prepare(Crash(), target, Context(ground.system, "murphy-test-1", str(ground.path)))
+    assert record["kill_grace_s"] > 0, "the API would forget it while it may still run"
+    record |= how.inject(record, 60)
+    how.revert(record)
+    assert how.active(record) is False
+    found = ground.api.read(f"{PODS}/db-0")
+    assert is_ready(found)
+    assert found["metadata"]["uid"] != target.uid
+    ground.api.delete(f"{sets}/db")
+
+
 # What is refused.
 
 
