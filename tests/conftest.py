@@ -21,16 +21,23 @@ _BETWEEN_NAMESPACES = ipaddress.ip_network("198.18.0.0/15")
 """Kept for tests between networks, and routed by nobody (RFC 2544): for namespaces that a test makes."""
 
 
-HOST = ("crash", "system", "executor/drivers", "executor/faults", "executor/proxy", "executor/run", "executor/selftest")
-HOST += ("executor/undo", "executor/test_", "bench")
-"""What looks at the whole machine, or leaves things there for others to find: one after another, in one process."""
+_DATA = ("executor/faults/data/", "executor/faults/test_data_crash.py")
+_HOST = ("bench/", "crash/", "executor/run/", "executor/selftest/", "executor/undo/", "system/")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """With ``-n 2`` what concerns the host stays together, and so does each other file."""
+    """With ``-n 2`` what shares servers, or looks at the whole host, is in one process, one after another."""
     for item in items:
-        path = item.path.relative_to(Path(__file__).parent).as_posix()
-        item.add_marker(pytest.mark.xdist_group("host" if path.startswith(HOST) else path))
+        item.add_marker(pytest.mark.xdist_group(_group(item)))
+
+
+def _group(item: pytest.Item) -> str:
+    path = item.path.relative_to(Path(__file__).parent).as_posix()
+    if path.startswith(_HOST):
+        return "host"
+    if path.startswith(_DATA) or "[data." in item.name or "[infrastructure.credentials" in item.name:
+        return "data"
+    return "faults" if path.startswith("executor/faults/") else path
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
