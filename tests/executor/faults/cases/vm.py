@@ -56,9 +56,6 @@ class VmSubject:
         said = self.machine.beats() - ours
         return "" if said else f"no beat asked, 0 heard in {BEATS} of the other's"
 
-    def off(self) -> str:
-        return "" if self.machine.found() else "no power asked, no process runs"
-
     def unplugged(self) -> str:
         return "all cables asked, the guest has no link" if self.machine.sees() == "l" else ""
 
@@ -82,7 +79,6 @@ def case(name: str, fault: FaultSpec, shows: Callable[[VmSubject], str], **field
 
 CASES = (
     case("service.hang-vm", Hang(), VmSubject.still),
-    case("infrastructure.vm-stop", Vm(how="stop"), VmSubject.off),
     case("infrastructure.vm-isolate", Vm(how="isolate"), VmSubject.unplugged),
     case("infrastructure.vm-detach_disk", Vm(how="detach_disk", device="data0"), VmSubject.bare),
 )

@@ -68,7 +68,9 @@ def test_a_reset_is_over_at_once(machine: Machine, tmp_path: Path) -> None:
     until(lambda: machine.sees() == ".")
 
 
-@pytest.mark.parametrize("fault", [Stop(grace_s=0.1, restart="murphy"), Crash(restart="murphy")], ids=lambda f: f.kind)
+@pytest.mark.parametrize(
+    "fault", [Stop(grace_s=0.1, restart="murphy"), Crash(restart="murphy"), Vm(how="stop")], ids=lambda f: f.kind
+)
 def test_it_ends_and_comes_back(machine: Machine, fault: FaultSpec, tmp_path: Path) -> None:
     """This guest does not heed its power button, so its QEMU is told to quit."""
     before = machine.found()
