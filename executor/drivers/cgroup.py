@@ -139,17 +139,17 @@ def dissolve(directory: Path, origin: Path) -> None:
 
 @dataclass(frozen=True)
 class Made:
-    """A cgroup of ours that was found by its name."""
+    """A cgroup of ours that was found by its name, and says so."""
 
     directory: Path
     origin: Path
-    holder: tuple[int, int] | None
-    """Pid and start time of the executor that made it, if it says so."""
+    holder: tuple[int, int]
+    """Pid and start time of the executor that made it."""
 
     @property
     def held(self) -> bool:
         """Whether the executor that made it lives."""
-        return self.holder is not None and process.alive(*self.holder)
+        return process.alive(*self.holder)
 
 
 def made() -> Iterator[Made]:
@@ -157,8 +157,8 @@ def made() -> Iterator[Made]:
     for root in {each.root for each in hierarchies()}:
         for where, names, _ in os.walk(root, topdown=False):
             for name in names:
-                if name.startswith(PREFIX):
-                    yield _told(Path(where) / name)
+                if name.startswith(PREFIX) and (told := _told(Path(where) / name)):
+                    yield told
 
 
 def places(pid: int) -> list[str]:
@@ -190,12 +190,13 @@ def make(directory: Path, origin: str) -> None:
         os.setxattr(directory, _ATTRIBUTE, told.encode())
 
 
-def _told(directory: Path) -> Made:
+def _told(directory: Path) -> Made | None:
+    """What a cgroup says of itself; ``None`` if it does not say that it is ours, whatever its name."""
     try:
         told = json.loads(os.getxattr(directory, _ATTRIBUTE))
         return Made(directory, Path(told["origin"]), tuple(told["holder"]))
     except (OSError, ValueError, KeyError):
-        return Made(directory, directory.parent, None)
+        return None
 
 
 def enter(directory: Path, pid: int) -> None:

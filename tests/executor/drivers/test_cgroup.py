@@ -91,6 +91,15 @@ def test_of_two_in_a_cgroup_one_is_moved_beside_it_and_back(shared: Path, two: l
         assert not ours.exists()
 
 
+def test_what_only_has_a_name_like_ours_is_not_ours(unified: Path) -> None:
+    other = unified / f"murphy-other-{os.getpid()}"
+    other.mkdir()
+    try:
+        assert [made for made in cgroup.made() if made.directory == other] == []
+    finally:
+        other.rmdir()
+
+
 def test_where_the_origin_is_gone_the_one_above_takes_them(shared: Path, two: list[subprocess.Popen[bytes]]) -> None:
     target, bystander = two
     where = Hierarchy("", 2, shared.parent.parent)

@@ -80,7 +80,7 @@ class Pair:
         proc = Path(f"/proc/{self.target.process.pid}")
         return {
             "limits": (proc / "limits").read_text(encoding="ascii"),
-            "cgroups": (proc / "cgroup").read_text(encoding="ascii"),
+            "cgroups": cgroup.places(self.target.process.pid),
             "descriptors": sorted(entry.name for entry in (proc / "fd").iterdir()),
             "oom score": (proc / "oom_score_adj").read_text(encoding="ascii"),
             "our cgroups": sorted(str(made.directory) for made in cgroup.made() if f"-{os.getpid()}-" in str(made)),
