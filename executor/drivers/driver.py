@@ -57,6 +57,17 @@ class Freezes(Protocol):
 
 
 @runtime_checkable
+class Leased(Protocol):
+    """What it made stand still goes on by itself unless we renew: it is on a machine that we may lose."""
+
+    def renew(self, record: Record, lease_s: float) -> None:
+        """Let it stand still ``lease_s`` seconds from now; ``record`` is one of ``Freezes``.
+
+        Raises ``FaultGoneError`` if it has been let go, and ``UnavailableError`` if it cannot be renewed.
+        """
+
+
+@runtime_checkable
 class Ends(Protocol):
     """It can be ended, and started again when nobody else does."""
 
@@ -151,6 +162,7 @@ _OURS: Final = {
     "ec2": "executor.drivers.ec2",
     "vm": "executor.drivers.vm",
     "kubernetes": "executor.drivers.kubernetes",
+    "ssh": "executor.drivers.ssh",
 }
 """Modules with a ``DRIVER``, by its name; loaded when first asked for, so that nobody waits for a library in vain."""
 _loaded: dict[str, Driver] = {}

@@ -5,7 +5,6 @@ Standard library only: the watchdog uses it.
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from signal import Signals
 from typing import TYPE_CHECKING, Any
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
     from executor.faults.behaviour import Context
     from executor.model.system import ProcessInstance, Service
 
-_STOPS_WITHIN_S = 2.0
 _ENDS_WITHIN_S = 5.0
 _DUMPS_WITHIN_S = 10.0
 """A process that dumps core ends only when the core is written."""
@@ -49,14 +47,7 @@ class Local:
 
     def freeze(self, record: Record) -> None:
         """Stop them, it first so that it makes no more workers. Raises ``UnavailableError`` if it is gone."""
-        head = record["members"][0]
-        for pid, ticks in record["members"]:
-            process.send(pid, ticks, Signals.SIGSTOP)
-        until = time.monotonic() + _STOPS_WITHIN_S
-        while (state := process.state(*head)) not in ("T", None) and time.monotonic() < until:
-            time.sleep(0.005)
-        if state is None:
-            raise UnavailableError("the process ended before it could be stopped.", where=record["instance"])
+        process.hold(record["members"], where=record["instance"])
 
     def frozen(self, record: Record) -> bool | None:
         """Whether one of them stands still."""

@@ -74,6 +74,19 @@ class PodTarget(ResolvedInstance):
 
 
 @dataclass(frozen=True, kw_only=True)
+class SshTarget(ResolvedInstance):
+    """One process of another machine. Start time and boot tell it from a later process with the same pid there."""
+
+    driver = "ssh"
+    machine: Mapping[str, str]
+    """How the machine is reached, for a record too: host, user, port, paths, never what is in them."""
+    boot: str
+    """The machine's boot id."""
+    pid: int
+    start_ticks: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Contained(ResolvedInstance):
     """A container, wherever its engine runs."""
 

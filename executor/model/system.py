@@ -12,6 +12,9 @@ from executor.model.probe import Check, DetectionSignal, Probe
 from executor.model.vocabulary import Environment, ServiceKind
 from executor.secrets import look_secret
 
+_SSH_PATH = r"^([/~][^\s%\"'\\$]*)?$"
+"""A path in which ``ssh`` replaces nothing but a leading ``~``."""
+
 
 class Placed(Contract):
     """What every instance has, whoever runs it."""
@@ -86,6 +89,37 @@ class Ec2Instance(Placed):
     """TCP port at which it is called."""
 
 
+class SshInstance(Placed):
+    """A process of another machine, reached by OpenSSH's ``ssh`` and found there by its port and command line.
+
+    Nothing is installed there; it needs Linux and Python 3.11. The other machine must be known (its key in
+    ``known_hosts``), and let us in without a question: by a key that needs no passphrase, or by an agent.
+    """
+
+    driver: Literal["ssh"] = "ssh"
+    id: Name
+    host: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_:][A-Za-z0-9_.:%-]*$", max_length=253)]
+    """Its name or address, or a ``Host`` of ``~/.ssh/config``."""
+    user: Annotated[str, StringConstraints(pattern=r"^([A-Za-z0-9_][A-Za-z0-9_.-]*)?$", max_length=100)] = ""
+    """Empty: as ``ssh`` chooses."""
+    ssh_port: Port | None = None
+    identity: Annotated[str, StringConstraints(pattern=_SSH_PATH, max_length=400)] = ""
+    """Path of the private key, whose contents are never read by Murphy; empty: the agent's, or ``ssh``'s own choice."""
+    known_hosts: Annotated[str, StringConstraints(pattern=_SSH_PATH, max_length=400)] = ""
+    """File with the machine's own key; empty: ``ssh``'s own files."""
+    command: Line = ""
+    """Text that the command line (arguments joined by spaces) contains; empty: any."""
+    port: Port | None = None
+    """TCP port it listens on there."""
+
+    @model_validator(mode="after")
+    def _can_be_found(self) -> Self:
+        if self.port is None and not self.command:
+            raise ValueError("give command or port, or the process cannot be found")
+        _refuse_secret("command", self.command.split())
+        return self
+
+
 KubernetesName = Annotated[str, StringConstraints(pattern=r"^([a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?)?$")]
 
 
@@ -135,7 +169,8 @@ def _ours(value: Any) -> str:
 
 
 _Ours = Annotated[
-    ProcessInstance | ContainerInstance | KubernetesInstance | VmInstance | Ec2Instance, Field(discriminator="driver")
+    ProcessInstance | ContainerInstance | KubernetesInstance | VmInstance | Ec2Instance | SshInstance,
+    Field(discriminator="driver"),
 ]
 _DRIVERS = frozenset(str(each.model_fields["driver"].default) for each in get_args(get_args(_Ours)[0]))
 Instance = Annotated[Annotated[_Ours, Tag("ours")] | Annotated[OtherInstance, Tag("other")], Discriminator(_ours)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from executor.drivers.driver import Freezes, able
+from executor.drivers.driver import Freezes, Leased, able
 from executor.drivers.targets import Resolved, ResolvedInstance
 from executor.faults.behaviour import Context, LeaseKind, Record
 
@@ -30,10 +30,17 @@ class Hang:
         assert isinstance(target, ResolvedInstance)
         return {"driver": target.driver, **able(target, Freezes).freezing(target)}
 
-    def inject(self, record: Record, lease_s: float) -> dict[str, Any]:  # noqa: ARG002 - the watchdog holds the lease
+    def inject(self, record: Record, lease_s: float) -> dict[str, Any]:
         """Stop it. Raises ``UnavailableError`` if it is gone."""
         able(record, Freezes).freeze(record)
+        self.renew(record, lease_s)
         return {}
+
+    def renew(self, record: Record, lease_s: float) -> None:
+        """Push on the lease that another machine keeps. Raises as ``Leased`` does; the rest the watchdog ends."""
+        how = able(record, Freezes)
+        if isinstance(how, Leased):
+            how.renew(record, lease_s)
 
     def active(self, record: Record) -> bool | None:
         """Whether it stands still; what is gone does not."""

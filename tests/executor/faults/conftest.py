@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.executor.faults import balancers, containers, servers
+from tests.executor.faults import balancers, containers, remote_machine, servers
 from tests.executor.faults.amazon import Amazon
 from tests.executor.faults.amazon import amazon as amazon_server
 from tests.executor.faults.cases import Bench
@@ -63,6 +63,13 @@ def amazon() -> Iterator[Amazon]:
 def yard() -> Iterator[containers.Yard]:
     """An engine of containers, with two of them."""
     with containers.yard() as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def sshd() -> Iterator[remote_machine.Sshd]:
+    """A machine that ssh reaches."""
+    with remote_machine.machine() as made:
         yield made
 
 

@@ -1,0 +1,133 @@
+"""A machine that ssh reaches: this one, by an sshd of our own on a loopback port, with keys made for it alone."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Final
+
+from executor.clock import start_ticks
+from executor.drivers import process
+from executor.model.system import SshInstance
+from tests.executor.kit import Shelf, free_port, until
+
+_SSHD: Final = "/usr/sbin/sshd"
+_SEPARATION: Final = Path("/run/sshd")
+"""An empty directory that sshd demands of root, and the distribution's service makes at boot."""
+_MARK: Final = "MURPHY_TEST_MACHINE"
+_CONFIG: Final = """\
+ListenAddress 127.0.0.1
+Port {port}
+HostKey {path}/host
+AuthorizedKeysFile {path}/user.pub
+SetEnv {mark}={path}
+PidFile none
+StrictModes no
+PermitRootLogin yes
+UsePAM no
+PasswordAuthentication no
+KbdInteractiveAuthentication no
+"""
+
+
+def lacking() -> str | None:
+    """Why there is no such machine here; ``None`` if there is."""
+    if not Path(_SSHD).exists() or shutil.which("ssh") is None:
+        return "not installed: openssh-server or openssh-client"
+    return None
+
+
+class Sshd:
+    """One server, its keys, and who has logged in."""
+
+    def __init__(self) -> None:
+        self.path, self.port = Path(tempfile.mkdtemp(prefix="murphy-sshd-")), free_port()
+        self.made = os.geteuid() == 0 and not _SEPARATION.exists()
+        if self.made:
+            _SEPARATION.mkdir(mode=0o755)
+        for name in ("host", "user", "stranger"):
+            key = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "", "-f", str(self.path / name)]
+            subprocess.run(key, check=True, stdin=subprocess.DEVNULL)
+        self.knows("known_hosts", "host")
+        config = self.path / "sshd_config"
+        config.write_text(_CONFIG.format(mark=_MARK, path=self.path, port=self.port), encoding="utf-8")
+        with (self.path / "log").open("wb") as log:
+            self.process = subprocess.Popen([_SSHD, "-D", "-e", "-f", str(config)], stderr=log, start_new_session=True)
+        until(lambda: b"Server listening" in (self.path / "log").read_bytes(), what="sshd does not start")
+
+    def knows(self, name: str, key: str) -> str:
+        """A file of known hosts with one of the keys as the server's."""
+        public = (self.path / f"{key}.pub").read_text(encoding="ascii")
+        file = self.path / name
+        file.write_text(f"[127.0.0.1]:{self.port} {public}", encoding="ascii")
+        return str(file)
+
+    def instance(self, shelf: Shelf, *, identity: str = "user", known_hosts: str = "known_hosts") -> SshInstance:
+        """A shelf as it is seen from another machine."""
+        return SshInstance(
+            id=f"{shelf.name}-1",
+            host="127.0.0.1",
+            ssh_port=self.port,
+            identity=str(self.path / identity),
+            known_hosts=str(self.path / known_hosts),
+            command=shelf.instance.command,
+            port=shelf.port,
+        )
+
+    def sessions(self) -> list[list[int]]:
+        """The processes that serve those who have logged in."""
+        children = {pid: process.parent(pid) for pid in process.pids()}
+        found, ahead = [], [self.process.pid]
+        while ahead:
+            above = ahead.pop()
+            below = [pid for pid, parent in children.items() if parent == above]
+            found, ahead = found + below, ahead + below
+        return [[pid, ticks] for pid in found if (ticks := start_ticks(pid)) is not None]
+
+    def keepers(self) -> list[list[int]]:
+        """The processes that were started through it and stay, by pid and start time."""
+        found = []
+        for pid in process.pids():
+            with suppress(OSError):
+                if f"{_MARK}={self.path}".encode() in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0"):
+                    found.append([pid, start_ticks(pid)])
+        return [[pid, ticks] for pid, ticks in found if ticks is not None]
+
+    def cut(self) -> None:
+        """Cut all connections, without a word to either side's programs; new ones can be made."""
+        sessions = self.sessions()
+        process.send_all(sessions, signal.SIGKILL)
+        for pid, ticks in sessions:
+            assert process.wait_gone(pid, ticks, 10)
+
+    def end(self) -> None:
+        """The server, then its connections: a machine that cannot be reached."""
+        if self.process.poll() is None:
+            process.end_child(self.process, signal.SIGSTOP)  # it takes no new ones meanwhile
+            self.cut()
+            self.process.kill()
+            self.process.wait()
+
+    def clear(self) -> None:
+        """Whatever is left."""
+        self.end()
+        shutil.rmtree(self.path)
+        if self.made:
+            with suppress(OSError):  # another's by now
+                _SEPARATION.rmdir()
+
+
+@contextmanager
+def machine() -> Iterator[Sshd]:
+    """One of our own, gone with its keys at the end."""
+    made = Sshd()
+    try:
+        yield made
+    finally:
+        made.clear()
