@@ -19,7 +19,10 @@ from tests.executor.kit import Shelf, free_port, until
 
 _SSHD: Final = "/usr/sbin/sshd"
 _SEPARATION: Final = Path("/run/sshd")
-"""An empty directory that sshd demands of root, and the distribution's service makes at boot."""
+"""An empty directory that sshd demands of root, and the distribution's service makes at boot.
+
+It stays, as after that service: another test process may need it too.
+"""
 _MARK: Final = "MURPHY_TEST_MACHINE"
 _CONFIG: Final = """\
 ListenAddress 127.0.0.1
@@ -48,9 +51,8 @@ class Sshd:
 
     def __init__(self) -> None:
         self.path, self.port = Path(tempfile.mkdtemp(prefix="murphy-sshd-")), free_port()
-        self.made = os.geteuid() == 0 and not _SEPARATION.exists()
-        if self.made:
-            _SEPARATION.mkdir(mode=0o755)
+        if os.geteuid() == 0:
+            _SEPARATION.mkdir(mode=0o755, exist_ok=True)
         for name in ("host", "user", "stranger"):
             key = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "", "-f", str(self.path / name)]
             subprocess.run(key, check=True, stdin=subprocess.DEVNULL)
@@ -118,9 +120,6 @@ class Sshd:
         """Whatever is left."""
         self.end()
         shutil.rmtree(self.path)
-        if self.made:
-            with suppress(OSError):  # another's by now
-                _SEPARATION.rmdir()
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from executor.drivers import process
 from executor.drivers.driver import Freezes, able
@@ -181,3 +182,23 @@ def test_a_whole_run(home: Home, shelf: Shelf, sshd: Sshd, quick: None) -> None:
     assert checks
     assert all(check.reverted and check.verified for check in checks)
     assert not sshd.keepers()
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        {"host": "-oProxyCommand=touch"},
+        {"host": "there; touch"},
+        {"user": "-l"},
+        {"identity": "relative"},
+        {"known_hosts": "/a %h"},
+        {"port": None, "command": ""},
+        {"command": "serve --password=canary-over-ssh"},
+    ],
+    ids=str,
+)
+def test_what_ssh_or_a_reader_could_take_amiss_is_refused(field: dict[str, Any]) -> None:
+    given: dict[str, Any] = {"id": "books-1", "host": "there", "port": 80}
+    SshInstance(**given)
+    with pytest.raises(ValidationError):
+        SshInstance(**given | field)
