@@ -6,7 +6,6 @@ Source: the resource definitions of Chaos Mesh (``config/crd/bases``), and its d
 from __future__ import annotations
 
 import errno
-from base64 import b64encode
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -205,13 +204,10 @@ def _timeout(fault: Fault, where: Where) -> Json:
 
 
 def _corrupt_response(fault: Fault, where: Where) -> Json:
-    instead = {
-        "empty": {"body": b64encode(b"").decode()},
-        "wrong_content_type": {"headers": {"Content-Type": "application/octet-stream"}},
-    }
-    if fault["how"] not in instead:
-        raise _no(f"does not {fault['how'].replace('_', ' ')} answers; choose empty or wrong_content_type")
-    return {**_requests(fault, where, "Response"), "replace": instead[fault["how"]]}
+    if fault["how"] != "wrong_content_type":  # an empty body is no body to the API server, and refused
+        raise _no("leaves the bodies of answers whole; choose wrong_content_type")
+    instead = {"headers": {"Content-Type": "application/octet-stream"}}
+    return {**_requests(fault, where, "Response"), "replace": instead}
 
 
 _METHODS: Final = {"sync": ("fsync",), "list": ("readdir",), "remove": ("unlink", "rmdir")}
