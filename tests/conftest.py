@@ -26,7 +26,7 @@ _HOST = ("bench/", "crash/", "executor/run/", "executor/selftest/", "executor/un
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """With ``-n 2`` what shares servers, or looks at the whole host, is in one process, one after another."""
+    """With ``-n`` what shares servers, or looks at the whole host, is in one process, one after another."""
     for item in items:
         item.add_marker(pytest.mark.xdist_group(_group(item)))
 
