@@ -25,6 +25,7 @@ _DATA = ("executor/faults/data/", "executor/faults/test_data_crash.py")
 _HOST = ("bench/", "crash/", "executor/run/", "executor/selftest/", "executor/undo/", "system/")
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist looks at the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """With ``-n`` what shares servers, or looks at the whole host, is in one process, one after another."""
     for item in items:
