@@ -12,6 +12,7 @@ import json
 import os
 import secrets
 import shutil
+import socket
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -28,7 +29,7 @@ from executor.drivers.kube_api import AbsentError, Api, RefusedError, connect
 from executor.errors import UnavailableError
 from tests.executor.faults.kube_fake.store import KINDS
 from tests.executor.faults.kube_fake.world import SPACE, manifests, space_of
-from tests.executor.kit import free_port, until
+from tests.executor.kit import until
 
 Json = dict[str, Any]
 BUILT = Path(os.environ.get("MURPHY_KUBERNETES", Path.home() / ".cache/murphy/kubernetes")) / "bin"
@@ -131,8 +132,8 @@ def running() -> Iterator[tuple[Remote, Json]]:
         api = connect({"kubeconfig": str(file)})
         until(lambda: _well(api), 60, f"no API server: {(place / 'kube-apiserver.log').read_text()[-2000:]}")
         for name, more in (("kube-controller-manager", _MANAGER), ("kube-scheduler", ())):
-            port = f"--secure-port={free_port()}"
-            _start(place, stack, BUILT / name, f"--kubeconfig={file}", "--leader-elect=false", "--port=0", port, *more)
+            silent = ("--leader-elect=false", "--port=0", "--secure-port=0")  # nobody asks them anything
+            _start(place, stack, BUILT / name, f"--kubeconfig={file}", *silent, *more)
         remote = Remote(api, {group: _served(api, group) for group in KINDS})
         with Kubelets(remote):
             yield remote, settings
@@ -160,7 +161,7 @@ _MANAGER = ("--node-monitor-grace-period=1h", "--node-startup-grace-period=1h", 
 
 def _settings(place: Path, stack: ExitStack) -> Json:
     """Start etcd and the API server; a kubeconfig for it."""
-    client, peer, port = free_port(), free_port(), free_port()
+    client, peer, port = _free_ports(3)
     etcd = shutil.which("etcd")
     assert etcd, "etcd is not installed"
     urls = [f"--listen-client-urls=http://127.0.0.1:{client}", f"--advertise-client-urls=http://127.0.0.1:{client}"]
@@ -203,6 +204,15 @@ def _settings(place: Path, stack: ExitStack) -> Json:
         "clusters": [{"name": "real", "cluster": server}],
         "users": [{"name": "murphy", "user": {"token": token}}],
     }
+
+
+def _free_ports(count: int) -> list[int]:
+    """Ports that differ: they are held until all are known."""
+    with ExitStack() as stack:
+        held = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for each in held:
+            each.bind(("127.0.0.1", 0))
+        return [int(each.getsockname()[1]) for each in held]
 
 
 def _start(place: Path, stack: ExitStack, program: Path, *arguments: str) -> None:
