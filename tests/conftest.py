@@ -25,11 +25,9 @@ _DATA = ("executor/faults/data/", "executor/faults/test_data_crash.py")
 _HOST = ("bench/", "crash/", "executor/run/", "executor/selftest/", "executor/undo/", "system/")
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist looks at the groups
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_itemcollected(item: pytest.Item) -> None:
     """With ``-n`` what shares servers, or looks at the whole host, is in one process, one after another."""
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(_group(item)))
+    item.add_marker(pytest.mark.xdist_group(_group(item)))
 
 
 def _group(item: pytest.Item) -> str:
