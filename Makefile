@@ -9,7 +9,7 @@ demo: .venv/ready
 
 # In four processes, most of which wait most of the time; what concerns the whole host stays in one of them. PYTEST="-n 0 …" for one after another.
 test: .venv/ready
-	$(BIN)/pytest -n 4 --dist loadgroup $(PYTEST)
+	$(BIN)/pytest -n 4 $(PYTEST)
 
 # What this machine's kernel may lack (netem, device-mapper), in a virtual machine with Debian's; and a virtual machine
 # struck from outside. Fetches a kernel of 27 MB; needs root, qemu-system-x86 and busybox-static. VM="pytest's arguments".

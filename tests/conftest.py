@@ -6,10 +6,10 @@ import ipaddress
 import os
 import socket
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from tests.executor.faults import table
 
@@ -25,18 +25,22 @@ _DATA = ("executor/faults/data/", "executor/faults/test_data_crash.py")
 _HOST = ("bench/", "crash/", "executor/run/", "executor/selftest/", "executor/undo/", "system/")
 
 
-def pytest_itemcollected(item: pytest.Item) -> None:
-    """With ``-n`` what shares servers, or looks at the whole host, is in one process, one after another."""
-    item.add_marker(pytest.mark.xdist_group(_group(item)))
+class Together(LoadScopeScheduling):
+    """With ``-n``: what shares servers, or looks at the whole host, is in one process, one after another."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        path, _, name = nodeid.removeprefix("tests/").partition("::")
+        if path.startswith(_HOST):
+            return "host"
+        if path.startswith(_DATA) or "[data." in name or "[infrastructure.credentials" in name:
+            return "data"
+        return "faults" if path.startswith("executor/faults/") else path
 
 
-def _group(item: pytest.Item) -> str:
-    path = item.path.relative_to(Path(__file__).parent).as_posix()
-    if path.startswith(_HOST):
-        return "host"
-    if path.startswith(_DATA) or "[data." in item.name or "[infrastructure.credentials" in item.name:
-        return "data"
-    return "faults" if path.startswith("executor/faults/") else path
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Together:
+    """Who runs what."""
+    return Together(config, log)
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
