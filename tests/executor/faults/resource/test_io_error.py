@@ -64,12 +64,17 @@ def test_only_the_calls_and_files_that_were_meant_fail(begin: Begin) -> None:
     assert failing(lambda: os.truncate(DATA / "1.wal", 10)) == errno.ENOSPC
 
 
+def synced(file: Path) -> None:
+    with file.open("rb") as opened:
+        os.fsync(opened)
+
+
 @pytest.mark.parametrize(
     ("operation", "how"),
     [
         ("open", lambda: (DATA / "kept").read_bytes()),
         ("create", lambda: (DATA / "new").touch()),
-        ("sync", lambda: os.fsync(os.open(DATA / "kept", os.O_RDONLY))),
+        ("sync", lambda: synced(DATA / "kept")),
         ("list", lambda: list(DATA.iterdir())),
         ("remove", lambda: (DATA / "kept").unlink()),
         ("rename", lambda: (DATA / "kept").rename(DATA / "other")),
