@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from typing import Any
@@ -33,6 +34,7 @@ def engine(url: str) -> Iterator[Any]:
         raise UnavailableError("Docker's SDK is not installed.", hint="pip install 'murphy-chaos[docker]'.") from None
 
     try:
+        _knock(url)
         reached = kwargs_from_env({**os.environ, "DOCKER_HOST": url})
         version = _versions.get(url, "auto")
         with closing(APIClient(version=version, timeout=_ANSWER_S, use_ssh_client=True, **reached)) as client:
@@ -45,6 +47,13 @@ def engine(url: str) -> Iterator[Any]:
     except (DockerException, RequestException, OSError) as error:
         hint = "Start it, or run Murphy as a user who may use it."
         raise UnavailableError(f"the engine cannot be asked: {_line(error)}.", where=url, hint=hint) from None
+
+
+def _knock(url: str) -> None:
+    """See that somebody listens: the SDK would leave its socket open where nobody does. Raises ``OSError``."""
+    if url.startswith("unix://"):
+        with socket.socket(socket.AF_UNIX) as door:
+            door.connect(url.removeprefix("unix://"))
 
 
 def inspected(url: str, container: str) -> Mapping[str, Any] | None:
