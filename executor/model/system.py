@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Annotated, Any, Literal, Self, get_args
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Discriminator, Field, StringConstraints, Tag, model_validator
 
@@ -163,17 +163,23 @@ class OtherInstance(Placed):
     """TCP port at which it is called from this machine."""
 
 
-def _ours(value: Any) -> str:
+def _kind(value: Any) -> str:
+    """``process`` where none is given."""
     name = value.get("driver", "process") if isinstance(value, dict) else getattr(value, "driver", "process")
-    return "ours" if name in _DRIVERS else "other"
+    return name if name in _DRIVERS else "other"
 
 
-_Ours = Annotated[
-    ProcessInstance | ContainerInstance | KubernetesInstance | VmInstance | Ec2Instance | SshInstance,
-    Field(discriminator="driver"),
+_DRIVERS = ("process", "container", "kubernetes", "vm", "ec2", "ssh")
+Instance = Annotated[
+    Annotated[ProcessInstance, Tag("process")]
+    | Annotated[ContainerInstance, Tag("container")]
+    | Annotated[KubernetesInstance, Tag("kubernetes")]
+    | Annotated[VmInstance, Tag("vm")]
+    | Annotated[Ec2Instance, Tag("ec2")]
+    | Annotated[SshInstance, Tag("ssh")]
+    | Annotated[OtherInstance, Tag("other")],
+    Discriminator(_kind),
 ]
-_DRIVERS = frozenset(str(each.model_fields["driver"].default) for each in get_args(get_args(_Ours)[0]))
-Instance = Annotated[Annotated[_Ours, Tag("ours")] | Annotated[OtherInstance, Tag("other")], Discriminator(_ours)]
 """Every kind of instance, told apart by ``driver``."""
 
 
