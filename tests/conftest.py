@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import re
 import socket
 from collections.abc import Iterator
 from typing import Any
@@ -22,6 +23,7 @@ _BETWEEN_NAMESPACES = ipaddress.ip_network("198.18.0.0/15")
 
 
 _DATA = ("executor/faults/data/", "executor/faults/test_data_crash.py")
+_BEYOND = re.compile(r"\[infrastructure\.|-(container|pod|vm|ec2|ssh)\b")
 _HOST = ("bench/", "crash/", "executor/run/", "executor/selftest/", "executor/undo/", "system/")
 
 
@@ -34,7 +36,10 @@ class Together(LoadScopeScheduling):
             return "host"
         if path.startswith(_DATA) or "[data." in name or "[infrastructure.credentials" in name:
             return "data"
-        return "faults" if path.startswith("executor/faults/") else path
+        if not path.startswith("executor/faults/"):
+            return path
+        beyond = path.startswith("executor/faults/infrastructure/") or _BEYOND.search(name)
+        return "beyond processes" if beyond else "faults"
 
 
 @pytest.hookimpl(optionalhook=True)
