@@ -16,6 +16,9 @@ from executor.undo.recover import recover
 from tests.crash.conftest import Scene
 from tests.executor.kit import LIMITS, until
 
+_NOT_TWICE = tuple(f"refused refused by {rule}" for rule in ("single use", "concurrent runs", "recovery readiness"))
+"""By the approval, by what runs, or since what it would strike stands still already."""
+
 
 def test_two_processes_run_one_approval_once_and_recover_leaves_it_alone(scene: Scene) -> None:
     scene.plan(duration_s=3.0)
@@ -25,7 +28,7 @@ def test_two_processes_run_one_approval_once_and_recover_leaves_it_alone(scene: 
     assert scene.shelf.stopped()
     last = sorted([one.ended(), other.ended()])
     assert last[0] == "outcome completed"
-    assert last[1].startswith(("refused refused by single use", "refused refused by concurrent runs"))
+    assert last[1].startswith(_NOT_TWICE)
     assert sum("injected" in runner.said for runner in (one, other)) == 1
     assert scene.pending() == []
     assert not scene.shelf.stopped()

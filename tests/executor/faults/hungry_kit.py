@@ -36,6 +36,7 @@ class Hungry:
             stdout=subprocess.PIPE,
             env={**os.environ, **(environment or {})},
         )
+        self.ask("clock")  # it has begun, and all that beginning opens is closed again
 
     def ask(self, do: str, **told: Any) -> Any:
         assert self.process.stdin is not None
