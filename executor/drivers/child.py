@@ -27,7 +27,7 @@ from executor.errors import UnavailableError
 
 _READY_S = 10.0
 _GRACE_S = 3.0
-SUFFIX = ".lease"
+SUFFIX = process.LEASE_SUFFIX
 """What a deadline file's name ends with."""
 
 

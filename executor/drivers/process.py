@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
     from executor.model.system import ProcessInstance
 
+LEASE_SUFFIX = ".lease"
+"""What the name of a helper's deadline file ends with, which is among its arguments."""
 _STOPS_WITHIN_S = 2.0
 
 
@@ -331,15 +333,20 @@ def heads_of(instance: ProcessInstance) -> list[int]:
 
 
 def _matches(instance: ProcessInstance) -> Iterator[int]:
-    """Pids that fit, this process aside."""
+    """Pids that fit, this process and Murphy's helpers aside: those are told in words what they strike."""
     wanted = frozenset(sockets.listeners(instance.port)) if instance.port else None
     if wanted is not None and not wanted:
         return
     for pid in pids():
-        if pid == os.getpid() or (instance.command and instance.command not in " ".join(command_line(pid))):
+        words = command_line(pid) if instance.command else ()
+        if pid == os.getpid() or instance.command not in " ".join(words) or _is_helper(words):
             continue
         if start_ticks(pid) is not None and (wanted is None or wanted & sockets.held(pid)):
             yield pid
+
+
+def _is_helper(words: tuple[str, ...]) -> bool:
+    return any(word.endswith(LEASE_SUFFIX) for word in words)
 
 
 def _wanted(instance: ProcessInstance) -> str:

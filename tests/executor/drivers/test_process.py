@@ -70,6 +70,14 @@ def test_found_by_command_line(start: Start) -> None:
     assert process.find(instance(command=f"alone-{os.getpid()}")) == process.Found(child.pid, ticks(child))
 
 
+def test_a_helper_that_is_told_of_a_process_is_not_taken_for_it(start: Start, tmp_path: Path) -> None:
+    """What a helper strikes is among its arguments, and so is its deadline file."""
+    mark = f"lamp-{os.getpid()}"
+    lamp = start(SLEEPER, mark)
+    start(SLEEPER, str(tmp_path / "murphy-1.lease"), f'{{"command": "{mark}"}}')
+    assert process.find(instance(command=mark)).pid == lamp.pid
+
+
 def test_none_and_several_are_refused(start: Start) -> None:
     with pytest.raises(UnavailableError, match="no process that we may look at has 'twice-"):
         process.find(instance(command=f"twice-{os.getpid()}"))

@@ -17,6 +17,7 @@ from executor.model.plan import InstanceTarget
 from tests.executor.faults.cases import Bench, Case
 from tests.executor.faults.cases.data import service
 from tests.executor.faults.servers import Replica
+from tests.executor.kit import until
 
 _BEHIND = "SELECT pg_wal_lsn_diff(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn())::bigint"
 _RECEIVED = "SELECT pg_last_wal_receive_lsn() >= %s::pg_lsn"
@@ -33,6 +34,7 @@ class ReadReplica:
         os.environ["TEST_POSTGRES"] = replica.url()
         self.writer = psycopg.connect(replica.primary.url(), autocommit=True)
         self.writer.execute("CREATE TABLE IF NOT EXISTS beats AS SELECT 0 AS n")
+        until(lambda: self.ask("SELECT to_regclass('beats')") != [(None,)], what="the replica has not got the table")
 
     def resolved(self) -> ProcessTarget:
         (target,) = resolve(InstanceTarget(service="postgres"), self.system)

@@ -122,10 +122,12 @@ def test_renewal_pushes_it_on(edge: Scene) -> None:
     held = on_edge(edge, Error(status=500))
     held.inject(lease_s=3.0)
     begun = time.monotonic()
-    while time.monotonic() - begun < 4.5:
-        held.how.renew(held.record, 3.0)  # type: ignore[attr-defined]
-        assert edge.call()["status"] == 500
-    held.revert()
+    try:
+        while time.monotonic() - begun < 4.5:
+            held.how.renew(held.record, 3.0)  # type: ignore[attr-defined]
+            assert edge.call()["status"] == 500
+    finally:
+        held.revert()
     assert edge.well()
 
 
