@@ -18,6 +18,7 @@ from executor.model.plan import InstanceTarget
 from executor.model.system import ProcessInstance, Service, System
 from tests.executor.faults.cases import Bench, Case
 from tests.executor.faults.servers import Postgres, Redis, Server
+from tests.executor.kit import until
 
 _LOCKS = "SELECT mode, relation FROM pg_locks WHERE database = (SELECT oid FROM pg_database WHERE datname = 'shop')"
 _SESSIONS = "SELECT usename, application_name FROM pg_stat_activity WHERE datname = 'shop' AND application_name LIKE %s"
@@ -57,6 +58,7 @@ class PostgresSubject(DataSubject):
         self.system = service(server, "postgres", "postgresql", disposable=True)
         os.environ["TEST_POSTGRES"] = server.url()
         self.pooled = psycopg.connect(server.url(), autocommit=True, application_name="application")
+        until(lambda: server.ask(_SESSIONS, "murphy%") == [], what="sessions of the fault before have not ended")
 
     def normal(self) -> bool:
         try:
