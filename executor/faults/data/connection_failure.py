@@ -10,12 +10,13 @@ from executor.drivers.targets import ProcessTarget, Resolved
 from executor.errors import UnavailableError
 from executor.faults.behaviour import Context, LeaseKind, Record
 from executor.faults.data import refuse_postgresql, refuse_redis
+from executor.faults.looking import Looking
 
 if TYPE_CHECKING:
     from executor.model.faults.data import ConnectionFailure as Spec
 
 
-class ConnectionFailure:
+class ConnectionFailure(Looking):
     """Ends the application's sessions, never Murphy's own or an administrator's, and keeps new clients out.
 
     The dsn's role is taken to be the application's. How a server refuses, and how that is undone: ``refuse_*.py``.
@@ -24,21 +25,14 @@ class ConnectionFailure:
     kind = "data.connection_failure"
     lease: LeaseKind = "watchdog"
 
-    def unsupported(self, fault: Spec, target: Resolved) -> str | None:
-        """A PostgreSQL or Redis that a dsn leads to, with the rights to do it and to undo it."""
-        try:
-            self._look(fault, target)
-        except UnavailableError as error:
-            return str(error)
-        return None
-
     def prepare(self, fault: Spec, target: Resolved, context: Context) -> dict[str, Any]:
         """Record how the database lets clients in now. Raises ``UnavailableError`` as ``unsupported`` says."""
         assert isinstance(target, ProcessTarget)
-        record = self._look(fault, target)
+        record = self.look(fault, target)
         return record | dict(_server(record).prepare(context))
 
-    def _look(self, fault: Spec, target: Resolved) -> dict[str, Any]:
+    def look(self, fault: Spec, target: ProcessTarget) -> dict[str, Any]:
+        """A PostgreSQL or Redis that a dsn leads to, with the rights to do it and to undo it."""
         assert isinstance(target, ProcessTarget)
         record = {
             "technology": target.service.technology,

@@ -10,6 +10,7 @@ from executor.drivers.targets import ProcessTarget, Resolved
 from executor.errors import UnavailableError
 from executor.faults import held
 from executor.faults.behaviour import Context, LeaseKind, Record
+from executor.faults.looking import Looking
 
 if TYPE_CHECKING:
     from executor.model.faults.data import Lock as Spec
@@ -21,7 +22,7 @@ WHERE a.application_name = %s AND l.granted AND l.relation = %s::oid AND l.mode 
 _END = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = %s AND usename = current_user"
 
 
-class Lock(held.Held):
+class Lock(Looking, held.Held):
     """The lock dies with the helper's connection; the server ends the session itself if the helper falls silent.
 
     Waiting for the lock, which holds up others already, ends after 3 s.
@@ -30,20 +31,13 @@ class Lock(held.Held):
     kind = "data.lock"
     lease: LeaseKind = "parent_death"
 
-    def unsupported(self, fault: Spec, target: Resolved) -> str | None:
-        """A PostgreSQL that a dsn leads to, with such a table that we may lock."""
-        try:
-            self._look(fault, target)
-        except UnavailableError as error:
-            return str(error)
-        return None
-
     def prepare(self, fault: Spec, target: Resolved, context: Context) -> dict[str, Any]:
         """Record which table. Raises ``UnavailableError`` as ``unsupported`` says."""
-        return {**self._look(fault, target), "name": context.mark, **held.record(context)}
-
-    def _look(self, fault: Spec, target: Resolved) -> dict[str, Any]:
         assert isinstance(target, ProcessTarget)
+        return {**self.look(fault, target), "name": context.mark, **held.record(context)}
+
+    def look(self, fault: Spec, target: ProcessTarget) -> dict[str, Any]:
+        """A PostgreSQL that a dsn leads to, with such a table that we may lock."""
         with postgresql.session_of(target) as session:
             oid, schema, table = postgresql.table(session, fault.table, where=target.service.name)
             if session.execute(_MAY_LOCK, (oid,)).fetchone() != (True,):

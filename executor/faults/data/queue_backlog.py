@@ -13,6 +13,7 @@ from executor.drivers.targets import ProcessTarget, Resolved
 from executor.errors import UnavailableError
 from executor.faults import held
 from executor.faults.behaviour import Context, LeaseKind, Record
+from executor.faults.looking import Looking
 
 if TYPE_CHECKING:
     from executor.model.faults.data import QueueBacklog as Spec
@@ -24,7 +25,7 @@ _ROOM = 0.5
 """Share of the room in a queue with limits that is left to the application."""
 
 
-class QueueBacklog(held.Held):
+class QueueBacklog(Looking, held.Held):
     """Only queues that system.yaml names. Ours bear a header; the helper takes them out too if its lease lapses.
 
     Never so many that the queue would throw older messages away, nor where others copy it, so that ours would stay.
@@ -33,21 +34,14 @@ class QueueBacklog(held.Held):
     kind = "data.queue_backlog"
     lease: LeaseKind = "watchdog"
 
-    def unsupported(self, fault: Spec, target: Resolved) -> str | None:
-        """A queue of NATS JetStream that a dsn leads to, with room for so much, from which messages can be taken."""
-        try:
-            self._look(fault, target)
-        except UnavailableError as error:
-            return str(error)
-        return None
-
     def prepare(self, fault: Spec, target: Resolved, context: Context) -> dict[str, Any]:
         """Record the queue's last message. Raises ``UnavailableError`` as ``unsupported`` says."""
-        much = {"rate_per_s": fault.rate_per_s, "messages": fault.messages, "bytes": fault.message_bytes}
-        return {**self._look(fault, target), **much, "mark": context.mark, **held.record(context)}
-
-    def _look(self, fault: Spec, target: Resolved) -> dict[str, Any]:
         assert isinstance(target, ProcessTarget)
+        much = {"rate_per_s": fault.rate_per_s, "messages": fault.messages, "bytes": fault.message_bytes}
+        return {**self.look(fault, target), **much, "mark": context.mark, **held.record(context)}
+
+    def look(self, fault: Spec, target: ProcessTarget) -> dict[str, Any]:
+        """A queue of NATS JetStream that a dsn leads to, with room for so much, from which messages can be taken."""
         service = target.service
         if fault.queue not in service.queues:
             names = ", ".join(service.queues) or "none"
