@@ -150,4 +150,5 @@ def test_what_cannot_be_reached_is_owed(subject: QueueSubject, tmp_path: Path, m
             with pytest.raises(UnavailableError, match="env:TEST_NATS"):
                 HOW.revert(record)
             assert HOW.active(record) is None
-        assert HOW.active(record) is True
+        # The helper may have seen its lease taken away before it was told to end, and taken them out itself.
+        assert HOW.active(record) is (subject.server.count() > APPLICATION)
