@@ -27,7 +27,7 @@ from pathlib import Path
 
 from bench.scene import HERTZ, ROOT, Scene, scene
 from executor.clock import own_ticks
-from executor.drivers import process
+from executor.kernel import process
 from executor.model.system import System
 from executor.safety.halt import halt, resume
 from executor.safety.limits import Limits

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from executor.clock import start_ticks
-from executor.drivers import process
+from executor.kernel import process
 from executor.state.home import Home
 from executor.state.journal import Injection, Journal
 from executor.undo.guardian import Guardian

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import psutil
 
-from executor.drivers import process
+from executor.kernel import process
 
 _SEARCH_PATH = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
 KINDS = "processes, listeners, nftables, namespaces, cgroups and mounts"

@@ -7,8 +7,8 @@ import os
 import time
 from pathlib import Path
 
-from executor.drivers.process import command_line
 from executor.errors import UnavailableError
+from executor.kernel.process import command_line
 
 _POLL_S = 0.05
 

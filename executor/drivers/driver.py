@@ -109,7 +109,7 @@ class Networked(Protocol):
     """Its packets pass through a network namespace of this machine, in which they can be told by its port."""
 
     def listening(self, target: Any) -> dict[str, Any]:
-        """Where they pass, as ``executor.drivers.netns.listening`` says it.
+        """Where they pass, as ``executor.kernel.netns.listening`` says it.
 
         Raises ``UnavailableError`` if it is gone, or listens on no known port.
         """
@@ -158,11 +158,11 @@ _WANTED: Final[dict[Any, str]] = {
 }
 _OURS: Final = {
     "process": "executor.drivers.local",
-    "container": "executor.drivers.container",
-    "ec2": "executor.drivers.ec2",
-    "vm": "executor.drivers.vm",
-    "kubernetes": "executor.drivers.kubernetes",
-    "ssh": "executor.drivers.ssh",
+    "container": "executor.drivers.container.driver",
+    "ec2": "executor.drivers.aws.ec2",
+    "vm": "executor.drivers.vm.driver",
+    "kubernetes": "executor.drivers.kubernetes.driver",
+    "ssh": "executor.drivers.ssh.driver",
 }
 """Modules with a ``DRIVER``, by its name; loaded when first asked for, so that nobody waits for a library in vain."""
 _loaded: dict[str, Driver] = {}

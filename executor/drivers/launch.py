@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from executor.clock import boot_id, own_ticks, start_ticks
-from executor.drivers import cgroup, process, sockets
+from executor.kernel import cgroup, process, sockets
 from executor.state.reading import read
 
 _LIMITS = {

@@ -10,10 +10,11 @@ from signal import Signals
 from typing import TYPE_CHECKING, Any
 
 from executor.clock import start_ticks
-from executor.drivers import netns, process, restart, sockets
+from executor.drivers import restart
 from executor.drivers.driver import Record, RestartBy
 from executor.drivers.targets import ContainerTarget, ProcessTarget
 from executor.errors import UnavailableError
+from executor.kernel import netns, process, sockets
 
 if TYPE_CHECKING:
     from executor.faults.behaviour import Context

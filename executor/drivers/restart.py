@@ -16,8 +16,9 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from executor.clock import boot_id
-from executor.drivers import child, launch, process
+from executor.drivers import launch
 from executor.errors import UnavailableError
+from executor.kernel import child, process
 
 if TYPE_CHECKING:
     from executor.drivers.targets import ProcessTarget

@@ -15,12 +15,12 @@ from abc import ABC, abstractmethod
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from executor.drivers import nft, redirect
 from executor.drivers.targets import EdgeTargets, Resolved
 from executor.errors import FaultGoneError, UnavailableError
 from executor.faults import held
 from executor.faults.behaviour import Context, LeaseKind, Record
 from executor.faults.interception import unreachable, ways
+from executor.kernel import nft, redirect
 from executor.proxy import edges as proxies
 
 if TYPE_CHECKING:

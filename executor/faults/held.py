@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from executor.drivers import child, process
 from executor.errors import FaultGoneError
 from executor.faults.behaviour import Context, Record
+from executor.kernel import child, process
 
 
 def record(context: Context) -> dict[str, Any]:

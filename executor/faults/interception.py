@@ -7,9 +7,9 @@ import socket
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from executor.drivers import process, redirect
 from executor.drivers.targets import ProcessTarget
 from executor.errors import UnavailableError
+from executor.kernel import process, redirect
 from executor.proxy import edges as proxies
 
 if TYPE_CHECKING:

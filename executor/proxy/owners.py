@@ -8,9 +8,9 @@ from collections.abc import Collection
 from types import SimpleNamespace
 from typing import Any, Final
 
-from executor.drivers import process, sockdiag, sockets
-from executor.drivers.sockdiag import Address
 from executor.errors import UnavailableError
+from executor.kernel import process, sockdiag, sockets
+from executor.kernel.sockdiag import Address
 
 _LOOK_AGAIN_S: Final = 0.25
 

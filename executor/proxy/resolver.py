@@ -20,10 +20,10 @@ from typing import Any, Final, cast
 
 from dnslib import AAAA, QTYPE, RCODE, RR, A, DNSError, DNSRecord
 
-from executor.drivers import child, netns, redirect, sockets
-from executor.drivers.nft import Table
 from executor.errors import MurphyError, UnavailableError
 from executor.faults.network.dns import PORT, chains
+from executor.kernel import child, netns, redirect, sockets
+from executor.kernel.nft import Table
 from executor.proxy.owners import Caller
 
 log = logging.getLogger(__name__)

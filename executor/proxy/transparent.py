@@ -18,9 +18,9 @@ from contextlib import suppress
 from functools import partial
 from typing import Any, Final
 
-from executor.drivers import child, nft, redirect, sockdiag
-from executor.drivers.sockdiag import Address
 from executor.errors import MurphyError, UnavailableError
+from executor.kernel import child, nft, redirect, sockdiag
+from executor.kernel.sockdiag import Address
 from executor.proxy.__main__ import raise_descriptor_limit
 from executor.proxy.edge import Edge
 from executor.proxy.faults import Fault, Spec

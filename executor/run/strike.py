@@ -7,12 +7,12 @@ from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from executor.drivers import process
 from executor.drivers.resolve import resolve
 from executor.drivers.targets import EdgeTargets, ProcessTarget, Resolved
 from executor.errors import UnavailableError
 from executor.faults.behaviour import Behaviour, Context, Momentary, Record, why_not
 from executor.faults.registry import behaviour
+from executor.kernel import process
 from executor.model.evidence import ResolvedTarget, RevertCheck
 from executor.run.course import WHO
 from executor.safety.halt import halted_since

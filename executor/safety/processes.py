@@ -6,10 +6,10 @@ import os
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 
-from executor.drivers import process
 from executor.drivers.resolve import found
 from executor.drivers.targets import ProcessTarget, Resolved
 from executor.errors import SafetyRefusalError, UnavailableError
+from executor.kernel import process
 from executor.model.system import ProcessInstance, Service, System
 from executor.safety.limits import Limits
 

@@ -19,8 +19,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from executor.drivers import child
 from executor.errors import UnavailableError
+from executor.kernel import child
 from executor.selftest.cases import Case
 
 Answer = dict[str, Any]

@@ -13,8 +13,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from executor.clock import start_ticks
-from executor.drivers import child, process
 from executor.errors import MurphyError
+from executor.kernel import child, process
 from executor.run.engine import run_id
 from executor.selftest import books, hooks, script, victim
 from executor.selftest.cases import EXECUTOR, NEXT_START, Case

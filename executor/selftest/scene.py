@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from executor.clock import own_ticks, start_ticks
-from executor.drivers import child, process, redirect
 from executor.errors import UnavailableError
+from executor.kernel import child, process, redirect
 from executor.model.system import (
     Dependency,
     Interception,

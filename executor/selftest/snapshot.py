@@ -14,8 +14,8 @@ from typing import Any
 
 import psutil
 
-from executor.drivers import nft, process
 from executor.errors import UnavailableError
+from executor.kernel import nft, process
 from executor.proxy import edges as proxies
 from executor.selftest.scene import NAMES, Scene
 

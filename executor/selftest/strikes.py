@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from executor.clock import start_ticks
-from executor.drivers import process
+from executor.kernel import process
 from executor.selftest.scene import Scene
 from executor.selftest.snapshot import workers
 

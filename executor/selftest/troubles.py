@@ -12,8 +12,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from executor.clock import start_ticks
-from executor.drivers import process
 from executor.errors import UnavailableError
+from executor.kernel import process
 from executor.selftest import hooks
 from executor.selftest.scene import Scene
 
@@ -64,14 +64,17 @@ class DiskFull(Trouble):
         _mount("-t", "tmpfs", "-o", f"size={_DISK_BYTES}", "murphy-selftest", str(self.disk))
 
     def befall(self) -> None:
-        """It comes, now."""
-        size = _DISK_BYTES
-        with (self.disk / "ballast").open("wb", buffering=0) as file:
-            while size:
-                try:
-                    file.write(b"\0" * size)
-                except OSError:
-                    size //= 2
+        """It comes, now, in one stroke: a filler that went on would take the journal's reserve too, once freed."""
+        with (self.disk / "ballast").open("wb") as file:
+            while room := self._room():
+                with suppress(OSError):  # somebody else took some of it
+                    os.posix_fallocate(file.fileno(), 0, room)
+                    break
+
+    def _room(self) -> int:
+        """Bytes."""
+        disk = os.statvfs(self.disk)
+        return disk.f_bavail * disk.f_frsize
 
     def mend(self) -> None:
         """It is over."""

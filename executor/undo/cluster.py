@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Final
 
-from executor.drivers import kube_change
-from executor.drivers.kube_api import AbsentError, Api, connect
+from executor.drivers.kubernetes import changes
+from executor.drivers.kubernetes.api import AbsentError, Api, connect
 from executor.errors import MurphyError, words_of
 from executor.faults.infrastructure import secret
 from executor.faults.infrastructure.on_objects import OURS, put_back
@@ -51,7 +51,7 @@ def _stamps(api: Api) -> Iterator[Swept]:
             path = _path(kind, found)
             if kind.endswith("/replicasets") and found["metadata"].get("ownerReferences"):
                 continue  # its stamp is a copy of its deployment's
-            for mark in kube_change.stamps_of(found):
+            for mark in changes.stamps_of(found):
                 yield _tried(f"{mark} on {path}", lambda path=path, mark=mark: put_back(api, path, mark))
 
 

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from executor.clock import own_ticks, start_ticks
-from executor.drivers import child, process
 from executor.errors import UnavailableError
+from executor.kernel import child, process
 from executor.state import undo_notes
 from executor.state.home import Home
 from executor.undo.watchdog import READY

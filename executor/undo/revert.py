@@ -14,10 +14,10 @@ from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 
 from executor.clock import boot_id, start_ticks
-from executor.drivers import process
 from executor.errors import UnavailableError
 from executor.faults.behaviour import Behaviour, Unclaimed, of_another_boot
 from executor.faults.registry import behaviour
+from executor.kernel import process
 from executor.state import undo_notes
 from executor.state.home import Home
 from executor.state.journal import Injection, Journal

@@ -14,8 +14,8 @@ from contextlib import closing, suppress
 from dataclasses import dataclass
 from typing import Literal
 
-from executor.drivers import child, leftovers, netem, netns, nft
 from executor.errors import InputError, MurphyError, UnavailableError
+from executor.kernel import child, leftovers, netem, netns, nft
 from executor.person import whoami
 from executor.state import undo_notes
 from executor.state.altered import lost

@@ -14,7 +14,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from executor.drivers.engine import engine
+from executor.drivers.container.engine import engine
 from executor.errors import UnavailableError
 from knowledge.topology.processes import Container, Process
 

@@ -20,7 +20,7 @@ CountCalls = Callable[[Dependency], int | None]
 
 ASKS = 6
 """An operation is asked so often in one round."""
-ROUNDS_MAX = 5
+ROUNDS_MAX = 10
 """More rounds are asked only while other traffic leaves it open whether an edge is used."""
 USED_MIN = 0.5
 """Calls for each asking from which on an edge counts as used. One that is called only when a cache is cold is not: an

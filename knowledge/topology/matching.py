@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 
 from pydantic import model_validator
 
-from executor.drivers import process
 from executor.errors import InputError, UnavailableError
+from executor.kernel import process
 from executor.model.base import Contract, Line, Port
 from executor.model.system import Instance, ProcessInstance, Service, System
 from executor.secrets import plain

@@ -10,11 +10,12 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from executor.drivers import process, resolve
+from executor.drivers import resolve
 from executor.drivers.driver import driver
 from executor.drivers.resolve import chosen, edges_of
 from executor.drivers.targets import ProcessTarget
 from executor.errors import UnavailableError
+from executor.kernel import process
 from executor.model.plan import InstanceTarget, Plan
 from executor.model.system import Instance, Service, System
 from planner.cli.output import out as terminal

@@ -9,8 +9,8 @@ from typing import Final
 
 import psutil
 
-from executor.drivers import redirect
 from executor.errors import MurphyError
+from executor.kernel import redirect
 from executor.state.home import Home
 from planner.doctor.diagnosis import Diagnosis
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from executor.clock import start_ticks
-from executor.drivers import process
+from executor.kernel import process
 from executor.model.approval import Approval
 from executor.model.digest import digest
 from executor.model.faults.service import Hang

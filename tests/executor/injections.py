@@ -6,7 +6,7 @@ import signal
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from executor.drivers import process
+from executor.kernel import process
 from executor.state.home import Home
 from executor.state.journal import Injection, Journal
 from executor.state.rows import Reach

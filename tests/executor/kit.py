@@ -15,8 +15,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from executor.drivers import process
 from executor.errors import UnavailableError
+from executor.kernel import process
 from executor.model.approval import Approval
 from executor.model.criteria import RecoversWithin, SteadyState
 from executor.model.digest import digest

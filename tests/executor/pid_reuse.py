@@ -20,11 +20,12 @@ from typing import Any
 import pytest
 
 from executor.clock import own_ticks, start_ticks
-from executor.drivers import child, process, restart
+from executor.drivers import restart
 from executor.drivers.targets import ProcessTarget
 from executor.errors import UnavailableError
 from executor.faults.behaviour import Context
 from executor.faults.registry import behaviour
+from executor.kernel import child, process
 from executor.model.faults import Fault
 from executor.model.faults.service import Crash, Hang, Slowdown, Stop
 from executor.model.system import ProcessInstance, Service, System

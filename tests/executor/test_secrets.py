@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from executor.drivers import postgresql
 from executor.errors import UnavailableError
 from executor.secrets import look_secret, named_secret, plain, reveal
+from executor.servers import postgresql
 
 
 def test_from_the_environment_and_from_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -27,21 +27,21 @@ ARGUED = {
     # The group of a child that is not waited for yet, so it is nobody else's; there is no pidfd of a group.
     ("safety/backup.py", "killpg"),
     # The capability to end an instance, whose drivers do it by a pidfd or by asking an engine, a monitor or a server.
-    ("drivers/vm.py", "kill"),
+    ("drivers/vm/driver.py", "kill"),
     ("faults/infrastructure/container.py", "kill"),
     ("faults/infrastructure/vm.py", "kill"),
     ("faults/service/crash.py", "kill"),
     ("faults/service/restart_loop.py", "kill"),
     # An engine is asked to, by the container's id.
-    ("drivers/container.py", "kill"),
-    ("drivers/container_aside.py", "kill"),
+    ("drivers/container/driver.py", "kill"),
+    ("drivers/container/aside.py", "kill"),
     # The group of a command that is not waited for yet, and a thread of its own process.
-    ("drivers/reload.py", "killpg"),
+    ("servers/reload.py", "killpg"),
     ("faults/resource/passthrough.py", "pthread_kill"),
     # Sessions of a database, ended by its server.
     ("faults/data/connection_failure.py", "terminate"),
 }
-THROUGH_PIDFD = {("drivers/process.py", "pidfd_send_signal")}
+THROUGH_PIDFD = {("kernel/process.py", "pidfd_send_signal")}
 
 
 def calls(names: set[str]) -> Iterator[tuple[str, str]]:

@@ -23,7 +23,7 @@ from hypothesis.stateful import (
 )
 
 from executor.clock import start_ticks
-from executor.drivers import process
+from executor.kernel import process
 from executor.model.base import Contract
 from executor.run.engine import run_id
 from executor.safety.halt import halt, resume

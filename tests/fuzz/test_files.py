@@ -17,8 +17,8 @@ from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 from executor.clock import start_ticks
-from executor.drivers import process
 from executor.errors import MurphyError
+from executor.kernel import process
 from executor.model.system import ProcessInstance, Service, System
 from executor.state.journal import Journal
 from tests.fuzz.effort import effort

@@ -25,7 +25,7 @@ from typing import Any
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from executor.drivers.kube_api import AbsentError, Api, RefusedError, connect
+from executor.drivers.kubernetes.api import AbsentError, Api, RefusedError, connect
 from executor.errors import UnavailableError
 from tests.executor.faults.kube_fake.store import KINDS
 from tests.executor.faults.kube_fake.world import SPACE, manifests, space_of

@@ -13,7 +13,7 @@ import psycopg
 import yaml
 
 from executor.clock import start_ticks
-from executor.drivers import process
+from executor.kernel import process
 from executor.model.faults import Fault
 from executor.model.faults.data import CacheFlush, ConnectionFailure, Lock
 from executor.model.faults.service import Crash

@@ -11,7 +11,7 @@ from statistics import median
 
 import pytest
 
-from executor.drivers import netem, netns
+from executor.kernel import netem, netns
 from tests.executor.faults.net_kit import PACKETS, Echo, echoes, likely
 
 HANDLE = netem.handle_of("murphy-inside")

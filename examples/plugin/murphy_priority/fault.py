@@ -14,10 +14,10 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from executor.drivers import process
 from executor.drivers.targets import ProcessTarget, Resolved
 from executor.errors import UnavailableError
 from executor.faults.behaviour import Context, LeaseKind, Record
+from executor.kernel import process
 from executor.model.faults import FaultSpec, TargetKind
 from executor.model.vocabulary import FaultType
 

@@ -8,13 +8,13 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from executor.drivers import process, volume
 from executor.drivers.targets import ProcessTarget, Resolved
 from executor.errors import UnavailableError
 from executor.faults.behaviour import Context, LeaseKind, Record
 from executor.faults.data import archive
 from executor.faults.infrastructure import edited
 from executor.faults.looking import Looking
+from executor.kernel import process, volume
 
 if TYPE_CHECKING:
     from executor.model.faults.data import BackupFailure as Spec

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from executor.drivers import redis_server
 from executor.drivers.targets import ProcessTarget, Resolved
 from executor.errors import UnavailableError
 from executor.faults.behaviour import Context, LeaseKind, Record
 from executor.faults.data import keys
+from executor.servers import redis_server
 
 
 class CacheFlush:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
-from executor.drivers import child, process, redis_server
 from executor.drivers.targets import ProcessTarget, Resolved
 from executor.errors import UnavailableError
 from executor.faults import held
 from executor.faults.behaviour import Context, LeaseKind, Record
+from executor.kernel import child, process
+from executor.servers import redis_server
 
 if TYPE_CHECKING:
     from executor.model.faults.data import CachePause as Spec

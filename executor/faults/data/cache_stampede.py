@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from executor.drivers import redis_server
 from executor.drivers.targets import Resolved
 from executor.errors import UnavailableError
 from executor.faults.behaviour import Context, Record
 from executor.faults.data import keys
 from executor.faults.data.cache_flush import CacheFlush
+from executor.servers import redis_server
 
 _LEAD_MS, _LEAD_EACH_MS = 250.0, 0.3
 """Time until the moment, and more of it for each key: one takes 0.06 ms to write down and be told."""

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from executor.drivers import postgresql
+from executor.servers import postgresql
 
 if TYPE_CHECKING:
     import psycopg
 
-    from executor.drivers.scratch_postgresql import Scratch
+    from executor.servers.scratch_postgresql import Scratch
 
 MEASURED = ("tables_compared", "tables_equal", "tables_missing", "rows_lost", "invariants_broken")
 MOST_ROWS = 200_000

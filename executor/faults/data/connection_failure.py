@@ -5,12 +5,13 @@ from __future__ import annotations
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from executor.drivers import postgresql, process, redis_server
 from executor.drivers.targets import ProcessTarget, Resolved
 from executor.errors import UnavailableError
 from executor.faults.behaviour import Context, LeaseKind, Record
 from executor.faults.data import refuse_postgresql, refuse_redis
 from executor.faults.looking import Looking
+from executor.kernel import process
+from executor.servers import postgresql, redis_server
 
 if TYPE_CHECKING:
     from executor.model.faults.data import ConnectionFailure as Spec

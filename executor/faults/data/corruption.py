@@ -5,12 +5,12 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
-from executor.drivers import postgresql
 from executor.drivers.targets import ProcessTarget, Resolved
 from executor.errors import SafetyRefusalError, UnavailableError
 from executor.faults.behaviour import Context, LeaseKind, Record
 from executor.faults.data import damage
 from executor.faults.looking import Looking
+from executor.servers import postgresql
 
 if TYPE_CHECKING:
     from executor.model.faults.data import Corruption as Spec

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from executor.drivers import postgresql, process
 from executor.drivers.targets import ProcessTarget, Resolved
 from executor.errors import UnavailableError
 from executor.faults.behaviour import Context, LeaseKind, Record
 from executor.faults.looking import Looking
+from executor.kernel import process
 from executor.model.wording import duration
+from executor.servers import postgresql
 
 if TYPE_CHECKING:
     import psycopg

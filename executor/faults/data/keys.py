@@ -10,11 +10,11 @@ from hashlib import sha1
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from executor.drivers import redis_server
 from executor.errors import UnavailableError
 from executor.faults.behaviour import Record
 from executor.faults.data import shelf
 from executor.faults.data.shelf import Kept
+from executor.servers import redis_server
 
 if TYPE_CHECKING:
     from executor.drivers.targets import ProcessTarget

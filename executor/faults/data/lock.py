@@ -5,12 +5,13 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
-from executor.drivers import child, postgresql, process
 from executor.drivers.targets import ProcessTarget, Resolved
 from executor.errors import UnavailableError
 from executor.faults import held
 from executor.faults.behaviour import Context, LeaseKind, Record
 from executor.faults.looking import Looking
+from executor.kernel import child, process
+from executor.servers import postgresql
 
 if TYPE_CHECKING:
     from executor.model.faults.data import Lock as Spec

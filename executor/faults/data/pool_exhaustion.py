@@ -7,12 +7,13 @@ import time
 from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Any
 
-from executor.drivers import child, postgresql
 from executor.drivers.targets import ProcessTarget, Resolved
 from executor.errors import UnavailableError
 from executor.faults import held
 from executor.faults.behaviour import Context, LeaseKind, Record
 from executor.faults.looking import Looking
+from executor.kernel import child
+from executor.servers import postgresql
 
 if TYPE_CHECKING:
     import psycopg

@@ -8,12 +8,13 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
-from executor.drivers import child, jetstream, process
 from executor.drivers.targets import ProcessTarget, Resolved
 from executor.errors import UnavailableError
 from executor.faults import held
 from executor.faults.behaviour import Context, LeaseKind, Record
 from executor.faults.looking import Looking
+from executor.kernel import child, process
+from executor.servers import jetstream
 
 if TYPE_CHECKING:
     from executor.model.faults.data import QueueBacklog as Spec

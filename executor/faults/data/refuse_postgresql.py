@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from executor.drivers import postgresql
 from executor.drivers.targets import ProcessTarget
 from executor.errors import UnavailableError
 from executor.faults.behaviour import Context, Record
+from executor.servers import postgresql
 
 if TYPE_CHECKING:
     import psycopg

@@ -11,10 +11,11 @@ import secrets
 from pathlib import Path
 from typing import Any
 
-from executor.drivers import process, redis_server
 from executor.drivers.targets import ProcessTarget
 from executor.errors import UnavailableError
 from executor.faults.behaviour import Context, Record
+from executor.kernel import process
+from executor.servers import redis_server
 
 OUTLIVES_THE_SERVER = False
 """Users live in the server's memory; what was there at its start comes back with a restart."""

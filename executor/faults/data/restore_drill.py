@@ -11,14 +11,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from executor.drivers import child, postgresql, process, scratch_postgresql
-from executor.drivers.scratch_postgresql import Scratch
 from executor.drivers.targets import ProcessTarget, Resolved
 from executor.errors import MurphyError, UnavailableError, words_of
 from executor.faults import held
 from executor.faults.behaviour import Context, LeaseKind, Record
 from executor.faults.data import archive, compared
 from executor.faults.looking import Looking
+from executor.kernel import child, process
+from executor.servers import postgresql, scratch_postgresql
+from executor.servers.scratch_postgresql import Scratch
 from executor.state import durable
 
 if TYPE_CHECKING:

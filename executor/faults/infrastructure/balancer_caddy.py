@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from executor.drivers import caddy, process, served
 from executor.drivers.targets import ProcessTarget
 from executor.errors import UnavailableError
 from executor.faults.behaviour import Context, Record
+from executor.kernel import process
+from executor.servers import caddy, served
 
 if TYPE_CHECKING:
     from executor.model.faults.infrastructure import LoadBalancer as Spec

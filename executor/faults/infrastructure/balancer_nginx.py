@@ -7,11 +7,12 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from executor.clock import start_ticks
-from executor.drivers import nginx, process, reload
 from executor.drivers.targets import ProcessTarget
 from executor.errors import UnavailableError
 from executor.faults.behaviour import Context, Record
 from executor.faults.infrastructure import edited
+from executor.kernel import process
+from executor.servers import nginx, reload
 
 if TYPE_CHECKING:
     from executor.model.faults.infrastructure import LoadBalancer as Spec

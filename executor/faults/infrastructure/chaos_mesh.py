@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from executor.drivers import chaos_mesh, kube_pods
-from executor.drivers.kube_api import AbsentError, Api, connect
-from executor.drivers.kubernetes import look
+from executor.drivers.kubernetes import chaos_mesh, workloads
+from executor.drivers.kubernetes.api import AbsentError, Api, connect
+from executor.drivers.kubernetes.driver import look
 from executor.drivers.targets import PodTarget
 from executor.errors import UnavailableError
 from executor.faults.behaviour import LeaseKind, Record
@@ -45,7 +45,7 @@ class ChaosMesh(OnObjects):
     def inject(self, record: Record, lease_s: float) -> dict[str, Any]:
         """Create it and see it in force. Raises ``UnavailableError`` if Chaos Mesh does not get so far."""
         super().inject(record, lease_s)
-        if not kube_pods.wait(lambda: self._is(record, chaos_mesh.begun), _BEGINS_S):
+        if not workloads.wait(lambda: self._is(record, chaos_mesh.begun), _BEGINS_S):
             raise UnavailableError(
                 "Chaos Mesh has taken the fault and not made it; see its events.", where=_place(record)
             )
@@ -62,7 +62,7 @@ class ChaosMesh(OnObjects):
     def revert(self, record: Record) -> None:
         """Delete it; it goes when everything is as before. Raises ``UnavailableError`` if it does not go."""
         super().revert(record)
-        if not kube_pods.wait(lambda: not self._is(record, bool), _ENDS_S):
+        if not workloads.wait(lambda: not self._is(record, bool), _ENDS_S):
             raise UnavailableError("Chaos Mesh has not undone the fault yet; see its events.", where=_place(record))
 
     def _is(self, record: Record, what: Any) -> bool:

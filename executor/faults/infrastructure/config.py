@@ -5,11 +5,12 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING, Any
 
-from executor.drivers import process, reload, settings
 from executor.drivers.targets import ProcessTarget, Resolved
 from executor.errors import UnavailableError
 from executor.faults.behaviour import Context, LeaseKind, Record
 from executor.faults.infrastructure import edited
+from executor.kernel import process
+from executor.servers import reload, settings
 
 if TYPE_CHECKING:
     from executor.model.faults.infrastructure import Config as Spec

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from executor.drivers import container_aside, container_network
-from executor.drivers.container import DRIVER
-from executor.drivers.container_state import asked, asking, named, of_then
+from executor.drivers.container import aside, network
+from executor.drivers.container.driver import DRIVER
+from executor.drivers.container.state import asked, asking, named, of_then
 from executor.drivers.targets import Contained, Resolved
 from executor.errors import UnavailableError
 from executor.faults.behaviour import Context, LeaseKind, Record
@@ -30,7 +30,7 @@ class Container:
         if fault.how == "pause":
             return DRIVER.unfreezable(target)
         if fault.how == "disconnect":
-            return container_network.refusal(target, fault.network)
+            return network.refusal(target, fault.network)
         if fault.grace_s > LONGEST_GRACE_S:
             return f"a grace time of {fault.grace_s:g} s is not waited for; give at most {LONGEST_GRACE_S:g} s."
         return DRIVER.unendable(target)
@@ -44,7 +44,7 @@ class Container:
         if fault.how == "pause":
             return how | DRIVER.freezing(target)
         if fault.how == "disconnect":
-            networks = container_network.joined(of_then(target), fault.network)
+            networks = network.joined(of_then(target), fault.network)
             return how | named(target) | asked(context) | {"networks": networks}
         kept = DRIVER.ending(target, context, by="supervisor", grace_s=fault.grace_s) | {"outside": False}
         return how | kept | {"aside": context.mark, "replaced": target.service.restarts == "supervised"}
@@ -60,11 +60,11 @@ class Container:
                 with asking(record) as client:
                     client.restart(record["container"], timeout=math.ceil(record["grace_s"]))
             case "remove":
-                container_aside.put_aside(record)
+                aside.put_aside(record)
             case "pause":
                 DRIVER.freeze(record)
             case _:
-                container_network.leave(record)
+                network.leave(record)
         return {}
 
     def active(self, record: Record) -> bool | None:
@@ -73,9 +73,9 @@ class Container:
             case "pause":
                 return DRIVER.frozen(record)
             case "disconnect":
-                return container_network.left(record)
+                return network.left(record)
             case "remove":
-                return container_aside.aside(record)
+                return aside.aside(record)
         return DRIVER.down(record)
 
     def struck(self, record: Record) -> bool:
@@ -90,8 +90,8 @@ class Container:
             case "pause":
                 DRIVER.thaw(record)
             case "disconnect":
-                container_network.join(record)
+                network.join(record)
             case "remove":
-                container_aside.bring_back(record)
+                aside.bring_back(record)
             case _:
                 DRIVER.start(record)

@@ -6,10 +6,10 @@ import hashlib
 import secrets
 from typing import TYPE_CHECKING, Any
 
-from executor.drivers import redis_server
 from executor.drivers.targets import ProcessTarget
 from executor.errors import UnavailableError
 from executor.faults.behaviour import Record
+from executor.servers import redis_server
 
 if TYPE_CHECKING:
     from executor.model.faults.infrastructure import Credentials as Spec

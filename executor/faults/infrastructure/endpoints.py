@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from executor.drivers import kube_pods
-from executor.drivers.kube_api import Api, Json, selector_text
-from executor.drivers.kubernetes import look
+from executor.drivers.kubernetes import workloads
+from executor.drivers.kubernetes.api import Api, Json, selector_text
+from executor.drivers.kubernetes.driver import look
 from executor.drivers.targets import PodTarget
 from executor.errors import UnavailableError
 from executor.faults.infrastructure.on_objects import OnObjects, change, label
@@ -65,4 +65,4 @@ def _leads(api: Api, service: Json, target: PodTarget) -> bool:
         return False
     labels = selector_text({"matchLabels": selector})
     named = f"metadata.name={target.pod}"
-    return bool(api.all(kube_pods.pods_path(target.namespace), labels=labels, fields=named))
+    return bool(api.all(workloads.pods_path(target.namespace), labels=labels, fields=named))

@@ -5,12 +5,12 @@ from __future__ import annotations
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final
 
-from executor.drivers import process
-from executor.drivers.served import NobodyError
 from executor.drivers.targets import ProcessTarget, Resolved
 from executor.errors import UnavailableError
 from executor.faults.behaviour import Context, LeaseKind, Record
 from executor.faults.infrastructure import balancer_caddy, balancer_haproxy, balancer_nginx
+from executor.kernel import process
+from executor.servers.served import NobodyError
 
 if TYPE_CHECKING:
     from executor.model.faults.infrastructure import LoadBalancer as Spec

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from executor.drivers import kube_pods
-from executor.drivers.kube_api import Api, Json, selector_text
-from executor.drivers.kubernetes import look
+from executor.drivers.kubernetes import workloads
+from executor.drivers.kubernetes.api import Api, Json, selector_text
+from executor.drivers.kubernetes.driver import look
 from executor.drivers.targets import PodTarget
 from executor.errors import UnavailableError
 from executor.faults.infrastructure.on_objects import OnObjects, change, label, making
@@ -39,11 +39,11 @@ class NetworkPolicy(OnObjects):
         spec = {"podSelector": {"matchLabels": {_CUT_OFF: name}}, "policyTypes": types}
         body = {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "spec": spec}
         labelled = {"at": ["metadata", "labels", _CUT_OFF], "was": None, "set": name}
-        path = kube_pods.pods_path(target.namespace, target.pod)
+        path = workloads.pods_path(target.namespace, target.pod)
         return {"changes": [change(pod, path, labelled)], "made": [making(policies, body, mark)]}
 
 
 def _chooses(api: Api, policy: Json, target: PodTarget) -> bool:
     labels = selector_text(policy["spec"].get("podSelector") or {})
-    pods = api.all(kube_pods.pods_path(target.namespace), labels=labels, fields=f"metadata.name={target.pod}")
+    pods = api.all(workloads.pods_path(target.namespace), labels=labels, fields=f"metadata.name={target.pod}")
     return bool(pods)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any, Final
 
-from executor.drivers import kube_pods
 from executor.drivers.driver import driver
-from executor.drivers.kube_api import Api, Json, connect
-from executor.drivers.kubernetes import down, kept, look
+from executor.drivers.kubernetes import workloads
+from executor.drivers.kubernetes.api import Api, Json, connect
+from executor.drivers.kubernetes.driver import down, kept, look
 from executor.drivers.targets import PodTarget, Resolved
 from executor.errors import UnavailableError
 from executor.faults.behaviour import Context, Record
@@ -39,7 +39,7 @@ class Node(OnObjects):
     def look(self, api: Api, fault: Spec, target: PodTarget, mark: str) -> dict[str, Any]:
         """The node, what changes on it, and which pods go."""
         look(target)
-        path = kube_pods.node_path(target.node)
+        path = workloads.node_path(target.node)
         node = api.read(path)
         fields: list[dict[str, Any]] = []
         if fault.how in ("cordon", "drain"):
@@ -78,10 +78,10 @@ class Node(OnObjects):
         for space, pod, uid in record["gone"]:
             if record["how"] == "drain":
                 left_s = max(0.0, deadline - time.monotonic())
-                kube_pods.evict(api, space, pod, uid, grace_s=record["grace_s"], within_s=left_s)
-            elif record["how"] == "delete_pods" and kube_pods.exists(api, space, pod, uid):
-                kube_pods.end(api, space, pod, uid, grace_s=record["grace_s"])
-        if not kube_pods.wait(lambda: _gone(api, record), deadline - time.monotonic()):
+                workloads.evict(api, space, pod, uid, grace_s=record["grace_s"], within_s=left_s)
+            elif record["how"] == "delete_pods" and workloads.exists(api, space, pod, uid):
+                workloads.end(api, space, pod, uid, grace_s=record["grace_s"])
+        if not workloads.wait(lambda: _gone(api, record), deadline - time.monotonic()):
             raise UnavailableError("pods were asked to end, and stay: does their node answer?")
         return {}
 
@@ -109,19 +109,19 @@ class Node(OnObjects):
         """The node as it was; then wait for the pods. Raises ``UnavailableError`` if some are not ready yet."""
         super().revert(record)
         api = connect(record["cluster"])
-        if not kube_pods.wait(lambda: not any(down(api, each) for each in record["workloads"]), _BACK_S):
+        if not workloads.wait(lambda: not any(down(api, each) for each in record["workloads"]), _BACK_S):
             raise UnavailableError("fewer pods are ready than before; their controllers make them.")
 
 
 def _meant(api: Api, fault: Spec, target: PodTarget) -> list[Json]:
     """The pods that go: no daemons, which come back at once, and none that nobody would start again."""
     _, own = look(target)
-    keeper = kube_pods.keeper(api, own)
-    where = kube_pods.pods_path(target.namespace) if fault.pods == "service" else "/api/v1/pods"
+    keeper = workloads.keeper(api, own)
+    where = workloads.pods_path(target.namespace) if fault.pods == "service" else "/api/v1/pods"
     meant = []
     for pod in api.all(where, fields=f"spec.nodeName={target.node}"):
-        keeps = kube_pods.keeper(api, pod)
-        if kube_pods.going(pod) or "kubernetes.io/config.mirror" in (pod["metadata"].get("annotations") or {}):
+        keeps = workloads.keeper(api, pod)
+        if workloads.going(pod) or "kubernetes.io/config.mirror" in (pod["metadata"].get("annotations") or {}):
             continue
         if (fault.pods == "service" and keeps != keeper) or "/daemonsets/" in (keeps or ""):
             continue
@@ -133,7 +133,7 @@ def _meant(api: Api, fault: Spec, target: PodTarget) -> list[Json]:
 
 
 def _gone(api: Api, record: Record) -> bool:
-    return not any(kube_pods.exists(api, *each) for each in record["gone"])
+    return not any(workloads.exists(api, *each) for each in record["gone"])
 
 
 def _refuse_protected(target: PodTarget, context: Context) -> None:

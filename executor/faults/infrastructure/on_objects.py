@@ -8,8 +8,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from typing import Any
 
-from executor.drivers import kube_change
-from executor.drivers.kube_api import AbsentError, Api, ConflictError, connect
+from executor.drivers.kubernetes import changes
+from executor.drivers.kubernetes.api import AbsentError, Api, ConflictError, connect
 from executor.drivers.targets import PodTarget, Resolved
 from executor.errors import UnavailableError
 from executor.faults.behaviour import Context, LeaseKind, Record
@@ -59,7 +59,7 @@ class OnObjects(ABC):
         for each in record["made"]:
             api.create(each["path"], each["body"], dry=True)
         for each in record["changes"]:
-            kube_change.make(api, each["path"], each["uid"], mark, each["fields"], dry=True)
+            changes.make(api, each["path"], each["uid"], mark, each["fields"], dry=True)
         return record
 
     def inject(self, record: Record, lease_s: float) -> dict[str, Any]:  # noqa: ARG002 - the watchdog holds the lease
@@ -68,7 +68,7 @@ class OnObjects(ABC):
         for each in record["made"]:
             _create(api, each["path"], each["body"])
         for each in record["changes"]:
-            kube_change.make(api, each["path"], each["uid"], record["mark"], each["fields"])
+            changes.make(api, each["path"], each["uid"], record["mark"], each["fields"])
         return {}
 
     def active(self, record: Record) -> bool | None:
@@ -76,7 +76,7 @@ class OnObjects(ABC):
         try:
             api = connect(record["cluster"])
             return any(api.find(place) is not None for place in _places(record)) or any(
-                kube_change.made(api, each["path"], record["mark"]) for each in record["changes"]
+                changes.made(api, each["path"], record["mark"]) for each in record["changes"]
             )
         except UnavailableError:
             return None
@@ -90,7 +90,7 @@ class OnObjects(ABC):
             api.delete(place)
 
 
-def change(found: dict[str, Any], path: str, *fields: kube_change.Field) -> dict[str, Any]:
+def change(found: dict[str, Any], path: str, *fields: changes.Field) -> dict[str, Any]:
     """An object that is to be changed, as a record keeps it."""
     return {"path": path, "uid": found["metadata"]["uid"], "fields": list(fields)}
 
@@ -109,9 +109,9 @@ def label(mark: str) -> str:
 def put_back(api: Api, path: str, mark: str) -> None:
     """Undo our change of an object; one that is gone took it along."""
     try:
-        left = kube_change.undo(api, path, mark)
+        left = changes.undo(api, path, mark)
         if "/deployments/" in path:
-            kube_change.forget_copies(api, path)
+            changes.forget_copies(api, path)
     except AbsentError:
         return
     if left:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from executor.drivers import kube_pods
-from executor.drivers.kube_api import Api, Json
-from executor.drivers.kubernetes import look
+from executor.drivers.kubernetes import workloads
+from executor.drivers.kubernetes.api import Api, Json
+from executor.drivers.kubernetes.driver import look
 from executor.drivers.targets import PodTarget
 from executor.errors import UnavailableError
 from executor.faults.infrastructure.on_objects import OnObjects, change
@@ -23,11 +23,11 @@ class Scale(OnObjects):
     def look(self, api: Api, fault: Spec, target: PodTarget, mark: str) -> dict[str, Any]:  # noqa: ARG002 - the base's
         """Its workload must have a number of replicas that nobody else sets."""
         _, pod = look(target)
-        path = kube_pods.keeper(api, pod)
+        path = workloads.keeper(api, pod)
         if path is None:
             raise UnavailableError("belongs to no workload that could be scaled.", where=target.pod)
         workload = api.read(path)
-        if kube_pods.scaled(workload) is None:
+        if workloads.scaled(workload) is None:
             raise UnavailableError("is a daemon set: it has a pod on each node, and no replicas.", where=path)
         if owner := next((o for o in workload["metadata"].get("ownerReferences") or () if o.get("controller")), None):
             raise UnavailableError(f"is scaled by its {owner['kind']} {owner['name']}.", where=path)

@@ -7,8 +7,8 @@ import secrets
 from base64 import b64decode, b64encode
 from typing import TYPE_CHECKING, Any, Final
 
-from executor.drivers.kube_api import Api, ConflictError, Json, connect
-from executor.drivers.kubernetes import look
+from executor.drivers.kubernetes.api import Api, ConflictError, Json, connect
+from executor.drivers.kubernetes.driver import look
 from executor.drivers.targets import PodTarget
 from executor.errors import UnavailableError
 from executor.faults.behaviour import Record

@@ -6,12 +6,12 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from executor.drivers import device_mapper, freeze, process, volume
 from executor.drivers.targets import ProcessTarget, Resolved
 from executor.errors import UnavailableError
 from executor.faults.behaviour import Behaviour, Context, LeaseKind, Record
 from executor.faults.resource.disk_fill import DiskFill
 from executor.faults.resource.disk_readonly import DiskReadonly
+from executor.kernel import device_mapper, freeze, process, volume
 
 if TYPE_CHECKING:
     from executor.model.faults import FaultSpec

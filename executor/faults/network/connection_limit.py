@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from executor.drivers.nft import Chain
 from executor.faults.behaviour import Record
 from executor.faults.network.packets import PacketFault, at
+from executor.kernel.nft import Chain
 
 if TYPE_CHECKING:
     from executor.model.faults.network import ConnectionLimit as Spec

@@ -8,13 +8,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from executor.drivers import netns, nft, redirect
-from executor.drivers.nft import Chain, Table
 from executor.drivers.targets import ProcessTarget, Resolved
 from executor.errors import FaultGoneError, UnavailableError
 from executor.faults import held
 from executor.faults.behaviour import Context, LeaseKind, Record
 from executor.faults.interception import instance, users
+from executor.kernel import netns, nft, redirect
+from executor.kernel.nft import Chain, Table
 
 if TYPE_CHECKING:
     from executor.model.faults.network import Dns as Spec

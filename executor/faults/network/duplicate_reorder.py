@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from executor.drivers import netem, netns
 from executor.drivers.driver import Networked, able
 from executor.drivers.targets import Resolved, ResolvedInstance
 from executor.errors import UnavailableError
 from executor.faults.behaviour import Context, LeaseKind, Record
+from executor.kernel import netem, netns
 
 if TYPE_CHECKING:
     from executor.model.faults.network import DuplicateReorder as Spec

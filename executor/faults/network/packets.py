@@ -8,12 +8,12 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import Any
 
-from executor.drivers import netns, nft
 from executor.drivers.driver import Networked, able
-from executor.drivers.nft import Chain, Table
 from executor.drivers.targets import Resolved, ResolvedInstance
 from executor.errors import FaultGoneError, UnavailableError
 from executor.faults.behaviour import Context, LeaseKind, Record
+from executor.kernel import netns, nft
+from executor.kernel.nft import Chain, Table
 
 
 class PacketFault(ABC):

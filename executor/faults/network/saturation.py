@@ -10,12 +10,12 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
-from executor.drivers import child, netns
 from executor.drivers.driver import Networked, able
 from executor.drivers.targets import Resolved, ResolvedInstance
 from executor.errors import UnavailableError
 from executor.faults import held
 from executor.faults.behaviour import Context, LeaseKind, Record
+from executor.kernel import child, netns
 
 if TYPE_CHECKING:
     from executor.model.faults.network import Saturation as Spec

@@ -8,10 +8,11 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
-from executor.drivers import child, local
+from executor.drivers import local
 from executor.drivers.targets import ProcessTarget, Resolved
 from executor.faults import held
 from executor.faults.behaviour import Context, LeaseKind, Record
+from executor.kernel import child
 
 if TYPE_CHECKING:
     from executor.model.faults.resource import Connections as Spec

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from executor.drivers import cgroup_limit
-from executor.drivers.cgroup import Hierarchy
 from executor.faults.resource.limited import Limited
+from executor.kernel import cgroup_limit
+from executor.kernel.cgroup import Hierarchy
 
 if TYPE_CHECKING:
     from executor.model.faults.resource import CpuThrottle as Spec

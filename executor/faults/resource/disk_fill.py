@@ -8,11 +8,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from executor.drivers import fill, process, volume
 from executor.drivers.targets import ProcessTarget, Resolved
 from executor.errors import UnavailableError
 from executor.faults.behaviour import Context, LeaseKind, Record
 from executor.faults.resource import memory
+from executor.kernel import fill, process, volume
 
 if TYPE_CHECKING:
     from executor.model.faults.resource import DiskFill as Spec

@@ -6,10 +6,10 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from executor.drivers import process, volume
 from executor.drivers.targets import ProcessTarget, Resolved
 from executor.errors import UnavailableError
 from executor.faults.behaviour import Context, LeaseKind, Record
+from executor.kernel import process, volume
 
 if TYPE_CHECKING:
     from executor.model.faults.resource import DiskReadonly as Spec

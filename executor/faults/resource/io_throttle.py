@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from executor.drivers import cgroup_limit, volume
-from executor.drivers.cgroup import Hierarchy
 from executor.drivers.targets import Resolved
 from executor.errors import UnavailableError
 from executor.faults.resource.limited import Limited
+from executor.kernel import cgroup_limit, volume
+from executor.kernel.cgroup import Hierarchy
 
 if TYPE_CHECKING:
     from executor.model.faults.resource import IoThrottle as Spec

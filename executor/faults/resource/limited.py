@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from executor.drivers import cgroup, cgroup_limit
-from executor.drivers.cgroup import Hierarchy
 from executor.drivers.targets import ProcessTarget, Resolved
 from executor.errors import UnavailableError
 from executor.faults.behaviour import Context, LeaseKind, Record
+from executor.kernel import cgroup, cgroup_limit
+from executor.kernel.cgroup import Hierarchy
 
 
 class Limited:

@@ -9,11 +9,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from executor.drivers import cgroup, child, process
 from executor.drivers.targets import ProcessTarget, Resolved
 from executor.errors import UnavailableError
 from executor.faults import held
 from executor.faults.behaviour import Context, LeaseKind, Record
+from executor.kernel import cgroup, child, process
 
 if TYPE_CHECKING:
     from executor.model.faults.resource import Memory as Spec

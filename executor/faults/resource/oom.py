@@ -9,13 +9,13 @@ from pathlib import Path
 from signal import Signals
 from typing import TYPE_CHECKING, Any
 
-from executor.drivers import cgroup, cgroup_limit, child, process
 from executor.drivers.driver import Ends, able
 from executor.drivers.targets import ProcessTarget, Resolved
 from executor.errors import UnavailableError
 from executor.faults import held
 from executor.faults.behaviour import Context, Record
 from executor.faults.service.down import Down
+from executor.kernel import cgroup, cgroup_limit, child, process
 
 if TYPE_CHECKING:
     from executor.model.faults.resource import Oom as Spec

@@ -22,7 +22,7 @@ from typing import Any
 
 import mfusepy
 
-from executor.drivers import child
+from executor.kernel import child
 
 _TIMES = ("st_atime", "st_mtime", "st_ctime")
 _STAT = ("st_mode", "st_ino", "st_nlink", "st_uid", "st_gid", "st_size", "st_blocks", "st_blksize", "st_rdev")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from executor.drivers.cgroup import Hierarchy
 from executor.faults.resource.limited import Limited
+from executor.kernel.cgroup import Hierarchy
 
 if TYPE_CHECKING:
     from executor.model.faults.resource import Processes as Spec

@@ -7,12 +7,12 @@ import sys
 from signal import Signals
 from typing import TYPE_CHECKING, Any
 
-from executor.drivers import child, process
 from executor.drivers.driver import Ends, Succeeded, able
 from executor.drivers.targets import ProcessTarget, Resolved
 from executor.faults import held
 from executor.faults.behaviour import Context, LeaseKind, Record
 from executor.faults.service.down import Down
+from executor.kernel import child, process
 
 if TYPE_CHECKING:
     from executor.model.faults.service import RestartLoop as Spec

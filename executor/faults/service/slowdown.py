@@ -8,11 +8,11 @@ import sys
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
-from executor.drivers import child, process
 from executor.drivers.targets import ProcessTarget, Resolved
 from executor.errors import UnavailableError
 from executor.faults import held
 from executor.faults.behaviour import Context, LeaseKind, Record
+from executor.kernel import child, process
 
 if TYPE_CHECKING:
     from executor.model.faults.service import Slowdown as Spec

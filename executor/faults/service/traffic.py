@@ -9,7 +9,7 @@ import asyncio
 import sys
 from contextlib import suppress
 
-from executor.drivers import child
+from executor.kernel import child
 
 _REQUEST_S = 10.0
 """How long an answer is waited for."""

@@ -15,10 +15,11 @@ from typing import Any
 import pytest
 
 from executor.clock import start_ticks
-from executor.drivers import process, restart
+from executor.drivers import restart
 from executor.drivers.targets import ProcessTarget
 from executor.errors import UnavailableError
 from executor.faults.behaviour import Context
+from executor.kernel import process
 from executor.model.system import ProcessInstance, Service, System
 from tests.executor.kit import until
 

@@ -17,11 +17,11 @@ from typing import Any
 
 import pytest
 
-from executor.drivers import child, redirect, sockets
 from executor.drivers.resolve import resolve
 from executor.drivers.targets import EdgeTargets, Resolved
 from executor.faults.behaviour import Behaviour, Context
 from executor.faults.registry import behaviour
+from executor.kernel import child, redirect, sockets
 from executor.model.faults import FaultSpec
 from executor.model.plan import EdgeTarget
 from executor.model.system import (

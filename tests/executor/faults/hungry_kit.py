@@ -13,10 +13,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from executor.drivers import cgroup, process, volume
 from executor.drivers.resolve import resolve
 from executor.drivers.targets import ProcessTarget
 from executor.errors import UnavailableError
+from executor.kernel import cgroup, process, volume
 from executor.model.plan import InstanceTarget
 from executor.model.system import ProcessInstance, Service, System
 from tests.executor.kit import until

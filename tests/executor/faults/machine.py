@@ -12,8 +12,8 @@ from typing import Any
 
 import psutil
 
-from executor.drivers import process
 from executor.errors import UnavailableError
+from executor.kernel import process
 from executor.model.system import ProcessInstance, Service, System, VmInstance
 from tests.executor.kit import until
 

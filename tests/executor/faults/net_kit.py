@@ -15,8 +15,8 @@ from itertools import count
 from pathlib import Path
 
 from executor.clock import start_ticks
-from executor.drivers import nft
 from executor.drivers.targets import ProcessTarget
+from executor.kernel import nft
 from executor.model.system import ProcessInstance, Service
 from tests.executor.faults.echo import datagrams
 from tests.executor.kit import until

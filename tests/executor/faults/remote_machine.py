@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from executor.clock import start_ticks
-from executor.drivers import process
+from executor.kernel import process
 from executor.model.system import SshInstance
 from tests.executor.kit import Shelf, free_port, until
 

@@ -19,12 +19,12 @@ from typing import Any
 
 import pytest
 
-from executor.drivers import child, process
 from executor.drivers.targets import ProcessTarget
 from executor.errors import FaultGoneError, UnavailableError
 from executor.faults.behaviour import Behaviour, Context, Momentary, Record, Renewable, why_not
 from executor.faults.held import Held
 from executor.faults.registry import BEHAVIOURS, behaviour
+from executor.kernel import child, process
 from tests.executor.faults.cases import OTHERS, Bench, Case, Subject, all_cases
 from tests.executor.faults.table import saw
 from tests.executor.kit import until

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from executor.clock import start_ticks
-from executor.drivers import process
+from executor.kernel import process
 from executor.model.faults import Fault
 from executor.model.faults.data import CacheFlush, ConnectionFailure, Corruption, Lock
 from executor.model.plan import Action, InstanceTarget, Plan

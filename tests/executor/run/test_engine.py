@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from executor.drivers import process
 from executor.errors import SafetyRefusalError, UnavailableError
 from executor.faults.service.hang import Hang as Hang_
+from executor.kernel import process
 from executor.model.criteria import CallsWithin, SteadyState
 from executor.model.evidence import Event, EventKind, Evidence, Observation
 from executor.model.faults.service import Crash, Error, Hang

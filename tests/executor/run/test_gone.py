@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from executor.drivers import process
+from executor.kernel import process
 from executor.model.evidence import Event, EventKind
 from executor.model.faults.network import Latency
 from executor.model.plan import Action, EdgeTarget

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from executor.clock import SystemClock
-from executor.drivers import process
+from executor.kernel import process
 from executor.measure import stream
 from executor.model.evidence import Event, EventKind, Evidence
 from executor.model.plan import Experiment

@@ -10,7 +10,7 @@ import psutil
 import pytest
 from pydantic import ValidationError
 
-from executor.drivers import process
+from executor.kernel import process
 from executor.model.evidence import Event, EventKind, Evidence
 from executor.model.faults import SPECS
 from executor.model.faults.data import CacheFlush, ConnectionFailure, Lock

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from executor.drivers import process
 from executor.drivers.resolve import resolve
 from executor.errors import SafetyRefusalError
+from executor.kernel import process
 from executor.model.faults.service import Crash, Hang
 from executor.model.plan import Plan
 from executor.model.system import System

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from executor.drivers import process
 from executor.errors import UnavailableError
+from executor.kernel import process
 from executor.safety.halt import halt
 from executor.safety.settle import settled
 from executor.selftest.parts import put

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import executor
 from executor.clock import start_ticks
-from executor.drivers import child, process
+from executor.kernel import child, process
 from executor.selftest import hooks
 from executor.selftest.moments import BEHAVIOUR, JOURNAL, NOTES, Boundary
 from tests.executor.kit import until

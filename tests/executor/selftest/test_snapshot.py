@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from executor.clock import start_ticks
-from executor.drivers import nft, process, redirect
 from executor.faults import held
+from executor.kernel import nft, process, redirect
 from executor.proxy import edges as proxies
 from executor.selftest.scene import EDGE, Scene
 from executor.selftest.snapshot import take

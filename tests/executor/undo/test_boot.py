@@ -14,11 +14,11 @@ from pathlib import Path
 
 import pytest
 
-from executor.drivers import process
 from executor.drivers.resolve import resolve
 from executor.errors import InputError
 from executor.faults.behaviour import Context, of_another_boot
 from executor.faults.registry import behaviour
+from executor.kernel import process
 from executor.model.faults import Fault
 from executor.model.faults.service import Crash, Hang
 from executor.model.plan import InstanceTarget

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from executor.clock import start_ticks
-from executor.drivers import process
+from executor.kernel import process
 from executor.state.home import Home
 from executor.state.journal import Journal
 from executor.undo.endurance import Spares

@@ -7,7 +7,7 @@ import signal
 import anyio
 import pytest
 
-from executor.drivers import process
+from executor.kernel import process
 from executor.model.evidence import Event, EventKind, Evidence
 from executor.model.vocabulary import Phase
 from executor.run.engine import run

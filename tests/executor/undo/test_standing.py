@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from executor.clock import start_ticks
-from executor.drivers import process
 from executor.errors import OwedRevertError, UnavailableError
+from executor.kernel import process
 from executor.state.home import Home
 from executor.state.journal import Journal
 from executor.undo.standing import owed_first

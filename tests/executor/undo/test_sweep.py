@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from executor.clock import start_ticks
-from executor.drivers import child, netns, nft, process, redirect
+from executor.kernel import child, netns, nft, process, redirect
 from executor.state import audit, undo_notes
 from executor.state.home import Home
 from executor.state.journal import Journal
@@ -44,7 +44,7 @@ sys.stdin.readline()
 """
 LEAD = """
 import sys
-from executor.drivers import nft, redirect
+from executor.kernel import nft, redirect
 redirect.lead(nft.Table(sys.argv[1]), [redirect.Way(9, ("127.0.0.9",), ())], 9, 60.0)
 """
 

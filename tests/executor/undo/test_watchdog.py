@@ -15,11 +15,11 @@ from typing import Any
 import pytest
 
 from executor.clock import own_ticks, start_ticks
-from executor.drivers import process
 from executor.drivers.targets import ProcessTarget
 from executor.errors import UnavailableError
 from executor.faults.behaviour import Context
 from executor.faults.registry import behaviour
+from executor.kernel import process
 from executor.model.faults.service import Crash
 from executor.model.system import ProcessInstance
 from executor.safety.halt import halt, resume

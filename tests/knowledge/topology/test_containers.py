@@ -18,7 +18,7 @@ from tests.missing import missing
 
 DISCOVER = """
 import os, subprocess, sys
-from executor.drivers import sockets
+from executor.kernel import sockets
 from knowledge.topology.live import Scope, discover
 from tests.executor.kit import until
 

@@ -85,8 +85,9 @@ def test_only_operations_that_call_each_time_exercise_an_edge(shop: System):
 
 def test_other_traffic_is_not_taken_for_the_operations(shop: System, traffic):
     url = shop.services[0].operations[0].probe.url  # type: ignore[union-attr]
-    traffic(url, 0.02)
-    assert exercises(observe_exercises(shop, pace=QUICK)) == EXPECTED
+    traffic(url, 0.05)
+    settling = Pace(ambient_s=0.6, settle_s=0.2, pause_s=0.05)  # long enough for more other calls than operations
+    assert exercises(observe_exercises(shop, pace=settling)) == EXPECTED
 
 
 def test_an_edge_that_cannot_be_counted_is_claimed_where_its_caller_is_reached(server, free_port):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from executor.drivers import redirect
+from executor.kernel import redirect
 from planner.doctor import leases
 
 

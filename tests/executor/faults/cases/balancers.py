@@ -9,13 +9,13 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
-from executor.drivers import haproxy
 from executor.drivers.resolve import resolve
 from executor.drivers.targets import ProcessTarget
 from executor.model.faults.infrastructure import LoadBalancer
 from executor.model.plan import InstanceTarget
 from executor.model.system import ProcessInstance, Service, System
 from executor.model.vocabulary import ServiceKind
+from executor.servers import haproxy
 from tests.executor.faults.balancers import Balancer, ask, balancer, lacking
 from tests.executor.faults.cases import Bench, Case
 

@@ -13,9 +13,9 @@ from typing import Any, Literal
 
 import psutil
 
-from executor.drivers import process
 from executor.drivers.resolve import resolve
 from executor.drivers.targets import ProcessTarget
+from executor.kernel import process
 from executor.model.faults import FaultSpec
 from executor.model.faults.resource import Connections, Cpu, Memory
 from executor.model.faults.service import Crash, Hang, Overload, RestartLoop, Slowdown, Stop

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from executor.drivers import cgroup
+from executor.kernel import cgroup
 from executor.model.faults.resource import CpuThrottle, FileDescriptors, Processes
 from tests.executor.faults.cases import Bench, Case
 from tests.executor.faults.hungry_kit import Hungry, Pair, no_cgroup, pair, scratch_cgroup

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from executor.drivers import cgroup, cgroup_limit
+from executor.kernel import cgroup, cgroup_limit
 from executor.model.faults.resource import Oom
 from tests.executor.faults.cases import Bench, Case
 from tests.executor.faults.cases.instances import ShelfSubject

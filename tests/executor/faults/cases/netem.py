@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from executor.drivers import netem
+from executor.kernel import netem
 from executor.model.faults.network import DuplicateReorder
 from tests.executor.faults.cases import Bench, Case
 from tests.executor.faults.cases.packets import EchoSubject

@@ -10,9 +10,9 @@ from typing import Any
 
 import psutil
 
-from executor.drivers import process
 from executor.drivers.resolve import resolve
 from executor.drivers.targets import SshTarget
+from executor.kernel import process
 from executor.model.faults.service import Hang
 from executor.model.plan import InstanceTarget
 from executor.model.system import Service, System

@@ -17,9 +17,9 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from executor.drivers import volume
 from executor.drivers.resolve import resolve
 from executor.drivers.targets import ProcessTarget
+from executor.kernel import volume
 from executor.model.faults.infrastructure import Storage
 from executor.model.plan import InstanceTarget
 from executor.model.system import ProcessInstance, Service, System

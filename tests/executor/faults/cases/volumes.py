@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from executor.drivers import cgroup, volume
+from executor.kernel import cgroup, volume
 from executor.model.faults.resource import DiskFill, DiskReadonly, IoError, IoThrottle
 from tests.executor.faults.cases import Bench, Case
 from tests.executor.faults.hungry_kit import Hungry, Pair, no_cgroup, pair, scratch_cgroup

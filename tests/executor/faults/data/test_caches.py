@@ -10,10 +10,10 @@ from threading import Barrier
 
 import pytest
 
-from executor.drivers import child, process
 from executor.errors import UnavailableError
 from executor.faults.data import cache_stampede
 from executor.faults.registry import behaviour
+from executor.kernel import child, process
 from executor.model.faults.data import CacheFlush, CachePause, CacheStampede
 from executor.model.system import Backup
 from tests.executor.faults.cases import Bench

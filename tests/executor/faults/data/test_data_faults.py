@@ -14,15 +14,16 @@ from typing import Any
 import psycopg
 import pytest
 
-from executor.drivers import child, postgresql, process
 from executor.drivers.targets import ProcessTarget
 from executor.errors import UnavailableError
 from executor.faults.behaviour import Context
 from executor.faults.data import keys, shelf
 from executor.faults.registry import behaviour
+from executor.kernel import child, process
 from executor.model.faults import FaultSpec
 from executor.model.faults.data import CacheFlush, ConnectionFailure, Lock
 from executor.model.system import ProcessInstance, Service, System
+from executor.servers import postgresql
 from tests.executor.faults.cases import Bench
 from tests.executor.faults.cases.data import PostgresSubject, RedisSubject
 from tests.executor.kit import until

@@ -13,11 +13,11 @@ from nats.js import JetStreamContext
 from nats.js.api import StorageType, StreamConfig, StreamSource
 from pydantic import ValidationError
 
-from executor.drivers import jetstream
 from executor.drivers.targets import ProcessTarget
 from executor.errors import UnavailableError
 from executor.faults.registry import behaviour
 from executor.model.faults.data import QueueBacklog
+from executor.servers import jetstream
 from tests.executor.faults.cases.queues import QueueSubject, lacking
 from tests.executor.faults.data.test_data_faults import altered, context, injected, why_not
 from tests.executor.faults.nats_server import APPLICATION, Nats

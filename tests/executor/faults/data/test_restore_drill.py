@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from executor.drivers import child, process
 from executor.errors import UnavailableError
 from executor.faults.behaviour import Context, Telling
 from executor.faults.registry import behaviour
+from executor.kernel import child, process
 from executor.model.evidence import EventKind
 from executor.model.faults.data import RestoreDrill
 from executor.model.probe import Check, TcpProbe

@@ -14,9 +14,9 @@ from typing import Any
 import jsonschema
 import pytest
 
-from executor.drivers import chaos_mesh
-from executor.drivers.chaos_mesh import KINDS, Where
-from executor.drivers.kube_api import RefusedError, connect
+from executor.drivers.kubernetes import chaos_mesh
+from executor.drivers.kubernetes.api import RefusedError, connect
+from executor.drivers.kubernetes.chaos_mesh import KINDS, Where
 from executor.drivers.resolve import resolve
 from executor.errors import UnavailableError
 from executor.faults.behaviour import Context, why_not

@@ -14,13 +14,13 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from executor.drivers import reload
 from executor.drivers.targets import ProcessTarget
 from executor.errors import UnavailableError
 from executor.faults.behaviour import Context
 from executor.faults.registry import behaviour
 from executor.model.faults.infrastructure import Config
 from executor.model.system import ConfigFile, Service
+from executor.servers import reload
 from tests.executor.faults.cases.config import TEXT, ConfigSubject
 from tests.executor.kit import until
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from executor.drivers import aws, ec2
+from executor.drivers.aws import api, ec2
 from executor.drivers.resolve import resolve
 from executor.drivers.targets import Ec2Target
 from executor.errors import UnavailableError
@@ -191,13 +191,13 @@ def test_without_credentials_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
     monkeypatch.setenv("AWS_CONFIG_FILE", "/dev/null")
     with pytest.raises(UnavailableError, match=r"web-1: AWS cannot be asked: Unable to locate credentials\."):
-        aws.ask({"region": REGION, "endpoint": "http://localhost:9", "instance": "web-1"}, "ec2", "describe_vpcs")
+        api.ask({"region": REGION, "endpoint": "http://localhost:9", "instance": "web-1"}, "ec2", "describe_vpcs")
 
 
 def test_without_boto3_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "botocore.exceptions", None)
     with pytest.raises(UnavailableError, match=r"murphy-chaos\[aws\]"):
-        aws.ask({"region": REGION, "endpoint": "", "instance": "web-1"}, "ec2", "describe_vpcs")
+        api.ask({"region": REGION, "endpoint": "", "instance": "web-1"}, "ec2", "describe_vpcs")
 
 
 @pytest.mark.parametrize("endpoint", ["ftp://x", "https://key:secret@ec2.example"])

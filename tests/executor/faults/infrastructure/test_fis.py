@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from executor.drivers import aws, fis
+from executor.drivers.aws import api, fis
 from executor.drivers.targets import Ec2Target
 from executor.errors import UnavailableError
 from executor.model.faults.infrastructure import Fis
@@ -83,7 +83,7 @@ def test_a_template_of_which_nothing_was_started_goes_too(service: Amazon) -> No
     """Whoever made it died before it said so."""
     struck = Struck(service, Fis(does="stop"))
     record = {**struck.how.prepare(struck.fault, struck.target, _context(struck)), "endpoint": service.endpoint}
-    aws.ask(record, "fis", "create_experiment_template", clientToken="one", **record["template"])
+    api.ask(record, "fis", "create_experiment_template", clientToken="one", **record["template"])
     assert struck.how.active(record) is False
     struck.how.revert(record)
     assert service.fis.templates == {}
@@ -93,8 +93,8 @@ def test_experiments_of_others_are_left_alone(service: Amazon) -> None:
     struck = Struck(service, Fis(does="cpu"))
     struck.inject()
     theirs = {**struck.record["template"], "tags": {"team": "theirs"}}
-    made = aws.ask(struck.record, "fis", "create_experiment_template", clientToken="theirs", **theirs)
-    begun = aws.ask(
+    made = api.ask(struck.record, "fis", "create_experiment_template", clientToken="theirs", **theirs)
+    begun = api.ask(
         struck.record,
         "fis",
         "start_experiment",
@@ -126,7 +126,7 @@ def test_what_is_asked_is_checked_by_botocore(service: Amazon, broken: dict[str,
     wanted = {name: value for name, value in wanted.items() if value is not None}
     place = {"region": "eu-central-1", "endpoint": service.endpoint, "instance": "web-1"}
     with pytest.raises(UnavailableError, match=why):
-        aws.ask(place, "fis", "create_experiment_template", clientToken="x", **wanted)
+        api.ask(place, "fis", "create_experiment_template", clientToken="x", **wanted)
 
 
 def _context(struck: Struck) -> Any:

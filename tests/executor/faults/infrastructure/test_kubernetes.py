@@ -19,9 +19,9 @@ from typing import Any
 import kubernetes_validate
 import pytest
 
-from executor.drivers import kube_pods
-from executor.drivers.kube_api import Api, BusyError, ConflictError, RefusedError, connect
-from executor.drivers.kubernetes import DRIVER
+from executor.drivers.kubernetes import workloads
+from executor.drivers.kubernetes.api import Api, BusyError, ConflictError, RefusedError, connect
+from executor.drivers.kubernetes.driver import DRIVER
 from executor.drivers.resolve import resolve
 from executor.drivers.targets import PodTarget
 from executor.errors import UnavailableError
@@ -163,10 +163,10 @@ def test_what_has_a_finalizer_stays_until_that_is_gone(ground: Ground) -> None:
 def test_only_the_very_pod_is_deleted(ground: Ground) -> None:
     target = ground.target()
     with pytest.raises(UnavailableError):
-        kube_pods.end(ground.api, SPACE, target.pod, "another-uid", grace_s=0)
+        workloads.end(ground.api, SPACE, target.pod, "another-uid", grace_s=0)
     with pytest.raises(ConflictError):
         ground.api.delete(f"{PODS}/{target.pod}", uid="another-uid", grace_s=0)
-    assert kube_pods.exists(ground.api, SPACE, target.pod, target.uid)
+    assert workloads.exists(ground.api, SPACE, target.pod, target.uid)
 
 
 def test_an_eviction_that_a_budget_forbids_is_tried_again(ground: Ground) -> None:
@@ -175,12 +175,12 @@ def test_an_eviction_that_a_budget_forbids_is_tried_again(ground: Ground) -> Non
     ground.api.change(budget, lambda _: {"spec": {"maxUnavailable": 0}})
     until(lambda: ground.api.read(budget)["status"]["disruptionsAllowed"] == 0)
     with pytest.raises(BusyError):
-        kube_pods.evict(ground.api, SPACE, target.pod, target.uid, grace_s=0, within_s=0)
+        workloads.evict(ground.api, SPACE, target.pod, target.uid, grace_s=0, within_s=0)
     later = threading.Timer(0.3, lambda: ground.api.change(budget, lambda _: {"spec": {"maxUnavailable": 1}}))
     later.start()
-    kube_pods.evict(ground.api, SPACE, target.pod, target.uid, grace_s=0, within_s=20)
+    workloads.evict(ground.api, SPACE, target.pod, target.uid, grace_s=0, within_s=20)
     later.join()
-    until(lambda: not kube_pods.exists(ground.api, SPACE, target.pod, target.uid))
+    until(lambda: not workloads.exists(ground.api, SPACE, target.pod, target.uid))
 
 
 def _budget(api: Api) -> str:

@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 
-from executor.drivers import haproxy, nginx
 from executor.drivers.targets import ProcessTarget
 from executor.errors import UnavailableError
 from executor.faults.behaviour import Context
@@ -19,6 +18,7 @@ from executor.faults.infrastructure import balancer_nginx
 from executor.faults.registry import behaviour
 from executor.model.faults.infrastructure import LoadBalancer
 from executor.model.system import Service
+from executor.servers import haproxy, nginx
 from tests.executor.faults.balancers import Balancer, balancer, lacking
 from tests.executor.faults.cases.balancers import BalancerSubject
 from tests.executor.kit import until

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from executor.drivers import qmp
 from executor.drivers.resolve import resolve
+from executor.drivers.vm import qmp
 from executor.errors import UnavailableError
 from executor.faults.behaviour import Context, why_not
 from executor.faults.registry import behaviour
@@ -108,7 +108,7 @@ def test_one_that_somebody_let_go_on_is_seen(machine: Machine, tmp_path: Path) -
 
 
 def test_one_that_ends_instead_of_starting_anew_is_not_reset(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
-    from executor.drivers import process
+    from executor.kernel import process
 
     monkeypatch.setattr(process, "command_line", lambda _: ("qemu-system-x86_64", "-no-reboot"))
     fault = Vm(how="reset")

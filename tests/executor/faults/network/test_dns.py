@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
-from executor.drivers import child, nft, process, sockets
 from executor.errors import FaultGoneError, UnavailableError
 from executor.faults.behaviour import Context, why_not
 from executor.faults.registry import behaviour
+from executor.kernel import child, nft, process, sockets
 from executor.model.faults.network import Dns
 from executor.model.system import System
 from tests.executor.faults.dns_kit import RIGHT, RIGHT6, SERVER, Asker, asking, naming, right

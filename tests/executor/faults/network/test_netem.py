@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from executor.drivers import netem
 from executor.errors import UnavailableError
 from executor.faults.behaviour import Context, why_not
 from executor.faults.network.duplicate_reorder import emulation
 from executor.faults.registry import behaviour
+from executor.kernel import netem
 from executor.model.faults.network import DuplicateReorder
 from executor.model.system import System
 from executor.state.home import Home

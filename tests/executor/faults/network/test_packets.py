@@ -14,10 +14,10 @@ from typing import Any
 
 import pytest
 
-from executor.drivers import nft
 from executor.errors import FaultGoneError, UnavailableError
 from executor.faults.behaviour import Context, why_not
 from executor.faults.registry import behaviour
+from executor.kernel import nft
 from executor.model.faults import FaultSpec
 from executor.model.faults.network import ConnectionLimit, Loss
 from executor.model.system import System

@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 
 from executor.clock import own_ticks
-from executor.drivers import child, nft, process, redirect
 from executor.errors import FaultGoneError, UnavailableError
 from executor.faults.registry import behaviour
+from executor.kernel import child, nft, process, redirect
 from executor.model.faults.network import Latency, Reset
 from executor.model.faults.service import DependencyFailure, Error, Timeout
 from executor.model.system import Dependency, KernelRedirect, ProcessInstance, Service, System

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from executor.drivers import cgroup, child
 from executor.faults.behaviour import Context
 from executor.faults.registry import behaviour
+from executor.kernel import cgroup, child
 from executor.model.faults.resource import Cpu, CpuThrottle, Memory, Oom
 from tests.executor.faults.cases import Bench
 from tests.executor.faults.cases.limits import Throttled, Wanting

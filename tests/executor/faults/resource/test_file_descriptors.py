@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from executor.clock import start_ticks
-from executor.drivers import process
 from executor.drivers.targets import ProcessTarget
 from executor.faults.behaviour import Context
 from executor.faults.registry import behaviour
+from executor.kernel import process
 from executor.model.faults.resource import FileDescriptors
 from executor.model.system import Service, System
 

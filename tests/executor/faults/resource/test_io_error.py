@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from executor.drivers import child, process, volume
 from executor.faults.behaviour import Context
 from executor.faults.registry import behaviour
+from executor.kernel import child, process, volume
 from executor.model.faults.resource import IoError
 from tests.executor.faults.cases.volumes import DATA, Failing, directories, no_fuse
 from tests.executor.faults.hungry_kit import pair

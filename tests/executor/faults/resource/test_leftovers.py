@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from executor.drivers import child, process
 from executor.faults.behaviour import Context
 from executor.faults.registry import behaviour
+from executor.kernel import child, process
 from executor.state.home import Home
 from executor.undo.sweep import sweep
 from tests.executor.faults.cases import Bench, Case, limits, volumes
@@ -64,7 +64,7 @@ def test_what_bears_our_mark_goes_when_its_executor_is_gone(
     with injected(CASES[kind], bench, scratch) as (subject, record, executor):
         until(subject.faulted)
         assert {(one.outcome, one.text.partition(" ")[0]) for one in swept(home)} >= {("spared", what.split()[0])}
-        assert subject.faulted(), "a run that goes on was not left alone"
+        until(subject.faulted, what="a run that goes on was not left alone")
         helpers = child.living(Path(record["deadline"])) if "deadline" in record else []
         for helper in helpers:  # first of all, so that it cannot take its mount away
             process.send(helper.pid, helper.start_ticks, signal.SIGKILL)

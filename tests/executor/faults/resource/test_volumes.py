@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from executor.drivers import fill, volume
 from executor.errors import UnavailableError
 from executor.faults.behaviour import Context, why_not
 from executor.faults.registry import behaviour
 from executor.faults.resource import memory
+from executor.kernel import fill, volume
 from executor.model.faults.resource import DiskFill, DiskReadonly
 from tests.executor.faults.cases.volumes import DATA, MIB, OnVolume, no_mounts, small_volumes
 from tests.executor.faults.hungry_kit import pair

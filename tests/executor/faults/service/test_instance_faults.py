@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 
 from executor.clock import start_ticks
-from executor.drivers import child, process
 from executor.drivers.targets import ProcessTarget
 from executor.errors import UnavailableError
 from executor.faults.behaviour import Context
 from executor.faults.registry import behaviour
+from executor.kernel import child, process
 from executor.model.faults import FaultSpec
 from executor.model.faults.service import Crash, Hang, Slowdown, Stop
 from executor.model.system import ProcessInstance, Service, System

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from executor.clock import start_ticks
-from executor.drivers import process
+from executor.kernel import process
 from tests.executor.kit import until
 
 NOBODY = 65534

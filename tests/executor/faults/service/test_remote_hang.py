@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from executor.drivers import process
 from executor.drivers.driver import Freezes, able
 from executor.drivers.resolve import found
 from executor.drivers.targets import SshTarget
 from executor.errors import FaultGoneError, UnavailableError
 from executor.faults.behaviour import Context, why_not
 from executor.faults.registry import behaviour
+from executor.kernel import process
 from executor.model.faults.service import Crash, Hang
 from executor.model.system import Service, SshInstance, System
 from executor.run.engine import run

@@ -1,0 +1,1 @@
+"""Amazon's machines and its own fault injection."""

@@ -1,0 +1,1 @@
+"""Pods, by the API server of their cluster."""

@@ -1,0 +1,1 @@
+"""Processes of other machines, by OpenSSH."""

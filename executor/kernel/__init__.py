@@ -1,0 +1,1 @@
+"""What Linux tells and does: processes, sockets, packet tables, control groups, file systems."""

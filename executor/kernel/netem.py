@@ -1,0 +1,140 @@
+"""The kernel's network emulator on the packets of a port alone, by tc, in the network namespace of what is struck.
+
+On each device a queue of four bands takes the place of the default one; filters send a listener's packets into the
+fourth, where netem is, and all others through as before. Ours are told by their handles, and removed by them. Nothing
+ends them but that: the watchdog holds the lease. Standard library only.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+
+from executor.errors import UnavailableError
+from executor.kernel import netns
+
+_OURS, _INNER = 0x4D00, 0x4E00
+"""The first of 256 handles: of the queue with bands, and of netem in it."""
+_AS_EVER: Final = "priomap 1 2 2 2 1 2 0 0 1 1 1 1 1 1 1 1"
+"""Bands by type of service as the kernel's default has them. Source: tc-prio(8)."""
+_TCP_AND_UDP: Final = (6, 17)
+
+
+def handle_of(mark: str) -> str:
+    """The handle of a fault's queue."""
+    return f"{_OURS + zlib.crc32(mark.encode()) % 256:x}:"
+
+
+def unusable() -> str | None:
+    """What is lacking here, in one sentence with what to do about it; ``None`` if nothing is.
+
+    Tried in a network namespace that ends with the trial.
+    """
+    if netns.program("tc") is None or netns.program("unshare") is None:
+        return "tc is not installed; install iproute2."
+    if os.geteuid() != 0:
+        return "queues need root; run Murphy as root."
+    script = _script("lo", handle_of("probe"), {"port": 9, "addresses": ["127.0.0.9/32", "::1/128"]}, "delay 1ms")
+    done = netns.run(None, ["unshare", "--net", netns.program("tc") or "tc", "-batch", "-"], script)
+    if done.returncode == 0:
+        return None
+    said = done.stderr.decode("utf-8", "replace").strip().splitlines()
+    return (
+        f"this kernel has not all of sch_netem, sch_prio and cls_u32 (tc says: {said[0] if said else 'nothing'});"
+        " load these modules, or run Murphy on a machine that has them."
+    )
+
+
+def reach(place: Mapping[str, Any]) -> dict[str, list[str]]:
+    """The ``devices`` over which a listener's packets leave, and its ``addresses``, each as a network.
+
+    Loopback for what is sent to and from it on its own machine; the others for what it sends to other machines. What is
+    only forwarded bears none of its addresses. Raises ``UnavailableError`` if somebody else's queue is on a device.
+    """
+    wanted = set(place["addresses"])
+    devices, addresses = [], set()
+    for link in filter(None, _asked(place["net"], "ip", "-json", "addr", "show", "up")):
+        own = {one["local"] for one in link.get("addr_info", ()) if "local" in one}
+        addresses |= own
+        # What a machine sends to an address of its own goes by loopback, whatever device has the address.
+        if not wanted or wanted & own or link["ifname"] == "lo":
+            devices.append(str(link["ifname"]))
+    for queue in _roots(place["net"]):
+        if queue["dev"] in devices and queue.get("handle", "0:") != "0:":
+            raise UnavailableError(
+                f"device {queue['dev']} has a queue that somebody has set up ({queue['kind']} {queue['handle']}).",
+                hint="Remove it, or choose another fault.",
+            )
+    networks = [f"{address}/{128 if ':' in address else 32}" for address in sorted(wanted or addresses)]
+    return {"devices": devices, "addresses": networks if wanted else [*networks, "127.0.0.0/8"]}
+
+
+def put(record: Mapping[str, Any]) -> None:
+    """Strike the packets. Raises ``UnavailableError`` if the kernel will not; some devices may be struck by then."""
+    for device in record["devices"]:
+        script = _script(device, record["handle"], record, record["emulation"])
+        done = netns.run(record["net"], ["tc", "-batch", "-"], script)
+        if done.returncode:
+            raise UnavailableError(f"tc says: {done.stderr.decode('utf-8', 'replace').strip()[:300]}.", where=device)
+
+
+def standing(net: int | None, handle: str) -> list[str]:
+    """The devices on which the queue of that handle is. Raises ``UnavailableError`` if the kernel cannot be asked."""
+    return [queue["dev"] for queue in _roots(net) if queue.get("handle") == handle]
+
+
+def remove(net: int | None, handle: str) -> None:
+    """Take the queue away wherever it is; the default one is back then. Idempotent, also when the network is gone."""
+    try:
+        for device in standing(net, handle):
+            done = netns.run(net, ["tc", "qdisc", "del", "dev", device, "root", "handle", handle])
+            if done.returncode and device in standing(net, handle):
+                raise UnavailableError(f"tc says: {done.stderr.decode('utf-8', 'replace').strip()[:300]}.")
+    except netns.NamespaceGoneError:
+        return
+
+
+def left(net: int | None) -> set[str]:
+    """Handles of the queues of ours in a network namespace, of any home."""
+    queues = _asked(net, "tc", "-json", "qdisc", "show")
+    inner = {(q["dev"], q.get("parent")) for q in queues if q["kind"] == "netem"}
+    ours = {f"{_OURS + n:x}:" for n in range(256)}
+    return {q["handle"] for q in queues if q.get("handle") in ours and (q["dev"], f"{q['handle']}4") in inner}
+
+
+def _script(device: str, handle: str, place: Mapping[str, Any], emulation: str) -> str:
+    inner = f"{int(handle[:-1], 16) - _OURS + _INNER:x}:"
+    lines = [
+        f"qdisc add dev {device} root handle {handle} prio bands 4 {_AS_EVER}",
+        f"qdisc add dev {device} parent {handle}4 handle {inner} netem limit 10000 {emulation}",
+    ]
+    matches = _matches(place["port"], place["addresses"])
+    lines += [f"filter add dev {device} parent {handle} {match} flowid {handle}4" for match in matches]
+    return "\n".join(lines) + "\n"
+
+
+def _matches(port: int, networks: Sequence[str]) -> Iterator[str]:
+    """Filters for packets to and from the listener. Those of one family must have a rank of their own."""
+    for network in networks:
+        family, protocol, rank = ("ip6", "ipv6", 2) if ":" in network else ("ip", "ip", 1)
+        for number in _TCP_AND_UDP:
+            for end, side in (("dst", "dport"), ("src", "sport")):
+                yield (
+                    f"protocol {protocol} prio {rank} u32 match {family} {end} {network}"
+                    f" match {family} protocol {number} 0xff match {family} {side} {port} 0xffff"
+                )
+
+
+def _roots(net: int | None) -> list[dict[str, Any]]:
+    return [queue for queue in _asked(net, "tc", "-json", "qdisc", "show") if queue.get("root")]
+
+
+def _asked(net: int | None, *command: str) -> list[dict[str, Any]]:
+    done = netns.run(net, command)
+    if done.returncode:
+        raise UnavailableError(f"{command[0]} says: {done.stderr.decode('utf-8', 'replace').strip()[:300]}.")
+    found: list[dict[str, Any]] = json.loads(done.stdout or b"[]")
+    return found

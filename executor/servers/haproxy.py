@@ -1,0 +1,55 @@
+"""HAProxy at its runtime socket: how its servers are, and setting one. Standard library only."""
+
+from __future__ import annotations
+
+import socket
+from typing import Any
+
+from executor.errors import UnavailableError
+from executor.servers.served import NobodyError
+
+_ANSWER_S = 3.0
+FORCED_MAINT, INHERITED_MAINT, FORCED_DRAIN = 0x01, 0x02, 0x08
+"""Bits of a server's administrative state: told to be down, down by another server, told to drain."""
+
+
+def ask(path: str, command: str) -> str:
+    """What it says to one command. Raises ``UnavailableError`` if it does not answer."""
+    try:
+        with socket.socket(socket.AF_UNIX) as line:
+            line.settimeout(_ANSWER_S)
+            line.connect(path)
+            line.sendall(f"{command}\n".encode())
+            said = b"".join(iter(lambda: line.recv(65536), b""))
+    except (ConnectionRefusedError, FileNotFoundError) as error:
+        raise NobodyError("no HAProxy answers at its runtime socket.", where=path) from error
+    except OSError as error:
+        why = f"HAProxy does not answer at its runtime socket: {error.strerror or error}."
+        raise UnavailableError(why, where=path) from error
+    return said.decode("utf-8", "replace").strip()
+
+
+def pid(path: str) -> int:
+    """The process that answers. Raises ``UnavailableError``."""
+    info = dict(line.split(": ", 1) for line in ask(path, "show info").splitlines() if ": " in line)
+    try:
+        return int(info["Pid"])
+    except (KeyError, ValueError):
+        raise UnavailableError("is no runtime socket of HAProxy.", where=path) from None
+
+
+def servers(path: str) -> dict[str, dict[str, dict[str, Any]]]:
+    """Backend → server → its administrative state, weight, address and port, in the file's order."""
+    head, *rows = [line for line in ask(path, "show servers state").splitlines() if line and line != "1"]
+    names = head.removeprefix("# ").split()
+    found: dict[str, dict[str, dict[str, Any]]] = {}
+    for row in rows:
+        about = dict(zip(names, row.split(), strict=False))
+        found.setdefault(about["be_name"], {})[about["srv_name"]] = {
+            "admin": int(about["srv_admin_state"]),
+            "weight": int(about["srv_uweight"]),
+            "address": about["srv_addr"],
+            "port": int(about["srv_port"]),
+            "by_name": about["srv_fqdn"] != "-",
+        }
+    return found

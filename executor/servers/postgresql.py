@@ -1,0 +1,140 @@
+"""Short sessions on a PostgreSQL server. psycopg is loaded only when one is opened."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from executor import secrets
+from executor.errors import UnavailableError
+from executor.kernel import process
+
+if TYPE_CHECKING:
+    import psycopg
+
+    from executor.drivers.targets import ProcessTarget
+
+TECHNOLOGIES = ("postgresql",)
+OURS = "murphy"
+"""What the application name of each session of ours begins with."""
+_CONNECT_S = 3
+_VANISHED = {"tcp_user_timeout": 10_000, "keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3}
+"""A server whose host vanishes is noticed after some ten seconds: milliseconds, seconds, seconds, probes."""
+_STATEMENT = "10s"
+_LOCK = "3s"
+_MAINTENANCE = ("postgres", "template1")
+_ENDS_WITHIN_S = 3.0
+APPLICATIONS = """
+FROM pg_stat_activity a JOIN pg_roles r ON r.rolname = a.usename
+WHERE a.datname = %s AND a.pid <> pg_backend_pid() AND coalesce(a.application_name, '') NOT LIKE %s
+  AND coalesce(a.backend_type, 'client backend') = 'client backend'
+  AND (r.rolname = current_user OR NOT r.rolsuper)
+  AND (pg_has_role(r.oid, 'USAGE') OR pg_has_role('pg_signal_backend', 'USAGE'))"""
+"""Sessions of a database that may be ended: never Murphy's own or an administrator's. Takes its name and ``OURS%``."""
+_TABLE = """
+SELECT c.oid::bigint, n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE c.oid = coalesce(to_regclass(%(plain)s), to_regclass(%(quoted)s)) AND c.relkind IN ('r', 'p')
+  AND n.nspname NOT LIKE 'pg\\_%%' AND n.nspname <> 'information_schema'"""
+
+
+@contextmanager
+def session(
+    reference: str, *, database: str | None = None, name: str = OURS, autocommit: bool = True
+) -> Iterator[psycopg.Connection]:
+    """A session at the DSN behind ``reference``, which is revealed here and nowhere else; closed at the end.
+
+    Statements end after 10 s, waits for a lock after 3 s. Raises ``UnavailableError`` for whatever goes wrong in it,
+    in the server's words, which hold no secrets.
+    """
+    import psycopg
+
+    dsn = secrets.reveal(reference)
+    if "://" in dsn and dsn.partition("?")[0].count("@") > 1:  # else libpq takes the password for a host, and says it
+        raise UnavailableError("has more than one @; in a password it is written %40.", where=reference)
+    chosen: dict[str, Any] = _VANISHED | ({"dbname": database} if database else {})
+    try:
+        opened = psycopg.connect(
+            dsn, connect_timeout=_CONNECT_S, application_name=name[:63], autocommit=autocommit, **chosen
+        )
+    except psycopg.OperationalError as error:
+        raise UnavailableError(_line(str(error)), where=reference) from None
+    except psycopg.Error:  # its text may quote the connection string
+        raise UnavailableError("holds no connection string that can be read.", where=reference) from None
+    try:
+        for setting, value in (("statement_timeout", _STATEMENT), ("lock_timeout", _LOCK)):
+            opened.execute("SELECT set_config(%s, %s, false)", (setting, value))
+        yield opened
+    except psycopg.Error as error:
+        raise UnavailableError(f"PostgreSQL says: {_line(str(error))}", where=reference) from None
+    finally:
+        opened.close()
+
+
+@contextmanager
+def session_of(target: ProcessTarget, *, administrator: bool = False) -> Iterator[psycopg.Connection]:
+    """A session that surely is served by the target's process. Raises ``UnavailableError`` that says why not.
+
+    At the service's dsn, or at its admin_dsn for an ``administrator``.
+    """
+    service = target.service
+    reference = service.admin_dsn if administrator else service.dsn
+    if service.technology not in TECHNOLOGIES:
+        raise UnavailableError("is not known to be PostgreSQL; say so (technology) in system.yaml.", where=service.name)
+    if reference is None:
+        field = "admin_dsn" if administrator else "dsn"
+        raise UnavailableError(
+            f"has no {field}; name one in system.yaml, for instance env:SHOP_{field.upper()}.", where=service.name
+        )
+    with session(reference) as opened:
+        if not process.has_child(target.pid, opened.info.backend_pid):
+            raise UnavailableError(
+                f"leads to another server than process {target.pid}; nothing is done there.", where=reference
+            )
+        process.require(target.pid, target.start_ticks)
+        yield opened
+
+
+@contextmanager
+def maintenance(reference: str, *, but: str) -> Iterator[psycopg.Connection]:
+    """A session in another database than ``but`` of the same server. Raises ``UnavailableError`` if none lets us in."""
+    chosen = next(database for database in _MAINTENANCE if database != but)
+    with session(reference, database=chosen) as opened:
+        yield opened
+
+
+def table(session: psycopg.Connection, name: str, *, where: str) -> tuple[int, str, str]:
+    """A table's oid, schema and name. Raises ``UnavailableError`` if there is none that is an application's."""
+    quoted = ".".join(f'"{part}"' for part in name.split("."))
+    found = session.execute(_TABLE, {"plain": name, "quoted": quoted}).fetchone()
+    if found is None:
+        raise UnavailableError(f"has no table {name} of its own.", where=where)
+    oid, schema, table = found
+    return oid, schema, table
+
+
+def wait_ended(session: psycopg.Connection, pids: list[int], *, where: str) -> None:
+    """See the server's processes end that were told to. Raises ``UnavailableError`` if they do not within 3 s."""
+    until = time.monotonic() + _ENDS_WITHIN_S
+    while session.execute("SELECT 1 FROM pg_stat_activity WHERE pid = ANY(%s)", (pids,)).fetchone():
+        if time.monotonic() > until:
+            raise UnavailableError("sessions did not end when told to.", where=where)
+        time.sleep(0.02)
+
+
+def end_named(session: psycopg.Connection, name: str, *, where: str) -> None:
+    """End this role's sessions with that application name: what they have begun and not committed is undone.
+
+    Raises ``UnavailableError`` if they do not end.
+    """
+    found = session.execute(
+        "SELECT pid, pg_terminate_backend(pid) FROM pg_stat_activity"
+        " WHERE application_name = %s AND usename = current_user AND pid <> pg_backend_pid()",
+        (name[:63],),
+    )
+    wait_ended(session, [pid for pid, _ in found.fetchall()], where=where)
+
+
+def _line(text: str) -> str:
+    return f"{' '.join(text.split()).rstrip('.')}."
