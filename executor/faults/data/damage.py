@@ -110,13 +110,13 @@ def _copy(names: _Names) -> int:
     return names.count("SELECT count(*) FROM {kept}")
 
 
-def shows(session: Connection, record: Record) -> bool:
-    """Whether a row is as we made it."""
+def standing(session: Connection, record: Record) -> int:
+    """How many rows are as we made them."""
     names = _Names(session, record)
     if not names.kept_is_there() or not names.there:
-        return False
+        return 0
     session.execute(_SAME_TEXT)
-    return bool(names.count("SELECT count(*) FROM {table} t JOIN {kept} k ON {same} AND {ours}"))
+    return names.count("SELECT count(*) FROM {table} t JOIN {kept} k ON {same} AND {ours}")
 
 
 def mend(session: Connection, record: Record) -> int:

@@ -266,17 +266,44 @@ class Corruption(FaultSpec):
 
 
 class Inconsistency(FaultSpec):
-    """A replica stands still: it answers, and with what was true when the fault began."""
+    """A replica is not what its primary is: it stands still, stays behind, or some of its rows say something else."""
 
     target_kind: ClassVar[TargetKind] = "instances"
     differs: ClassVar[str] = (
         "What is written meanwhile reaches the replica and waits there; after a broken link it would not even be there."
+        " Rows that differ are known to Murphy; what made them differ in earnest would go on."
     )
     look: ClassVar[FaultType] = FaultType.STALE
     kind: Literal["data.inconsistency"] = "data.inconsistency"
+    lag_s: Annotated[float, Field(ge=0.1, le=3600)] | None = None
+    """So long after its commit a standby of PostgreSQL shows what was written, seconds."""
+    divergence: Annotated[int, Field(ge=1, le=10_000)] | None = None
+    """So many rows of ``table`` at most are falsified on a subscriber (logical replication), and put back afterwards.
+
+    With neither, a standby stands still."""
+    table: SqlName | None = None
+
+    @model_validator(mode="after")
+    def _is_one_way(self) -> Self:
+        if self.lag_s is not None and self.divergence is not None:
+            raise ValueError("a replica stays behind (lag_s) or differs (divergence); take two actions for both")
+        if (self.divergence is None) != (self.table is None):
+            raise ValueError("divergence and table belong together: how many rows, and of which table")
+        return self
+
+    def at(self, share: float) -> Self | None:
+        """Standing still has no degrees."""
+        if self.lag_s is not None:
+            return self._with(lag_s=max(0.1, self.lag_s * share))
+        return None if self.divergence is None else self._with(divergence=max(1, int(self.divergence * share)))
 
     def words(self) -> str:
         """What is done."""
+        if self.lag_s is not None:
+            return f"keep the replica {duration(self.lag_s)} behind what is written"
+        if self.divergence is not None:
+            rows = many(self.divergence, "row")
+            return f"let {rows} of table {self.table} differ from the primary's, put back afterwards"
         return "let the replica fall behind what is written"
 
 

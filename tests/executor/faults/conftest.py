@@ -11,7 +11,7 @@ from tests.executor.faults import balancers, containers, remote_machine, servers
 from tests.executor.faults.amazon import Amazon
 from tests.executor.faults.amazon import amazon as amazon_server
 from tests.executor.faults.cases import Bench
-from tests.executor.faults.servers import Postgres, Redis, Replica
+from tests.executor.faults.servers import Postgres, Publisher, Redis, Replica, Subscriber
 
 
 @pytest.fixture(scope="session")
@@ -44,6 +44,24 @@ def shared_replica(server_root: Path, cluster: Path, shared_postgres: Postgres) 
     server = Replica(server_root, cluster, shared_postgres)
     yield server
     server.end()
+
+
+@pytest.fixture(scope="session")
+def other_replica(server_root: Path, cluster: Path, shared_postgres: Postgres) -> Iterator[Replica]:
+    """Another one of ``shared_postgres``, which no fault strikes."""
+    server = Replica(server_root, cluster, shared_postgres)
+    yield server
+    server.end()
+
+
+@pytest.fixture(scope="session")
+def shared_subscriber(server_root: Path, cluster: Path) -> Iterator[Subscriber]:
+    """Of a publisher of its own."""
+    publisher = Publisher(server_root, cluster)
+    server = Subscriber(server_root, cluster, publisher)
+    yield server
+    server.end()
+    publisher.end()
 
 
 @pytest.fixture(scope="session")

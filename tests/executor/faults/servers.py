@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar
 
+import psutil
 import psycopg
 import redis
 
@@ -22,6 +23,11 @@ TABLE = """
 CREATE TABLE goods (id int PRIMARY KEY, name text);
 INSERT INTO goods SELECT n, 'good ' || n FROM generate_series(1, 20) n;
 CREATE TABLE others AS SELECT n FROM generate_series(1, 20) n"""
+
+BEATS = """
+CREATE TABLE beats (id int PRIMARY KEY, n int);
+INSERT INTO beats VALUES (1, 0);
+ALTER TABLE beats OWNER TO shop"""
 
 
 def _package(name: str) -> Path:
@@ -109,6 +115,12 @@ class Postgres(Server):
         self.process = self._popen("postgres", "-D", str(self.data), "-p", str(self.port), *settings)
         until(self.answers, what="PostgreSQL does not answer")
 
+    def end(self) -> None:
+        """With its workers, which hold what it would need to start again."""
+        workers = psutil.Process(self.process.pid).children() if self.process.poll() is None else []
+        super().end()
+        psutil.wait_procs(workers, timeout=10)
+
     def prepare(self) -> None:
         with psycopg.connect(self.url("postgres", "postgres"), autocommit=True) as session:
             session.execute("CREATE ROLE shop LOGIN")
@@ -150,6 +162,33 @@ class Replica(Postgres):
     def start(self) -> None:
         (self.data / "standby.signal").touch()
         super().start()
+
+
+class Publisher(Postgres):
+    """What is written to its shop is told to whoever subscribes."""
+
+    more: ClassVar[dict[str, str]] = {"wal_level": "logical"}
+
+    def __init__(self, root: Path, template: Path) -> None:
+        super().__init__(root, template)
+        with psycopg.connect(self.url("postgres"), autocommit=True) as session:
+            session.execute(BEATS)
+            session.execute("CREATE PUBLICATION news FOR TABLE goods, others, beats")
+
+
+class Subscriber(Postgres):
+    """A logical replica of a publisher's shop."""
+
+    def __init__(self, root: Path, template: Path, publisher: Publisher) -> None:
+        super().__init__(root, template)
+        self.publisher = publisher
+        of = f"host=127.0.0.1 port={publisher.port} user=postgres dbname=shop"
+        with psycopg.connect(self.url("postgres"), autocommit=True) as session:
+            session.execute(BEATS)
+            session.execute("TRUNCATE goods, others, beats")
+            session.execute(f"CREATE SUBSCRIPTION news CONNECTION '{of}' PUBLICATION news")
+            ready = "SELECT bool_and(srsubstate = 'r') FROM pg_subscription_rel"
+            until(lambda: session.execute(ready).fetchone() == (True,), what="the subscriber does not catch up")
 
 
 class Redis(Server):
