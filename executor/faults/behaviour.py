@@ -101,11 +101,20 @@ class Unclaimed(Protocol):
 class Momentary(Protocol):
     """A fault that is done at a stroke, and whose target may get well by itself while it counts as made.
 
-    A crash under a quick supervisor, say: ``active`` may already say no when the executor asks whether it took.
+    A crash under a quick supervisor, say: ``active`` may already say no when the executor asks whether it took, and
+    that it says so before its time tells nothing; but see ``Lasting``.
     """
 
     def struck(self, record: Record) -> bool:
         """Whether the stroke fell, whatever has happened to the target since."""
+
+
+@runtime_checkable
+class Lasting(Protocol):
+    """A momentary fault that in some of its ways stays until it is undone: a machine that is paused, say."""
+
+    def lasts(self, record: Record) -> bool:
+        """Whether this one does, so that it has ended before its time if ``active`` says no."""
 
 
 @runtime_checkable

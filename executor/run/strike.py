@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from executor.drivers.resolve import resolve
 from executor.drivers.targets import EdgeTargets, ProcessTarget, Resolved
 from executor.errors import UnavailableError
-from executor.faults.behaviour import Behaviour, Context, Momentary, Record, why_not
+from executor.faults.behaviour import Behaviour, Context, Lasting, Momentary, Record, why_not
 from executor.faults.registry import behaviour
 from executor.kernel import process
 from executor.model.evidence import ResolvedTarget, RevertCheck
@@ -131,7 +131,8 @@ def ended_early(course: Course, how: Behaviour, record: Record, injection: Injec
 
     A supervisor that has ended a struck instance did what it is for: that is the system's own answer, and is judged.
     """
-    if isinstance(how, Momentary) or how.active(record) is not False:
+    lasts = how.lasts(record) if isinstance(how, Lasting) else not isinstance(how, Momentary)
+    if not lasts or how.active(record) is not False:
         return ""
     struck = [t for t in course.targets if (t.action, t.instance) == (injection.action, injection.subject)][-1:]
     for one in struck:

@@ -72,6 +72,10 @@ class ConnectionFailure(Looking):
         """Whether sessions were ended or new ones are refused."""
         return bool(record.get("ended")) or self.active(record) is not False
 
+    def lasts(self, record: Record) -> bool:
+        """New ones are refused until that is undone."""
+        return bool(record["refuse"])
+
     def revert(self, record: Record) -> None:
         """Let clients in again. Raises ``UnavailableError`` if the server is not there, or is another one by now."""
         if record["refuse"] and self.active(record) is not False:

@@ -84,6 +84,10 @@ class Container:
             return self.active(record) is not False
         return DRIVER.ended(record) is not False
 
+    def lasts(self, record: Record) -> bool:
+        """One that stands still, or is cut off, is so until that is undone; one that ended may be started."""
+        return record["how"] in ("pause", "disconnect")
+
     def revert(self, record: Record) -> None:
         """Let it go on, have it join its networks again, or see that it runs again."""
         match record["how"]:

@@ -105,6 +105,10 @@ class Node(OnObjects):
         except UnavailableError:
             return False
 
+    def lasts(self, record: Record) -> bool:
+        """A changed node is so until that is undone; pods that are gone come back."""
+        return not record["gone"]
+
     def revert(self, record: Record) -> None:
         """The node as it was; then wait for the pods. Raises ``UnavailableError`` if some are not ready yet."""
         super().revert(record)

@@ -79,6 +79,10 @@ class Vm:
         ended = able(record, Ends).ended(record) if record["act"] == "stop" else self.active(record)
         return ended is not False
 
+    def lasts(self, record: Record) -> bool:
+        """One that stands still, or lacks a part, does so until it is given back; one that ended may be started."""
+        return record["act"] not in ("stop", "reset")
+
     def revert(self, record: Record) -> None:
         """Start it, let it go on, or put the part back. Raises ``UnavailableError`` while it is not back."""
         act = record["act"]

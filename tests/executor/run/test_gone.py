@@ -4,18 +4,26 @@ from __future__ import annotations
 
 import signal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from executor.kernel import process
 from executor.model.evidence import Event, EventKind
+from executor.model.faults.infrastructure import Vm, Zone
 from executor.model.faults.network import Latency
-from executor.model.plan import Action, EdgeTarget
-from executor.model.system import ProcessInstance, System
+from executor.model.plan import Action, EdgeTarget, InstanceTarget
+from executor.model.system import ProcessInstance, Service, System
 from executor.model.vocabulary import Verdict
 from executor.run import engine
 from executor.state.home import Home
-from tests.executor.kit import LIMITS, approve, experiment_on, plan_of, proxied, shelves, system_of
+from tests.executor.faults.machine import Machine, unavailable
+from tests.executor.kit import LIMITS, approve, experiment_on, plan_of, proxied, shelves, system_of, until
+from tests.missing import missing
+
+RESUME = {"execute": "cont"}
+DISK = {"driver": "scsi-hd", "id": "data0", "bus": "scsi0.0", "drive": "data", "serial": "D1"}
+PLUG_IN = {"execute": "device_add", "arguments": DISK}
 
 
 @pytest.mark.parametrize("duration_s", [10.0, 0.5], ids=["between renewals", "before the first renewal"])
@@ -68,3 +76,45 @@ def test_a_frozen_process_that_others_end_or_wake(
     early = [event.detail for event in evidence.timeline if "ended before its time" in event.detail]
     assert bool(early) == (outcome == "aborted")
     assert evidence.owed == ()
+
+
+@pytest.mark.parametrize(
+    ("fault", "meddling"),
+    [
+        (Vm(how="pause"), RESUME),
+        (Zone(zone="a", how="pause"), RESUME),
+        (Vm(how="detach_disk", device="data0"), PLUG_IN),
+        (Zone(zone="a", how="pause"), None),
+        (Vm(how="reset"), None),
+    ],
+    ids=["resumed", "resumed in a zone", "plugged in again", "left alone", "over at once"],
+)
+def test_a_machine_that_others_give_back(tmp_path: Path, fault: Any, meddling: dict[str, Any] | None) -> None:
+    if reason := unavailable():
+        missing(reason)
+    home = Home.open(tmp_path / "home")
+    machine = Machine(tmp_path, "one")
+    with shelves("base") as (base,):
+        plain = system_of([base])
+        placed = {**machine.instance().model_dump(), "zone": "a"}
+        service = Service.model_validate({"name": "machines", "instances": [placed], "restarts": "by_hand"})
+        system = System(name="library", services=(*plain.services, service))
+
+        def meddle(event: Event) -> None:
+            if event.kind is EventKind.INJECTED and meddling:
+                (answer,) = machine.ask(meddling)
+                assert answer == {}
+
+        target = InstanceTarget(service="machines")
+        action = Action(id="cut", fault=fault, target=target, duration_s=1)
+        plan = plan_of(system, (experiment_on(system, "base", actions=(action,), recovery_deadline_s=2),))
+        try:
+            evidence = engine.run(plan, approve(home, plan), system=system, limits=LIMITS, home=home, report=meddle)
+            until(lambda: machine.sees() == ".")
+        finally:
+            machine.end()
+    assert evidence.owed == ()
+    assert evidence.outcome == ("aborted" if meddling else "completed")
+    early = [event.detail for event in evidence.timeline if "ended before its time" in event.detail]
+    assert all(detail.endswith("the target no longer shows it") for detail in early)
+    assert bool(early) == bool(meddling)
