@@ -31,7 +31,7 @@ def unreachable(edge: Dependency, callers: tuple[ProcessTarget, ...], wanted: di
         return f"no process of {edge.caller} runs here, so its connections cannot be told apart; start one."
     if not all(_same_network(caller.pid) for caller in callers):
         return f"{edge.caller} has a network of its own (a container); put murphy proxy on {edge.place}."
-    return redirect.unavailable() or _misfit(edge, "http" if edge.protocol == "http" else "tcp", wanted)
+    return redirect.unavailable() or _misfit(edge, _understood(edge), wanted)
 
 
 def _unmanaged(edge: Dependency, control: str, name: str, wanted: dict[str, Any]) -> str | None:
@@ -41,8 +41,15 @@ def _unmanaged(edge: Dependency, control: str, name: str, wanted: dict[str, Any]
         return f"{edge.place}: {error}"
     if name not in served:
         return f"the proxy at {control} has no edge {name}; add it to the proxy's configuration."
-    speaks = "tcp" if edge.protocol == "grpc" else served[name]["protocol"]
+    speaks = served[name]["protocol"]
+    if edge.protocol == "grpc" and speaks == "http":  # such an edge passes HTTP/2 unread
+        speaks = "tcp"
     return _misfit(edge, speaks, wanted)
+
+
+def _understood(edge: Dependency) -> str:
+    """What the proxy is to read there."""
+    return edge.protocol if edge.protocol in ("http", "grpc") else "tcp"
 
 
 def _misfit(edge: Dependency, protocol: str, wanted: dict[str, Any]) -> str | None:
@@ -51,7 +58,10 @@ def _misfit(edge: Dependency, protocol: str, wanted: dict[str, Any]) -> str | No
     try:
         Spec.parse(wanted, protocol)
     except ValueError as error:
-        return f"{edge.place}: {error}; choose network.latency, network.reset or an edge that speaks http."
+        instead = "choose network.latency, network.reset or another edge"
+        if edge.protocol == "grpc" != protocol:
+            instead = "let the proxy's configuration say that this edge's protocol is grpc"
+        return f"{edge.place}: {error}; {instead}."
     return None
 
 
@@ -77,7 +87,7 @@ def ways(edge: Dependency, callers: tuple[ProcessTarget, ...], system: System) -
     return [
         {
             "edge": edge.place,
-            "protocol": "http" if edge.protocol == "http" else "tcp",
+            "protocol": _understood(edge),
             "port": port,
             "addresses": [] if here else addresses,
             "users": sorted({user for caller in callers for user in users(caller)}),

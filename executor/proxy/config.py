@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from executor.errors import InputError
 from executor.state.reading import read
 
-Protocol = Literal["http", "tcp"]
+Protocol = Literal["http", "grpc", "tcp"]
 
 _HINT = (
     'Expected {"control": "/path.sock", "edges": [{"edge": "a->b", "listen": 9101, '
@@ -68,8 +68,8 @@ def _edge(item: Any, where: str) -> EdgeConfig:
     if not isinstance(item["edge"], str) or not item["edge"]:
         raise InputError("must be a name such as storefront->catalog.", where=f"{where}.edge")
     protocol = item["protocol"]
-    if protocol not in ("http", "tcp"):
-        raise InputError(f"must be http or tcp, not {protocol!r}.", where=f"{where}.protocol")
+    if protocol not in get_args(Protocol):
+        raise InputError(f"must be http, grpc or tcp, not {protocol!r}.", where=f"{where}.protocol")
     return EdgeConfig(
         edge=item["edge"],
         listen=_address(item["listen"], f"{where}.listen"),

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 
 from executor.proxy.config import Protocol
 from executor.proxy.faults import CONNECTION_KINDS, Fault
+from executor.proxy.grpc import relay_grpc
 from executor.proxy.http import relay_http
 from executor.proxy.link import Link
 from executor.proxy.tunnel import tunnel
@@ -30,12 +31,25 @@ class Edge:
         """Calls of the caller that have arrived so far, answered by whomever."""
         self.connections = 0
         self.faulted = 0
-        """Requests (HTTP) or connections (otherwise) that a fault has struck so far."""
+        """Requests (HTTP), calls (gRPC) or connections (otherwise) that a fault has struck so far."""
+        self._unread: set[str] = set()
         self._tasks = tasks
 
     def count_call(self, link: Link) -> None:
         """One more call arrived; a bystander's are not this edge's."""
         self.calls += link.hurt
+
+    def passes_unread(self, what: str) -> None:
+        """A connection is only carried, since it speaks ``what`` instead of the edge's protocol: said once."""
+        if what not in self._unread:
+            self._unread.add(what)
+            log.warning(
+                "edge %s: a connection speaks %s, not cleartext %s; it is passed on, and only what strikes whole"
+                " connections strikes it",
+                self.name,
+                what,
+                self.protocol,
+            )
 
     def put(self, fault: Fault) -> None:
         """Put a fault in force. One of the same mark is replaced."""
@@ -66,6 +80,9 @@ class Edge:
         """Close each connection as soon as nothing is under way on it; cut what is left after ``within_s`` seconds."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + within_s
+        for link in tuple(self.links):
+            if link.farewell:
+                link.farewell()
         while self.links and loop.time() < deadline:
             for link in tuple(self.links):
                 if link.idle:
@@ -107,5 +124,7 @@ class Edge:
             raise
         if self.protocol == "http":
             await relay_http(link)
+        elif self.protocol == "grpc":
+            await relay_grpc(link)
         else:
             await tunnel(link)

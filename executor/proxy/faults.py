@@ -8,8 +8,10 @@ from dataclasses import dataclass, field, fields
 from fnmatch import fnmatchcase
 from typing import Any, Final
 
+from executor.proxy.grpc_answers import STATUSES
+
 HTTP_KINDS: Final = frozenset({"error", "truncate", "bit_flip", "empty", "wrong_content_type"})
-"""Kinds that need to understand HTTP."""
+"""Kinds that need to understand HTTP, of which gRPC is one sort."""
 LINE_KINDS: Final = frozenset({"corrupt", "throttle"})
 """Kinds that strike the bytes as they pass, whatever they mean."""
 KINDS: Final = HTTP_KINDS | LINE_KINDS | {"delay", "delay_statement", "hang", "reset", "refuse", "blackhole"}
@@ -39,13 +41,16 @@ class Spec:
 
     kind: str
     probability: float = 1.0
-    """Chance for each request; on an edge that is not HTTP, for each connection."""
+    """Chance for each request or call; on an edge that speaks neither HTTP nor gRPC, for each connection."""
     method: str = "*"
     path: str = "*"
-    """Glob over the request path, without the query."""
+    """Glob over the request path, without the query; of a gRPC call: ``/package.Service/Method``."""
     delay_ms: float = 0.0
     jitter_ms: float = 0.0
     status: int = 503
+    grpc_status: str = ""
+    """Name of the status that an error has on an edge that speaks gRPC; empty: it has ``status``."""
+    grpc_message: str = ""
     after_bytes: int = 0
     """Bytes of the answer, head included, that pass before a reset."""
     way: str = "both"
@@ -85,15 +90,28 @@ class Spec:
             raise ValueError(f"fault status must be 400 to 599, not {self.status}")
         if self.kind in ("delay", "delay_statement") and not self.delay_ms > 0:
             raise ValueError("fault delay_ms must be above 0 for a delay")
-        if self.kind == "delay_statement" and protocol == "http":
-            raise ValueError("delay_statement needs an edge to a database, not one that speaks http")
+        if self.kind == "delay_statement" and protocol in ("http", "grpc"):
+            raise ValueError(f"delay_statement needs an edge to a database, not one that speaks {protocol}")
         if self.kind == "throttle" and not self.bytes_per_s > 0:
             raise ValueError("fault bytes_per_s must be above 0 for a throttle")
         if self.way not in WAYS:
             raise ValueError(f"fault way must be one of {', '.join(WAYS)}, not {self.way!r}")
-        if protocol != "http" and (self.kind in HTTP_KINDS or self.method != "*" or self.path != "*"):
+        self._check_requests(protocol)
+
+    def _check_requests(self, protocol: str) -> None:
+        """Raises ``ValueError`` where what the edge speaks has no such requests or answers."""
+        if self.grpc_status and self.grpc_status not in STATUSES:
+            raise ValueError(f"fault grpc_status must be one of {', '.join(STATUSES)}, not {self.grpc_status!r}")
+        if self.grpc_status and protocol != "grpc":
+            raise ValueError(f"grpc_status {self.grpc_status} needs an edge that speaks grpc, not {protocol}")
+        if protocol == "grpc":
+            if self.kind in DAMAGE_KINDS:
+                raise ValueError(f"{self.kind} needs an edge that speaks http, not grpc")
+            if self.method not in ("*", "POST"):
+                raise ValueError(f"every gRPC call is a POST, so method {self.method} would strike none")
+        elif protocol != "http" and (self.kind in HTTP_KINDS or self.method != "*" or self.path != "*"):
             raise ValueError(
-                f"{self.kind} with method {self.method} and path {self.path} needs an edge that speaks http"
+                f"{self.kind} with method {self.method} and path {self.path} needs an edge that speaks http or grpc"
             )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from executor.proxy import line
@@ -27,6 +28,8 @@ class Link:
         self.tunnelled = False
         self.in_exchange = False
         """Whether a request is under way."""
+        self.farewell: Callable[[], None] | None = None
+        """Asks the caller to make its next calls on another connection, where the protocol has words for that."""
         self._callee_spoke_last = True
         self._struck: dict[Fault, bool] = {}
         self._answered_bytes: dict[Fault, int] = {}

@@ -84,6 +84,10 @@ class Wire(asyncio.Protocol):
         """Whether bytes wait to be taken."""
         return bool(self._buffer)
 
+    def peek(self, size: int) -> bytes:
+        """The first bytes that wait, which stay there."""
+        return bytes(self._buffer[:size])
+
     def take(self) -> bytes:
         """All bytes that wait; empty if there are none."""
         data = bytes(self._buffer)

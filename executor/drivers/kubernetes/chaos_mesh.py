@@ -196,6 +196,8 @@ def _requests(fault: Fault, where: Where, target: str) -> Json:
 
 
 def _error(fault: Fault, where: Where) -> Json:
+    if fault["grpc_status"]:
+        raise _no("answers with statuses of HTTP only; choose status")
     return {**_requests(fault, where, "Response"), "replace": {"code": fault["status"]}}
 
 

@@ -17,4 +17,7 @@ class Error(EdgeFault):
 
     def wanted(self, fault: Spec) -> dict[str, Any]:
         """The fault as the proxy takes it."""
-        return {"kind": "error", "status": fault.status, **matching(fault)}
+        answer: dict[str, Any] = {"status": fault.status}
+        if fault.grpc_status:
+            answer = {"grpc_status": fault.grpc_status, "grpc_message": fault.grpc_message}
+        return {"kind": "error", **answer, **matching(fault)}

@@ -55,7 +55,7 @@ class Reset(FaultSpec):
     strength: ClassVar[tuple[str, ...]] = ("probability",)
     kind: Literal["network.reset"] = "network.reset"
     probability: Probability = 1.0
-    """Chance for each request (HTTP) or connection (other protocols)."""
+    """Chance for each request (HTTP), call (gRPC; all calls of its connection go with it) or connection (others)."""
     after_bytes: Annotated[int, Field(ge=0, le=1_000_000_000)] = 0
     """Bytes of the answer let through first."""
 

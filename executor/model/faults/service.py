@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, ClassVar, Final, Literal, Self
 
-from pydantic import Field, StringConstraints
+from pydantic import Field, StringConstraints, model_validator
 
 from executor.model.base import Line, Milliseconds, Percent, Probability, Seconds
 from executor.model.faults.base import FaultSpec, TargetKind, delayed
@@ -12,6 +12,24 @@ from executor.model.vocabulary import FaultType
 from executor.model.wording import duration, named, number, share
 
 Method = Literal["*", "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
+GrpcStatus = Literal[
+    "CANCELLED",
+    "UNKNOWN",
+    "INVALID_ARGUMENT",
+    "DEADLINE_EXCEEDED",
+    "NOT_FOUND",
+    "ALREADY_EXISTS",
+    "PERMISSION_DENIED",
+    "RESOURCE_EXHAUSTED",
+    "FAILED_PRECONDITION",
+    "ABORTED",
+    "OUT_OF_RANGE",
+    "UNIMPLEMENTED",
+    "INTERNAL",
+    "UNAVAILABLE",
+    "DATA_LOSS",
+    "UNAUTHENTICATED",
+]
 RestartBy = Literal["supervisor", "murphy"]
 RESTART: Final = {
     "supervisor": "its supervisor should start it again, or else Murphy does",
@@ -22,6 +40,10 @@ _MODES: Final = {
     "blackhole": FaultType.SILENT,
     "error": FaultType.SERVER_ERROR,
 }
+
+
+_GRPC_SERVER_ERRORS: Final = ("UNKNOWN", "DEADLINE_EXCEEDED", "UNIMPLEMENTED", "INTERNAL", "UNAVAILABLE", "DATA_LOSS")
+"""Source: OpenTelemetry semantic conventions for gRPC, "Server": what a server's span counts as its own error."""
 
 
 class Crash(FaultSpec):
@@ -142,7 +164,7 @@ class HttpMatch(FaultSpec):
     probability: Probability = 1.0
     method: Method = "*"
     path: Line = "*"
-    """Glob over the request path, for instance ``/items/*``."""
+    """Glob over the request path, for instance ``/items/*``; of a gRPC call: ``/package.Service/Method``."""
 
     def looks(self) -> FaultType:
         """One that strikes only some requests is ``intermittent``, whatever it does to them."""
@@ -161,20 +183,30 @@ class Error(HttpMatch):
     differs: ClassVar[str] = "The callee does no work for the failed request; a real error may come after half of it."
     kind: Literal["service.error"] = "service.error"
     status: Annotated[int, Field(ge=400, le=599)] = 500
+    """Of HTTP. A gRPC caller makes one of its own of it: ``UNAVAILABLE`` of 503, ``UNKNOWN`` of 500."""
+    grpc_status: GrpcStatus | None = None
+    """Instead of ``status``, on an edge that speaks gRPC."""
+    grpc_message: Line = "fault injected by murphy"
+    """What a gRPC caller is told beside ``grpc_status``."""
+
+    @model_validator(mode="after")
+    def _one_status(self) -> Self:
+        if self.grpc_status and self.status != type(self).model_fields["status"].default:
+            raise ValueError(
+                "status and grpc_status exclude each other; leave out the one that the edge does not speak"
+            )
+        return self
 
     def looks(self) -> FaultType:
         """By its parameters."""
-        return (
-            FaultType.INTERMITTENT
-            if self.probability < 1
-            else FaultType.SERVER_ERROR
-            if self.status >= 500
-            else FaultType.CLIENT_ERROR
-        )
+        if self.probability < 1:
+            return FaultType.INTERMITTENT
+        its_own = self.grpc_status in _GRPC_SERVER_ERRORS if self.grpc_status else self.status >= 500
+        return FaultType.SERVER_ERROR if its_own else FaultType.CLIENT_ERROR
 
     def words(self) -> str:
         """What is done."""
-        return f"answer {self.requests()} with {self.status}"
+        return f"answer {self.requests()} with {self.grpc_status or self.status}"
 
 
 class Timeout(HttpMatch):
@@ -209,7 +241,8 @@ class DependencyFailure(FaultSpec):
     differs: ClassVar[str] = "Only this caller is hurt; when the dependency itself fails, all its callers are."
     kind: Literal["service.dependency_failure"] = "service.dependency_failure"
     mode: Literal["refuse", "blackhole", "error", "slow"] = "refuse"
-    """``refuse`` resets at once, ``blackhole`` never answers, ``error`` answers 503, ``slow`` answers late."""
+    """``refuse`` resets at once, ``blackhole`` never answers, ``slow`` answers late, ``error`` answers 503, of which a
+    gRPC caller makes ``UNAVAILABLE``."""
     delay_ms: Milliseconds = 3_000
     """How late, in mode ``slow``."""
 
