@@ -16,13 +16,16 @@ from tests.executor.proxy.servers import Callee, free_port, wait_until
 
 
 class Managed:
-    """A running managed proxy with one HTTP edge ``a->b`` and one TCP edge ``a->c`` to the same callee."""
+    """A running managed proxy with one HTTP edge ``a->b`` and one TCP edge ``a->c`` to the same callee.
 
-    def __init__(self, directory: Path, upstream: int) -> None:
+    With ``grpc`` it has one gRPC edge ``a->g`` too.
+    """
+
+    def __init__(self, directory: Path, upstream: int, *, grpc: bool = False) -> None:
         self.control = str(directory / "proxy.sock")
-        self.http, self.tcp = free_port(), free_port()
+        self.http, self.tcp, self.grpc = free_port(), free_port(), free_port()
         config = directory / "edges.json"
-        pairs = (("a->b", self.http, "http"), ("a->c", self.tcp, "tcp"))
+        pairs = [("a->b", self.http, "http"), ("a->c", self.tcp, "tcp")] + [("a->g", self.grpc, "grpc")] * grpc
         served = [
             {"edge": edge, "listen": port, "upstream": f"127.0.0.1:{upstream}", "protocol": protocol}
             for edge, port, protocol in pairs

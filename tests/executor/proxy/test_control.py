@@ -210,7 +210,7 @@ def test_what_it_cannot_do_it_says_in_one_line(proxy: Managed, tmp_path: Path) -
     assert "cannot be listened on" in said.splitlines()[-1]
     code, said = _start(tmp_path, protocol="smtp")
     assert (code, len(said.splitlines())) == (2, 1)
-    assert "must be http or tcp" in said
+    assert "must be http, grpc or tcp" in said
     again = subprocess.run(proxy.command, capture_output=True, text=True, timeout=60, check=False)
     assert again.returncode == 2
     assert edges.served(proxy.control).keys() == {"a->b", "a->c"}
