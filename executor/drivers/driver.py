@@ -7,7 +7,7 @@ it. A driver holds no state: what it needs to undo is in the record that its own
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, TypeVar, runtime_checkable
 
@@ -16,8 +16,10 @@ from executor.drivers.targets import Contained, Ec2Target, Resolved, ResolvedIns
 from executor.errors import InputError
 
 if TYPE_CHECKING:
+    from executor.drivers.beside import Beside
     from executor.faults.behaviour import Context
     from executor.model.system import Instance, Service
+    from executor.model.vocabulary import Scope
 
 Record = Mapping[str, Any]
 Capability = TypeVar("Capability")
@@ -34,6 +36,17 @@ class Driver(Protocol):
 
     def find(self, service: Service, instance: Instance) -> ResolvedInstance:
         """The instance as it is right now. Raises ``UnavailableError`` if it is not there, or cannot be told."""
+
+
+@runtime_checkable
+class Neighbourly(Protocol):
+    """It can tell what else is struck when a fault on one of its instances reaches beyond it."""
+
+    def beside(self, target: Any, scope: Scope, fault: Any, others: Sequence[ResolvedInstance]) -> Beside:
+        """Which of the others share that with the target, and what else does that is none of them. Touches nothing.
+
+        Raises ``UnavailableError`` if it cannot be told.
+        """
 
 
 @runtime_checkable

@@ -5,20 +5,22 @@ Standard library only: the watchdog uses it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from signal import Signals
 from typing import TYPE_CHECKING, Any
 
 from executor.clock import start_ticks
-from executor.drivers import restart
+from executor.drivers import beside, restart
 from executor.drivers.driver import Record, RestartBy
-from executor.drivers.targets import ContainerTarget, ProcessTarget
+from executor.drivers.targets import ContainerTarget, ProcessTarget, ResolvedInstance
 from executor.errors import UnavailableError
 from executor.kernel import netns, process, sockets
 
 if TYPE_CHECKING:
     from executor.faults.behaviour import Context
     from executor.model.system import ProcessInstance, Service
+    from executor.model.vocabulary import Scope
 
 _ENDS_WITHIN_S = 5.0
 _DUMPS_WITHIN_S = 10.0
@@ -35,6 +37,12 @@ class Local:
         """The process it means right now. Raises ``UnavailableError`` if there is none, or more than one."""
         found = process.find(instance)
         return ProcessTarget(service, instance.id, found.pid, found.start_ticks, instance.port, instance.command)
+
+    def beside(
+        self, target: ProcessTarget, scope: Scope, fault: Any, others: Sequence[ResolvedInstance]
+    ) -> beside.Beside:
+        """As this machine shows it. Raises ``UnavailableError`` if it cannot be told."""
+        return beside.here(target, scope, fault, others)
 
     def unfreezable(self, target: ProcessTarget) -> str | None:
         """It must be ours to signal, and not stand still already."""

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
+from executor.clock import start_ticks
 from executor.drivers.driver import driver
 from executor.drivers.targets import EdgeTargets, ProcessTarget, Resolved, ResolvedInstance
 from executor.errors import InputError, UnavailableError
+from executor.kernel import process
 from executor.model.plan import EdgeTarget, GroupsTarget, InstanceTarget, Target
 from executor.model.system import Dependency, Instance, Service, System
 
@@ -65,6 +70,26 @@ def chosen(target: InstanceTarget, service: Service) -> list[str]:
 def found(service: Service, instance: Instance) -> ResolvedInstance:
     """An instance as it is right now. Raises ``UnavailableError`` if it is not there."""
     return driver(instance.driver).find(service, instance)
+
+
+def everyone(system: System) -> list[ResolvedInstance]:
+    """Every instance that is there, and all processes that fit where it is not clear which one is meant."""
+    there: list[ResolvedInstance] = []
+    for service in system.services:
+        for instance in service.instances:
+            try:
+                there.append(found(service, instance))
+            except UnavailableError:
+                if instance.driver == "process" and getattr(instance, "pid", None) is None:
+                    there += _fitting(service, instance)
+    return there
+
+
+def _fitting(service: Service, instance: Any) -> Iterator[ProcessTarget]:
+    for pid in process.heads_of(instance):
+        ticks = start_ticks(pid)
+        if ticks is not None:
+            yield ProcessTarget(service, instance.id, pid, ticks, instance.port, instance.command)
 
 
 def _callers(system: System, name: str) -> tuple[ProcessTarget, ...]:

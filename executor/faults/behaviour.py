@@ -15,6 +15,7 @@ from executor.drivers.targets import EdgeTargets, ProcessTarget, Resolved
 
 if TYPE_CHECKING:  # the watchdog loads behaviours and must stay small: no pydantic at run time here
     from executor.model.system import System
+    from executor.model.vocabulary import Scope
 
 Record = Mapping[str, Any]
 """All that is needed to make, observe and undo one fault, as plain JSON; holds references to secrets, never secrets."""
@@ -128,6 +129,14 @@ class Demanding(Protocol):
 def lacking(how: Behaviour) -> str | None:
     """What this machine lacks for a fault, whatever the target; ``None``: nothing, or it takes a target to tell."""
     return how.lacking() if isinstance(how, Demanding) else None
+
+
+@runtime_checkable
+class Narrower(Protocol):
+    """A fault that may reach less far than its spec says, which shows when its target is looked at."""
+
+    def reaches(self, fault: Any, target: Resolved) -> tuple[Scope, ...]:
+        """How far it reaches there."""
 
 
 @runtime_checkable

@@ -25,6 +25,9 @@ _ATTRIBUTE: Final = "trusted.murphy"
 _CONTROLLERS: Final = ("cpu", "memory", "pids", "io")
 _VERSION_1: Final = {"io": "blkio"}
 """Controllers that version 1 calls otherwise."""
+_LIMITS: Final = {"cpu": ("cpu.max", "cpu.cfs_quota_us"), "memory": ("memory.max", "memory.limit_in_bytes")}
+_UNLIMITED: Final = 2**62
+"""Version 1 says no limit by a number of bytes that no machine has."""
 _PROC: Final = Path("/proc")
 _EMPTIES_S: Final = 3.0
 
@@ -103,6 +106,21 @@ def own_place(controller: str, pid: int, ticks: int) -> str:
     except UnavailableError:
         return ""
     return str(directory) if os.access(directory, os.W_OK) and own(where, pid, ticks) else ""
+
+
+def own_and_limited(controller: str, pid: int, ticks: int) -> bool:
+    """Whether that very process has a cgroup of its own, which has a limit: whatever is in it takes no more than that.
+
+    Raises ``UnavailableError`` if the process is gone.
+    """
+    directory = own_place(controller, pid, ticks)
+    if not directory:
+        return False
+    said = ""
+    for name in _LIMITS[controller]:
+        with suppress(OSError):  # the other version of cgroups
+            said = said or (Path(directory) / name).read_text(encoding="ascii").split()[0]
+    return said not in ("", "max", "-1") and int(said) < _UNLIMITED
 
 
 def strangers(directory: Path, pid: int, ticks: int) -> set[int]:

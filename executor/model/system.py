@@ -21,6 +21,10 @@ class Placed(Contract):
 
     zone: Name | None = None
     """What it fails together with: a zone, rack or host by the name that people use for it."""
+    machine: Name | None = None
+    """The machine it runs on: host or node by its name, or the id of an instance that is that machine. What strikes a
+    machine strikes all on it. Needed where Murphy cannot see it: what is on this machine, on a cluster's nodes and on
+    one machine behind ``ssh`` it sees."""
 
 
 class ProcessInstance(Placed):

@@ -79,6 +79,33 @@ class Phase(StrEnum):
     RECOVERY = "recovery"
 
 
+class Scope(StrEnum):
+    """How far a fault reaches. Whatever shares that with what a plan names is struck too, and counts as struck."""
+
+    TARGET = "target"
+    """What is named, and what lives in it: a process's children, what shares a container's network, a machine's all."""
+    CALLERS = "callers"
+    """The caller of an edge, and who else calls by the same line."""
+    SERVICE = "service"
+    """Every instance of the service."""
+    MEMBER = "member"
+    """One of those that a load balancer leads to; nobody can tell which."""
+    MEMBERS = "members"
+    """All that a load balancer leads to."""
+    MACHINE = "machine"
+    """All on the same machine: host or node."""
+    NETWORK = "network"
+    """All in the same network namespace, unless that is this machine's own."""
+    VOLUME = "volume"
+    """All with files on the volume of the fault's path."""
+    DIRECTORY = "directory"
+    """All with files in the directory of the fault's path."""
+    SERVER = "server"
+    """All with data on the same server."""
+    SETTINGS = "settings"
+    """All that read the same file of settings or the same Secret, or are backed up to the same place."""
+
+
 class FaultType(StrEnum):
     """What a fault looks like to those who meet it, which decides the weaknesses that it can reveal."""
 

@@ -83,6 +83,8 @@ class Course:
     scratch: Path
     lowered: Lowered
     """The halt that was over last when the run was asked for: any other has come since."""
+    admitted: frozenset[str]
+    """Instances that the run was admitted to strike, with those that share a place with what it names."""
     work: anyio.CancelScope | None = None
     """Around all stages; cancelled when the run ends early."""
     ending: Ending | None = None

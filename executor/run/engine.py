@@ -93,12 +93,13 @@ def run(
             admitted = True  # it may be, from here on, though an interrupt keeps us from hearing so
             try:
                 admission.admit(journal, name, plan, approval, ready, use=use, system=system, limits=limits)
+                reached = frozenset(ready.reach.targets)
             except Exception:
                 admitted = False
                 raise
         with owed_first(home, [name]):
             return _run_admitted(
-                name, plan, approval, system, limits, home, journal, guardian, report, stop, clock, before
+                name, plan, approval, system, limits, home, journal, guardian, report, stop, clock, before, reached
             )
     finally:
         if admitted:
@@ -139,6 +140,7 @@ def _run_admitted(
     stop: threading.Event | None,
     clock: Clock,
     before: Lowered,
+    reached: frozenset[str],
 ) -> Evidence:
     """From admission on: the run is finished in the journal, and its faults are undone, whatever happens."""
     outcome: Outcome = "aborted"
@@ -162,6 +164,7 @@ def _run_admitted(
             log,
             home.scratch(name),
             before,
+            reached,
         )
         orders = Orders(course, stop)
         try:

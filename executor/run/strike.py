@@ -7,7 +7,7 @@ from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from executor.drivers.resolve import resolve
+from executor.drivers.resolve import everyone, resolve
 from executor.drivers.targets import EdgeTargets, ProcessTarget, Resolved
 from executor.errors import UnavailableError
 from executor.faults.behaviour import Behaviour, Context, Lasting, Momentary, Record, why_not
@@ -16,6 +16,7 @@ from executor.kernel import process
 from executor.model.evidence import ResolvedTarget, RevertCheck
 from executor.run.course import WHO
 from executor.safety.halt import halted_since
+from executor.safety.neighbours import refuse_more
 from executor.safety.processes import refuse_above_protected, refuse_ourselves, refuse_same_process
 from executor.state import undo_notes
 from executor.state.journal import Journal
@@ -31,14 +32,16 @@ SHOWN_S = 2.0
 
 
 def targets(course: Course, action: Action) -> tuple[Resolved, ...]:
-    """What the selector means right now, under the rules for processes that were true at the preflight.
+    """What the selector means right now, under the rules for processes and neighbours that held at the preflight.
 
     Raises ``UnavailableError`` or ``InputError`` if something is not there, ``SafetyRefusalError`` if a rule says no.
     """
     found = {action.id: resolve(action.target, course.system)}
     refuse_ourselves(found)
-    refuse_same_process(found, course.system)
-    refuse_above_protected(found, course.system, course.limits)
+    every = everyone(course.system)
+    refuse_same_process(found, every)
+    refuse_above_protected(found, every, course.limits)
+    refuse_more([action], found, course.system, course.limits, course.admitted, every=every)
     return found[action.id]
 
 

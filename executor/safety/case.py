@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from executor.errors import SafetyRefusalError
-from executor.model.plan import Plan
+from executor.model.plan import Action, Plan
 from executor.model.system import System
 from executor.safety.limits import Limits
 from executor.safety.reach import Peak, peak
+from executor.safety.touch import Also, Touched, by
 
 Refusals = Iterator[SafetyRefusalError]
 
@@ -22,11 +23,17 @@ class Case:
     plan: Plan
     system: System
     limits: Limits
+    also: Also = field(default_factory=dict)
+    """What each action was seen to strike beside what it names; before that is looked for, nothing."""
 
     @cached_property
     def peaks(self) -> tuple[Peak, ...]:
         """The worst moment of each stage. Raises ``InputError`` for a target that the system does not have."""
-        return tuple(peak(stage, self.system, self.protected) for stage in self.plan.stages)
+        return tuple(peak(stage, self.system, self.protected, self.also) for stage in self.plan.stages)
+
+    def touches(self, action: Action) -> Touched:
+        """What an action touches. Raises ``InputError`` for a target that the system does not have."""
+        return by(action, self.system, self.also)
 
     @property
     def protected(self) -> frozenset[str]:

@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from executor.drivers.resolve import chosen, edges_of
 from executor.model.plan import Action, InstanceTarget
 from executor.model.probe import Check
 from executor.model.system import Dependency, System
+from executor.safety.touch import Also, by
 
 SHIELDED = 0.1
 """What a caller with a known fallback still feels of the loss of its dependency, 0-1."""
@@ -27,39 +27,41 @@ class Struck:
     edges: dict[str, float]
 
 
-def struck(actions: Iterable[Action], system: System) -> Struck:
+def struck(actions: Iterable[Action], system: System, also: Also | None = None) -> Struck:
     """What the actions take away together: k of n instances take k/n, a fault that spares some calls takes the others.
 
-    Raises ``KeyError`` or ``InputError`` for a target that the system does not have.
+    What shares a machine, a volume or the like with what is named is taken away with it (``touch``). Raises
+    ``InputError`` for a target that the system does not have.
     """
-    ids: dict[str, set[str]] = {}
+    ids: set[str] = set()
     edges: dict[str, float] = {}
     for action in actions:
+        touched = by(action, system, also)
         if isinstance(action.target, InstanceTarget):
-            service = system.service(action.target.service)
-            ids.setdefault(service.name, set()).update(chosen(action.target, service))
+            ids |= touched.instances
             continue
-        for edge in edges_of(action.target, system):
-            edges[edge.place] = min(1.0, edges.get(edge.place, 0.0) + float(getattr(action.fault, "probability", 1)))
-    return Struck({name: len(found) / len(system.service(name).instances) for name, found in ids.items()}, edges)
+        for place in touched.edges:
+            edges[place] = min(1.0, edges.get(place, 0.0) + float(getattr(action.fault, "probability", 1)))
+    lost = {s.name: sum(i.id in ids for i in s.instances) / len(s.instances) for s in system.services if s.instances}
+    return Struck({name: share for name, share in lost.items() if share}, edges)
 
 
-def traffic_percent(actions: Iterable[Action], system: System) -> float:
+def traffic_percent(actions: Iterable[Action], system: System, also: Also | None = None) -> float:
     """Share of what users do that passes over what the actions take away, percent; each operation by its weight."""
-    lost = struck(actions, system)
+    lost = struck(actions, system, also)
     operations = [check for service in system.services for check in service.operations]
     ways = [(check.weight, _way_of(check, system)) for check in operations]
     ways = ways or [(1.0, _way_from(name, system)) for name in _entries(system)]
     return 100 * sum(weight * _met(way, lost) for weight, way in ways) / sum(weight for weight, _ in ways)
 
 
-def indirect(actions: Iterable[Action], name: str, system: System) -> float:
+def indirect(actions: Iterable[Action], name: str, system: System, also: Also | None = None) -> float:
     """Share of its work that a service is predicted to lose, 0-1, as losses spread from callee to caller.
 
     What strikes the service itself is left out: another rule forbids that. Of the loss of a dependency that a caller
     has a known fallback for, only ``SHIELDED`` spreads on; the instances that are left serve on.
     """
-    lost, felt = struck(actions, system), _felt(name, system)
+    lost, felt = struck(actions, system, also), _felt(name, system)
     services = sum(share * felt.get(each, 0.0) for each, share in lost.services.items() if each != name)
     edges = sum(
         lost.edges.get(edge.place, 0.0) * felt.get(edge.caller, 0.0) * _spreads(edge)

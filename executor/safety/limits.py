@@ -36,6 +36,8 @@ class BlastRadius(Contract):
     """Share of what users do (operations, by weight) that is predicted to pass over what is struck."""
     protected_impact_percent: Percent = 10
     """Share of its work that any protected service is predicted to lose; this has no exception."""
+    strangers_max: Annotated[int, Field(ge=0, le=10_000)] = 0
+    """Pods, containers and processes that system.yaml does not name and a fault would strike all the same, at most."""
 
 
 class Guard(Contract):

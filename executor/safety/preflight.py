@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from executor.drivers.resolve import resolve
+from executor.drivers.resolve import everyone, resolve
 from executor.drivers.targets import Resolved
 from executor.errors import SafetyRefusalError, UnavailableError
 from executor.faults import registry
@@ -15,6 +15,7 @@ from executor.model.approval import Approval
 from executor.model.plan import Plan
 from executor.model.system import System
 from executor.probes.hosts import allowed_hosts
+from executor.safety import neighbours
 from executor.safety.approval import verify
 from executor.safety.backup import refuse_without_backup
 from executor.safety.case import protected
@@ -70,15 +71,21 @@ def preflight(
     for refusal in refusals(plan, system, limits):
         raise refusal
     refuse_outside_windows(limits.change_windows, plan.environment, now, run_s(plan))
-    reach = reach_of(plan, system, protected(system, limits))
-    joint(reach, journal.running(), system, limits)
+    joint(reach_of(plan, system, protected(system, limits)), journal.running(), system, limits)
     journal.note(
         "preflight", "asked", plan=approval.grant.plan_digest, nonce=approval.grant.nonce
     )  # written and synced
     targets = {action.id: resolve(action.target, system) for action in plan.actions}
     refuse_ourselves(targets)
-    refuse_same_process(targets, system)
-    refuse_above_protected(targets, system, limits)
+    every = everyone(system)
+    refuse_same_process(targets, every)
+    refuse_above_protected(targets, every, limits)
+    beside = neighbours.look(plan.actions, targets, system, behaviour, every=every)
+    neighbours.refuse_strangers(beside, limits)
+    for refusal in refusals(plan, system, limits, beside.also):
+        raise refusal
+    reach = reach_of(plan, system, protected(system, limits), beside.also)
+    joint(reach, journal.running(), system, limits)
     _refuse_unsupported(plan, targets, behaviour)
     refuse_without_backup(plan, system)
     return Ready(reach=reach, targets=targets, hosts=allowed_hosts(system))

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
-from executor.drivers.resolve import found
-from executor.drivers.targets import ProcessTarget, Resolved
-from executor.errors import SafetyRefusalError, UnavailableError
+from executor.drivers.targets import ProcessTarget, Resolved, ResolvedInstance
+from executor.errors import SafetyRefusalError
 from executor.kernel import process
-from executor.model.system import ProcessInstance, Service, System
 from executor.safety.limits import Limits
 
 Targets = Mapping[str, tuple[Resolved, ...]]
@@ -32,16 +30,18 @@ def refuse_ourselves(targets: Targets) -> None:
             )
 
 
-def refuse_same_process(targets: Targets, system: System) -> None:
-    """Raise ``SafetyRefusalError`` if one process is two instances: more would be hurt than the plan says."""
+def refuse_same_process(targets: Targets, every: Iterable[ResolvedInstance]) -> None:
+    """Raise ``SafetyRefusalError`` if one process is two instances: more would be hurt than the plan says.
+
+    ``every`` instance of the system that is there is asked, as ``everyone`` finds them.
+    """
     pids = {target.pid for _, target in _struck(targets)}
     names: dict[int, set[str]] = defaultdict(set)
     for _, target in _struck(targets):
         names[target.pid].add(target.instance)
-    for service in system.services:
-        for instance, pid in _running(service):
-            if pid in pids:
-                names[pid].add(instance)
+    for one in every:
+        if isinstance(one, ProcessTarget) and one.pid in pids:
+            names[one.pid].add(one.instance)
     for pid, instances in sorted(names.items()):
         if len(instances) > 1:
             raise SafetyRefusalError(
@@ -52,40 +52,28 @@ def refuse_same_process(targets: Targets, system: System) -> None:
             )
 
 
-def refuse_above_protected(targets: Targets, system: System, limits: Limits) -> None:
+def refuse_above_protected(targets: Targets, every: Iterable[ResolvedInstance], limits: Limits) -> None:
     """Raise ``SafetyRefusalError`` for a process that a protected service's process was started by and lives under."""
     struck = {target.pid: (action, target.instance) for action, target in _struck(targets)}
-    for service in system.services:
-        if not service.protected and service.name not in limits.protected_services:
+    for one in every:
+        if not isinstance(one, ProcessTarget) or not (
+            one.service.protected or one.service.name in limits.protected_services
+        ):
             continue
-        for instance, pid in _running(service):
-            for above in _lineage(pid):
-                if above in struck:
-                    action, name = struck[above]
-                    raise SafetyRefusalError(
-                        "protected services",
-                        measured=f"action {action} strikes {name}, process {above}, under which {instance} runs",
-                        limit=f"never {service.name}",
-                        hint=_HINT,
-                    )
+        for above in _lineage(one.pid):
+            if above in struck:
+                action, name = struck[above]
+                raise SafetyRefusalError(
+                    "protected services",
+                    measured=f"action {action} strikes {name}, process {above}, under which {one.instance} runs",
+                    limit=f"never {one.service.name}",
+                    hint=_HINT,
+                )
 
 
 def _struck(targets: Targets) -> Iterator[tuple[str, ProcessTarget]]:
     for action, resolved in targets.items():
         yield from ((action, target) for target in resolved if isinstance(target, ProcessTarget))
-
-
-def _running(service: Service) -> Iterator[tuple[str, int]]:
-    """The service's instances with their processes; with all that fit, where it is not clear which one is meant."""
-    for instance in service.instances:
-        try:
-            target = found(service, instance)
-        except UnavailableError:
-            if isinstance(instance, ProcessInstance) and instance.pid is None:
-                yield from ((instance.id, pid) for pid in process.heads_of(instance))
-            continue
-        if isinstance(target, ProcessTarget):
-            yield instance.id, target.pid
 
 
 def _lineage(pid: int) -> Iterator[int]:

@@ -6,11 +6,12 @@ import math
 from collections.abc import Sequence
 from itertools import combinations
 
-from executor.model.plan import Action, Experiment
+from executor.model.plan import Experiment
 from executor.model.system import System
 from executor.safety.case import Case, Refusals, no
 from executor.safety.limits import Limits
-from executor.safety.reach import by, together
+from executor.safety.reach import together
+from executor.safety.touch import Touched
 from executor.state.journal import Reach, RunRow
 
 _ROUNDING = 1e-9
@@ -102,7 +103,7 @@ def blast_radius(case: Case) -> Refusals:
         ):
             if touches > allowed + _ROUNDING:
                 measured = f"stage {number} touches {touches:.3g} {what} at once"
-                hint = "Strike fewer, one after another, or in stages of their own."
+                hint = "Strike fewer, one after another, in stages of their own, or by what reaches less far."
                 yield no("blast radius", measured, limit, hint)
 
 
@@ -136,24 +137,23 @@ def overlapping_targets(case: Case) -> Refusals:
             (one.id, two.id): shared
             for moment in together(experiment)
             for one, two in combinations(moment, 2)
-            if (shared := _struck(one, case.system) & _struck(two, case.system))
+            if (shared := _struck(case.touches(one)) & _struck(case.touches(two)))
         }
         for (one_id, two_id), shared in clashes.items():
             measured = f"actions {one_id} and {two_id} strike {', '.join(sorted(shared))} at once"
             yield no("overlapping targets", measured, "one fault on a target", hint)
     for stage in case.plan.stages:
         for first, second in combinations(stage.experiments, 2):
-            if shared := _reached(first, case.system) & _reached(second, case.system):
+            if shared := _reached(first, case) & _reached(second, case):
                 measured = f"{first.id} and {second.id} work on {', '.join(sorted(shared))} side by side"
                 hint = "Put them in stages of their own."
                 yield no("overlapping targets", measured, "one experiment on a target", hint)
 
 
-def _struck(action: Action, system: System) -> frozenset[str]:
-    each = by(action, system)
+def _struck(each: Touched) -> frozenset[str]:
     return each.edges or each.instances
 
 
-def _reached(experiment: Experiment, system: System) -> frozenset[str]:
-    every = [by(action, system) for action in experiment.actions]
+def _reached(experiment: Experiment, case: Case) -> frozenset[str]:
+    every = [case.touches(action) for action in experiment.actions]
     return frozenset().union(*(each.instances | each.edges for each in every))

@@ -19,15 +19,17 @@ from executor.safety.case import Case, Refusals, no
 from executor.safety.limits import Limits
 from executor.safety.radius import blast_radius, concurrent_faults, overlapping_targets, protected_impact
 from executor.safety.radius import joint as joint  # the rule over all runs is asked for here, too
-from executor.safety.reach import run_s, touched
+from executor.safety.reach import run_s
+from executor.safety.touch import Also
 
 _CRITICAL = 3
 """The criticality of what the business stops without."""
 
 
-def refusals(plan: Plan, system: System, limits: Limits) -> list[SafetyRefusalError]:
+def refusals(plan: Plan, system: System, limits: Limits, also: Also | None = None) -> list[SafetyRefusalError]:
     """Every static rule that the plan breaks; none: it may be approved. Asks nothing of the machine or the network.
 
+    ``also`` is what each action was seen to strike beside what it names, once somebody has looked (``neighbours``).
     Raises ``InputError`` for a target or an exercised edge that the system does not have.
     """
     for hypothesis in (h for experiment in plan.experiments for h in experiment.hypotheses):
@@ -36,7 +38,7 @@ def refusals(plan: Plan, system: System, limits: Limits) -> list[SafetyRefusalEr
                 system.dependency(caller, callee)
             except KeyError as error:
                 raise InputError(f"the system has no edge {error.args[0]}.", where=hypothesis.id) from None
-    case = Case(plan, system, limits)
+    case = Case(plan, system, limits, also or {})
     return [refusal for rule in _RULES for refusal in rule(case)]
 
 
@@ -60,9 +62,10 @@ def _same_system(case: Case) -> Refusals:
 def _protected(case: Case) -> Refusals:
     """On an edge the caller is struck, and its callee may be protected. A partition cuts off all that it names."""
     for action in case.plan.actions:
-        for name in sorted(_struck(action, case.system) & case.protected):
+        for name in sorted(_struck(action, case) & case.protected):
             limit = f"never {', '.join(sorted(case.protected))}"
-            yield no("protected services", f"action {action.id} strikes {name}", limit, "Choose another target.")
+            measured = f"action {action.id} strikes {name}{_shares(action, name)}"
+            yield no("protected services", measured, limit, "Choose another target.")
 
 
 def _critical(case: Case) -> Refusals:
@@ -70,16 +73,24 @@ def _critical(case: Case) -> Refusals:
     if case.plan.environment is not Environment.PRODUCTION or case.limits.critical_in_production:
         return
     for action in case.plan.actions:
-        for name in sorted(_struck(action, case.system)):
+        for name in sorted(_struck(action, case)):
             if case.system.service(name).criticality >= _CRITICAL:
-                measured = f"action {action.id} strikes {name}, whose criticality is {_CRITICAL}"
+                measured = f"action {action.id} strikes {name}{_shares(action, name)}, whose criticality is {_CRITICAL}"
                 hint = "Choose another target; only the operator can set critical_in_production in limits.toml."
                 yield no("critical services", measured, "services of less criticality in production", hint)
 
 
-def _struck(action: Action, system: System) -> frozenset[str]:
-    struck = touched(action.target, system).services
+def _struck(action: Action, case: Case) -> frozenset[str]:
+    struck = case.touches(action).services
     return struck | {*action.target.a, *action.target.b} if isinstance(action.target, GroupsTarget) else struck
+
+
+def _shares(action: Action, name: str) -> str:
+    """Why a service is struck that the action does not name; empty for one that it names."""
+    if not isinstance(action.target, InstanceTarget) or name == action.target.service:
+        return ""
+    scopes = " and ".join(scope.value for scope in action.fault.reaches())
+    return f" too ({action.fault.kind} reaches all of its {scopes})"
 
 
 def _allowed_faults(case: Case) -> Refusals:
@@ -105,7 +116,7 @@ def _run_length(case: Case) -> Refusals:
 
 def _interception(case: Case) -> Refusals:
     for action in case.plan.actions:
-        for place in sorted(touched(action.target, case.system).edges):
+        for place in sorted(case.touches(action).edges):
             if case.system.dependency(*place.split("->")).interception is None:
                 yield no(
                     "interception",

@@ -64,6 +64,7 @@ def faults(
             )
         elif target is None:
             out.print(f"      not like the real thing: {row['differs']}", style="quiet", soft_wrap=True, markup=False)
+            out.print(f"      reaches: {', '.join(row['reaches'])}", style="quiet", soft_wrap=True, markup=False)
 
 
 def _row(spec: type[FaultSpec], how: Behaviour) -> dict[str, Any]:
@@ -77,6 +78,7 @@ def _row(spec: type[FaultSpec], how: Behaviour) -> dict[str, Any]:
         "what": what,
         "takes": spec.target_kind,
         "lease": how.lease,
+        "reaches": [scope.value for scope in spec.scope],
         "lacking": lacking(how) or "",
         "parameters": parameters,
         "differs": spec.differs,

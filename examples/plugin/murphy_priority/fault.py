@@ -19,13 +19,14 @@ from executor.errors import UnavailableError
 from executor.faults.behaviour import Context, LeaseKind, Record
 from executor.kernel import process
 from executor.model.faults import FaultSpec, TargetKind
-from executor.model.vocabulary import FaultType
+from executor.model.vocabulary import FaultType, Scope
 
 
 class Priority(FaultSpec):
     """The instance's processes come last when others want the processor."""
 
     target_kind: ClassVar[TargetKind] = "instances"
+    scope: ClassVar[tuple[Scope, ...]] = (Scope.TARGET,)
     differs: ClassVar[str] = "An idle machine shows nothing of it; it bites only beside others that are busy."
     look: ClassVar[FaultType] = FaultType.STARVED_CPU
     kind: Literal["resource.priority"] = "resource.priority"

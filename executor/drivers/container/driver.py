@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from signal import Signals
 from typing import TYPE_CHECKING, Any, Final
 
 from executor.clock import start_ticks
 from executor.drivers import restart
+from executor.drivers.beside import Beside, here
 from executor.drivers.container.engine import engine, inspected
 from executor.drivers.container.state import (
     LOOK_S,
@@ -25,9 +27,10 @@ from executor.drivers.container.state import (
     within,
 )
 from executor.drivers.driver import Record, RestartBy
-from executor.drivers.targets import Contained, ContainerTarget
+from executor.drivers.targets import Contained, ContainerTarget, ResolvedInstance
 from executor.errors import UnavailableError
 from executor.kernel import netns, process, sockets
+from executor.model.vocabulary import Scope
 
 if TYPE_CHECKING:
     from executor.faults.behaviour import Context
@@ -66,6 +69,19 @@ class Containers:
         if ticks is None or seen["Id"] not in _groups(pid):  # its engine is another machine's
             return Contained(service, instance.id, **about)
         return ContainerTarget(service, instance.id, pid=pid, start_ticks=ticks, port=instance.port, **about)
+
+    def beside(self, target: Contained, scope: Scope, fault: Any, others: Sequence[ResolvedInstance]) -> Beside:
+        """Whoever has joined its network goes with it; the rest as this machine shows it, if it runs here.
+
+        Raises ``UnavailableError`` if its engine does not answer.
+        """
+        if scope is Scope.TARGET:
+            joined = _joined(target, others)
+            return joined | here(target, scope, fault, others) if isinstance(target, ContainerTarget) else joined
+        if isinstance(target, ContainerTarget):
+            return here(target, scope, fault, others)
+        same = (other for other in others if isinstance(other, Contained) and other.engine == target.engine)
+        return Beside(frozenset(other.instance for other in same) if scope is Scope.MACHINE else frozenset())
 
     def listening(self, target: Contained) -> dict[str, Any]:
         """In its own network, at the port that is published. Raises ``UnavailableError`` if none listens there."""
@@ -259,6 +275,19 @@ def _refuse_deaf(record: Record, number: Signals) -> None:
     if number != Signals.SIGKILL and process.is_called(pid, 1) and not caught >> (number - 1) & 1:
         why = f"the first process of a container does not get {number.name} unless it has a handler for it; use KILL."
         raise UnavailableError(why, where=record["instance"])
+
+
+def _joined(target: Contained, others: Sequence[ResolvedInstance]) -> Beside:
+    """Containers in its network, which its end takes from them."""
+    known = {other.container: other.instance for other in others if isinstance(other, Contained)}
+    with engine(target.engine) as client:
+        running = client.containers()
+    inside = [each for each in running if each["HostConfig"].get("NetworkMode") == f"container:{target.container}"]
+    strangers = (each for each in inside if each["Id"] not in known)
+    return Beside(
+        frozenset(known[each["Id"]] for each in inside if each["Id"] in known),
+        tuple(f"container {each['Names'][0].lstrip('/')}, which is in its network" for each in strangers),
+    )
 
 
 DRIVER = Containers()

@@ -5,17 +5,21 @@ Standard library only at import time; the official client is loaded when a clust
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from executor.drivers.beside import Beside
 from executor.drivers.driver import Record, RestartBy
 from executor.drivers.kubernetes import workloads
 from executor.drivers.kubernetes.api import Api, Json, connect, selector_text
-from executor.drivers.targets import PodTarget
+from executor.drivers.kubernetes.beside import beside
+from executor.drivers.targets import PodTarget, ResolvedInstance
 from executor.errors import UnavailableError
 
 if TYPE_CHECKING:
     from executor.faults.behaviour import Context
     from executor.model.system import KubernetesInstance, Service
+    from executor.model.vocabulary import Scope
 
 _STAYS_S = 5.0
 """Beyond its grace time, until a pod that was asked to end counts as one that stays."""
@@ -43,6 +47,10 @@ class Kubernetes:
             uid=about["uid"],
             node=found["spec"].get("nodeName", ""),
         )
+
+    def beside(self, target: PodTarget, scope: Scope, fault: Any, others: Sequence[ResolvedInstance]) -> Beside:
+        """As the API server says. Raises ``UnavailableError`` if it does not answer."""
+        return beside(target, scope, fault, others)
 
     def unendable(self, target: PodTarget) -> str | None:
         """Somebody must make a new one: a deployment, a stateful set, a daemon set."""

@@ -67,6 +67,11 @@ def going(pod: Json) -> bool:
     )
 
 
+def mirrors(pod: Json) -> bool:
+    """Whether a node keeps it by itself: the API server only shows it."""
+    return "kubernetes.io/config.mirror" in (pod["metadata"].get("annotations") or {})
+
+
 def ready(pod: Json) -> bool:
     """Whether it runs, does not end, and says that it is ready."""
     conditions = pod.get("status", {}).get("conditions") or ()

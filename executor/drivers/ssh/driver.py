@@ -17,18 +17,21 @@ import subprocess
 import tempfile
 import uuid
 import zipfile
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import executor
 from executor.clock import boot_id
+from executor.drivers.beside import Beside
 from executor.drivers.driver import Record
 from executor.drivers.ssh import remote
-from executor.drivers.targets import SshTarget
+from executor.drivers.targets import ProcessTarget, ResolvedInstance, SshTarget
 from executor.errors import FaultGoneError, UnavailableError
 from executor.kernel import process
 from executor.kernel.child import last_words
+from executor.model.vocabulary import Scope
 
 if TYPE_CHECKING:
     from executor.model.system import Service, SshInstance
@@ -91,6 +94,20 @@ class Ssh:
         }
         wanted = {"id": instance.id, "port": instance.port, "command": instance.command}
         return SshTarget(service, instance.id, machine=machine, **ask(machine, "find", instance=wanted))
+
+    def beside(
+        self,
+        target: SshTarget,
+        scope: Scope,
+        fault: Any,  # noqa: ARG002 - the protocol's
+        others: Sequence[ResolvedInstance],
+    ) -> Beside:
+        """Whose process is on the same machine, this one too."""
+        if scope is not Scope.MACHINE:
+            return Beside()
+        there = (other for other in others if isinstance(other, SshTarget) and other.boot == target.boot)
+        here = (other for other in others if isinstance(other, ProcessTarget) and target.boot == boot_id())
+        return Beside(frozenset(other.instance for other in (*there, *here)))
 
     def unfreezable(self, target: SshTarget) -> str | None:
         """It must be ours to signal there, not stand still already, and not be Murphy on this machine after all."""

@@ -125,7 +125,7 @@ def _meant(api: Api, fault: Spec, target: PodTarget) -> list[Json]:
     meant = []
     for pod in api.all(where, fields=f"spec.nodeName={target.node}"):
         keeps = workloads.keeper(api, pod)
-        if workloads.going(pod) or "kubernetes.io/config.mirror" in (pod["metadata"].get("annotations") or {}):
+        if workloads.going(pod) or workloads.mirrors(pod):
             continue
         if (fault.pods == "service" and keeps != keeper) or "/daemonsets/" in (keeps or ""):
             continue

@@ -14,6 +14,7 @@ from executor.errors import UnavailableError
 from executor.faults import held
 from executor.faults.behaviour import Context, LeaseKind, Record
 from executor.kernel import cgroup, child, process
+from executor.model.vocabulary import Scope
 
 if TYPE_CHECKING:
     from executor.model.faults.resource import Cpu as Spec
@@ -34,6 +35,12 @@ class Cpu(held.Held):
         if fault.cores > allowed:
             return f"{target.instance} may use {allowed} cores, and {fault.cores} are to be burnt; ask for fewer."
         return None
+
+    def reaches(self, fault: Spec, target: Resolved) -> tuple[Scope, ...]:  # noqa: ARG002 - the protocol's
+        """The machine, unless the helper goes into a cgroup of the process's own, which has a limit."""
+        assert isinstance(target, ProcessTarget)
+        bounded = cgroup.own_and_limited("cpu", target.pid, target.start_ticks)
+        return (Scope.TARGET,) if bounded else (Scope.MACHINE,)
 
     def prepare(self, fault: Spec, target: Resolved, context: Context) -> dict[str, Any]:
         """Record which cores, and how much of each. Raises ``UnavailableError`` if the process is gone."""

@@ -14,6 +14,7 @@ from executor.errors import UnavailableError
 from executor.faults import held
 from executor.faults.behaviour import Context, LeaseKind, Record
 from executor.kernel import cgroup, child, process
+from executor.model.vocabulary import Scope
 
 if TYPE_CHECKING:
     from executor.model.faults.resource import Memory as Spec
@@ -45,6 +46,12 @@ class Memory(held.Held):
             asked = fault.bytes // 2**20
             return f"{asked} MiB would leave the host less than {FLOOR_PERCENT} %; ask for at most {most} MiB."
         return None
+
+    def reaches(self, fault: Spec, target: Resolved) -> tuple[Scope, ...]:  # noqa: ARG002 - the protocol's
+        """The machine, unless the helper goes into a cgroup of the process's own, which has a limit."""
+        assert isinstance(target, ProcessTarget)
+        bounded = cgroup.own_and_limited("memory", target.pid, target.start_ticks)
+        return (Scope.TARGET,) if bounded else (Scope.MACHINE,)
 
     def prepare(self, fault: Spec, target: Resolved, context: Context) -> dict[str, Any]:
         """Record how much, and how fast. Raises ``UnavailableError`` if too little is left, or no target."""

@@ -20,6 +20,8 @@ def _added() -> tuple[type[FaultSpec], ...]:
     for name, spec in found.items():
         if not (isinstance(spec, type) and issubclass(spec, FaultSpec) and spec.named() == name):
             raise unfit(name, "FaultSpec")
+        if not getattr(spec, "scope", ()):
+            raise unfit(name, "FaultSpec with a scope (how far it reaches)")
     return tuple(found.values())
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from executor.model.base import Contract
-from executor.model.vocabulary import FaultType
+from executor.model.vocabulary import FaultType, Scope
 
 if TYPE_CHECKING:
     from executor.model.system import Service
@@ -20,6 +20,8 @@ class FaultSpec(Contract):
 
     target_kind: ClassVar[TargetKind]
     """Which kind of target it takes."""
+    scope: ClassVar[tuple[Scope, ...]]
+    """How far it reaches at most; ``reaches`` says so where the parameters decide."""
     differs: ClassVar[str]
     """How it differs from the real failure it stands for."""
     strength: ClassVar[tuple[str, ...]] = ()
@@ -50,9 +52,9 @@ class FaultSpec(Contract):
         """What it looks like to those who meet it."""
         return self.look
 
-    def strikes_all(self) -> bool:
-        """Whether it may strike every instance of the service, whichever is named: the blast radius counts them all."""
-        return False
+    def reaches(self) -> tuple[Scope, ...]:
+        """How far it reaches: whatever shares that with its target counts as struck."""
+        return self.scope
 
     def words(self) -> str:
         """What is done, in plain words and without its target: ``delay each request by 2.5 s``."""

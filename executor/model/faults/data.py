@@ -8,7 +8,7 @@ from pydantic import Field, StringConstraints, model_validator
 
 from executor.model.base import Line, Milliseconds, Probability
 from executor.model.faults.base import FaultSpec, TargetKind, delayed
-from executor.model.vocabulary import FaultType
+from executor.model.vocabulary import FaultType, Scope
 from executor.model.wording import duration, many, share
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ class CacheFlush(FaultSpec):
     """Keys vanish from the cache at once; they are put back at revert unless the application wrote them anew."""
 
     target_kind: ClassVar[TargetKind] = "instances"
+    scope: ClassVar[tuple[Scope, ...]] = (Scope.SERVICE, Scope.SERVER)
     differs: ClassVar[str] = (
         "A lost cache node also drops connections; here only the keys go, and a key that the application deletes while"
         " it is out comes back with its old value."
@@ -42,6 +43,7 @@ class CacheStampede(FaultSpec):
     """The keys of the cache that are used most expire, all at one moment; put back at revert unless written anew."""
 
     target_kind: ClassVar[TargetKind] = "instances"
+    scope: ClassVar[tuple[Scope, ...]] = (Scope.SERVICE, Scope.SERVER)
     differs: ClassVar[str] = (
         "The moment is Murphy's, not that of a deployment which wrote all the keys at once; a key that the application"
         " deletes, or counts up in the second before, comes back with its old value."
@@ -63,6 +65,7 @@ class CachePause(FaultSpec):
     """The cache takes its clients' commands and holds them, all or only those that write."""
 
     target_kind: ClassVar[TargetKind] = "instances"
+    scope: ClassVar[tuple[Scope, ...]] = (Scope.SERVER,)
     differs: ClassVar[str] = (
         "Connections are taken as ever and nothing expires meanwhile; a server that is stuck would let them wait too."
     )
@@ -82,6 +85,7 @@ class QueueBacklog(FaultSpec):
     """A queue fills with messages of Murphy's, which its consumers have to get through; what is left is taken out."""
 
     target_kind: ClassVar[TargetKind] = "instances"
+    scope: ClassVar[tuple[Scope, ...]] = (Scope.SERVICE,)
     differs: ClassVar[str] = (
         "The messages are alike and mean nothing to the application, which gets them and may refuse them; a real"
         " backlog is its own work, and stays to be done. The numbers that they had in the queue are not used again."
@@ -119,6 +123,7 @@ class Lock(FaultSpec):
     """A transaction holds a lock on a table."""
 
     target_kind: ClassVar[TargetKind] = "instances"
+    scope: ClassVar[tuple[Scope, ...]] = (Scope.SERVICE,)
     differs: ClassVar[str] = "The lock is taken by a session of ours; the real holder would also do work."
     lacks: ClassVar[str] = "no table is known; name the tables in system.yaml."
     look: ClassVar[FaultType] = FaultType.LOCKED
@@ -141,6 +146,7 @@ class ConnectionFailure(FaultSpec):
     """The database ends its clients' sessions, refuses new ones, or both."""
 
     target_kind: ClassVar[TargetKind] = "instances"
+    scope: ClassVar[tuple[Scope, ...]] = (Scope.SERVER,)
     differs: ClassVar[str] = (
         "The server stays up, so clients are told at once; a dead host leaves them waiting. Redis turns clients away at"
         " log-in, not when they connect."
@@ -165,6 +171,7 @@ class PoolExhaustion(FaultSpec):
     """Idle sessions take the database's connections, up to all that are not reserved for its administrators."""
 
     target_kind: ClassVar[TargetKind] = "instances"
+    scope: ClassVar[tuple[Scope, ...]] = (Scope.SERVER,)
     differs: ClassVar[str] = (
         "The sessions belong to Murphy and do nothing; a leaking client's may hold locks and open transactions too."
     )
@@ -184,6 +191,7 @@ class SlowQuery(FaultSpec):
     """Each statement on the edge to a PostgreSQL database is carried out late."""
 
     target_kind: ClassVar[TargetKind] = "edge"
+    scope: ClassVar[tuple[Scope, ...]] = (Scope.CALLERS,)
     differs: ClassVar[str] = (
         "The statement waits before it reaches the database, so it holds no locks and no processor meanwhile. In an"
         " encrypted session each burst of bytes waits, the log-in too."
@@ -206,6 +214,7 @@ class Rollback(FaultSpec):
     """The database ends sessions of the application in the middle of a transaction, which is rolled back."""
 
     target_kind: ClassVar[TargetKind] = "instances"
+    scope: ClassVar[tuple[Scope, ...]] = (Scope.SERVER,)
     differs: ClassVar[str] = (
         "The session goes with its transaction, as in a failover; a deadlock or a failed serialization would leave it."
         " A transaction is met while it is open, and one shorter than some 10 ms may slip through."
@@ -231,6 +240,7 @@ class Corruption(FaultSpec):
     """Rows of a table are damaged; they are put back afterwards, unless the application wrote them meanwhile."""
 
     target_kind: ClassVar[TargetKind] = "instances"
+    scope: ClassVar[tuple[Scope, ...]] = (Scope.SERVICE,)
     differs: ClassVar[str] = (
         "The damage is well-formed and known to the database, in one column; a broken disk page fails its checksum, and"
         " its rows cannot be read at all. Replicas and backups made meanwhile get the damage too."
@@ -269,6 +279,7 @@ class Inconsistency(FaultSpec):
     """A replica is not what its primary is: it stands still, stays behind, or some of its rows say something else."""
 
     target_kind: ClassVar[TargetKind] = "instances"
+    scope: ClassVar[tuple[Scope, ...]] = (Scope.SERVER,)
     differs: ClassVar[str] = (
         "What is written meanwhile reaches the replica and waits there; after a broken link it would not even be there."
         " Rows that differ are known to Murphy; what made them differ in earnest would go on."
@@ -311,6 +322,7 @@ class BackupFailure(FaultSpec):
     """What backs the data up fails: it cannot write, cannot log in, or has left half an archive."""
 
     target_kind: ClassVar[TargetKind] = "instances"
+    scope: ClassVar[tuple[Scope, ...]] = (Scope.SETTINGS,)
     differs: ClassVar[str] = (
         "It begins at a moment of our choosing and is seen only by what runs then; a full disk may have gone unnoticed"
         " for weeks."
@@ -335,6 +347,7 @@ class RestoreDrill(FaultSpec):
     """The declared backup is restored into a database of its own and compared with the data it should bring back."""
 
     target_kind: ClassVar[TargetKind] = "instances"
+    scope: ClassVar[tuple[Scope, ...]] = (Scope.TARGET,)
     differs: ClassVar[str] = (
         "The data is not lost, so it can be compared; the copy is restored on the same machine, beside the database"
         " that goes on working."

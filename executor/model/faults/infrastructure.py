@@ -11,7 +11,7 @@ from executor.model.base import Line, Milliseconds, Name, Percent, Seconds
 from executor.model.faults.base import FaultSpec, TargetKind, delayed
 from executor.model.faults.data import PlainName
 from executor.model.faults.resource import Directory
-from executor.model.vocabulary import FaultType
+from executor.model.vocabulary import FaultType, Scope
 from executor.model.wording import duration, number
 from executor.secrets import look_secret, named_secret
 
@@ -40,6 +40,7 @@ class Container(FaultSpec):
     """A container is killed, paused, stopped, removed, restarted or cut off from its networks, by its engine."""
 
     target_kind: ClassVar[TargetKind] = "instances"
+    scope: ClassVar[tuple[Scope, ...]] = (Scope.TARGET,)
     differs: ClassVar[str] = (
         "An engine that was asked to end a container does not start it again by its restart policy (service.crash lets"
         " it). One that is removed is put aside under another name, so that nothing it has written is lost: by its"
@@ -68,6 +69,7 @@ class Vm(FaultSpec):
     """A virtual machine stops, stands still, starts anew, is cut off, or loses a disk or a network card."""
 
     target_kind: ClassVar[TargetKind] = "instances"
+    scope: ClassVar[tuple[Scope, ...]] = (Scope.TARGET,)
     differs: ClassVar[str] = (
         "The machine's host stays well, and the machine comes back to the same one; connections that are open already "
         "may outlive an isolation in Amazon's cloud."
@@ -91,6 +93,7 @@ class Credentials(FaultSpec):
     """What an application logs in with is changed, taken from it or has expired, in PostgreSQL or Redis."""
 
     target_kind: ClassVar[TargetKind] = "instances"
+    scope: ClassVar[tuple[Scope, ...]] = (Scope.SERVICE, Scope.SERVER)
     differs: ClassVar[str] = (
         "Nobody is given the new password, as when one was changed and not passed on; the old one works again later."
     )
@@ -121,6 +124,7 @@ class Config(FaultSpec):
     """One value in a service's file of settings is changed, and the service reads it again."""
 
     target_kind: ClassVar[TargetKind] = "instances"
+    scope: ClassVar[tuple[Scope, ...]] = (Scope.SERVICE, Scope.SETTINGS)
     differs: ClassVar[str] = (
         "The file is sound and one value is wrong; a bad deployment may break the whole file, which many a service"
         " notices and refuses."
@@ -151,6 +155,7 @@ class Zone(FaultSpec):
     """The instances of a zone are gone, stand still or are cut off: an action for each service that has some there."""
 
     target_kind: ClassVar[TargetKind] = "instances"
+    scope: ClassVar[tuple[Scope, ...]] = (Scope.TARGET,)
     differs: ClassVar[str] = (
         "Only the system's own instances are lost, one shortly after the other, and each as its driver can; with a "
         "zone that is truly lost its network and storage go too."
@@ -184,6 +189,7 @@ class Fis(FaultSpec):
     """Amazon's own Fault Injection Service (FIS) strikes an EC2 instance, and ends that by itself after a time."""
 
     target_kind: ClassVar[TargetKind] = "instances"
+    scope: ClassVar[tuple[Scope, ...]] = (Scope.TARGET,)
     differs: ClassVar[str] = (
         "Load, delays and losses are made within the instance by Amazon's agent; one that is broken off may last there "
         "until its own end."
@@ -236,6 +242,7 @@ class LoadBalancer(FaultSpec):
     """A load balancer leaves out a member, or all, gives one a wrong weight, or leads its requests elsewhere."""
 
     target_kind: ClassVar[TargetKind] = "instances"
+    scope: ClassVar[tuple[Scope, ...]] = (Scope.SERVICE, Scope.MEMBER)
     differs: ClassVar[str] = (
         "The balancer is told so, at once and for all its processes; a real mistake comes with a deployment, and a dead"
         " member is found by health checks, in their own time. nginx and Caddy start their workers or servers anew."
@@ -256,6 +263,10 @@ class LoadBalancer(FaultSpec):
         """By its parameters."""
         return _BALANCED[self.how][0]
 
+    def reaches(self) -> tuple[Scope, ...]:
+        """All that is behind it, where it leaves out all."""
+        return (Scope.SERVICE, Scope.MEMBERS) if self.how == "all_down" else self.scope
+
     def words(self) -> str:
         """What is done."""
         backend, member = self.backend or "its only backend", self.member or "the first member"
@@ -267,6 +278,7 @@ class Storage(FaultSpec):
     """The volume mounted on a directory is gone, stuck, slow, read-only or full."""
 
     target_kind: ClassVar[TargetKind] = "instances"
+    scope: ClassVar[tuple[Scope, ...]] = (Scope.VOLUME,)
     differs: ClassVar[str] = (
         "A volume that is gone comes back to the same place with all that it held; a file system that met errors may "
         "stay read-only until it is mounted anew. One that is stuck is only so for what would change it."

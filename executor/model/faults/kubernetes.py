@@ -9,7 +9,7 @@ from pydantic import Field, StringConstraints
 from executor.model.base import Line, Seconds
 from executor.model.faults import network, resource, service
 from executor.model.faults.base import FaultSpec, TargetKind
-from executor.model.vocabulary import FaultType
+from executor.model.vocabulary import FaultType, Scope
 from executor.model.wording import duration
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ class Node(FaultSpec):
     """A Kubernetes node takes no new pods, is drained or tainted, or loses its pods."""
 
     target_kind: ClassVar[TargetKind] = "instances"
+    scope: ClassVar[tuple[Scope, ...]] = (Scope.SERVICE, Scope.MACHINE)
     differs: ClassVar[str] = (
         "The node stays up and well: pods are asked to end, not cut off, and what they keep in an emptyDir is lost."
     )
@@ -46,9 +47,11 @@ class Node(FaultSpec):
         gone = self.how in ("drain", "delete_pods") or (self.how == "taint" and self.effect == "NoExecute")
         return FaultType.STOPPED if gone else FaultType.UNPLACEABLE
 
-    def strikes_all(self) -> bool:
-        """How many of the service's pods are on the node shows only when it is looked at."""
-        return self.looks() is FaultType.STOPPED
+    def reaches(self) -> tuple[Scope, ...]:
+        """Which of the service's pods are on the node shows only when it is looked at; others count if all may go."""
+        if self.looks() is not FaultType.STOPPED:
+            return (Scope.TARGET,)
+        return self.scope if self.pods == "node" else (Scope.SERVICE,)
 
     def words(self) -> str:
         """What is done."""
@@ -60,6 +63,7 @@ class Scale(FaultSpec):
     """A workload has one pod fewer for each instance that is struck."""
 
     target_kind: ClassVar[TargetKind] = "instances"
+    scope: ClassVar[tuple[Scope, ...]] = (Scope.TARGET,)
     differs: ClassVar[str] = (
         "The controller chooses which pod goes, not necessarily the one that is named; it goes in good order."
     )
@@ -75,6 +79,7 @@ class NetworkPolicy(FaultSpec):
     """A pod is cut off by a NetworkPolicy."""
 
     target_kind: ClassVar[TargetKind] = "instances"
+    scope: ClassVar[tuple[Scope, ...]] = (Scope.TARGET,)
     differs: ClassVar[str] = (
         "Only where the cluster's network plugin enforces policies; its own node still reaches it, so probes of the"
         " kubelet go on, and connections that are open already may live."
@@ -93,6 +98,7 @@ class Endpoints(FaultSpec):
     """A Kubernetes Service leads to no pod at all, or to a port where nobody listens."""
 
     target_kind: ClassVar[TargetKind] = "instances"
+    scope: ClassVar[tuple[Scope, ...]] = (Scope.SERVICE,)
     differs: ClassVar[str] = (
         "Every caller of the Kubernetes Service is hurt, whichever instance is named; connections that are open"
         " already go on."
@@ -102,10 +108,6 @@ class Endpoints(FaultSpec):
     how: Literal["empty", "wrong_port"] = "empty"
     service: ObjectName | None = None
     """Name of the Kubernetes Service; by default the only one that leads to the pod."""
-
-    def strikes_all(self) -> bool:
-        """All callers of the service lose it."""
-        return True
 
     def words(self) -> str:
         """What is done."""
@@ -117,6 +119,7 @@ class Secret(FaultSpec):
     """A Kubernetes Secret holds a wrong value, or lacks it."""
 
     target_kind: ClassVar[TargetKind] = "instances"
+    scope: ClassVar[tuple[Scope, ...]] = (Scope.SERVICE, Scope.SETTINGS)
     differs: ClassVar[str] = (
         "The value is wrong while what it opens stays as it is. Pods that have it in a volume read it within a minute"
         " or two, those that have it in their environment when they start anew."
@@ -136,10 +139,6 @@ class Secret(FaultSpec):
     def typical(cls, service: Service) -> Self | None:  # noqa: ARG003 - no service says which secrets it has
         """Nothing: which is meant has to be said."""
         return None
-
-    def strikes_all(self) -> bool:
-        """All pods of the service read the same secret."""
-        return True
 
     def words(self) -> str:
         """What is done."""
@@ -175,6 +174,7 @@ class ChaosMesh(FaultSpec):
     """Chaos Mesh makes one of Murphy's faults in a pod, and ends it by itself after a time."""
 
     target_kind: ClassVar[TargetKind] = "instances"
+    scope: ClassVar[tuple[Scope, ...]] = (Scope.TARGET,)
     differs: ClassVar[str] = (
         "As Chaos Mesh makes it: the network is struck by packets, not by requests; a stopped pod has another image for"
         " the time; and of an edge's fault it is the pod that is struck, for all its callers unless some are named."
@@ -189,10 +189,6 @@ class ChaosMesh(FaultSpec):
     """Labels of the pods between which and this one the network is struck: ``app=orders``; empty: all that it sends."""
     duration_s: Annotated[Seconds, Field(ge=1, le=7200)] = 300
     """After this Chaos Mesh ends it, whatever has become of Murphy; longer than the action."""
-
-    def strikes_all(self) -> bool:
-        """As the fault that it makes."""
-        return self.fault.strikes_all()
 
     def looks(self) -> FaultType:
         """As the fault that it makes."""

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from executor.model.base import Line, Milliseconds, Percent, Probability
 from executor.model.faults.base import FaultSpec, TargetKind, delayed
-from executor.model.vocabulary import FaultType
+from executor.model.vocabulary import FaultType, Scope
 from executor.model.wording import duration, many, number, share
 
 
@@ -27,6 +27,7 @@ class Latency(FaultSpec):
     """Each request (or, on an edge that is not HTTP, each burst of bytes) arrives late."""
 
     target_kind: ClassVar[TargetKind] = "edge"
+    scope: ClassVar[tuple[Scope, ...]] = (Scope.CALLERS,)
     differs: ClassVar[str] = (
         "Delay is added per request by a proxy, not per packet: handshakes and slow start are not slower."
     )
@@ -51,6 +52,7 @@ class Reset(FaultSpec):
     """Connections on the edge are cut with a TCP reset."""
 
     target_kind: ClassVar[TargetKind] = "edge"
+    scope: ClassVar[tuple[Scope, ...]] = (Scope.CALLERS,)
     differs: ClassVar[str] = "Both sides see the reset at once; a real network may tell only one of them."
     strength: ClassVar[tuple[str, ...]] = ("probability",)
     kind: Literal["network.reset"] = "network.reset"
@@ -75,6 +77,7 @@ class Partition(FaultSpec):
     """Two groups of services cannot reach each other, or only one way."""
 
     target_kind: ClassVar[TargetKind] = "groups"
+    scope: ClassVar[tuple[Scope, ...]] = (Scope.CALLERS,)
     differs: ClassVar[str] = "Only edges known to the system are cut; unknown traffic between the groups still flows."
     kind: Literal["network.partition"] = "network.partition"
     direction: Literal["both", "a_to_b"] = "both"
@@ -94,6 +97,7 @@ class Loss(FaultSpec):
     """Some of the packets to or from the instance's port never arrive."""
 
     target_kind: ClassVar[TargetKind] = "instances"
+    scope: ClassVar[tuple[Scope, ...]] = (Scope.TARGET,)
     differs: ClassVar[str] = (
         "Every caller of the port loses packets. Where sender and network card hand on bytes in bigger pieces than go "
         "over a wire, up to 64 KiB are lost at once."
@@ -120,6 +124,7 @@ class ConnectionLimit(FaultSpec):
     """The instance's port takes only so many connections at once."""
 
     target_kind: ClassVar[TargetKind] = "instances"
+    scope: ClassVar[tuple[Scope, ...]] = (Scope.TARGET,)
     differs: ClassVar[str] = (
         "Connections that were open before are neither cut nor counted; the instance itself never learns of a caller "
         "that was turned away."
@@ -140,6 +145,7 @@ class Bandwidth(FaultSpec):
     """What the caller and the callee send each other goes through a narrow line."""
 
     target_kind: ClassVar[TargetKind] = "edge"
+    scope: ClassVar[tuple[Scope, ...]] = (Scope.CALLERS,)
     differs: ClassVar[str] = (
         "The caller's connections share the line, and nobody else's are on it. What waits is held back by the proxy, "
         "beyond some hundred KiB in its buffers, and never dropped; handshakes are not slower."
@@ -163,6 +169,7 @@ class Corruption(FaultSpec):
     """Bits of what the caller and the callee send each other are flipped."""
 
     target_kind: ClassVar[TargetKind] = "edge"
+    scope: ClassVar[tuple[Scope, ...]] = (Scope.CALLERS,)
     differs: ClassVar[str] = (
         "Flipped bits arrive, as they would where checksums fail to find them; on a real line most are found, and the "
         "packet is sent again. Handshakes are not damaged."
@@ -185,6 +192,7 @@ class Dns(FaultSpec):
     """Names that the instance looks up are answered wrongly, late or not at all."""
 
     target_kind: ClassVar[TargetKind] = "instances"
+    scope: ClassVar[tuple[Scope, ...]] = (Scope.TARGET,)
     differs: ClassVar[str] = (
         "Look-ups by datagrams to the named servers are struck; those over TCP or HTTPS, and names that the instance "
         "or its machine has in a cache, are not."
@@ -222,6 +230,7 @@ class Saturation(FaultSpec):
     """Datagrams that nobody asked for fill the way to the instance."""
 
     target_kind: ClassVar[TargetKind] = "instances"
+    scope: ClassVar[tuple[Scope, ...]] = (Scope.NETWORK,)
     differs: ClassVar[str] = (
         "They come from this machine, so only what lies between it and the instance is filled. A way within one "
         "machine has no width of its own: there they cost processor time and nothing else."
@@ -244,6 +253,7 @@ class DuplicateReorder(FaultSpec):
     """Some of the instance's packets arrive twice, or before those that were sent earlier."""
 
     target_kind: ClassVar[TargetKind] = "instances"
+    scope: ClassVar[tuple[Scope, ...]] = (Scope.TARGET,)
     differs: ClassVar[str] = (
         "Within one machine both ways are struck; of what goes to and from other machines only what the instance sends."
     )

@@ -9,7 +9,7 @@ from pydantic import Field, StringConstraints, model_validator
 from executor.model.base import Line, Percent, Probability
 from executor.model.faults.base import FaultSpec, TargetKind
 from executor.model.faults.service import RESTART, RestartBy
-from executor.model.vocabulary import FaultType
+from executor.model.vocabulary import FaultType, Scope
 from executor.model.wording import duration, many, number, share
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ class Cpu(FaultSpec):
     """A burner competes with the instance for its processors."""
 
     target_kind: ClassVar[TargetKind] = "instances"
+    scope: ClassVar[tuple[Scope, ...]] = (Scope.MACHINE,)
     differs: ClassVar[str] = (
         "In a cgroup of the target's own the burner competes within its quota; without one the whole host competes, not"
         " the target alone."
@@ -46,6 +47,7 @@ class Memory(FaultSpec):
     """An allocator takes memory on the instance's host, or in its cgroup where it has one of its own."""
 
     target_kind: ClassVar[TargetKind] = "instances"
+    scope: ClassVar[tuple[Scope, ...]] = (Scope.MACHINE,)
     differs: ClassVar[str] = (
         "The memory is another process's: the target feels pressure, but its own heap does not grow. In a cgroup of the"
         " target's own it counts against the target's limit, and the kernel ends the burner before the target."
@@ -67,6 +69,7 @@ class Connections(FaultSpec):
     """Idle connections are held open to the instance's port."""
 
     target_kind: ClassVar[TargetKind] = "instances"
+    scope: ClassVar[tuple[Scope, ...]] = (Scope.TARGET,)
     differs: ClassVar[str] = "All connections come from one address and send nothing."
     strength: ClassVar[tuple[str, ...]] = ("count",)
     usual: ClassVar[dict[str, Any]] = {"count": 50}
@@ -83,6 +86,7 @@ class CpuThrottle(FaultSpec):
     """The instance's cgroup gets a quota of processor time."""
 
     target_kind: ClassVar[TargetKind] = "instances"
+    scope: ClassVar[tuple[Scope, ...]] = (Scope.TARGET,)
     differs: ClassVar[str] = (
         "A quota stops all threads for the rest of each 100 ms, as a container's does; a busy host takes time in turns."
     )
@@ -105,6 +109,7 @@ class Oom(FaultSpec):
     """The memory of the instance's cgroup is used up, and the kernel ends it."""
 
     target_kind: ClassVar[TargetKind] = "instances"
+    scope: ClassVar[tuple[Scope, ...]] = (Scope.TARGET,)
     differs: ClassVar[str] = (
         "A helper takes the last of the memory, and the target is made the kernel's first choice: a real shortage slows"
         " it down first, and may end another of its processes."
@@ -139,6 +144,7 @@ class _OnPath(FaultSpec):
 class DiskFill(_OnPath):
     """A file fills the volume on which a directory is."""
 
+    scope: ClassVar[tuple[Scope, ...]] = (Scope.VOLUME,)
     differs: ClassVar[str] = (
         "The space goes in one stroke. Everything else on the volume runs short too; root may still write into what"
         " ext4 keeps for it, unless the target runs as root."
@@ -159,6 +165,7 @@ class DiskFill(_OnPath):
 class DiskReadonly(_OnPath):
     """The volume mounted on a directory takes no writes."""
 
+    scope: ClassVar[tuple[Scope, ...]] = (Scope.VOLUME,)
     differs: ClassVar[str] = (
         "A kernel that remounts after an error cuts off files that are open for writing; here the volume is refused"
         " while there are any."
@@ -173,6 +180,7 @@ class DiskReadonly(_OnPath):
 class IoThrottle(_OnPath):
     """Reads and writes of the instance on one disk are slowed."""
 
+    scope: ClassVar[tuple[Scope, ...]] = (Scope.TARGET,)
     differs: ClassVar[str] = (
         "Only what the target itself asks of the disk is slowed. With cgroups of version 1 buffered writes are not:"
         " the kernel writes them later on its own account; reads from the disk, direct and synchronous writes are."
@@ -204,6 +212,7 @@ class IoThrottle(_OnPath):
 class IoError(_OnPath):
     """Reads and writes in a directory fail with an error."""
 
+    scope: ClassVar[tuple[Scope, ...]] = (Scope.DIRECTORY,)
     differs: ClassVar[str] = (
         "Only files opened during the fault are struck, and calls take some 0.1 ms longer meanwhile; a file that is"
         " still open when the fault ends has to be opened again."
@@ -230,6 +239,7 @@ class FileDescriptors(FaultSpec):
     """The instance can open no more files and connections."""
 
     target_kind: ClassVar[TargetKind] = "instances"
+    scope: ClassVar[tuple[Scope, ...]] = (Scope.TARGET,)
     differs: ClassVar[str] = (
         "The limit comes down to what is open; a leak fills up to the limit, and what the process closes it may open"
         " again here."
@@ -248,6 +258,7 @@ class Processes(FaultSpec):
     """The instance can start no more processes and threads."""
 
     target_kind: ClassVar[TargetKind] = "instances"
+    scope: ClassVar[tuple[Scope, ...]] = (Scope.TARGET,)
     differs: ClassVar[str] = "Only the target is short of processes; when a machine's table is full, everybody is."
     look: ClassVar[FaultType] = FaultType.STARVED_HANDLES
     usual: ClassVar[dict[str, Any]] = {"max": 1}
@@ -264,6 +275,7 @@ class ClockSkew(FaultSpec):
     """The instance's clock shows another time."""
 
     target_kind: ClassVar[TargetKind] = "instances"
+    scope: ClassVar[tuple[Scope, ...]] = (Scope.TARGET,)
     differs: ClassVar[str] = (
         "The wall clock jumps at once, for processes that were started with libfaketime; timers and time-outs that the"
         " kernel keeps run on."

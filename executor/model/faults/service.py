@@ -8,7 +8,7 @@ from pydantic import Field, StringConstraints, model_validator
 
 from executor.model.base import Line, Milliseconds, Percent, Probability, Seconds
 from executor.model.faults.base import FaultSpec, TargetKind, delayed
-from executor.model.vocabulary import FaultType
+from executor.model.vocabulary import FaultType, Scope
 from executor.model.wording import duration, named, number, share
 
 Method = Literal["*", "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
@@ -50,6 +50,7 @@ class Crash(FaultSpec):
     """The instance ends at once, without cleaning up."""
 
     target_kind: ClassVar[TargetKind] = "instances"
+    scope: ClassVar[tuple[Scope, ...]] = (Scope.TARGET,)
     differs: ClassVar[str] = (
         "The process dies whole and at a moment of our choosing; a real crash may lose a thread first."
     )
@@ -68,6 +69,7 @@ class Stop(FaultSpec):
     """The instance is asked to end, and ended if it does not in time."""
 
     target_kind: ClassVar[TargetKind] = "instances"
+    scope: ClassVar[tuple[Scope, ...]] = (Scope.TARGET,)
     differs: ClassVar[str] = "Like a deploy or a scale-in, but nothing announced it to the load balancer."
     look: ClassVar[FaultType] = FaultType.STOPPED
     kind: Literal["service.stop"] = "service.stop"
@@ -83,6 +85,7 @@ class Hang(FaultSpec):
     """The instance stands still: connections are accepted by the kernel, nothing is answered."""
 
     target_kind: ClassVar[TargetKind] = "instances"
+    scope: ClassVar[tuple[Scope, ...]] = (Scope.TARGET,)
     differs: ClassVar[str] = (
         "SIGSTOP stops all threads; a real hang often leaves some, such as the health check's, alive."
     )
@@ -98,6 +101,7 @@ class Slowdown(FaultSpec):
     """The instance gets only a share of the processor."""
 
     target_kind: ClassVar[TargetKind] = "instances"
+    scope: ClassVar[tuple[Scope, ...]] = (Scope.TARGET,)
     differs: ClassVar[str] = (
         "Without a cgroup it is stopped and continued in turn, which adds pauses of tens of milliseconds."
     )
@@ -120,6 +124,7 @@ class Overload(FaultSpec):
     """The instance gets more requests than it is used to, on top of its own."""
 
     target_kind: ClassVar[TargetKind] = "instances"
+    scope: ClassVar[tuple[Scope, ...]] = (Scope.TARGET,)
     differs: ClassVar[str] = (
         "All requests are the same, come from one address, and go to one instance past its load balancer."
     )
@@ -143,6 +148,7 @@ class RestartLoop(FaultSpec):
     """The instance dies again each time that its supervisor has started it."""
 
     target_kind: ClassVar[TargetKind] = "instances"
+    scope: ClassVar[tuple[Scope, ...]] = (Scope.TARGET,)
     differs: ClassVar[str] = "It is killed from outside; one that crashes at start never gets as far as to serve."
     look: ClassVar[FaultType] = FaultType.DEAD
     kind: Literal["service.restart_loop"] = "service.restart_loop"
@@ -160,6 +166,7 @@ class HttpMatch(FaultSpec):
     """Which requests on the edge are meant."""
 
     target_kind: ClassVar[TargetKind] = "edge"
+    scope: ClassVar[tuple[Scope, ...]] = (Scope.CALLERS,)
     strength: ClassVar[tuple[str, ...]] = ("probability",)
     probability: Probability = 1.0
     method: Method = "*"
@@ -238,6 +245,7 @@ class DependencyFailure(FaultSpec):
     """One caller loses one dependency; other callers keep it."""
 
     target_kind: ClassVar[TargetKind] = "edge"
+    scope: ClassVar[tuple[Scope, ...]] = (Scope.CALLERS,)
     differs: ClassVar[str] = "Only this caller is hurt; when the dependency itself fails, all its callers are."
     kind: Literal["service.dependency_failure"] = "service.dependency_failure"
     mode: Literal["refuse", "blackhole", "error", "slow"] = "refuse"

@@ -21,7 +21,7 @@ from executor.model.plan import Plan
 from executor.model.system import ProcessInstance, Service, System
 from executor.safety.approval import make_grant
 from executor.safety.halt import halt, resume
-from executor.safety.limits import Limits
+from executor.safety.limits import BlastRadius, Limits
 from executor.safety.preflight import Ready, preflight
 from executor.safety.signing import create_key, sign_grant
 from executor.safety.windows import ChangeWindow
@@ -261,7 +261,10 @@ def test_nothing_above_a_protected_service_is_struck(desk: Desk, protected_by: s
             message = refused(desk, plan(tree, hang("above")), system=tree, limits=limits)
             assert f"strikes above-1, process {parent.pid}, under which below-1 runs" in message
         else:
-            desk.ask(plan(tree, hang("above")), system=tree)
+            assert "touches 2 instances at once" in refused(desk, plan(tree, hang("above")), system=tree)
+            share = BlastRadius(instances_percent=100, services_percent=100, traffic_percent=100)
+            ready = desk.ask(plan(tree, hang("above")), system=tree, limits=Limits(blast_radius=share))
+            assert ready.reach.targets == ("above-1", "below-1")
     finally:
         parent.kill()  # the child reads the end of its input then, and ends too
         parent.wait(timeout=30)

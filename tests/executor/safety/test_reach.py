@@ -5,11 +5,12 @@ from __future__ import annotations
 import pytest
 
 from executor.errors import InputError
-from executor.model.faults.kubernetes import Endpoints, Node
+from executor.model.faults.kubernetes import Endpoints
 from executor.model.faults.service import Crash
 from executor.model.plan import InstanceTarget
-from executor.safety.reach import peak, reach_of, run_s, touched
-from tests.executor.safety.examples import chain, cut, edge, experiment, hang, plan, service, slow, system
+from executor.safety.reach import peak, reach_of, run_s
+from executor.safety.touch import by
+from tests.executor.safety.examples import act, chain, cut, edge, experiment, hang, plan, service, slow, system
 
 SYSTEM = system(
     service("front", 3), service("back", 2), service("store"), edges=[edge("front", "back"), edge("back", "store")]
@@ -35,7 +36,7 @@ def test_an_edge_touches_every_instance_of_its_caller_and_none_of_its_callee() -
 
 def test_a_partition_touches_the_callers_of_all_edges_it_cuts() -> None:
     action = cut(["back"], ["front", "store"])
-    assert touched(action.target, SYSTEM).edges == {"front->back", "back->store"}
+    assert by(action, SYSTEM).edges == {"front->back", "back->store"}
     reach = reach_of(plan(SYSTEM, action), SYSTEM)
     assert (reach.instances, reach.services, reach.faults) == (5, 2, 1)
     assert not peak(plan(SYSTEM, action).stages[0], SYSTEM).single
@@ -91,11 +92,8 @@ def test_a_chain_of_ten_is_reached_one_at_a_time() -> None:
 
 
 def test_a_fault_that_strikes_all_of_a_service_counts_them_all() -> None:
-    target = InstanceTarget(service="front")
     every = {instance.id for instance in SYSTEM.service("front").instances}
-    assert touched(target, SYSTEM, whole=True).instances == every
-    assert touched(target, SYSTEM, whole=True).faults == len(every)
-    assert Endpoints().strikes_all()
-    assert Node(how="drain").strikes_all()
-    assert not Node(how="cordon").strikes_all()
-    assert not Crash().strikes_all()
+    touched = by(act(Endpoints(), InstanceTarget(service="front"), "empty"), SYSTEM)
+    assert touched.instances == every
+    assert touched.faults == len(every)
+    assert by(act(Crash(), InstanceTarget(service="front"), "kill"), SYSTEM).faults == 1

@@ -68,14 +68,14 @@ def test_one_edge_is_allowed_however_many_instances_its_caller_has() -> None:
             FOUR,
             Limits(blast_radius=BlastRadius(traffic_percent=100)),
             "refused by blast radius: stage 1 touches 2 instances at once, and the limit is 1 of 4 instances (10 %, at "
-            "least one). Strike fewer, one after another, or in stages of their own.",
+            "least one). Strike fewer, one after another, in stages of their own, or by what reaches less far.",
         ),
         (
             plan(TEN, hang("s0"), [experiment(hang("s1")), experiment(slow("s2", "s3"))]),
             TEN,
             Limits(blast_radius=BlastRadius(instances_percent=20, traffic_percent=100)),
             "refused by blast radius: stage 2 touches 2 services at once, and the limit is 1 of 10 services (10 %, at "
-            "least one). Strike fewer, one after another, or in stages of their own.",
+            "least one). Strike fewer, one after another, in stages of their own, or by what reaches less far.",
         ),
         (
             plan(TEN, [experiment(hang(f"s{number}")) for number in range(4)]),
