@@ -126,9 +126,25 @@ class Demanding(Protocol):
         """What this machine lacks for it, in one sentence with what to do about it; ``None``: nothing."""
 
 
+@runtime_checkable
+class PartlyDemanding(Protocol):
+    """A fault of which not every machine can make every way."""
+
+    def ways_lacking(self) -> dict[str, str]:
+        """What this machine lacks for some of its ways (``how``), each in one sentence with what to do about it.
+
+        ``unsupported`` says so too.
+        """
+
+
 def lacking(how: Behaviour) -> str | None:
     """What this machine lacks for a fault, whatever the target; ``None``: nothing, or it takes a target to tell."""
     return how.lacking() if isinstance(how, Demanding) else None
+
+
+def ways_lacking(how: Behaviour) -> dict[str, str]:
+    """What this machine lacks for some ways of a fault, whatever the target, by way; the others it can make."""
+    return how.ways_lacking() if isinstance(how, PartlyDemanding) else {}
 
 
 @runtime_checkable

@@ -76,13 +76,26 @@ def hierarchies(proc: Path = _PROC) -> tuple[Hierarchy, ...]:
 
 
 def hierarchy(controller: str) -> Hierarchy:
-    """The one with a controller. Raises ``UnavailableError`` if this machine has none."""
-    for one in hierarchies():
+    """The one with a controller. Raises ``UnavailableError`` that says why this machine has none."""
+    mounted = hierarchies()
+    for one in mounted:
         if one.controller == controller:
             return one
-    raise UnavailableError(
-        f"this machine has no cgroup controller {controller}.", hint="Mount cgroup2, or boot with it enabled."
-    )
+    name = _VERSION_1.get(controller, controller)
+    raise UnavailableError(f"this machine has no cgroup controller {name}: {_why_not(name, mounted)}.")
+
+
+def _why_not(name: str, mounted: tuple[Hierarchy, ...]) -> str:
+    """Why a controller is not there, and what to do about it, without an end."""
+    rows = (line.split() for line in (_PROC / "cgroups").read_text(encoding="ascii").splitlines()[1:])
+    number, enabled = next(((row[1], row[3]) for row in rows if row[0] == name), ("0", "1"))
+    if enabled == "0":
+        return f"the kernel was started without it; boot with cgroup_enable={name}"
+    if number != "0":  # a kernel with nothing but version 2 says so of none
+        return f"version 1 has it, mounted nowhere here; mount it (mount -t cgroup -o {name} {name} DIRECTORY)"
+    if root := next((str(one.root) for one in mounted if one.version == 2), None):
+        return f"cgroup2 on {root} does not have it; have it handed down to the service or container of Murphy"
+    return "no cgroups that could have it are mounted; mount cgroup2 on /sys/fs/cgroup"
 
 
 def own(where: Hierarchy, pid: int, ticks: int) -> bool:

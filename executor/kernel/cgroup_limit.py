@@ -19,9 +19,32 @@ from executor.kernel import cgroup, process
 from executor.kernel.cgroup import Hierarchy
 
 _INHERITED: Final = ("cpu.max", "memory.max", "memory.high", "memory.swap.max", "pids.max", "io.max")
+_BY_OPTION: Final = {
+    ("cpu", 1): ("cpu.cfs_quota_us", "CONFIG_CFS_BANDWIDTH"),
+    ("io", 1): ("blkio.throttle.read_bps_device", "CONFIG_BLK_DEV_THROTTLING"),
+}
+"""Files that not every kernel has, each in the root too, with its option."""
 _PAGE: Final = os.sysconf("SC_PAGE_SIZE")
 _PASSES: Final = 3
 """A process may fork while it is moved; its child is found in the next pass."""
+
+
+def unusable(controller: str) -> str | None:
+    """Why nothing at all can be limited by a controller here, in one sentence with what to do about it; else ``None``.
+
+    ``controller`` as version 2 calls it.
+    """
+    try:
+        where = cgroup.hierarchy(controller)
+        read_only = os.statvfs(where.root).f_flag & os.ST_RDONLY
+    except (UnavailableError, OSError) as error:
+        return str(error)
+    if read_only:
+        return f"cgroups on {where.root} are mounted read-only; mount them writable, or run Murphy on the host itself."
+    file, option = _BY_OPTION.get((controller, where.version), ("", ""))
+    if not (where.root / file).exists():
+        return f"this kernel has no {file}; use one with {option}."
+    return None
 
 
 def impossible(where: Hierarchy, pid: int, ticks: int) -> str | None:

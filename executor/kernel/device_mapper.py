@@ -12,8 +12,10 @@ from pathlib import Path
 from typing import Final
 
 from executor.errors import UnavailableError
+from executor.kernel import privilege
 
 _PROGRAM_S: Final = 8.0
+_LATE: Final = "delay"
 _PLAIN: Final = "linear"
 """The only kind of mapping that is exchanged: an encrypted one would lose its key, a snapshot its changes."""
 
@@ -26,10 +28,32 @@ def name_of(device: str) -> str | None:
         return None
 
 
+def unusable(*, slow: bool = False) -> str | None:
+    """What is lacking here to exchange a volume's mapping, in one sentence with what to do about it; else ``None``.
+
+    ``slow``: for one that delays, which is a module of its own.
+    """
+    if reason := privilege.lacking("changes of what a volume is mapped to", "CAP_SYS_ADMIN"):
+        return reason
+    if _program("dmsetup") is None:
+        return "dmsetup is not installed; install dmsetup."
+    if "device-mapper" not in Path("/proc/devices").read_text(encoding="ascii").split():
+        return "no device mapper is at work in this kernel; load dm_mod, and put the data on a volume made by it (LVM)."
+    if not slow:
+        return None
+    try:
+        if any(line.startswith(_LATE) for line in _ask("targets").splitlines()):
+            return None
+    except UnavailableError as error:
+        return f"{str(error).rstrip('.')}; see that dmsetup can be used."
+    modprobe = _program("modprobe")
+    if modprobe and subprocess.run([modprobe, "--dry-run", "--quiet", f"dm-{_LATE}"], check=False).returncode:
+        return f"this kernel has no dm-{_LATE}; load this module, or use a kernel that has it."
+    return None
+
+
 def unfit(name: str) -> str | None:
     """Why a volume's mapping cannot be exchanged, in one sentence; ``None`` if it can."""
-    if os.geteuid() != 0:
-        return "exchanging what a volume is mapped to needs root; run Murphy as root."
     try:
         lines = table(name)
         kinds = sorted({line.split()[2] for line in lines} - {_PLAIN})
@@ -57,7 +81,7 @@ def gone(lines: list[str]) -> list[str]:
 
 def late(lines: list[str], delay_ms: int) -> list[str]:
     """The same parts, each read and write delayed."""
-    return [f"{start} {size} delay {device} {offset} {delay_ms}" for start, size, _, device, offset in _split(lines)]
+    return [f"{start} {size} {_LATE} {device} {offset} {delay_ms}" for start, size, _, device, offset in _split(lines)]
 
 
 def exchange(name: str, lines: list[str]) -> None:
@@ -74,8 +98,12 @@ def _split(lines: list[str]) -> list[tuple[str, str, str, str, str]]:
     return [(parts[0], parts[1], parts[2], parts[3], parts[4]) for parts in map(str.split, lines)]
 
 
+def _program(name: str) -> str | None:
+    return shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
+
+
 def _ask(*arguments: str, said: str | None = None) -> str:
-    program = shutil.which("dmsetup", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
+    program = _program("dmsetup")
     if program is None:
         raise UnavailableError("dmsetup is not installed.", hint="Install dmsetup.")
     try:

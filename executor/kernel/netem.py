@@ -8,13 +8,12 @@ ends them but that: the watchdog holds the lease. Standard library only.
 from __future__ import annotations
 
 import json
-import os
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from executor.errors import UnavailableError
-from executor.kernel import netns
+from executor.kernel import netns, privilege
 
 _OURS, _INNER = 0x4D00, 0x4E00
 """The first of 256 handles: of the queue with bands, and of netem in it."""
@@ -35,8 +34,8 @@ def unusable() -> str | None:
     """
     if netns.program("tc") is None or netns.program("unshare") is None:
         return "tc is not installed; install iproute2."
-    if os.geteuid() != 0:
-        return "queues need root; run Murphy as root."
+    if reason := privilege.lacking("queues of a network", "CAP_NET_ADMIN", "CAP_SYS_ADMIN"):
+        return reason
     script = _script("lo", handle_of("probe"), {"port": 9, "addresses": ["127.0.0.9/32", "::1/128"]}, "delay 1ms")
     done = netns.run(None, ["unshare", "--net", netns.program("tc") or "tc", "-batch", "-"], script)
     if done.returncode == 0:

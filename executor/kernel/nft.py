@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from executor.clock import own_ticks
 from executor.errors import UnavailableError
-from executor.kernel import netns, process
+from executor.kernel import netns, privilege, process
 
 LIVE: Final = "@live"
 """What a rule of ours looks a port up in: ``tcp dport @live``."""
@@ -145,8 +145,10 @@ def unusable() -> str | None:
     """Why nothing can be done by nftables here at all, with what to do about it; ``None`` if it can."""
     if not installed():
         return "nft is not installed; install nftables"
-    if os.geteuid() != 0:
-        return "rules of nftables need root; run Murphy as root"
+    if reason := privilege.lacking("rules of nftables", "CAP_NET_ADMIN"):
+        return reason.rstrip(".")
+    if refused := Table(name_of("probe")).refused((), (9,)):
+        return f"this kernel does not take rules of nftables ({refused}); load nf_tables, or use a kernel that has it"
     return None
 
 

@@ -18,6 +18,7 @@ from typing import Final
 
 import executor
 from executor.errors import UnavailableError
+from executor.kernel import privilege
 
 FLOOR_PERCENT: Final = 10
 FLOOR_BYTES: Final = 2 * 2**30
@@ -50,6 +51,11 @@ class Mount:
     def read_only(self) -> bool:
         """Whether the volume takes no writes."""
         return "ro" in self.options
+
+
+def unchangeable() -> str | None:
+    """Why we may change no volume that is mounted, in one sentence with what to do about it; ``None`` if we may."""
+    return privilege.lacking("changes of volumes that are mounted", "CAP_SYS_ADMIN")
 
 
 def mounts() -> list[Mount]:

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 from urllib.parse import urlsplit
 
-from executor import secrets
+from executor import extras, secrets
 from executor.errors import UnavailableError
 from executor.servers import served
 
@@ -141,10 +141,8 @@ def require(target: ProcessTarget) -> str:
         raise UnavailableError("is not known to be NATS; say so (technology) in system.yaml.", where=service.name)
     if service.dsn is None:
         raise UnavailableError("has no dsn; name one in system.yaml, for instance env:SHOP_NATS.", where=service.name)
-    try:
-        import nats  # noqa: F401 - is it there?
-    except ImportError:
-        raise UnavailableError("needs nats-py; install murphy-chaos[nats].", where=service.name) from None
+    if reason := extras.lacking("nats"):
+        raise UnavailableError(reason, where=service.name)
     try:
         found = urlsplit(secrets.reveal(service.dsn))
         host, port = found.hostname, found.port or 4222

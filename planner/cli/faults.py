@@ -58,17 +58,26 @@ def faults(
             out.print(f"      {name}: {text}", style="quiet", soft_wrap=True, markup=False)
         if row.get("why_not"):
             out.print(f"      {row['why_not']}", style="inconclusive", soft_wrap=True, markup=False)
-        elif row["lacking"]:
-            out.print(
-                f"      not on this machine: {row['lacking']}", style="inconclusive", soft_wrap=True, markup=False
-            )
+        elif lost := _lost(row):
+            for line in lost:
+                out.print(f"      {line}", style="inconclusive", soft_wrap=True, markup=False)
         elif target is None:
             out.print(f"      not like the real thing: {row['differs']}", style="quiet", soft_wrap=True, markup=False)
             out.print(f"      reaches: {', '.join(row['reaches'])}", style="quiet", soft_wrap=True, markup=False)
 
 
+def _lost(row: dict[str, Any]) -> list[str]:
+    """What cannot be done on this machine: the fault, or some of its ways."""
+    if row["lacking"]:
+        return [f"not on this machine: {row['lacking']}"]
+    ways: dict[str, list[str]] = {}
+    for how, reason in row["ways_lacking"].items():
+        ways.setdefault(reason, []).append(how)
+    return [f"not on this machine, how {' or '.join(names)}: {reason}" for reason, names in ways.items()]
+
+
 def _row(spec: type[FaultSpec], how: Behaviour) -> dict[str, Any]:
-    from executor.faults.behaviour import lacking
+    from executor.faults.behaviour import lacking, ways_lacking
 
     schema = spec.model_json_schema()
     parameters = {name: _parameter(field) for name, field in schema["properties"].items() if name != "kind"}
@@ -80,6 +89,7 @@ def _row(spec: type[FaultSpec], how: Behaviour) -> dict[str, Any]:
         "lease": how.lease,
         "reaches": [scope.value for scope in spec.scope],
         "lacking": lacking(how) or "",
+        "ways_lacking": ways_lacking(how),
         "parameters": parameters,
         "differs": spec.differs,
     }

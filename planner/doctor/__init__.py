@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from planner.doctor import leases, machine, providers
+from planner.doctor import leases, machine, means, providers
 from planner.doctor.diagnosis import Diagnosis
 
 
 def examine() -> list[Diagnosis]:
     """Look at everything, in the order in which a person would mend it."""
-    return [look() for look in (*machine.LOOKS, *leases.LOOKS, *providers.LOOKS)]
+    return [look() for look in (*machine.LOOKS, *means.LOOKS, *leases.LOOKS, *providers.LOOKS)]

@@ -10,13 +10,12 @@ from typing import Final
 import psutil
 
 from executor.errors import MurphyError
-from executor.kernel import redirect
+from executor.kernel import privilege, redirect
 from executor.state.home import Home
 from planner.doctor.diagnosis import Diagnosis
 
-_CAPABILITIES: Final = {"CAP_IPC_LOCK": 14, "CAP_SYS_NICE": 23, "CAP_SYS_RESOURCE": 24}
-"""What the watchdog needs to keep its memory, go before others, and be spared in a memory shortage. Source:
-linux/capability.h."""
+_CAPABILITIES: Final = ("CAP_IPC_LOCK", "CAP_SYS_NICE", "CAP_SYS_RESOURCE")
+"""What the watchdog needs to keep its memory, go before others, and be spared in a memory shortage."""
 _VOLATILE: Final = frozenset({"tmpfs", "ramfs", "overlay"})
 """File systems that may not outlive a restart of the machine, or of the container."""
 _REMOTE: Final = frozenset({"nfs", "nfs4", "cifs", "smb3", "9p", "fuse.sshfs"})
@@ -36,18 +35,13 @@ def _kernel() -> Diagnosis:
 
 
 def _watchdog() -> Diagnosis:
-    lacking = [name for name, bit in _CAPABILITIES.items() if not _effective() >> bit & 1]
+    lacking = privilege.missing(*_CAPABILITIES)
     if not lacking:
         detail = "spared in a memory shortage, its memory locked, before others at the processor"
         return Diagnosis("protected watchdog", True, detail)
     detail = f"it runs like any process of yours: {', '.join(lacking)} missing"
     remedy = "Run as root." if os.geteuid() else "Grant them to the service or container that Murphy runs in."
     return Diagnosis("protected watchdog", False, detail, remedy)
-
-
-def _effective() -> int:
-    status = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
-    return next(int(line.split()[1], 16) for line in status.splitlines() if line.startswith("CapEff:"))
 
 
 def _own_processes() -> Diagnosis:

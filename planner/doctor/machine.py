@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import importlib.metadata
 import os
-import shutil
 import signal
 import sqlite3
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Final
 
 from executor.errors import MurphyError
@@ -61,27 +59,6 @@ def _root() -> Diagnosis:
     return Diagnosis("root", False, detail, "Run as root to reach callers whose addresses cannot be changed.")
 
 
-def _nftables() -> Diagnosis:
-    nft = shutil.which("nft") or shutil.which("nft", path="/usr/sbin:/sbin")
-    if nft is None:
-        return Diagnosis("nftables", False, "nft is not installed", "apt-get install nftables")
-    if os.geteuid() != 0:
-        return Diagnosis("nftables", False, f"{nft} needs root", "Run as root, or put a managed proxy on the edge.")
-    return Diagnosis("nftables", True, nft)
-
-
-def _cgroup() -> Diagnosis:
-    if Path("/sys/fs/cgroup/cgroup.controllers").exists():
-        version = "version 2"
-    elif Path("/sys/fs/cgroup/cpu").exists():
-        version = "version 1"
-    else:
-        return Diagnosis("cgroups", False, "none mounted", "Slowdown falls back to stopping and continuing by turns.")
-    return Diagnosis(
-        "cgroups", os.access("/sys/fs/cgroup", os.W_OK), version, "Slowdown falls back to stop and continue."
-    )
-
-
 def _package(name: str) -> str | None:
     try:
         return importlib.metadata.version(name)
@@ -106,8 +83,6 @@ LOOKS: Final[tuple[Callable[[], Diagnosis], ...]] = (
     _state,
     _pidfd,
     _root,
-    _nftables,
-    _cgroup,
     _postgresql,
     _redis,
 )

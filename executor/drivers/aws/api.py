@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
+from executor import extras
 from executor.drivers.driver import Record
 from executor.errors import UnavailableError
 
@@ -40,7 +41,7 @@ def ask(place: Record, service: str, operation: str, **arguments: Any) -> dict[s
     try:
         from botocore.exceptions import BotoCoreError, ClientError
     except ImportError:
-        raise AwsError("boto3 is not installed; pip install 'murphy-chaos[aws]'.", where=place["instance"]) from None
+        raise AwsError(extras.absent("aws"), where=place["instance"]) from None
     try:
         client = _client(service, place["region"], place["endpoint"])
         answer: dict[str, Any] = getattr(client, operation)(**arguments)

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from typing import Any
 
+from executor import extras
 from executor.errors import UnavailableError
 
 _ANSWER_S = 8.0
@@ -31,7 +32,7 @@ def engine(url: str) -> Iterator[Any]:
         from docker.utils import kwargs_from_env
         from requests import RequestException
     except ImportError:
-        raise UnavailableError("Docker's SDK is not installed.", hint="pip install 'murphy-chaos[docker]'.") from None
+        raise UnavailableError(extras.absent("docker")) from None
 
     try:
         _knock(url)

@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from executor import extras
 from executor.errors import UnavailableError
 
 if TYPE_CHECKING:
@@ -24,7 +25,6 @@ _WHO_ARE_YOU = 401
 _TRIES = 10
 """At an object that others keep changing."""
 _MERGE: Final = "application/merge-patch+json"
-_INSTALL: Final = "Install it: pip install 'murphy-chaos[kubernetes]'."
 
 
 class RefusedError(UnavailableError):
@@ -177,7 +177,7 @@ def _client(kubeconfig: str, context: str) -> ApiClient:
     try:
         from kubernetes import client, config
     except ImportError:
-        raise UnavailableError("the Kubernetes client is not installed.", hint=_INSTALL) from None
+        raise UnavailableError(extras.absent("kubernetes")) from None
     settings = client.Configuration()
     with tempfile.TemporaryDirectory(
         prefix="murphy-kube-"

@@ -8,6 +8,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
+from executor import extras
 from executor.drivers.targets import ProcessTarget, Resolved
 from executor.errors import UnavailableError
 from executor.faults import held
@@ -34,6 +35,10 @@ class QueueBacklog(Looking, held.Held):
 
     kind = "data.queue_backlog"
     lease: LeaseKind = "watchdog"
+
+    def lacking(self) -> str | None:
+        """The client of NATS."""
+        return extras.lacking("nats")
 
     def prepare(self, fault: Spec, target: Resolved, context: Context) -> dict[str, Any]:
         """Record the queue's last message. Raises ``UnavailableError`` as ``unsupported`` says."""

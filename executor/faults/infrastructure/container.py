@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+from executor import extras
 from executor.drivers.container import aside, network
 from executor.drivers.container.driver import DRIVER
 from executor.drivers.container.state import asked, asking, named, of_then
@@ -23,6 +24,10 @@ class Container:
     kind = "infrastructure.container"
     lease: LeaseKind = "watchdog"
     needs = Contained
+
+    def lacking(self) -> str | None:
+        """The client of an engine."""
+        return extras.lacking("docker")
 
     def unsupported(self, fault: Spec, target: Resolved) -> str | None:
         """The engine must be able to undo it."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from executor import extras
 from executor.drivers.aws import ec2, fis
 from executor.drivers.targets import Ec2Target, Resolved
 from executor.errors import UnavailableError
@@ -19,6 +20,10 @@ class Fis:
     kind = "infrastructure.fis"
     lease: LeaseKind = "server"
     needs = Ec2Target
+
+    def lacking(self) -> str | None:
+        """Amazon's client."""
+        return extras.lacking("aws")
 
     def unsupported(self, fault: Spec, target: Resolved) -> str | None:
         """A role must be named, FIS must be there, and an instance that is to be stopped must come back as it was."""

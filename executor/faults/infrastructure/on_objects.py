@@ -8,6 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from typing import Any
 
+from executor import extras
 from executor.drivers.kubernetes import changes
 from executor.drivers.kubernetes.api import AbsentError, Api, ConflictError, connect
 from executor.drivers.targets import PodTarget, Resolved
@@ -37,6 +38,10 @@ class OnObjects(ABC):
 
         Raises ``UnavailableError`` that says why it cannot be done there, and what to do about it.
         """
+
+    def lacking(self) -> str | None:
+        """The client of Kubernetes."""
+        return extras.lacking("kubernetes")
 
     def unsupported(self, fault: Any, target: Resolved) -> str | None:
         """Why not, as a look says."""

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from executor.drivers.targets import ProcessTarget, Resolved
 from executor.errors import UnavailableError
-from executor.faults.behaviour import Behaviour, Context, LeaseKind, Record
+from executor.faults.behaviour import Behaviour, Context, LeaseKind, Record, lacking
 from executor.faults.resource.disk_fill import DiskFill
 from executor.faults.resource.disk_readonly import DiskReadonly
 from executor.kernel import device_mapper, freeze, process, volume
@@ -28,11 +27,21 @@ class Storage:
     lease: LeaseKind = "watchdog"
     unclaimed = True
 
+    def ways_lacking(self) -> dict[str, str]:
+        """The device mapper for a volume that is gone or slow; the right to change one, but to fill it."""
+        reasons = {
+            "detach": device_mapper.unusable(),
+            "slow": device_mapper.unusable(slow=True),
+            "stuck": volume.unchangeable(),
+            "read_only": lacking(_AS["read_only"]),
+        }
+        return {how: reason for how, reason in reasons.items() if reason}
+
     def unsupported(self, fault: Spec, target: Resolved) -> str | None:
         """A volume must be mounted there, and nowhere else; to be gone or slow, the device mapper must have made it."""
         path = Path(fault.path)
         mount = volume.mounted_on(path)
-        if reason := volume.unfit(path):
+        if reason := self.ways_lacking().get(fault.how) or volume.unfit(path):
             return reason
         if mount is None:
             return f"nothing is mounted on {path}; name the directory that the volume is mounted on."
@@ -43,8 +52,6 @@ class Storage:
         others = [other.point for other in volume.mounts() if other.device == mount.device and other.point != path]
         if others:
             return f"the volume on {path} is mounted on {others[0]} too, which would be struck with it."
-        if os.geteuid() != 0:
-            return "changing a volume needs root; run Murphy as root."
         if fault.how == "stuck":
             known = ", ".join(freeze.KINDS)
             return None if mount.kind in freeze.KINDS else f"{mount.kind} on {path} cannot be frozen; {known} can."

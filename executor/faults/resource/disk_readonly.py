@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,13 +21,15 @@ class DiskReadonly:
     lease: LeaseKind = "watchdog"
     unclaimed = True
 
+    def lacking(self) -> str | None:
+        """The right to remount."""
+        return volume.unchangeable()
+
     def unsupported(self, fault: Spec, target: Resolved) -> str | None:  # noqa: ARG002 - the directory decides
         """A writable volume must be mounted there, and nowhere else."""
         path = Path(fault.path)
         if reason := volume.unfit(path):
             return reason
-        if os.geteuid() != 0:
-            return "remounting a volume needs root; run Murphy as root, or use resource.io_error."
         mount = volume.mounted_on(path)
         if mount is None:
             return f"nothing is mounted on {path}; use resource.io_error with errno EROFS for a part of a volume."
@@ -44,7 +45,7 @@ class DiskReadonly:
         assert isinstance(target, ProcessTarget)
         process.require(target.pid, target.start_ticks)
         path = Path(fault.path)
-        if reason := self.unsupported(fault, target) or volume.ours(path, context.scratch):
+        if reason := self.lacking() or self.unsupported(fault, target) or volume.ours(path, context.scratch):
             raise UnavailableError(reason, where=target.instance)
         return {"path": fault.path, "device": volume.device_of(path)}
 

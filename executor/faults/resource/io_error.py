@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 from contextlib import suppress
-from ctypes.util import find_library
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +11,7 @@ from executor.drivers.targets import ProcessTarget, Resolved
 from executor.errors import UnavailableError
 from executor.faults import held
 from executor.faults.behaviour import Context, LeaseKind, Record
-from executor.kernel import process, volume
+from executor.kernel import fuse, process, volume
 
 if TYPE_CHECKING:
     from executor.model.faults.resource import IoError as Spec
@@ -26,16 +23,14 @@ class IoError(held.Held):
     kind = "resource.io_error"
     lease: LeaseKind = "watchdog"
 
+    def lacking(self) -> str | None:
+        """FUSE, and what FUSE needs."""
+        return fuse.unusable()
+
     def unsupported(self, fault: Spec, target: Resolved) -> str | None:
-        """FUSE must be there, and the directory the target's own, seen by it as by us."""
+        """The directory must be the target's own, seen by it as by us."""
         assert isinstance(target, ProcessTarget)
         path = Path(fault.path)
-        if os.geteuid() != 0:
-            return "mounting for other users' processes needs root; run Murphy as root."
-        if not Path("/dev/fuse").exists():
-            return "this kernel has no FUSE (/dev/fuse); load its module fuse."
-        if find_spec("mfusepy") is None or not (find_library("fuse3") or find_library("fuse")):
-            return "libfuse is not installed; install fuse3 (and mfusepy)."
         if not volume.same_files(target.pid):
             return f"{target.instance} sees another file system than Murphy; run Murphy where it runs."
         there = volume.mounted_on(path)
@@ -47,7 +42,11 @@ class IoError(held.Held):
         """Record what fails where. Raises ``UnavailableError`` if it must not be, or the target is gone."""
         assert isinstance(target, ProcessTarget)
         process.require(target.pid, target.start_ticks)
-        if reason := self.unsupported(fault, target) or volume.ours(Path(fault.path), context.scratch):
+        if (
+            reason := self.lacking()
+            or self.unsupported(fault, target)
+            or volume.ours(Path(fault.path), context.scratch)
+        ):
             raise UnavailableError(reason, where=target.instance)
         fails = {
             "errno": fault.errno,

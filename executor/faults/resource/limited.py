@@ -23,6 +23,10 @@ class Limited:
         """What is written to which file of the cgroup."""
         raise NotImplementedError
 
+    def lacking(self) -> str | None:
+        """The controller, where limits can be set by it."""
+        return cgroup_limit.unusable(self.controller)
+
     def unsupported(self, fault: Any, target: Resolved) -> str | None:  # noqa: ARG002 - the protocol's
         """The controller must be there, and the process's cgroup, or one for it, ours to change."""
         assert isinstance(target, ProcessTarget)

@@ -35,6 +35,10 @@ class Oom(Down):
     kind = "resource.oom"
     needs = ProcessTarget
 
+    def lacking(self) -> str | None:
+        """The controller of memory, where limits can be set by it."""
+        return cgroup_limit.unusable("memory")
+
     def unsupported(self, fault: Spec, target: Resolved) -> str | None:
         """It must be ours to end, with a way to start it again, its cgroup ours to limit, and the kernel free to."""
         assert isinstance(target, ProcessTarget)
