@@ -161,10 +161,31 @@ class Machine(Protocol):
         """The part, as it was. Idempotent, also when the machine is gone."""
 
 
+@runtime_checkable
+class Replaced(Protocol):
+    """It can be ended for good, as something else puts another in its place."""
+
+    def irreplaceable(self, target: Any) -> str | None:
+        """Why nothing would, or what would be lost with it, in one sentence; ``None`` if it is replaced whole."""
+
+    def terminating(self, target: Any) -> dict[str, Any]:
+        """The record. Raises ``UnavailableError`` if it is gone, or would not be replaced."""
+
+    def terminate(self, record: Record) -> None:
+        """End it. Raises ``UnavailableError`` if it does not let itself be ended."""
+
+    def unreplaced(self, record: Record) -> bool | None:
+        """Whether it was ended and its place is empty. ``None``: cannot tell."""
+
+    def await_replaced(self, record: Record) -> None:
+        """See another in its place, if it was ended. Idempotent; raises ``UnavailableError`` while there is none."""
+
+
 _WANTED: Final[dict[Any, str]] = {
     Freezes: "can be made to stand still",
     Ends: "can be ended and started again",
     Machine: "is a machine of its own",
+    Replaced: "has its place filled by another once it is ended for good",
     Ec2Target: "Amazon runs",
     Networked: "has packets that can be told apart here",
     Contained: "an engine of containers runs",

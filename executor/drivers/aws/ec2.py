@@ -1,4 +1,4 @@
-"""The driver of EC2 instances: they are stopped, started, rebooted, cut off, and lose disks and network cards.
+"""The driver of EC2 instances: stopped, started, rebooted, cut off, terminated; they lose disks and network cards.
 
 boto3 is loaded only when Amazon is asked.
 """
@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from executor.drivers.aws import api, parts
+from executor.drivers.aws import api, groups, parts
 from executor.drivers.aws.api import AwsError
 from executor.drivers.driver import Part, Record, RestartBy
 from executor.drivers.targets import Ec2Target
@@ -88,6 +88,43 @@ class Ec2:
             api.ask(record, "ec2", "start_instances", InstanceIds=[record["ec2"]])
         if not api.wait(lambda: _state(record) not in ("stopped", "pending"), _SETTLES_S / 2):
             raise UnavailableError(f"{record['ec2']} was started and is not running yet.", where=_name(record))
+
+    def irreplaceable(self, target: Ec2Target) -> str | None:
+        """Its group must put another in its place, nothing be lost with it, and we be let terminate it."""
+        try:
+            kept = place(target)
+            about = describe(kept)
+            lost = groups.lost(kept, about) or _stored(kept, about)
+            ours = api.forbidden(kept, "ec2", "terminate_instances", InstanceIds=[target.ec2])
+            return _own(target) or groups.irreplaceable(kept, about) or lost or ours
+        except UnavailableError as error:
+            return str(error)
+
+    def terminating(self, target: Ec2Target) -> dict[str, Any]:
+        """Which instance, and whose."""
+        kept = place(target)
+        about = describe(kept)
+        if reason := groups.lost(kept, about):
+            raise UnavailableError(reason, where=target.instance)
+        if about["State"]["Name"] != "running" or not groups.of(about):
+            raise UnavailableError(f"{target.ec2} does not run, or is in no Auto Scaling group.", where=target.instance)
+        return kept | {"group": groups.of(about)}
+
+    def terminate(self, record: Record) -> None:
+        """End it for good; it has begun to end when this returns."""
+        api.ask(record, "ec2", "terminate_instances", InstanceIds=[record["ec2"]])
+
+    def unreplaced(self, record: Record) -> bool | None:
+        """Whether it was terminated, and its group lacks one."""
+        try:
+            return not _living(record) and groups.unreplaced(record)
+        except UnavailableError:
+            return None
+
+    def await_replaced(self, record: Record) -> None:
+        """See its group whole again, if it was terminated. Raises ``UnavailableError`` while the group is not."""
+        if not _living(record):
+            groups.await_replaced(record)
 
     def unresettable(self, target: Ec2Target) -> str | None:
         """We must be let reboot it."""
@@ -183,16 +220,22 @@ def _own(target: Ec2Target) -> str | None:
 def _lost(kept: Record, about: dict[str, Any]) -> str | None:
     """What a stop would lose for good, in one sentence; ``None``: nothing."""
     name = kept["ec2"]
-    group = next((tag["Value"] for tag in about.get("Tags", ()) if tag["Key"] == "aws:autoscaling:groupName"), None)
-    if group:
+    if group := groups.of(about):
         return f"{name} belongs to the Auto Scaling group {group}, which would replace it; put it into standby first."
     if about.get("InstanceLifecycle") == "spot":
         return f"{name} is a spot instance, which Amazon need not start again; choose another instance."
-    if about.get("RootDeviceType", "ebs") != "ebs" or _instance_store(kept, about["InstanceType"]):
-        return f"{name} has disks of the instance store, which a stop erases; choose another instance."
+    if reason := _stored(kept, about):
+        return reason
     if any(_lent(card) for card in about.get("NetworkInterfaces", ())):
         return f"{name} has a public address on loan, and would get another; give it an Elastic IP first."
     return None
+
+
+def _stored(kept: Record, about: dict[str, Any]) -> str | None:
+    """That it has disks which a stop and a termination erase, in one sentence."""
+    if about.get("RootDeviceType", "ebs") == "ebs" and not _instance_store(kept, about["InstanceType"]):
+        return None
+    return f"{kept['ec2']} has disks of the instance store, which are erased with that; choose another instance."
 
 
 def _instance_store(kept: Record, kind: str) -> bool:

@@ -10,11 +10,13 @@ import json
 from collections.abc import Iterator
 from typing import Any, Final
 
-from executor.drivers.aws import api
+from executor.drivers.aws import api, marks
+from executor.drivers.aws.marks import TAG
 from executor.drivers.driver import Record
 from executor.errors import UnavailableError
 
-TAG: Final = "murphy"
+STOPS: Final = "murphy-stops"
+"""Tag with the id of the instance that an experiment stops."""
 _BEGINS_WITHIN_S = 12.0
 _ENDS_WITHIN_S = 10.0
 _LIVING = ("pending", "initiating", "running", "stopping")
@@ -51,6 +53,8 @@ def _action(fault: Record, arn: str) -> tuple[str, dict[str, str]]:
     span = f"PT{fault['duration_s'] // 60}M"
     if fault["does"] == "stop":
         return "aws:ec2:stop-instances", {"startInstancesAfterDuration": span}
+    if fault["does"] == "terminate":
+        return "aws:ec2:terminate-instances", {}
     document, names = _DOCUMENTS[fault["does"]]
     values = {theirs: _text(fault[ours]) for theirs, ours in names.items() if fault[ours] != ""}
     values |= {"DurationSeconds": _text(fault["duration_s"]), "InstallDependencies": "True"}
@@ -78,7 +82,9 @@ def start(record: Record) -> dict[str, Any]:
 
     Raises ``UnavailableError`` with FIS's own reason if it fails.
     """
-    wanted, mark = record["template"], record["mark"]
+    mark = record["mark"]
+    stopped = {STOPS: record["ec2"]} if record["does"] == "stop" else {}
+    wanted = {**record["template"], "tags": marks.tags(mark, stopped)}
     made = api.ask(record, "fis", "create_experiment_template", clientToken=mark, **wanted)["experimentTemplate"]["id"]
     begun = api.ask(
         record, "fis", "start_experiment", clientToken=mark, experimentTemplateId=made, tags=wanted["tags"]
@@ -100,15 +106,34 @@ def end(record: Record) -> None:
 
     Raises ``UnavailableError`` while FIS is still at it.
     """
+    stop(record)
+    forget(record)
+
+
+def stop(record: Record) -> None:
+    """Stop what runs. Idempotent. Raises ``UnavailableError`` while FIS is still at it."""
     for experiment, state in _experiments(record):
         if state in _LIVING and state != "stopping":
             with api.unless_gone():
                 api.ask(record, "fis", "stop_experiment", id=experiment)
     if not api.wait(lambda: not running(record), _ENDS_WITHIN_S):
         raise UnavailableError("FIS is still ending its experiment.", where=record["instance"])
+
+
+def forget(record: Record) -> None:
+    """Delete the template. Idempotent."""
     for made in _templates(record):
         with api.unless_gone():
             api.ask(record, "fis", "delete_experiment_template", id=made)
+
+
+def marked(place: Record) -> dict[str, dict[str, str]]:
+    """The tags of all of ours that is there: templates and experiments under way; by mark."""
+    templates = _listed(place, "list_experiment_templates", "experimentTemplates")
+    experiments = _listed(place, "list_experiments", "experiments")
+    found = [*templates, *(each for each in experiments if each["state"]["status"] in _LIVING)]
+    borne = (dict(each.get("tags") or {}) for each in found)
+    return {tags[TAG]: tags for tags in borne if marks.HOLDER in tags and TAG in tags}
 
 
 def _state(record: Record, experiment: str) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from executor import extras
 from executor.drivers.aws import ec2, fis
@@ -12,6 +12,10 @@ from executor.faults.behaviour import Context, LeaseKind, Record
 
 if TYPE_CHECKING:
     from executor.model.faults.infrastructure import Fis as Spec
+
+
+_FIT: Final = {"stop": ec2.DRIVER.unendable, "terminate": ec2.DRIVER.irreplaceable}
+"""What has to be fit for that."""
 
 
 class Fis:
@@ -26,11 +30,11 @@ class Fis:
         return extras.lacking("aws")
 
     def unsupported(self, fault: Spec, target: Resolved) -> str | None:
-        """A role must be named, FIS must be there, and an instance that is to be stopped must come back as it was."""
+        """A role must be named, FIS must be there, and what is to be stopped come back as it was, or be replaced."""
         assert isinstance(target, Ec2Target)
         if not target.fis_role:
             return f"no role is named for FIS; name one as fis_role of {target.instance} in system.yaml."
-        if fault.does == "stop" and (reason := ec2.DRIVER.unendable(target)):
+        if fault.does in _FIT and (reason := _FIT[fault.does](target)):
             return reason
         try:
             return fis.impossible(ec2.place(target), self._template(fault, target, "murphy"))
@@ -41,7 +45,8 @@ class Fis:
         """Record what FIS will be asked for. Raises ``UnavailableError`` if the instance is gone."""
         assert isinstance(target, Ec2Target)
         wanted = self._template(fault, target, context.mark)
-        return {**ec2.place(target), "mark": context.mark, "does": fault.does, "template": wanted}
+        kept = ec2.DRIVER.terminating(target) if fault.does == "terminate" else ec2.place(target)
+        return {**kept, "mark": context.mark, "does": fault.does, "template": wanted}
 
     def _template(self, fault: Spec, target: Ec2Target, mark: str) -> dict[str, Any]:
         arn = ec2.arn(ec2.place(target))
@@ -52,16 +57,29 @@ class Fis:
         return fis.start(record)
 
     def active(self, record: Record) -> bool | None:
-        """Whether the experiment is under way, or an instance that it has stopped is not running yet."""
+        """Whether the experiment is under way, or what it has stopped is not running, or not replaced, yet."""
         try:
             if fis.running(record):
                 return True
         except UnavailableError:
             return None
+        if record["does"] == "terminate":
+            return ec2.DRIVER.unreplaced(record)
         return ec2.DRIVER.down(record) if record["does"] == "stop" else False
 
+    def struck(self, record: Record) -> bool:
+        """Whether it was done: an instance that was terminated may be replaced already."""
+        ended = ec2.DRIVER.ended(record) if record["does"] == "terminate" else self.active(record)
+        return ended is not False
+
+    def lasts(self, record: Record) -> bool:
+        """All the rest stays until FIS or we end it."""
+        return bool(record["does"] != "terminate")
+
     def revert(self, record: Record) -> None:
-        """Stop it; FIS starts what it has stopped, and else we do."""
+        """Stop it; FIS starts what it has stopped, and else we do. What it has terminated its group replaces."""
         fis.end(record)
         if record["does"] == "stop":
             ec2.DRIVER.start(record)
+        elif record["does"] == "terminate":
+            ec2.DRIVER.await_replaced(record)

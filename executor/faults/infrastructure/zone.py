@@ -20,6 +20,10 @@ class Zone(Vm):
     kind = "infrastructure.zone"
     needs = ResolvedInstance
 
+    def ways_lacking(self) -> dict[str, str]:
+        """Nothing: no zone is terminated."""
+        return {}
+
     def unsupported(self, fault: Spec, target: Resolved) -> str | None:  # type: ignore[override]
         """It must be in that zone, and its driver be able to do this."""
         assert isinstance(target, ResolvedInstance)

@@ -28,6 +28,7 @@ _CONTAINER: Final = {
 }
 _VM: Final = {
     "stop": (FaultType.DEAD, "cut its power, and start it again afterwards"),
+    "terminate": (FaultType.DEAD, "terminate it for good, as its Auto Scaling group puts another in its place"),
     "pause": (FaultType.SILENT, "freeze it whole"),
     "reset": (FaultType.DEAD, "reset it"),
     "isolate": (FaultType.SILENT, "cut it off from the network"),
@@ -66,17 +67,19 @@ class Container(FaultSpec):
 
 
 class Vm(FaultSpec):
-    """A virtual machine stops, stands still, starts anew, is cut off, or loses a disk or a network card."""
+    """A virtual machine stops, is terminated, stands still, starts anew, or loses its network, a disk or a card."""
 
     target_kind: ClassVar[TargetKind] = "instances"
     scope: ClassVar[tuple[Scope, ...]] = (Scope.TARGET,)
     differs: ClassVar[str] = (
         "The machine's host stays well, and the machine comes back to the same one; connections that are open already "
-        "may outlive an isolation in Amazon's cloud."
+        "may outlive an isolation in Amazon's cloud. One that is terminated never comes back: its group's new one has "
+        "another id and address, which system.yaml has to name afterwards."
     )
     usual: ClassVar[dict[str, Any]] = {"how": "stop"}
     kind: Literal["infrastructure.vm"] = "infrastructure.vm"
-    how: Literal["stop", "pause", "reset", "isolate", "detach_nic", "detach_disk"]
+    how: Literal["stop", "terminate", "pause", "reset", "isolate", "detach_nic", "detach_disk"]
+    """``terminate``: on EC2 only, in an Auto Scaling group that is whole, where nothing is lost with it."""
     device: Line = ""
     """Which card or disk, as the machine's own manager calls it; empty: the only one that can be taken."""
 
@@ -196,9 +199,12 @@ class Fis(FaultSpec):
     )
     usual: ClassVar[dict[str, Any]] = {"does": "stop"}
     kind: Literal["infrastructure.fis"] = "infrastructure.fis"
-    does: Literal["stop", "cpu", "memory", "latency", "packet_loss"]
+    does: Literal["stop", "terminate", "cpu", "memory", "latency", "packet_loss"]
     duration_s: Annotated[int, Field(ge=60, le=43_200, multiple_of=60)] = 300
-    """After this FIS ends it, whatever has become of Murphy: whole minutes, and longer than the action."""
+    """After this FIS ends it, whatever has become of Murphy: whole minutes, and longer than the action.
+
+    An instance that is terminated is gone at once.
+    """
     percent: Annotated[Percent, Field(ge=1)] = 90
     """Load of the processors, share of the memory, or packets lost."""
     delay_ms: Annotated[Milliseconds, Field(ge=1)] = 1000
@@ -210,6 +216,7 @@ class Fis(FaultSpec):
         """By its parameters."""
         return {
             "stop": FaultType.STOPPED,
+            "terminate": FaultType.DEAD,
             "cpu": FaultType.STARVED_CPU,
             "memory": FaultType.STARVED_MEMORY,
             "latency": delayed(self.delay_ms),
@@ -221,6 +228,7 @@ class Fis(FaultSpec):
         percent = number(self.percent)
         what = {
             "stop": "stop it",
+            "terminate": "terminate it for good, as its Auto Scaling group puts another in its place",
             "cpu": f"burn {percent} % of its processors",
             "memory": f"take {percent} % of its memory",
             "latency": f"delay each packet it sends by {duration(self.delay_ms / 1000)}",

@@ -14,6 +14,7 @@ from werkzeug.serving import WSGIRequestHandler, make_server
 
 from executor.model.system import Ec2Instance, Service, System
 from tests.executor.faults.simulated_fis import SimulatedFis
+from tests.executor.faults.simulated_group import SimulatedLaunches
 
 REGION = "eu-central-1"
 ROLE = "arn:aws:iam::123456789012:role/murphy-fis"
@@ -32,10 +33,11 @@ class _Silent(WSGIRequestHandler):
 class Amazon:
     """One region with a network of its own."""
 
-    def __init__(self, endpoint: str, fis: SimulatedFis) -> None:
-        self.endpoint, self.fis = endpoint, fis
-        self.ec2 = self.client("ec2")
+    def __init__(self, endpoint: str, fis: SimulatedFis, launches: SimulatedLaunches) -> None:
+        self.endpoint, self.fis, self.launches = endpoint, fis, launches
+        self.ec2, self.scaling = self.client("ec2"), self.client("autoscaling")
         self.machines: list[str] = []
+        self.scaled: list[str] = []
         self.vpc = self.ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
         subnet = self.ec2.create_subnet(VpcId=self.vpc, CidrBlock="10.0.1.0/24", AvailabilityZone=f"{REGION}a")
         self.subnet = subnet["Subnet"]["SubnetId"]
@@ -77,8 +79,35 @@ class Amazon:
         )
         return machine
 
+    def group(self, name: str = "web", size: int = 2, **launched: Any) -> list[str]:
+        """An Auto Scaling group of so many instances with nothing but a root disk; returns them, in service."""
+        given = {"ImageId": self.image, "InstanceType": "m5.large", "SecurityGroups": self.groups, **launched}
+        self.scaling.create_launch_configuration(LaunchConfigurationName=name, **given)
+        sizes = {"MinSize": 0, "MaxSize": size + 1, "DesiredCapacity": size}
+        where = {"LaunchConfigurationName": name, "VPCZoneIdentifier": self.subnet}
+        self.scaled.append(name)
+        self.scaling.create_auto_scaling_group(AutoScalingGroupName=name, **where, **sizes)
+        return self.serving(name)
+
+    def serving(self, name: str = "web") -> list[str]:
+        """Instances of a group that are in service and well."""
+        (group,) = self.scaling.describe_auto_scaling_groups(AutoScalingGroupNames=[name])["AutoScalingGroups"]
+        wanted = ("InService", "Healthy")
+        return [i["InstanceId"] for i in group["Instances"] if (i["LifecycleState"], i["HealthStatus"]) == wanted]
+
     def end(self) -> None:
-        """End the machines that were made since the last time."""
+        """End the machines and groups that were made since the last time."""
+        self.launches.looks, self.launches.stuck = 0, False
+        for name in self.scaled:
+            for each in self.scaling.describe_auto_scaling_instances()["AutoScalingInstances"]:
+                own = {"InstanceId": each["InstanceId"], "DisableApiTermination": {"Value": False}}
+                self.ec2.modify_instance_attribute(**own)
+            for each in self.scaling.describe_auto_scaling_groups(AutoScalingGroupNames=[name])["AutoScalingGroups"]:
+                self.scaling.delete_auto_scaling_group(
+                    AutoScalingGroupName=each["AutoScalingGroupName"], ForceDelete=True
+                )
+            self.scaling.delete_launch_configuration(LaunchConfigurationName=name)
+        self.scaled.clear()
         if self.machines:
             self.ec2.terminate_instances(InstanceIds=self.machines)
         self.machines.clear()
@@ -120,12 +149,14 @@ def amazon() -> Iterator[Amazon]:
     before = {name: os.environ.get(name) for name in _ACCOUNT}
     os.environ.update(_ACCOUNT)
     fis = SimulatedFis(DomainDispatcherApplication(create_backend_app), lambda: made.ec2)
+    launches = SimulatedLaunches()
     server = make_server("127.0.0.1", 0, fis, threaded=True, request_handler=_Silent)
     serving = threading.Thread(target=server.serve_forever)
     serving.start()
     try:
-        made = Amazon(f"http://127.0.0.1:{server.server_port}", fis)
-        yield made
+        made = Amazon(f"http://127.0.0.1:{server.server_port}", fis, launches)
+        with launches.at_work():
+            yield made
     finally:
         server.shutdown()
         server.server_close()

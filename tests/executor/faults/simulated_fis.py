@@ -22,7 +22,7 @@ _MODEL = ServiceModel(botocore.session.get_session().get_service_data("fis"), "f
 _DOCUMENTS = re.compile(
     r"^arn:aws:ssm:[a-z0-9-]+::document/AWSFIS-Run-(CPU-Stress|Memory-Stress|Network-Latency|Network-Packet-Loss)$"
 )
-_STOP, _COMMAND = "aws:ec2:stop-instances", "aws:ssm:send-command"
+_STOP, _END, _COMMAND = "aws:ec2:stop-instances", "aws:ec2:terminate-instances", "aws:ssm:send-command"
 Wsgi = Callable[[dict[str, Any], Any], Iterable[bytes]]
 
 
@@ -136,6 +136,9 @@ class SimulatedFis:
                 experiment["state"] = {"status": "running"}
                 if action["actionId"] == _STOP:
                     self.ec2().stop_instances(InstanceIds=_instances(experiment))
+                elif action["actionId"] == _END:
+                    self.ec2().terminate_instances(InstanceIds=_instances(experiment))
+                    experiment["state"] = {"status": "completed"}
         elif experiment["state"]["status"] == "running" and time.time() > experiment["startTime"] + _seconds(action):
             self._finish(experiment, "completed")
         return self._seen(experiment)
@@ -187,19 +190,21 @@ def _words(value: Any, shape: Any) -> list[str]:
 
 
 def _check_action(action: dict[str, Any], targets: dict[str, Any]) -> None:
-    """What FIS's list of actions says of the two that are known here."""
+    """What FIS's list of actions says of the three that are known here."""
     given = action["parameters"]
     right = set(action["targets"]) == {"Instances"} and set(action["targets"].values()) <= set(targets)
     if action["actionId"] == _STOP:
-        right = right and set(given) == {"startInstancesAfterDuration"}
+        right = right and set(given) == {"startInstancesAfterDuration"} and _seconds(action) >= 60
+    elif action["actionId"] == _END:
+        right = right and not given
     elif action["actionId"] == _COMMAND:
         values = json.loads(given["documentParameters"])
         right = (
             right and bool(_DOCUMENTS.match(given["documentArn"])) and all(isinstance(v, str) for v in values.values())
-        )
+        ) and _seconds(action) >= 60
     else:
         right = False
-    if not right or _seconds(action) < 60:
+    if not right:
         raise RefusedError("400 Bad Request", "ValidationException", f"the action is not valid: {action}")
 
 

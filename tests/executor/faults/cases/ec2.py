@@ -13,6 +13,8 @@ from executor.model.faults.infrastructure import Fis, Vm
 from executor.model.plan import InstanceTarget
 from tests.executor.faults.amazon import Amazon
 from tests.executor.faults.cases import Bench, Case
+from tests.executor.faults.simulated_group import LOOKS
+from tests.executor.kit import until
 
 
 class Ec2Subject:
@@ -64,10 +66,41 @@ class Ec2Subject:
         )
 
 
-def case(name: str, fault: FaultSpec, shows: Callable[[Ec2Subject], str]) -> Case:
+class GroupSubject(Ec2Subject):
+    """One instance of an Auto Scaling group, which takes its time to replace it; the group's other is left alone."""
+
+    def __init__(self, amazon: Amazon, shows: Callable[[Ec2Subject], str]) -> None:
+        self.amazon, self.shows = amazon, shows
+        amazon.fis.forget()
+        self.machine, self.other = amazon.group(size=2)
+        amazon.launches.looks = LOOKS
+        self.system = amazon.system(self.machine)
+        self.others = amazon.image_of(self.other)
+
+    def normal(self) -> bool:
+        """Its group is whole, whoever is in it."""
+        return len(self.amazon.serving()) == 2
+
+    def state(self) -> Any:
+        (group,) = self.amazon.scaling.describe_auto_scaling_groups()["AutoScalingGroups"]
+        kept = {name: group[name] for name in ("DesiredCapacity", "MinSize", "MaxSize", "SuspendedProcesses")}
+        return {**kept, "rules": self.amazon.all_groups(), "fis": dict(self.amazon.fis.templates)}
+
+    def die(self) -> None:
+        """The instance is gone; what replaces it is ended too, and replaced in turn."""
+        until(self.normal)  # moto replaces only what is in service
+        (new,) = set(self.amazon.serving()) - {self.machine, self.other}
+        self.amazon.ec2.terminate_instances(InstanceIds=[new])
+
+    def terminated(self) -> str:
+        state = self.amazon.about(self.machine)["State"]["Name"]
+        return "one instance asked, one terminated" if state == "terminated" else ""
+
+
+def case(name: str, fault: FaultSpec, shows: Callable[[Any], str], kind: type[Ec2Subject] = Ec2Subject) -> Case:
     @contextmanager
     def opened(bench: Bench) -> Iterator[Ec2Subject]:
-        subject = Ec2Subject(bench.fixture("amazon"), shows)
+        subject = kind(bench.fixture("amazon"), shows)
         yield subject
         subject.amazon.end()
 
@@ -76,5 +109,7 @@ def case(name: str, fault: FaultSpec, shows: Callable[[Ec2Subject], str]) -> Cas
 
 CASES = (
     case("infrastructure.fis", Fis(does="stop", duration_s=120), Ec2Subject.stopped),
+    case("infrastructure.fis-terminate", Fis(does="terminate"), GroupSubject.terminated, GroupSubject),
+    case("infrastructure.vm-ec2-terminate", Vm(how="terminate"), GroupSubject.terminated, GroupSubject),
     case("infrastructure.vm-ec2-isolate", Vm(how="isolate"), Ec2Subject.cut_off),
 )
