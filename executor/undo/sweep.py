@@ -9,7 +9,7 @@ and behaviours only.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Set
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from typing import Literal
@@ -40,8 +40,10 @@ class Swept:
     """It is the journal that was not seen: there may be more to undo than was found."""
 
 
-def sweep(home: Home) -> list[Swept]:
+def sweep(home: Home, elsewhere: Callable[[Set[str]], Iterable[Swept]] = lambda _: ()) -> list[Swept]:
     """Undo, end and remove all of ours that no living run holds; returns what was found. Blocks for seconds.
+
+    ``elsewhere`` does the same where this machine's own means do not reach, given the marks that are held.
 
     Works on a home that can only be read, or is not there. Raises nothing for what it cannot undo: that is ``owed``.
     """
@@ -53,6 +55,7 @@ def sweep(home: Home) -> list[Swept]:
         _tables(spared),
         _queues(spared),
         _places(held),
+        elsewhere(held),
         _watchdogs(home),
         _files(home),
     ):

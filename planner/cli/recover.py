@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -11,7 +12,7 @@ from planner.cli.options import Json
 from planner.cli.visible import visible
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Set
 
     from executor.undo.recover import Recovery
     from executor.undo.sweep import Swept
@@ -38,6 +39,13 @@ def recover(
             "--cluster", help="With --sweep: in the Kubernetes cluster of this kubeconfig, where no run is spared."
         ),
     ] = "",
+    system: Annotated[
+        Path | None,
+        typer.Option(
+            "--system",
+            help="With --sweep: also in Amazon's regions that this system is in; by default system.yaml's, if there.",
+        ),
+    ] = None,
     unit: Annotated[bool, typer.Option("--unit", help="Print a systemd unit that does this at boot.")] = False,
 ) -> int:
     """Undo what a run that died has left, and show what is still owed."""
@@ -48,10 +56,11 @@ def recover(
 
         print(text(Home.seen()), end="")  # noqa: T201
         return 0
-    if cluster and not everything:
+    if (cluster or system) and not everything:
         from executor.errors import InputError
 
-        raise InputError("--cluster goes with --sweep: recover knows from the journal where its faults are.")
+        option = "--cluster" if cluster else "--system"
+        raise InputError(f"{option} goes with --sweep: recover knows from the journal where its faults are.")
     if cluster:
         from executor.undo.cluster import sweep_cluster
 
@@ -59,10 +68,27 @@ def recover(
     if everything:
         from executor.undo.sweep import sweep
 
-        return _tell_swept(sweep(Home.seen()), as_json=as_json)
+        return _tell_swept(sweep(Home.seen(), lambda held: at_amazon(system, held)), as_json=as_json)
     from executor.undo.recover import recovery
 
     return _tell(recovery(Home.open()), as_json=as_json)
+
+
+def at_amazon(system: Path | None, held: Set[str]) -> Iterable[Swept]:
+    """What is found in the regions of a system. One that was not named need not be there, or be whole."""
+    from executor.errors import MurphyError
+    from executor.undo.sweep import Swept
+
+    path = system or Path("system.yaml")
+    if system is None and not path.exists():
+        return
+    try:
+        from executor.undo.amazon import sweep_amazon
+        from knowledge.topology.annotations import load_system
+
+        yield from sweep_amazon(load_system(path), held)
+    except MurphyError as error:
+        yield Swept("owed" if system else "unseen", f"Amazon's regions of {path}: {str(error).rstrip('.')}")
 
 
 def _tell(found: Recovery, *, as_json: bool) -> int:

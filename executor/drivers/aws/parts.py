@@ -5,14 +5,19 @@ Each part has an image of how it was, from which it is given back.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from typing import Any, Final, Protocol
 
-from executor.drivers.aws import api
+from executor.drivers.aws import api, marks
 from executor.drivers.aws.api import AwsError
 from executor.drivers.driver import Part, Record
 from executor.errors import UnavailableError
 
 _SETTLES_S = 12.0
+_CARD: Final = "murphy-card:"
+"""Tag of our group with what a card's own groups were; its id follows, and a number."""
+_TOGETHER: Final = 10
+"""Ids of groups in one tag, which holds 256 characters."""
 About = dict[str, Any]
 
 
@@ -45,7 +50,8 @@ class Network:
             return f"{kept['ec2']} has no network card in a VPC; choose another instance."
         first = cards[0]
         same = [group["GroupId"] for group in first["Groups"]]
-        return api.forbidden(
+        asked = _new("murphy-asking", about["VpcId"], ())
+        return api.forbidden(kept, "ec2", "create_security_group", **asked) or api.forbidden(
             kept,
             "ec2",
             "modify_network_interface_attribute",
@@ -65,14 +71,8 @@ class Network:
 
     def remove(self, record: Record) -> None:
         """Make the group, empty it of the rule that every new one has, and give it to each card."""
-        made = api.ask(
-            record,
-            "ec2",
-            "create_security_group",
-            GroupName=record["group"],
-            Description="Murphy isolates an instance; goes with the fault",
-            VpcId=record["vpc"],
-        )["GroupId"]
+        wanted = _new(record["group"], record["vpc"], record["cards"])
+        made = api.ask(record, "ec2", "create_security_group", **wanted)["GroupId"]
         (about,) = api.ask(record, "ec2", "describe_security_groups", GroupIds=[made])["SecurityGroups"]
         if rules := about["IpPermissionsEgress"]:
             api.ask(record, "ec2", "revoke_security_group_egress", GroupId=made, IpPermissions=rules)
@@ -98,6 +98,36 @@ class Network:
                     _regroup(record, card, groups)
         if not api.wait(lambda: _deleted(record, group), _SETTLES_S / 2):
             raise UnavailableError(f"the security group {group} is still in use.", where=record["instance"])
+
+
+def isolations(place: Record) -> list[tuple[dict[str, Any], dict[str, str]]]:
+    """All groups of ours in a region: the record by which ``Network`` puts back, and the group's tags."""
+    filters = [{"Name": "tag-key", "Values": [marks.TAG]}]
+    found = []
+    for group in api.ask(place, "ec2", "describe_security_groups", Filters=filters)["SecurityGroups"]:
+        borne = marks.plain(group.get("Tags", ()))
+        if marks.HOLDER not in borne or borne[marks.TAG] != group["GroupName"]:
+            continue
+        cards: dict[str, list[str]] = {}
+        for key in sorted(borne):
+            if key.startswith(_CARD):
+                card, _, _ = key.removeprefix(_CARD).partition(":")
+                cards.setdefault(card, []).extend(borne[key].split(","))
+        record = {"cards": [list(each) for each in cards.items()], "vpc": group["VpcId"], "group": group["GroupName"]}
+        found.append(({**place, **record}, borne))
+    return found
+
+
+def _new(mark: str, vpc: str, cards: Iterable[Sequence[Any]]) -> dict[str, Any]:
+    """What a group of ours is made with; how each card is, it says itself."""
+    image = {
+        f"{_CARD}{card}:{start // _TOGETHER}": ",".join(groups[start : start + _TOGETHER])
+        for card, groups in cards
+        for start in range(0, len(groups), _TOGETHER)
+    }
+    borne = [{"ResourceType": "security-group", "Tags": marks.listed(marks.tags(mark, image))}]
+    about = "Murphy isolates an instance; goes with the fault"
+    return {"GroupName": mark, "Description": about, "VpcId": vpc, "TagSpecifications": borne}
 
 
 class Card:

@@ -43,9 +43,12 @@ class Struck:
     def why_not(self) -> str:
         return why_not(self.how, self.fault, self.target) or ""
 
-    def inject(self) -> None:
+    def prepared(self) -> dict[str, Any]:
         assert self.why_not() == ""
-        self.record = self.how.prepare(self.fault, self.target, Context(self.system, f"murphy-{self.machine}", "/tmp"))
+        return self.how.prepare(self.fault, self.target, Context(self.system, f"murphy-{self.machine}", "/tmp"))
+
+    def inject(self) -> None:
+        self.record = self.prepared()
         self.record |= self.how.inject(self.record, 30)
 
 
