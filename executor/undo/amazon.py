@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from executor.drivers.aws import ec2, fis, marks, parts
 from executor.errors import UnavailableError, words_of
-from executor.undo.sweep import Swept
+from executor.undo.swept import Swept
 
 if TYPE_CHECKING:
     from executor.model.system import System

@@ -14,7 +14,7 @@ from executor.drivers.kubernetes.api import AbsentError, Api, connect
 from executor.errors import MurphyError, words_of
 from executor.faults.infrastructure import secret
 from executor.faults.infrastructure.on_objects import OURS, put_back
-from executor.undo.sweep import Swept
+from executor.undo.swept import Swept
 
 _CHANGED: Final = (
     "/apis/apps/v1/deployments",

@@ -2,8 +2,8 @@
 
 By the journal if it can be used, then by the notes beside it (dead services are started again by their recorded
 command), then by what is found on this machine: helpers without a holder, nftables tables, cgroups, mounts, orphaned
-watchdogs, files. A run that goes on is spared and named: its process lives and renews its leases. Standard library
-and behaviours only.
+watchdogs, files; and by what engines of containers and QEMUs hold for us. A run that goes on is spared and named: its
+process lives and renews its leases. What no mark of ours can show is named too. Standard library and behaviours only.
 """
 
 from __future__ import annotations
@@ -11,8 +11,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator, Set
 from contextlib import closing, suppress
-from dataclasses import dataclass
-from typing import Literal
 
 from executor.errors import InputError, MurphyError, UnavailableError
 from executor.kernel import child, leftovers, netem, netns, nft
@@ -22,22 +20,13 @@ from executor.state.altered import lost
 from executor.state.home import Home
 from executor.state.journal import Journal
 from executor.undo.guardian import watchers
+from executor.undo.managers import BLIND, engine, sweep_managers
 from executor.undo.noted import undo_noted
 from executor.undo.recover import recovery
 from executor.undo.revert import Undone
+from executor.undo.swept import Swept, line
 
 WHO = "sweep"
-
-
-@dataclass(frozen=True)
-class Swept:
-    """One thing that was found, and what became of it."""
-
-    outcome: Literal["done", "spared", "owed", "unseen"]
-    """``unseen``: it could not be looked at."""
-    text: str
-    grave: bool = False
-    """It is the journal that was not seen: there may be more to undo than was found."""
 
 
 def sweep(home: Home, elsewhere: Callable[[Set[str]], Iterable[Swept]] = lambda _: ()) -> list[Swept]:
@@ -56,12 +45,13 @@ def sweep(home: Home, elsewhere: Callable[[Set[str]], Iterable[Swept]] = lambda 
         _queues(spared),
         _places(held),
         elsewhere(held),
+        sweep_managers(),
         _watchdogs(home),
         _files(home),
     ):
         found += step
     _write_down(home, found)
-    return found
+    return [*found, Swept("unseen", BLIND.format(engine=engine()))]
 
 
 def _by_notes(home: Home) -> Iterator[Swept]:
@@ -84,7 +74,7 @@ def _by_journal(home: Home) -> list[Swept]:
     except FileNotFoundError:
         return [_unused(home, "it is not there", grave=bool(lost(home.journal)))]
     except Exception as error:  # noqa: BLE001 - a journal may be damaged in any way, and undoing goes on
-        return [_unused(home, _line(error), grave=True)]
+        return [_unused(home, line(error), grave=True)]
     said = list(map(_told, found.results))
     if found.unwritten:
         said.append(Swept("owed", f"the journal could not be written: {found.unwritten.rstrip('.')}"))
@@ -115,7 +105,7 @@ def _helpers(spared: set[str]) -> Iterator[Swept]:
             child.end(helper.lease.deadline)
             yield Swept("done", f"ended: {name}")
         except OSError as error:
-            yield Swept("owed", f"{name} cannot be ended: {_line(error)}")
+            yield Swept("owed", f"{name} cannot be ended: {line(error)}")
 
 
 def _tables(spared: set[str]) -> Iterator[Swept]:
@@ -134,7 +124,7 @@ def _tables_in(net: int | None, spared: set[str]) -> Iterator[Swept]:
         return
     except UnavailableError as error:
         where = f" of network namespace {net}" if net else ""
-        yield Swept("owed", f"nftables tables{where} cannot be looked at: {_line(error)}")
+        yield Swept("owed", f"nftables tables{where} cannot be looked at: {line(error)}")
         return
     for table in tables:
         try:
@@ -144,7 +134,7 @@ def _tables_in(net: int | None, spared: set[str]) -> Iterator[Swept]:
             table.remove()
             yield Swept("done", f"removed: nftables table {table}")
         except UnavailableError as error:
-            yield Swept("owed", f"nftables table {table} cannot be removed: {_line(error)}")
+            yield Swept("owed", f"nftables table {table} cannot be removed: {line(error)}")
 
 
 def _queues(spared: set[str]) -> Iterator[Swept]:
@@ -163,7 +153,7 @@ def _queues(spared: set[str]) -> Iterator[Swept]:
         except netns.NamespaceGoneError:
             continue
         except UnavailableError as error:
-            yield Swept("owed", f"queues cannot be looked at, or removed: {_line(error)}")
+            yield Swept("owed", f"queues cannot be looked at, or removed: {line(error)}")
 
 
 def _places(held: set[str]) -> Iterator[Swept]:
@@ -179,7 +169,7 @@ def _places(held: set[str]) -> Iterator[Swept]:
             one.remove()
             yield Swept("done", f"removed: {one.text} of {one.mark}")
         except (UnavailableError, OSError) as error:
-            yield Swept("owed", f"{one.text} of {one.mark} cannot be removed: {_line(error)}")
+            yield Swept("owed", f"{one.text} of {one.mark} cannot be removed: {line(error)}")
 
 
 def _watchdogs(home: Home) -> Iterator[Swept]:
@@ -192,7 +182,7 @@ def _watchdogs(home: Home) -> Iterator[Swept]:
         try:
             ended = watcher.end()
         except OSError as error:
-            yield Swept("owed", f"{name} cannot be ended: {_line(error)}")
+            yield Swept("owed", f"{name} cannot be ended: {line(error)}")
             continue
         yield Swept("done", f"ended: {name}") if ended else Swept("owed", f"{name} does not end")
 
@@ -233,7 +223,3 @@ def _write_down(home: Home, found: list[Swept]) -> None:
         if home.journal.stat().st_size and (said["done"] or said["owed"]):
             with closing(Journal(home.journal)) as journal:
                 journal.note(WHO, "swept", by=whoami(), done=said["done"], owed=said["owed"])
-
-
-def _line(error: Exception) -> str:
-    return " ".join(str(error).split()).rstrip(".") or type(error).__name__

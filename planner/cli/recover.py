@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Set
 
     from executor.undo.recover import Recovery
-    from executor.undo.sweep import Swept
+    from executor.undo.swept import Swept
 
 _HEADS = {"done": "", "spared": "Left alone, a run goes on: ", "owed": "Still owed: ", "unseen": "Not looked at: "}
 
@@ -77,7 +77,7 @@ def recover(
 def at_amazon(system: Path | None, held: Set[str]) -> Iterable[Swept]:
     """What is found in the regions of a system. One that was not named need not be there, or be whole."""
     from executor.errors import MurphyError
-    from executor.undo.sweep import Swept
+    from executor.undo.swept import Swept
 
     path = system or Path("system.yaml")
     if system is None and not path.exists():

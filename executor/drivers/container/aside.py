@@ -6,6 +6,7 @@ Standard library only at import.
 
 from __future__ import annotations
 
+from executor.drivers.container import notes
 from executor.drivers.container.driver import DRIVER
 from executor.drivers.container.engine import engine, inspected
 from executor.drivers.container.state import asking, settle, within
@@ -18,6 +19,7 @@ _ENDS_WITHIN_S = 10.0
 def put_aside(record: Record) -> None:
     """End it, and give it the record's name ``aside``. Raises ``UnavailableError`` if it is gone, or stays."""
     with asking(record) as client:
+        notes.put(record, "removal")
         client.kill(record["container"])
         if not within(_ENDS_WITHIN_S, lambda: DRIVER.ended(record)):
             raise UnavailableError("the container does not end.", where=record["instance"])
@@ -43,6 +45,7 @@ def bring_back(record: Record) -> None:
             why = f"another container is called {record['name']} now; ours is kept as {record['aside']}."
             raise UnavailableError(why, where=record["instance"], hint="Remove one of them and give ours its name.")
     DRIVER.start(record)
+    notes.drop(record, "removal")
 
 
 def aside(record: Record) -> bool | None:

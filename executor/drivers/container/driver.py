@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from executor.clock import start_ticks
 from executor.drivers import restart
 from executor.drivers.beside import Beside, here
+from executor.drivers.container import notes
 from executor.drivers.container.engine import engine, inspected
 from executor.drivers.container.state import (
     LOOK_S,
@@ -109,6 +110,7 @@ class Containers:
     def freeze(self, record: Record) -> None:
         """Pause it. Raises ``UnavailableError`` if it is gone."""
         require(record)
+        notes.put(record, "pause")
         with engine(record["engine"]) as client:
             client.pause(record["container"])
 
@@ -124,6 +126,7 @@ class Containers:
         if within(_LATE_S, lambda: _paused(record)):
             with engine(record["engine"]) as client:
                 client.unpause(record["container"])
+        notes.drop(record, "pause")
 
     def unendable(self, target: Contained) -> str | None:
         """It must not be one that is gone for good when it ends, nor hold Murphy itself."""
@@ -155,10 +158,12 @@ class Containers:
         """By a signal from outside, or by its engine; and see it end."""
         if record["outside"]:
             require(record)
+            notes.put(record, "end")
             _refuse_deaf(record, Signals[f"SIG{signal}"])
             process.end_all(record["members"], Signals[f"SIG{signal}"], _ENDS_WITHIN_S, where=record["instance"])
         else:
             with asking(record) as client:
+                notes.put(record, "end")
                 client.kill(record["container"], f"SIG{signal}")
         if not within(_ENDS_WITHIN_S, lambda: self.ended(record)):
             raise UnavailableError(f"it did not end on SIG{signal}; it may catch it.", where=record["instance"])
@@ -166,6 +171,7 @@ class Containers:
     def stop(self, record: Record) -> None:
         """By its engine, which asks it to end as it is configured, and ends it after the grace time."""
         with asking(record) as client:
+            notes.put(record, "end")
             client.stop(record["container"], timeout=math.ceil(record["grace_s"]))
 
     def ended(self, record: Record) -> bool | None:
@@ -197,12 +203,12 @@ class Containers:
         One that the engine was asked to end comes to its end first.
         """
         settle(record, lambda: self.ended(record), SETTLES_S + record["grace_s"])
-        if _comes_back(record):
-            return
-        with engine(record["engine"]) as client:
-            client.start(record["container"])
-        if self.down(record) is not False:
-            raise UnavailableError("was started again and does not run.", where=record["instance"])
+        if not _comes_back(record):
+            with engine(record["engine"]) as client:
+                client.start(record["container"])
+            if self.down(record) is not False:
+                raise UnavailableError("was started again and does not run.", where=record["instance"])
+        notes.drop(record, "end")
 
 
 def _ours(target: Contained) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from executor.drivers.container import notes
 from executor.drivers.container.engine import NotThereError, engine, inspected
 from executor.drivers.container.state import Seen, asking, of_then, settle
 from executor.drivers.driver import Record
@@ -53,6 +54,7 @@ def joined(seen: Seen, network: str) -> list[dict[str, Any]]:
 def leave(record: Record) -> None:
     """Leave the record's ``networks``. Raises ``UnavailableError`` if the container is gone, or the engine will not."""
     with asking(record) as client:
+        notes.put(record, "disconnection")
         for one in record["networks"]:
             client.disconnect_container_from_network(record["container"], one["network"])
 
@@ -72,6 +74,7 @@ def join(record: Record) -> None:
         how = {name: value or None for name, value in one.items() if name not in ("name", "network")}
         with engine(record["engine"]) as client:
             client.connect_container_to_network(record["container"], one["network"], **how)
+    notes.drop(record, "disconnection")
 
 
 def _missing(record: Record) -> list[dict[str, Any]]:

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from executor.drivers.container import notes
 from executor.drivers.container.engine import engine, inspected
 from executor.drivers.driver import Record
 from executor.drivers.targets import Contained, ContainerTarget
@@ -92,4 +93,5 @@ def named(target: Contained) -> dict[str, Any]:
         "container": target.container,
         "name": of_then(target)["Name"].removeprefix("/"),
         "since": target.since,
+        "noted": notes.possible(target.engine),
     }

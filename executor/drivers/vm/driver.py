@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from executor.drivers.driver import Part, Record, RestartBy
 from executor.drivers.local import Local
 from executor.drivers.targets import ProcessTarget, VmTarget
-from executor.drivers.vm import parts, qmp
+from executor.drivers.vm import notes, parts, qmp
 from executor.errors import UnavailableError
 from executor.kernel import process, sockets
 
@@ -62,6 +62,7 @@ class Vm(Local):
     def freeze(self, record: Record) -> None:
         """Stop its processors. Raises ``UnavailableError`` if it is gone."""
         with qmp.session_of(record) as opened:
+            notes.put(opened, record, "pause")
             opened.ask("stop")
 
     def frozen(self, record: Record) -> bool | None:
@@ -74,6 +75,7 @@ class Vm(Local):
             with qmp.session_of(record) as opened:
                 if opened.ask("query-status")["status"] == "paused":
                     opened.ask("cont")
+                notes.drop(opened, record)
 
     def ending(self, target: ProcessTarget, context: Context, *, by: RestartBy, grace_s: float = 0.0) -> dict[str, Any]:
         """How QEMU was started."""

@@ -1,7 +1,7 @@
 """What can be taken from a virtual machine under QEMU without asking its guest: the cables of its cards, and its disks.
 
-QEMU does not tell whether a card's cable is in. So an object of ours in QEMU itself stands for it: made before the
-first cable is pulled and removed after the last is in again, and gone with the machine, whose cables are in then.
+QEMU does not tell whether a card's cable is in. So our note in QEMU itself stands for it: made before the first
+cable is pulled and removed after the last is in again, and gone with the machine, whose cables are in then.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from contextlib import suppress
 from typing import Any, Final
 
 from executor.drivers.driver import Part, Record
+from executor.drivers.vm import notes
 from executor.drivers.vm.qmp import Session
 from executor.errors import UnavailableError
 
@@ -31,12 +32,12 @@ def image(opened: Session, part: Part, device: str) -> dict[str, Any]:
 
 def remove(opened: Session, record: Record) -> None:
     """Pull it out. Raises ``UnavailableError`` if QEMU does not say that it is out."""
+    notes.put(opened, record, "removal")
     if record["part"] == "disk":
         opened.ask("device_del", id=record["disk"])
         if not opened.event("DEVICE_DELETED", _UNPLUGS_WITHIN_S, device=record["disk"]):
             raise UnavailableError(f"the guest does not let {record['disk']} go.", where=record["instance"])
         return
-    opened.ask("object-add", **{"qom-type": "throttle-group"}, id=record["mark"])
     for card in record["cards"]:
         opened.ask("set_link", name=card, up=False)
 
@@ -45,20 +46,18 @@ def removed(opened: Session, record: Record) -> bool:
     """Whether it is out."""
     if record["part"] == "disk":
         return record["disk"] not in _names(opened, _DEVICES)
-    return record["mark"] in _names(opened, "/objects")
+    return notes.there(opened, record)
 
 
 def put_back(opened: Session, record: Record) -> None:
     """Put it in again. Idempotent."""
-    if not removed(opened, record):
-        return
-    if record["part"] == "disk":
-        opened.ask("device_add", **record["properties"])
-        return
-    for card in record["cards"]:
-        with suppress(UnavailableError):  # a card that was taken out meanwhile
-            opened.ask("set_link", name=card, up=True)
-    opened.ask("object-del", id=record["mark"])
+    if removed(opened, record):
+        if record["part"] == "disk":
+            opened.ask("device_add", **record["properties"])
+        for card in record.get("cards", ()):
+            with suppress(UnavailableError):  # a card that was taken out meanwhile
+                opened.ask("set_link", name=card, up=True)
+    notes.drop(opened, record)
 
 
 def _disk(opened: Session, device: str) -> dict[str, Any]:

@@ -22,7 +22,8 @@ from executor.state import audit, undo_notes
 from executor.state.home import Home
 from executor.state.journal import Journal
 from executor.undo.guardian import watchers
-from executor.undo.sweep import Swept, sweep
+from executor.undo.sweep import sweep
+from executor.undo.swept import Swept
 from tests.executor.injections import admit, hang
 from tests.executor.kit import Shelf, until
 

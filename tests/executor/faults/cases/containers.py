@@ -57,6 +57,7 @@ class ContainerSubject:
                 "containers": [_lasting(client.inspect_container(each)) for each in ids],
                 "images": sorted(str(each["RepoTags"]) for each in client.images(all=True)),
                 "networks": sorted(each["Name"] for each in client.networks()),
+                "volumes": sorted(each["Name"] for each in client.volumes()["Volumes"] or ()),
             }
 
     def die(self) -> None:

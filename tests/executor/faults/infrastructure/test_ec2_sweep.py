@@ -16,7 +16,7 @@ from executor.drivers.aws import marks
 from executor.model.faults.infrastructure import Fis, Vm
 from executor.model.system import System
 from executor.undo.amazon import sweep_amazon
-from executor.undo.sweep import Swept
+from executor.undo.swept import Swept
 from knowledge.topology.annotations import save_system
 from planner.cli import recover
 from tests.executor.faults.amazon import REGION, Amazon
