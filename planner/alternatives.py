@@ -28,6 +28,13 @@ _ON_HTTP: tuple[Fault, ...] = (
     CorruptResponse(),
     Error(status=503, probability=0.15),
 )
+_ON_GRPC: tuple[Fault, ...] = (
+    Timeout(),
+    Error(grpc_status="UNAVAILABLE"),
+    Error(grpc_status="NOT_FOUND"),
+    Error(grpc_status="UNAVAILABLE", probability=0.15),
+)
+_ANSWERED: dict[str, tuple[Fault, ...]] = {"http": _ON_HTTP, "grpc": _ON_GRPC}
 """Only a proxy that understands the protocol can answer in the callee's place."""
 _ON_INSTANCES: tuple[Fault, ...] = (Crash(), Hang(), Connections(count=50), ConnectionFailure(), CacheFlush())
 
@@ -47,7 +54,7 @@ def _tries(place: str, system: System) -> Iterator[tuple[Fault, Target]]:
     caller, _, callee = place.partition("->")
     for edge in system.dependencies:
         if edge.caller == caller and callee in ("", edge.callee):
-            for fault in (*_ON_EDGES, *(_ON_HTTP if edge.protocol == "http" else ())):
+            for fault in (*_ON_EDGES, *_ANSWERED.get(edge.protocol, ())):
                 yield fault, EdgeTarget(caller=edge.caller, callee=edge.callee)
     for service in system.services:
         if service.name != (callee or caller):

@@ -14,12 +14,12 @@ PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 class Raw:
     """A connection on which the greetings have been exchanged."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, settings: dict[int, int] | None = None) -> None:
         self.socket = socket.create_connection(("127.0.0.1", port), timeout=20)
         self.encoder, self.decoder = Encoder(), Decoder()
         self._came = b""
         self.socket.sendall(PREFACE)
-        self.send(SettingsFrame())
+        self.send(SettingsFrame(settings=settings))
         self.until(SettingsFrame)
         self.send(SettingsFrame(flags=["ACK"]))
 

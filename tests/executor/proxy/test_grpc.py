@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hyperframe.frame import PingFrame
+from hyperframe.frame import DataFrame, HeadersFrame, PingFrame, SettingsFrame
 
 from executor.proxy import edges
 from tests.executor.faults.net_kit import likely
@@ -161,8 +161,7 @@ def test_a_delayed_call_holds_up_no_other(edge: Managed, caller: GrpcCaller, mar
         other.end()
 
 
-def test_a_delayed_call_on_the_same_connection_is_overtaken(edge: Managed, caller: GrpcCaller, mark: str) -> None:
-    """Its number at the callee's end is higher than that of the one that overtook it."""
+def test_what_was_held_goes_on_when_the_fault_ends(edge: Managed, caller: GrpcCaller, mark: str) -> None:
     _put(edge, mark, kind="delay", delay_ms=600_000, path=UNARY)
     before = _calls(edge)
     caller.begin(edge.grpc, times=2, at_once=2, size=MIB)
@@ -170,6 +169,33 @@ def test_a_delayed_call_on_the_same_connection_is_overtaken(edge: Managed, calle
     edge.drop(mark)
     held = caller.answer()
     assert (held["codes"], held["right"]) == ({"OK": 2}, 2)
+
+
+def test_a_delayed_call_is_overtaken_on_its_own_connection(edge: Managed, mark: str) -> None:
+    """The callee may only be given growing numbers, so it sees the two in the other order."""
+    _put(edge, mark, kind="delay", delay_ms=600_000, path=UNARY)
+    with Raw(edge.grpc) as raw:
+        raw.send(raw.call(1), DataFrame(1, b"\0\0\0\0\5first", flags=["END_STREAM"]))
+        raw.send(raw.call(3, OTHER), DataFrame(3, b"\0\0\0\0\6second", flags=["END_STREAM"]))
+        swift = raw.until(DataFrame)
+        assert (swift.stream_id, swift.data[5:]) == (3, b"second")
+        edge.drop(mark)
+        late = raw.until(DataFrame)
+        assert (late.stream_id, late.data[5:]) == (1, b"first")
+
+
+def test_a_caller_that_keeps_no_headers_is_sent_none_to_keep(edge: Managed, mark: str) -> None:
+    _put(edge, mark, kind="error", grpc_status="ABORTED", path=OTHER)
+    with Raw(edge.grpc, {SettingsFrame.HEADER_TABLE_SIZE: 0}) as raw:
+        raw.decoder.max_allowed_table_size = 0
+        for number in range(1, 21, 4):
+            raw.send(raw.call(number, OTHER), raw.call(number + 2))
+            raw.send(DataFrame(number + 2, b"\0\0\0\0\1x", flags=["END_STREAM"]))
+            statuses = []
+            while len(statuses) < 2:
+                fields = dict(raw.decoder.decode(raw.until(HeadersFrame).data))
+                statuses += [fields["grpc-status"]] if "grpc-status" in fields else []
+            assert sorted(statuses) == ["0", "10"]
 
 
 def test_a_call_that_hangs_is_never_seen_by_the_callee(

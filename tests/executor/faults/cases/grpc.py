@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from executor.drivers.resolve import resolve
@@ -25,10 +26,10 @@ MESSAGE = "out of café, 100 % sure"
 class GrpcSubject:
     """The edge ``a->g``: one method of it is struck. A bystander calls the same method without the proxy."""
 
-    def __init__(self, bench: Bench, fault: Error, way: str) -> None:
-        self.fault, self.managed = fault, None
+    def __init__(self, path: Path, fault: Error, way: str) -> None:
+        self.fault = fault
         self.callee, self.caller, self.bystander = GrpcServer(), GrpcCaller("a"), GrpcCaller("b")
-        self.managed = Managed(bench.path, self.callee.port, grpc=True) if way == "managed" else None
+        self.managed = Managed(path, self.callee.port, grpc=True) if way == "managed" else None
         self.port = self.managed.grpc if self.managed else self.callee.port
         interception = ManagedProxy(control=self.managed.control, edge="a->g") if self.managed else KernelRedirect()
         edge = Dependency(caller="a", callee="g", protocol="grpc", port=self.callee.port, interception=interception)
@@ -39,7 +40,11 @@ class GrpcSubject:
         self.system = System(name="s", services=services, dependencies=(edge,))
 
     def resolved(self) -> Resolved:
-        (target,) = resolve(EdgeTarget(caller="a", callee="g"), self.system)
+        return self.resolved_in(self.system)
+
+    @staticmethod
+    def resolved_in(system: System) -> Resolved:
+        (target,) = resolve(EdgeTarget(caller="a", callee="g"), system)
         return target
 
     def normal(self) -> bool:
@@ -85,7 +90,7 @@ def case(fault: Error, way: str) -> Case:
     def opened(bench: Bench) -> Iterator[GrpcSubject]:
         if way == "redirect":
             need_redirect()
-        subject = GrpcSubject(bench, fault, way)
+        subject = GrpcSubject(bench.path, fault, way)
         try:
             yield subject
         finally:
