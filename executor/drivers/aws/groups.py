@@ -13,8 +13,9 @@ from executor.errors import UnavailableError
 
 TAG: Final = "aws:autoscaling:groupName"
 """Amazon's own tag of an instance that is a group's."""
-_REPLACED_WITHIN_S: Final = 10.0
-"""How long one undoing waits for the group; it may take minutes, so what is not done then stays owed."""
+_REPLACED_WITHIN_S: Final = 3.0
+"""How long one try waits for the group, so that a few of them fit into the 20 s of an undoing, which then says what is
+missing. A group may take minutes; what is not done then stays owed, and is tried again."""
 _NEEDED: Final = ("Launch", "Terminate", "HealthCheck", "ReplaceUnhealthy", "AddToLoadBalancer")
 """What a group does to replace an instance; any of it may be suspended.
 Source: https://docs.aws.amazon.com/autoscaling/ec2/userguide/as-suspend-resume-processes.html"""
@@ -88,7 +89,7 @@ def unreplaced(kept: Record) -> bool:
 
 
 def await_replaced(kept: Record) -> None:
-    """See the group whole. Raises ``UnavailableError`` if it is not within 10 s."""
+    """See the group whole. Raises ``UnavailableError`` if it is not within 3 s."""
     if api.wait(lambda: not unreplaced(kept), _REPLACED_WITHIN_S):
         return
     group = _group(kept, kept["group"])
