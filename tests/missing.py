@@ -1,4 +1,4 @@
-"""What to do where a component is missing that a test needs: skip for a user, fail in CI, which installs it."""
+"""What to do where a component is missing that a test needs: skip for a user, fail where it is sure to be."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import NoReturn
 import pytest
 
 
-def missing(reason: str) -> NoReturn:
-    """Skip the test and say why; in CI it fails."""
-    if os.environ.get("CI") == "true":
-        pytest.fail(f"missing in CI: {reason}")
+def missing(reason: str, *, there_in: str = "CI") -> NoReturn:
+    """Skip the test and say why; in CI, which installs it, it fails. ``there_in``: the variable that says so."""
+    if os.environ.get(there_in) == "true":
+        pytest.fail(f"missing in {there_in}: {reason}")
     pytest.skip(reason)

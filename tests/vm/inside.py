@@ -1,6 +1,7 @@
 """What netem does in the machine of ``make test-vm`` with the commands that Murphy gives: loss and delay.
 
-That packets come twice or out of order, and what befalls volumes, is in the contract suite, which runs there too.
+That packets come twice or out of order, and what befalls volumes and cgroups, is in the contract suite, which runs
+there too.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from statistics import median
 
 import pytest
 
-from executor.kernel import netem, netns
+from executor.kernel import cgroup, netem, netns
 from tests.executor.faults.net_kit import PACKETS, Echo, echoes, likely
 
 HANDLE = netem.handle_of("murphy-inside")
@@ -29,7 +30,13 @@ def servers() -> Iterator[tuple[Echo, Echo]]:
 
 def strike(server: Echo, emulation: str) -> None:
     place = netns.listening(server.target.pid, server.target.start_ticks, server.port)
-    netem.put({**place, "devices": netem.devices(place), "handle": HANDLE, "emulation": emulation})
+    netem.put({**place, **netem.reach(place), "handle": HANDLE, "emulation": emulation})
+
+
+@pytest.mark.parametrize("controller", ["cpu", "io", "memory", "pids"])
+def test_cgroups_are_of_version_2(controller: str) -> None:
+    """So that what the contract suite says of limits here, it says of these."""
+    assert cgroup.hierarchy(controller).version == 2
 
 
 def test_loss(servers: tuple[Echo, Echo]) -> None:

@@ -47,6 +47,7 @@ class Linux(Machine):
     """It takes some seconds to begin, and beats some ten times a second."""
 
     patience_s = 4.0
+    begins_s = 90.0
 
     def __init__(self, path: Path, kernel: Kernel) -> None:
         self.kernel, self.initrd = kernel, path / "initrd"

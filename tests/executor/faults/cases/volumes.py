@@ -106,7 +106,8 @@ class Slow(OnVolume):
         return self.rate(which, 6) < 4 * RATE
 
     def state(self) -> Any:
-        rates = {file.name: file.read_text(encoding="ascii") for file in self.directory.glob("*io.*_device")}
+        files = [*self.directory.glob("*io.*_device"), *self.directory.glob("io.max")]
+        rates = {file.name: file.read_text(encoding="ascii") for file in files}
         return super().state() | {"free": "journal and all", "rates": rates}
 
     directory: Path
