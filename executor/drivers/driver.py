@@ -195,6 +195,7 @@ _OURS: Final = {
     "container": "executor.drivers.container.driver",
     "ec2": "executor.drivers.aws.ec2",
     "vm": "executor.drivers.vm.driver",
+    "libvirt": "executor.drivers.libvirt.driver",
     "kubernetes": "executor.drivers.kubernetes.driver",
     "ssh": "executor.drivers.ssh.driver",
 }

@@ -42,6 +42,17 @@ class VmTarget(ProcessTarget):
     """Path of its QMP socket."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class LibvirtTarget(ResolvedInstance):
+    """A virtual machine that libvirt keeps. ``number``, which every start changes, tells it from a later start."""
+
+    driver = "libvirt"
+    uri: str
+    """Where libvirt answers."""
+    uuid: str
+    number: str
+
+
 @dataclass(frozen=True)
 class Ec2Target(ResolvedInstance):
     """A machine in Amazon's cloud, by its id, which no other ever gets."""

@@ -75,6 +75,25 @@ class VmInstance(Placed):
     """TCP port at which it is called from this machine."""
 
 
+class LibvirtInstance(Placed):
+    """A virtual machine that libvirt keeps, here or elsewhere, found by its name. Needs libvirt's client, ``virsh``."""
+
+    driver: Literal["libvirt"] = "libvirt"
+    id: Name
+    domain: Line
+    """Its name, or its UUID, which pins one very machine."""
+    uri: Annotated[
+        str,
+        StringConstraints(
+            pattern=r"^qemu(\+(unix|ssh|libssh2?|tls))?://([^\s@:/?]+@)?[^\s@/?]*/(system|session)(\?\S*)?$",
+            max_length=400,
+        ),
+    ] = "qemu:///system"
+    """Where libvirt answers. Keys and certificates are found as libvirt finds them; nobody is asked for a password."""
+    port: Port | None = None
+    """TCP port at which it is called from this machine."""
+
+
 class Ec2Instance(Placed):
     """A machine in Amazon's cloud (EC2). Credentials are found as boto3 finds them, and never written down."""
 
@@ -173,12 +192,13 @@ def _kind(value: Any) -> str:
     return name if name in _DRIVERS else "other"
 
 
-_DRIVERS = ("process", "container", "kubernetes", "vm", "ec2", "ssh")
+_DRIVERS = ("process", "container", "kubernetes", "vm", "libvirt", "ec2", "ssh")
 Instance = Annotated[
     Annotated[ProcessInstance, Tag("process")]
     | Annotated[ContainerInstance, Tag("container")]
     | Annotated[KubernetesInstance, Tag("kubernetes")]
     | Annotated[VmInstance, Tag("vm")]
+    | Annotated[LibvirtInstance, Tag("libvirt")]
     | Annotated[Ec2Instance, Tag("ec2")]
     | Annotated[SshInstance, Tag("ssh")]
     | Annotated[OtherInstance, Tag("other")],

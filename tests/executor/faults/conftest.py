@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.executor.faults import balancers, containers, remote_machine, servers
+from tests.executor.faults import balancers, containers, libvirt_machine, remote_machine, servers
 from tests.executor.faults.amazon import Amazon
 from tests.executor.faults.amazon import amazon as amazon_server
 from tests.executor.faults.cases import Bench
@@ -88,6 +88,13 @@ def yard() -> Iterator[containers.Yard]:
 def sshd() -> Iterator[remote_machine.Sshd]:
     """A machine that ssh reaches."""
     with remote_machine.machine() as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def libvirtd() -> Iterator[libvirt_machine.Libvirtd]:
+    """A libvirt of our own."""
+    with libvirt_machine.libvirtd() as made:
         yield made
 
 

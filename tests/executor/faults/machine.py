@@ -31,8 +31,8 @@ def unavailable() -> str | None:
     return None if shutil.which(PROGRAM) else f"{PROGRAM} is not installed (Debian: qemu-system-x86)"
 
 
-class Machine:
-    """A guest that says ``B`` at first, then 18 times a second ``.``; ``d`` without its disk, ``l`` without link."""
+class Guest:
+    """It says ``B`` at first, then 18 times a second ``.``; ``d`` without its disk, ``l`` without link."""
 
     patience_s = 1.0
     """What two beats take at most, while it beats."""
@@ -42,13 +42,44 @@ class Machine:
         self.path.mkdir()
         for disk, boot in (("boot", BEAT.ljust(510, b"\0") + b"\x55\xaa"), ("data", b"")):
             (self.path / disk).write_bytes(boot.ljust(2**20, b"\0"))
-        self.qmp, self.heard = str(self.path / "qmp"), self.path / "heard"
+        self.heard = self.path / "heard"
+
+    def said(self) -> str:
+        """All that the guest has said since QEMU was started."""
+        return self.heard.read_text(encoding="ascii") if self.heard.exists() else ""
+
+    def beats(self) -> int:
+        return len(self.said())
+
+    def sees(self) -> str:
+        """What the guest says from now on, twice; empty if it says nothing for as long as it has patience."""
+        before = self.beats()
+        try:
+            until(lambda: self.beats() >= before + 2, within_s=self.patience_s)
+        except AssertionError:
+            return ""
+        return self.said()[-1]
+
+
+class Machine(Guest):
+    """One that the tests start themselves."""
+
+    begins_s = 30.0
+    """What it takes at most until it beats."""
+
+    def __init__(self, path: Path, name: str) -> None:
+        super().__init__(path, name)
+        self.qmp = str(self.path / "qmp")
         self.log = (self.path / "log").open("wb")
         self.start()
 
     def start(self) -> None:
         self.started = subprocess.Popen(self._command(), stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log)
-        until(lambda: self.beats() > 1, what=f"{self.name} does not begin: {(self.path / 'log').read_text()}")
+        try:
+            until(lambda: self.beats() > 1, within_s=self.begins_s, what="it does not begin")
+        except AssertionError:
+            self.end()
+            raise AssertionError(f"{self.name} does not begin: {(self.path / 'log').read_text()}") from None
 
     def _command(self) -> list[str]:
         drive = f"driver=file,filename={self.path}/"
@@ -72,22 +103,6 @@ class Machine:
     def system(self) -> System:
         service = Service(name="machines", instances=(self.instance(),), restarts="by_hand")
         return System(name="cellar", services=(service,))
-
-    def said(self) -> str:
-        """All that the guest has said since QEMU was started."""
-        return self.heard.read_text(encoding="ascii") if self.heard.exists() else ""
-
-    def beats(self) -> int:
-        return len(self.said())
-
-    def sees(self) -> str:
-        """What the guest says from now on, twice; empty if it says nothing for as long as it has patience."""
-        before = self.beats()
-        try:
-            until(lambda: self.beats() >= before + 2, within_s=self.patience_s)
-        except AssertionError:
-            return ""
-        return self.said()[-1]
 
     def found(self) -> process.Found | None:
         """QEMU's process that serves now."""

@@ -7,12 +7,13 @@ from contextlib import contextmanager
 from typing import Any
 
 from executor.drivers.resolve import resolve
-from executor.drivers.targets import VmTarget
+from executor.drivers.targets import LibvirtTarget, ResolvedInstance, VmTarget
 from executor.model.faults import FaultSpec
 from executor.model.faults.infrastructure import Vm
 from executor.model.faults.service import Hang
 from executor.model.plan import InstanceTarget
 from tests.executor.faults.cases import Bench, Case
+from tests.executor.faults.libvirt_machine import LibvirtMachine
 from tests.executor.faults.machine import Machine, unavailable
 from tests.executor.kit import until
 
@@ -22,13 +23,15 @@ BEATS = 6
 class VmSubject:
     """A machine, and another that is left alone."""
 
-    def __init__(self, machine: Machine, other: Machine, shows: Callable[[VmSubject], str]) -> None:
+    def __init__(
+        self, machine: Machine | LibvirtMachine, other: Machine | LibvirtMachine, shows: Callable[[VmSubject], str]
+    ) -> None:
         self.machine, self.other, self.shows = machine, other, shows
         self.system = machine.system()
 
-    def resolved(self) -> VmTarget:
+    def resolved(self) -> ResolvedInstance:
         (target,) = resolve(InstanceTarget(service="machines"), self.system)
-        assert isinstance(target, VmTarget)
+        assert isinstance(target, VmTarget | LibvirtTarget)
         return target
 
     def normal(self) -> bool:
@@ -55,6 +58,9 @@ class VmSubject:
         until(lambda: self.other.beats() >= theirs + BEATS)
         said = self.machine.beats() - ours
         return "" if said else f"no beat asked, 0 heard in {BEATS} of the other's"
+
+    def off(self) -> str:
+        return "one machine asked, one off" if self.machine.found() is None else ""
 
     def unplugged(self) -> str:
         return "all cables asked, the guest has no link" if self.machine.sees() == "l" else ""

@@ -14,7 +14,9 @@ from executor.model.system import Service, System
 from executor.run.engine import run
 from executor.state.home import Home
 from executor.undo.recover import recovery
+from tests.executor.faults import libvirt_machine
 from tests.executor.faults.amazon import Amazon
+from tests.executor.faults.libvirt_machine import LibvirtMachine
 from tests.executor.faults.machine import Machine, unavailable
 from tests.executor.kit import LIMITS, Shelf, approve, experiment_on, plan_of, shelves, until
 from tests.missing import missing
@@ -45,6 +47,22 @@ def test_a_virtual_machine(home: Home, tmp_path: Path) -> None:
         assert evidence.outcome == "completed"
         assert all_undone(evidence)
         assert machine.sees() == "."
+    finally:
+        machine.end()
+
+
+def test_a_machine_of_libvirt(home: Home, request: pytest.FixtureRequest) -> None:
+    if reason := libvirt_machine.unavailable():
+        missing(reason)
+    machine = LibvirtMachine(request.getfixturevalue("libvirtd"), "one", defined=False)
+    before = machine.state()
+    try:
+        with shelves("books") as (books,):
+            evidence = ran(home, books, machine.instance(), Vm(how="stop"))
+        assert evidence.outcome == "completed"
+        assert all_undone(evidence)
+        assert machine.sees() == "."
+        assert machine.state() == before
     finally:
         machine.end()
 

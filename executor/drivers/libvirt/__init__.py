@@ -1,0 +1,1 @@
+"""Virtual machines that libvirt keeps."""
