@@ -6,6 +6,7 @@ from fnmatch import fnmatchcase
 
 from executor.model.faults import Fault
 from executor.model.plan import EdgeTarget, InstanceTarget, Target
+from executor.model.system import Dependency
 from experts.brief import Brief
 from experts.view import View
 
@@ -89,7 +90,20 @@ def _impossible(fault: Fault, target: Target, brief: Brief, view: View) -> str:
     for known, reason in brief.unsupported:
         if fnmatchcase(what, known):
             return f"{what} cannot be done here: {reason}"
-    edge = view.edge(target_name(target))
-    if edge is not None and edge.interception is None:
+    if any(edge.interception is None for edge in _edges(target, view)):
         return f"{what} cannot be done here: traffic on the edge cannot be reached"
     return ""
+
+
+def _edges(target: Target, view: View) -> list[Dependency]:
+    if isinstance(target, InstanceTarget):
+        return []
+    if isinstance(target, EdgeTarget):
+        edge = view.edge(target_name(target))
+        return [edge] if edge else []
+    a, b = {*target.a}, {*target.b}
+    return [
+        edge
+        for edge in view.system.dependencies
+        if (edge.caller in a and edge.callee in b) or (edge.caller in b and edge.callee in a)
+    ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Callable
 from fnmatch import fnmatchcase
 from typing import Annotated, Any, Literal
@@ -9,7 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from executor.model.base import Contract, Line, Milliseconds, Probability
-from executor.model.system import Dependency, Service
+from executor.model.system import Dependency, Ec2Instance, Service
 from executor.model.vocabulary import ServiceKind
 from experts.view import Bond, View
 
@@ -32,7 +33,18 @@ class ServiceIs(Contract):
     has_signals: bool | None = None
     has_operations: bool | None = None
     has_dsn: bool | None = None
+    has_admin_dsn: bool | None = None
     tables_min: Count | None = None
+    has_queues: bool | None = None
+    has_directories: bool | None = None
+    has_control: bool | None = None
+    """Whether it is a balancer that can be told what to do."""
+    driver: tuple[Line, ...] | None = None
+    """Drivers, of which each of its instances has one; a service without instances has none."""
+    has_fis_role: bool | None = None
+    """Whether AWS Fault Injection Service may be used on each of its instances."""
+    zones_min: Count | None = None
+    """Zones in which it has instances."""
     disposable: bool | None = None
     protected: bool | None = None
     calls: bool | None = None
@@ -62,6 +74,8 @@ class EdgeIs(Contract):
     breaker: tuple[Known, ...] | None = None
     fallback: tuple[Known, ...] | None = None
     interceptable: bool | None = None
+    named: bool | None = None
+    """Whether the callee is called by a name that has to be looked up, not by an address."""
     bond: tuple[Bond, ...] | None = None
     exercised: bool | None = None
     """Whether an operation uses it, as far as was seen."""
@@ -87,6 +101,23 @@ def _outlasts(view: View, edge: Dependency) -> bool:
     return mine is not None and any(ms is not None and ms >= mine for ms in beyond)
 
 
+def zones(service: Service) -> tuple[str, ...]:
+    """Zones in which it has instances, each once, in their order."""
+    return tuple(dict.fromkeys(instance.zone for instance in service.instances if instance.zone is not None))
+
+
+def _fis_everywhere(service: Service) -> bool:
+    return bool(service.instances) and all(isinstance(i, Ec2Instance) and i.fis_role for i in service.instances)
+
+
+def _has_name(edge: Dependency) -> bool:
+    try:
+        ipaddress.ip_address(edge.host)
+    except ValueError:
+        return edge.host != "localhost"
+    return False
+
+
 _SERVICE: dict[str, Callable[[View, Service, Any], bool]] = {
     "kind": lambda _, s, want: s.kind in want,
     "not_kind": lambda _, s, want: s.kind not in want,
@@ -99,7 +130,14 @@ _SERVICE: dict[str, Callable[[View, Service, Any], bool]] = {
     "has_signals": lambda v, s, want: v.has_signal(s.name) == want,
     "has_operations": lambda _, s, want: bool(s.operations) == want,
     "has_dsn": lambda _, s, want: (s.dsn is not None) == want,
+    "has_admin_dsn": lambda _, s, want: (s.admin_dsn is not None) == want,
     "tables_min": lambda _, s, want: len(s.tables) >= want,
+    "has_queues": lambda _, s, want: bool(s.queues) == want,
+    "has_directories": lambda _, s, want: bool(s.directories) == want,
+    "has_control": lambda _, s, want: (s.control is not None) == want,
+    "driver": lambda _, s, want: bool(s.instances) and all(i.driver in want for i in s.instances),
+    "has_fis_role": lambda _, s, want: _fis_everywhere(s) == want,
+    "zones_min": lambda _, s, want: len(zones(s)) >= want,
     "disposable": lambda _, s, want: s.disposable == want,
     "protected": lambda _, s, want: s.protected == want,
     "calls": lambda v, s, want: bool(v.edges_out(s.name)) == want,
@@ -121,6 +159,7 @@ _EDGE: dict[str, Callable[[View, Dependency, Any], bool]] = {
     "breaker": lambda _, e, want: _known(e.breaker) in want,
     "fallback": lambda _, e, want: _known(e.fallback) in want,
     "interceptable": lambda _, e, want: (e.interception is not None) == want,
+    "named": lambda _, e, want: _has_name(e) == want,
     "bond": lambda v, e, want: v.bond(e) in want,
     "exercised": lambda v, e, want: bool(v.exercisers(e)) == want,
     "critical": lambda v, e, want: any(check.critical for check in v.exercisers(e)) == want,

@@ -3,23 +3,37 @@
 from __future__ import annotations
 
 import string
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import Field, TypeAdapter, field_validator, model_validator
 
 from executor.model.base import Contract, Line, Name, Probability, Text
-from executor.model.faults import Fault, FaultSpec
+from executor.model.faults import Fault, FaultSpec, TargetKind
 from executor.model.vocabulary import Environment, Weakness
 from experts.conditions import ServiceIs, When
 
-TABLE = "{table}"
-"""Stands in a fault's parameters for each table whose lock would tell something at the place."""
+STANDS_FOR: Final = {"{table}": "t", "{queue}": "q", "{directory}": "/d", "{zone}": "z"}
+"""What may stand in a fault's parameters for what the place has, with an example of it: each table whose lock would
+tell something there, the struck service's busiest queue or directory, each of its zones."""
 WORDS = ("place", "service", "caller", "callee", "target", "technology", "operations", "others", "past")
 """What a rationale or remedy may mention in braces."""
 
-Where = Literal["edge", "service", "caller", "callee", "edges_out", "edges_in", "edges_beyond"]
+Where = Literal["edge", "cut", "service", "caller", "callee", "edges_out", "edges_in", "edges_beyond"]
 _AT_SERVICE = ("service", "edges_out", "edges_in")
 _FAULT: TypeAdapter[Any] = TypeAdapter(Fault)
+
+
+def _example(value: Any, filling: str | None = None) -> Any:
+    """What stands there: the filling or an example for what is to be put in, else the value itself."""
+    if not isinstance(value, str) or value not in STANDS_FOR:
+        return value
+    return STANDS_FOR[value] if filling is None else filling
+
+
+def _taken_by(target: Where) -> TargetKind:
+    if target == "cut":
+        return "groups"
+    return "edge" if target.startswith("edge") else "instances"
 
 
 class Rate(Contract):
@@ -33,10 +47,11 @@ class Choice(Contract):
     """One fault that would reveal the weakness, and on what."""
 
     fault: dict[str, Any]
-    """As in a plan; ``{table}`` stands for a table whose lock would tell something."""
+    """As in a plan; what stands in braces is put in, see ``STANDS_FOR``."""
     target: Where
-    """``edge``: the place itself; ``service``, ``caller``, ``callee``: one instance of it; ``edges_out``, ``edges_in``:
-    each call that the place makes or receives; ``edges_beyond``: each call that the edge's callee makes."""
+    """``edge``: the place itself; ``cut``: its caller and its callee as two groups; ``service``, ``caller`` or
+    ``callee``: one instance of it; ``edges_out``, ``edges_in``: each call that the place makes or receives;
+    ``edges_beyond``: each call that the edge's callee makes."""
     through: When = When()
     """Which of several edges are meant."""
     when: When = When()
@@ -49,24 +64,25 @@ class Choice(Contract):
     @field_validator("fault")
     @classmethod
     def _is_a_fault(cls, fault: dict[str, Any]) -> dict[str, Any]:
-        _FAULT.validate_python({key: "t" if value == TABLE else value for key, value in fault.items()})
+        _FAULT.validate_python({key: _example(value) for key, value in fault.items()})
         return fault
 
-    def made(self, table: str = "") -> Any:
-        """The fault itself, with the table put in where one is asked for."""
-        return _FAULT.validate_python({key: table if value == TABLE else value for key, value in self.fault.items()})
+    def made(self, filling: str | None = None) -> Any:
+        """The fault itself, with what it wants put in; without any, an example."""
+        return _FAULT.validate_python({key: _example(value, filling) for key, value in self.fault.items()})
 
     def is_like(self, fault: FaultSpec) -> bool:
-        """Whether ``fault`` is this choice with some table."""
+        """Whether ``fault`` is this choice with some table, queue, directory or zone."""
         given = fault.model_dump()
         if given["kind"] != self.fault["kind"]:
             return False
-        return bool(self.made(given.get("table", "t")) == fault)
+        wanted = next((key for key, value in self.fault.items() if value == self.wants), None)
+        return bool(self.made(given[wanted] if wanted else None) == fault)
 
     @property
-    def wants_table(self) -> bool:
-        """Whether a table has to be chosen."""
-        return TABLE in self.fault.values()
+    def wants(self) -> str:
+        """What has to be put in, as in ``STANDS_FOR``; empty: nothing."""
+        return next((v for v in self.fault.values() if isinstance(v, str) and v in STANDS_FOR), "")
 
 
 class Entry(Contract):
@@ -103,8 +119,8 @@ class Entry(Contract):
         for choice in self.faults:
             if (choice.target in _AT_SERVICE) != (self.at == "service"):
                 raise ValueError(f"a fault with target {choice.target} does not fit an entry at {self.at}")
-            wants = choice.made("t").target_kind
-            if wants != ("edge" if choice.target.startswith("edge") else "instances"):
+            wants = choice.made().target_kind
+            if wants != _taken_by(choice.target):
                 raise ValueError(f"{choice.fault['kind']} takes a target of kind {wants}, not {choice.target}")
         return self
 

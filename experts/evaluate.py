@@ -6,10 +6,11 @@ import math
 from collections.abc import Iterator, Sequence
 
 from executor.model.faults import Fault
-from executor.model.plan import EdgeTarget, InstanceTarget, Target
+from executor.model.plan import EdgeTarget, GroupsTarget, InstanceTarget, Target
 from executor.model.system import Dependency
 from experts.allowed import place_wanted, target_name, why_not
 from experts.brief import Brief
+from experts.conditions import zones
 from experts.entries import Choice, Entry, Playbook
 from experts.playbook import base_rate, fits, looks, places
 from experts.proposal import Proposal
@@ -49,8 +50,8 @@ def _ways(entry: Entry, place: str, scene: Scene) -> Iterator[tuple[Choice, Faul
         if not fits(choice.when, entry.weakness, place, scene):
             continue
         for target in _targets(choice, place, scene.view):
-            for table in _tables(choice, place, scene.view):
-                yield choice, choice.made(table), target
+            for filling, filled in _fillings(choice, place, target, scene.view):
+                yield choice, choice.made(filling), filled
 
 
 def _targets(choice: Choice, place: str, view: View) -> Iterator[Target]:
@@ -58,6 +59,10 @@ def _targets(choice: Choice, place: str, view: View) -> Iterator[Target]:
     if choice.target in ("service", "caller", "callee"):
         name = place if edge is None else edge.caller if choice.target == "caller" else edge.callee
         yield InstanceTarget(service=name)
+        return
+    if choice.target == "cut":
+        if edge:
+            yield GroupsTarget(a=(edge.caller,), b=(edge.callee,))
         return
     edges: Sequence[Dependency]
     if choice.target == "edge":
@@ -77,11 +82,25 @@ def _beyond(edge: Dependency, view: View) -> list[Dependency]:
     return [one for one in view.edges_out(edge.callee) if any(check in users for check in view.exercisers(one))]
 
 
-def _tables(choice: Choice, place: str, view: View) -> tuple[str, ...]:
-    if not choice.wants_table:
-        return ("",)
+def _fillings(choice: Choice, place: str, target: Target, view: View) -> Iterator[tuple[str | None, Target]]:
+    """What is put into the fault, each with the target that it means; nothing where the place has none."""
+    if not choice.wants:
+        yield None, target
+        return
     edge = view.edge(place)
-    return view.telling_tables(edge)[:_TABLES_MAX] if edge else ()
+    service = view.one(target.service) if isinstance(target, InstanceTarget) else None
+    if choice.wants == "{table}":
+        for table in view.telling_tables(edge)[:_TABLES_MAX] if edge else ():
+            yield table, target
+    elif service is not None and choice.wants == "{zone}":
+        for zone in zones(service):
+            yield (
+                zone,
+                InstanceTarget(service=service.name, ids=tuple(i.id for i in service.instances if i.zone == zone)),
+            )
+    elif service is not None:
+        for name in (service.queues if choice.wants == "{queue}" else service.directories)[:1]:
+            yield name, target
 
 
 def _proposal(

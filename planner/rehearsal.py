@@ -5,16 +5,33 @@ This first form knows the topology and the operators' word on what needs what; i
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Final
+
+from executor.drivers.resolve import resolve
+from executor.drivers.targets import ResolvedInstance
+from executor.errors import MurphyError, SafetyRefusalError
 from executor.model.digest import digest
 from executor.model.plan import Experiment, Plan, Stage
 from executor.model.system import System
+from executor.model.vocabulary import Scope
 from executor.safety.limits import Limits
+from executor.safety.neighbours import look, refuse_strangers
 from executor.safety.rules import refusals
 from planner.recipes.paths import checks_of, feels, struck_edges
 
+_LOOKED: Final = {Scope.MACHINE, Scope.NETWORK, Scope.VOLUME, Scope.DIRECTORY, Scope.SERVER, Scope.SETTINGS}
+"""Reaches of which it shows only at the targets who shares them."""
 
-def rehearse(experiment: Experiment, system: System, limits: Limits) -> tuple[str, ...]:
-    """Why the experiment may not be tried, each in one clause; empty: nothing speaks against it."""
+
+def rehearse(
+    experiment: Experiment, system: System, limits: Limits, every: Sequence[ResolvedInstance] | None = None
+) -> tuple[str, ...]:
+    """Why the experiment may not be tried, each in one clause; empty: nothing speaks against it.
+
+    With ``every`` instance of the system that is there, what would be struck along with its targets is looked for, as
+    before a run.
+    """
     alone = Plan(
         id="rehearsal",
         system_name=system.name,
@@ -23,9 +40,25 @@ def rehearse(experiment: Experiment, system: System, limits: Limits) -> tuple[st
         proposer="rehearsal",
         stages=(Stage(experiments=(experiment,)),),
     )
-    broken = [f"{r.measured}, and the limit is {r.limit} ({r.rule})" for r in refusals(alone, system, limits)]
+    found = refusals(alone, system, limits)
+    if every is not None and not found and any(_LOOKED & {*a.fault.reaches()} for a in experiment.actions):
+        found = _seen(alone, system, limits, every)
+    broken = [f"{r.measured}, and the limit is {r.limit} ({r.rule})" for r in found]
     hurt = sorted(expected_hurt(experiment, system) & _protected(system, limits))
     return (*broken, *(f"it would stop {name}, which is protected, from serving" for name in hurt))
+
+
+def _seen(plan: Plan, system: System, limits: Limits, every: Sequence[ResolvedInstance]) -> list[SafetyRefusalError]:
+    """What the rules say once the targets' neighbours are known; nothing where the targets are not there now."""
+    try:
+        targets = {action.id: resolve(action.target, system) for action in plan.actions}
+        beside = look(plan.actions, targets, system, every=every)
+        refuse_strangers(beside, limits)
+    except SafetyRefusalError as refusal:
+        return [refusal]
+    except MurphyError:
+        return []
+    return refusals(plan, system, limits, beside.also)
 
 
 def expected_hurt(experiment: Experiment, system: System) -> frozenset[str]:

@@ -44,7 +44,7 @@ Share = Annotated[float, Field(ge=0, le=1)]
 def offered_faults(brief: Brief) -> tuple[str, ...]:
     """Kinds of faults that the constraints allow and a proposal can name."""
     limits = brief.constraints
-    kinds = [spec.named() for spec in SPECS if spec.target_kind != "groups"]
+    kinds = [spec.named() for spec in SPECS]
     return tuple(
         kind
         for kind in kinds

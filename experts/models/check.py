@@ -10,7 +10,7 @@ from typing import Any, Generic, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from executor.model.faults import SPECS, Fault
-from executor.model.plan import EdgeTarget, InstanceTarget, Target
+from executor.model.plan import EdgeTarget, GroupsTarget, InstanceTarget, Target
 from executor.model.vocabulary import Weakness
 from experts.allowed import place_wanted, why_not
 from experts.models.answers import PROPOSALS_MAX, Closed
@@ -119,9 +119,11 @@ def _target(name: str, kind: str) -> Target:
     wants = _TARGET_KINDS.get(kind)
     if wants == "edge" and arrow:
         return EdgeTarget(caller=caller, callee=callee)
+    if wants == "groups" and arrow:
+        return GroupsTarget(a=(caller,), b=(callee,))
     if wants == "instances" and not arrow:
         return InstanceTarget(service=name)
-    raise ValueError(f"{kind} takes {'an edge, caller->callee' if wants == 'edge' else 'a service'}, not {name}")
+    raise ValueError(f"{kind} takes {'a service' if wants == 'instances' else 'an edge, caller->callee'}, not {name}")
 
 
 def _plain(text: str) -> str:

@@ -180,7 +180,7 @@ def _faults(brief: Brief) -> list[dict[str, Any]]:
     return [
         {
             "kind": kind,
-            "target": "edge" if spec.target_kind == "edge" else "service",
+            "target": "service" if spec.target_kind == "instances" else "edge",
             "means": (spec.__doc__ or "").strip(),
             "parameters": {
                 name: {key: value for key, value in about.items() if key != "title"}

@@ -10,7 +10,7 @@ from executor.model.faults import Fault
 from executor.model.plan import InstanceTarget, Target
 from executor.model.probe import Check
 from executor.model.system import Service, System
-from executor.model.vocabulary import FaultType, Weakness
+from executor.model.vocabulary import FaultType, Scope, Weakness
 from planner.recipes import paths
 
 
@@ -50,7 +50,7 @@ class Case:
     @property
     def whole(self) -> bool:
         """Whether no instance of a struck service is left to answer."""
-        return paths.struck_whole(self.target, self.system)
+        return Scope.SERVICE in self.fault.reaches() or paths.struck_whole(self.target, self.system)
 
     def witnesses(self) -> tuple[Check, ...]:
         """Checks whose failing speaks of this place's edge alone; none if the place is no edge or is not struck."""

@@ -22,7 +22,7 @@ def delay_ms(fault: Fault) -> float:
     """How late answers come at least, milliseconds: infinite if never, 0 if nothing is surely delayed."""
     if fault.looks() is FaultType.SILENT:
         return math.inf
-    known: Any = fault
-    if fault.kind == "service.dependency_failure" and known.mode != "slow":
+    if fault.looks() not in (FaultType.SLOW, FaultType.SLUGGISH):
         return 0.0
+    known: Any = getattr(fault, "fault", fault)  # one that somebody else makes
     return max(0.0, float(getattr(known, "delay_ms", 0.0)) - float(getattr(known, "jitter_ms", 0.0)))

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from executor.model.criteria import RecoversWithin
+from executor.model.faults.infrastructure import Storage
+from executor.model.faults.service import RestartLoop
+from executor.model.probe import Check
 from executor.model.vocabulary import FaultType
 from planner.recipes.case import Case, Judging, Unfit
 from planner.recipes.manner import CUT_OFF, GONE
-from planner.recipes.paths import best, checks_of, feels, names
+from planner.recipes.paths import best, checks_of, exercises, feels, names
 
 RESTART_S = 4.0
 """What a process that died is given to be back and serving."""
@@ -16,17 +19,35 @@ WATCH_S = 1.5
 """The judge needs this long past a limit to say that it was missed."""
 
 
+UNWELL = frozenset(
+    {
+        FaultType.STARVED_DISK,
+        FaultType.STARVED_HANDLES,
+        FaultType.STARVED_MEMORY,
+        FaultType.CONNECTIONS_TAKEN,
+        FaultType.CLOCK_WRONG,
+        FaultType.MISCONFIGURED,
+    }
+)
+"""It runs, and lacks what it needs, or is misled."""
+UNWELL_S = 5.0
+
+
 def slow_or_missing_recovery(case: Case) -> Judging | Unfit:
-    """A service whose instance died serves again, unaided, within seconds."""
-    if not case.strikes_place or case.type not in GONE:
-        return Unfit("it takes an instance of the service itself that dies")
+    """A service whose instance died serves again, unaided, within seconds; one that lacked something, once it has it.
+
+    One that is killed again and again is given its time from the last of it.
+    """
+    unwell = case.type in UNWELL or isinstance(case.fault, Storage)
+    if not case.strikes_place or not (unwell or case.type in GONE):
+        return Unfit("it takes an instance of the service itself that dies, or lacks what it needs")
     if not case.whole:
         return Unfit("another instance answers meanwhile, so from outside its recovery cannot be seen")
-    own = [c for c in checks_of(case.system) if c.service == case.place]
-    through = [c for c in checks_of(case.system) if feels(c, case.target, case.system) and _needs(c.needs, case.place)]
-    chosen = best(own or through, case.place)
+    chosen = served_by(case)
     if not chosen:
         return Unfit(f"no operation goes through {case.place}")
+    if unwell or isinstance(case.fault, RestartLoop):
+        return _well_again(case, chosen)
     return Judging(
         statement=f"{case.place} is back within {RESTART_S:g} s after an instance of it died, without help",
         criteria=(RecoversWithin(checks=names(chosen), within_s=RESTART_S, since="injected"),),
@@ -54,6 +75,45 @@ def does_not_reconnect(case: Case) -> Judging | Unfit:
         criteria=(RecoversWithin(checks=names(chosen), within_s=RECONNECT_S, since="reverted"),),
         exercised_by=(case.edge,),
         fault_s=4.0,
+        recovery_s=RECONNECT_S + 2 * WATCH_S,
+    )
+
+
+def served_by(case: Case) -> tuple[Check, ...]:
+    """The operations that tell most of the struck service: its own, or else those that need it."""
+    own = [c for c in checks_of(case.system) if c.service == case.place]
+    through = [c for c in checks_of(case.system) if feels(c, case.target, case.system) and _needs(c.needs, case.place)]
+    return best(own or through, case.place)
+
+
+def _well_again(case: Case, chosen: tuple[Check, ...]) -> Judging:
+    again = isinstance(case.fault, RestartLoop)
+    after = "it is killed no more" if again else "it has what it lacked"
+    return Judging(
+        statement=f"{case.place} serves again within {RESTART_S:g} s once {after}, without help",
+        criteria=(RecoversWithin(checks=names(chosen), within_s=RESTART_S, since="reverted"),),
+        fault_s=case.fault.every_s * (case.fault.times - 1) + 1 if isinstance(case.fault, RestartLoop) else UNWELL_S,
+        recovery_s=RESTART_S + 2 * WATCH_S,
+    )
+
+
+def stale_name_resolution(case: Case) -> Judging | Unfit:
+    """Once look-ups give the callee's own address again, the caller uses it again, unaided, within seconds."""
+    if case.type is not FaultType.UNRESOLVED:
+        return Unfit("it takes a fault that spoils look-ups of names")
+    if case.edge is None or getattr(case.target, "service", None) != case.edge[0]:
+        return Unfit("it is judged at an edge, and strikes the look-ups of its caller")
+    if not case.whole:
+        return Unfit("another instance of it would still answer")
+    caller, callee = case.edge
+    chosen = best((c for c in checks_of(case.system) if exercises(c, case.edge, case.system)), caller)
+    if not chosen:
+        return Unfit(f"no operation is known to exercise {caller}->{callee}")
+    return Judging(
+        statement=f"{caller} uses {callee} again within {RECONNECT_S:g} s after its name leads there again",
+        criteria=(RecoversWithin(checks=names(chosen), within_s=RECONNECT_S, since="reverted"),),
+        exercised_by=(case.edge,),
+        fault_s=UNWELL_S,
         recovery_s=RECONNECT_S + 2 * WATCH_S,
     )
 

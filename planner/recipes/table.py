@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from executor.model.vocabulary import Weakness
-from planner.recipes import calls, dependencies, detection, recovery, redundancy, stores, waiting
+from planner.recipes import calls, capacity, dependencies, detection, recovery, redundancy, stores, waiting
 from planner.recipes.case import Case, Judging, Recipe, Unfit
 
 RECIPES: Mapping[Weakness, Recipe] = MappingProxyType(
@@ -25,6 +25,8 @@ RECIPES: Mapping[Weakness, Recipe] = MappingProxyType(
         Weakness.DETECTION_BLIND_SPOT: detection.detection_blind_spot,
         Weakness.LOAD_BALANCER_KEEPS_DEAD_MEMBER: redundancy.load_balancer_keeps_dead_member,
         Weakness.NO_GRACEFUL_DEGRADATION: dependencies.no_graceful_degradation,
+        Weakness.CAPACITY_CLIFF: capacity.capacity_cliff,
+        Weakness.STALE_NAME_RESOLUTION: recovery.stale_name_resolution,
     }
 )
 
@@ -33,11 +35,9 @@ LEFT_OUT: Mapping[Weakness, str] = MappingProxyType(
         Weakness.TIMEOUT_INVERSION: "its criterion is conditional (the callee copes, its caller does not), which no "
         "criterion expresses yet",
         Weakness.INCONSISTENT_AFTER_CRASH: "it takes consistency checks over the data, which no criterion has yet",
-        Weakness.UNUSABLE_BACKUP: "it takes a restore drill, which is no fault yet",
-        Weakness.STALE_CREDENTIALS: "it takes rotating credentials, which is no fault yet",
-        Weakness.STALE_NAME_RESOLUTION: "it takes changing an address, which is no fault yet",
+        Weakness.UNUSABLE_BACKUP: "what a restore drill finds is on the time line, and no criterion judges it yet",
+        Weakness.STALE_CREDENTIALS: "it takes handing the application its new credentials, which no fault does",
         Weakness.RESOURCE_LEAK_UNDER_FAILURE: "it takes resource figures over many trials, which are not measured yet",
-        Weakness.CAPACITY_CLIFF: "it takes a load generator, which is not there yet",
     }
 )
 

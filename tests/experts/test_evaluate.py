@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from executor.model.plan import Action, EdgeTarget, InstanceTarget
+from executor.model.plan import Action, EdgeTarget, GroupsTarget, InstanceTarget
 from executor.model.system import Service, System
 from executor.model.vocabulary import Verdict, Weakness
 from experts.brief import Brief, Constraints, KnownHypothesis, PastResult
@@ -55,6 +55,11 @@ def test_every_proposal_is_valid_fits_its_target_and_names_what_is_there(system:
             assert struck.interception is not None
             assert not known[each.target.caller].protected
             touched = {each.target.caller, each.target.callee}
+        elif isinstance(each.target, GroupsTarget):
+            (caller,), (callee,) = each.target.a, each.target.b
+            assert edges[f"{caller}->{callee}"].interception is not None
+            touched = {caller, callee}
+            assert not any(known[name].protected for name in touched)
         else:
             assert isinstance(each.target, InstanceTarget)
             assert known[each.target.service].instances
@@ -84,10 +89,16 @@ def test_what_a_small_library_should_worry_about() -> None:
     assert "network.latency delay_ms=3000" in on(found, Weakness.MISSING_TIMEOUT, "desk->reviews")
     assert on(found, Weakness.MISSING_BULKHEAD, "desk->reviews"), "hours does not use it"
     assert on(found, Weakness.MISSING_BULKHEAD, "loans->shelves") == [], "everything uses it"
-    assert on(found, Weakness.LOAD_BALANCER_KEEPS_DEAD_MEMBER, "door->desk") == ["service.hang"]
+    assert on(found, Weakness.LOAD_BALANCER_KEEPS_DEAD_MEMBER, "door->desk") == [
+        "network.loss percent=100",
+        "service.hang",
+    ]
     assert on(found, Weakness.POOL_EXHAUSTION, "loans->shelves") == ["data.lock table=lent", "data.lock table=people"]
     assert on(found, Weakness.POOL_EXHAUSTION, "desk->shelves") == [], "no lock would spare anything"
-    assert set(on(found, Weakness.COLD_CACHE_OVERLOAD, "desk->covers")) == {"data.cache_flush"}
+    assert set(on(found, Weakness.COLD_CACHE_OVERLOAD, "desk->covers")) == {
+        "data.cache_flush",
+        "data.cache_stampede keys=100",
+    }
     assert on(found, Weakness.DETECTION_BLIND_SPOT, "loans")
     assert on(found, Weakness.SINGLE_POINT_OF_FAILURE, "desk") == [], "there are two"
     assert on(found, Weakness.SINGLE_POINT_OF_FAILURE, "loans")

@@ -87,6 +87,13 @@ def test_a_good_answer_becomes_typed_proposals(make: Callable[[Provider], Client
     assert record.prompt_digest.startswith("sha256:")
 
 
+def _named(target: dict[str, Any]) -> str:
+    """A target as a model names it: groups of one by the edge between them."""
+    if target["kind"] == "groups":
+        return f"{target['a'][0]}->{target['b'][0]}"
+    return str(target.get("service") or f"{target['caller']}->{target['callee']}")
+
+
 def test_the_same_council_gives_the_same_proposals_through_either() -> None:
     def brain(schema: dict[str, Any], told: str) -> Any:
         # Echoes the playbook's matches, as a model that agrees with them would.
@@ -101,8 +108,7 @@ def test_the_same_council_gives_the_same_proposals_through_either() -> None:
                         {"name": name, "value": value}
                         for name, value in re.findall(r"(\w+)=(.*?)(?= \w+=|$)", each["fault"])
                     ],
-                    "target": each["target"].get("service")
-                    or f"{each['target']['caller']}->{each['target']['callee']}",
+                    "target": _named(each["target"]),
                     "probability": each["probability"],
                     "rationale": each["rationale"],
                     "remedy": "",

@@ -15,7 +15,8 @@ from executor.measure.sampler import SIGNAL_HZ
 from executor.model.evidence import HypothesisResult, Observation
 from executor.model.faults import Fault
 from executor.model.faults.data import CacheFlush, ConnectionFailure, Lock
-from executor.model.faults.network import Latency
+from executor.model.faults.network import Dns, Latency
+from executor.model.faults.resource import CpuThrottle
 from executor.model.faults.service import CorruptResponse, Crash, DependencyFailure, Error, Hang, Timeout
 from executor.model.plan import Experiment, InstanceTarget, Target
 from executor.model.system import System
@@ -134,6 +135,21 @@ TROUBLES = (
         World(dict.fromkeys(USERS, failing), lasting_s=30),
         World(dict.fromkeys(USERS, failing), lasting_s=1),
         target=DB,
+    ),
+    Trouble(
+        Weakness.STALE_NAME_RESOLUTION,
+        "web->tips",
+        Dns(mode="wrong_address"),
+        World({"home": failing}, lasting_s=30),
+        World({"home": failing}, lasting_s=1),
+        target=InstanceTarget(service="web"),
+    ),
+    Trouble(
+        Weakness.CAPACITY_CLIFF,
+        "web",
+        CpuThrottle(quota_percent=20),
+        each(PAGES, failing),
+        each(PAGES, lambda _, __: (True, 900.0)),
     ),
     Trouble(
         Weakness.POOL_EXHAUSTION,
