@@ -122,6 +122,23 @@ def test_what_somebody_sets_meanwhile_stays(
     assert replica.replica.ask(f"SHOW {DELAY}") == [("10ms",)]
 
 
+@pytest.mark.parametrize("read", [False, True], ids=["while it was made", "while it was undone"])
+def test_whoever_dies_between_writing_and_reading(replica: ReadReplica, tmp_path: Path, *, read: bool) -> None:
+    """Our delay is written and not in force yet; or it is in force, and what is written is as before already."""
+    before = replica.state()
+    record = HOW.prepare(LAG, replica.resolved(), Context(replica.system, "murphy-lag-4", str(tmp_path)))
+    with psycopg.connect(replica.replica.url("postgres", "postgres"), autocommit=True) as administrator:
+        administrator.execute(f"ALTER SYSTEM SET {DELAY} = '{record['put']}'")
+        if read:
+            administrator.execute("SELECT pg_reload_conf()")
+            until(lambda: HOW.active(record))
+            administrator.execute(f"ALTER SYSTEM RESET {DELAY}")
+    assert HOW.active(record) is read
+    HOW.revert(record)
+    assert HOW.active(record) is False
+    until(lambda: replica.state() == before)
+
+
 def test_one_that_is_so_far_behind_already_and_one_whose_settings_wait_to_be_read(
     replica: ReadReplica, set_to: Callable[[str, str], None]
 ) -> None:
