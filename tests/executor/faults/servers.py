@@ -13,10 +13,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar
 
-import psutil
 import psycopg
 import redis
 
+from executor.clock import start_ticks
+from executor.kernel import process
 from tests.executor.kit import free_port, until
 
 TABLE = """
@@ -117,9 +118,10 @@ class Postgres(Server):
 
     def end(self) -> None:
         """With its workers, which hold what it would need to start again."""
-        workers = psutil.Process(self.process.pid).children() if self.process.poll() is None else []
+        workers = process.members(self.process.pid, ticks) if (ticks := start_ticks(self.process.pid)) else []
         super().end()
-        psutil.wait_procs(workers, timeout=10)
+        for worker in workers:
+            process.wait_gone(*worker, 10)
 
     def prepare(self) -> None:
         with psycopg.connect(self.url("postgres", "postgres"), autocommit=True) as session:
