@@ -124,7 +124,7 @@ def _become(how: Mapping[str, Any]) -> None:
     streams = [os.open(os.devnull, os.O_RDONLY), *map(_open, how["streams"])]
     for standard, descriptor in enumerate(streams):
         os.dup2(descriptor, standard)
-    with suppress(OSError):  # on a full or read-only disk started twice is better than not at all
+    with suppress(OSError, KeyError):  # full or read-only disk: started twice is better than not at all
         Path(how["started"]).write_text(f"{os.getpid()} {own_ticks()} {boot_id()}", encoding="ascii")
     os.umask(how["umask"])
     with suppress(OSError):  # as much of it as this user may have
@@ -144,31 +144,36 @@ def _become(how: Mapping[str, Any]) -> None:
         os.setuid(how["uid"])
 
 
-def main() -> int:
-    """Start it; returns 0 once it runs, having said which process it is, else 1 with the reason on standard error."""
-    try:
-        how = json.load(sys.stdin)
-        pairs = (item.partition(b"=") for item in read(Path(how["environ"])).split(b"\0") if b"=" in item)
-        environment = {name: value for name, _, value in pairs}
-        arguments = read(Path(how["arguments"])).split(b"\0")
-    except (OSError, ValueError, TypeError, LookupError, RecursionError) as error:
-        sys.stderr.write(f"the recipe cannot be read: {type(error).__name__}: {error}")
-        return 1
+def begin(how: Mapping[str, Any], environment: bytes, arguments: bytes) -> tuple[int, str]:
+    """Start it, both as the kernel shows them. Returns its pid once it runs, and why it does not; empty if it does."""
+    pairs = (item.partition(b"=") for item in environment.split(b"\0") if b"=" in item)
+    variables = {name: value for name, _, value in pairs}
     reading, writing = os.pipe()
     if pid := os.fork():
         os.close(writing)
         with os.fdopen(reading, encoding="utf-8") as problems:  # ends without a word when the program has begun
-            problem = problems.read()
-        sys.stderr.write(problem)
-        sys.stdout.write(f"{pid} {start_ticks(pid)} {boot_id()}")
-        return 1 if problem else 0
+            return pid, problems.read()
     try:
         _become(how)
-        os.execvpe(how["program"], arguments, environment)
+        os.execvpe(how["program"], arguments.split(b"\0"), variables)
     except Exception as error:  # noqa: BLE001 - whatever it is, nothing was started
         os.write(writing, f"{type(error).__name__}: {error}".encode("utf-8", "replace"))
     finally:
         os._exit(127)
+
+
+def main() -> int:
+    """Start it; returns 0 once it runs, having said which process it is, else 1 with the reason on standard error."""
+    try:
+        how = json.load(sys.stdin)
+        environment, arguments = read(Path(how["environ"])), read(Path(how["arguments"]))
+    except (OSError, ValueError, TypeError, LookupError, RecursionError) as error:
+        sys.stderr.write(f"the recipe cannot be read: {type(error).__name__}: {error}")
+        return 1
+    pid, problem = begin(how, environment, arguments)
+    sys.stderr.write(problem)
+    sys.stdout.write(f"{pid} {start_ticks(pid)} {boot_id()}")
+    return 1 if problem else 0
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from signal import Signals
 from typing import TYPE_CHECKING, Any
 
 from executor.clock import start_ticks
-from executor.drivers import beside, restart
+from executor.drivers import beside, ending, restart
 from executor.drivers.driver import Record, RestartBy
 from executor.drivers.targets import ContainerTarget, ProcessTarget, ResolvedInstance
 from executor.errors import UnavailableError
@@ -21,10 +21,6 @@ if TYPE_CHECKING:
     from executor.faults.behaviour import Context
     from executor.model.system import ProcessInstance, Service
     from executor.model.vocabulary import Scope
-
-_ENDS_WITHIN_S = 5.0
-_DUMPS_WITHIN_S = 10.0
-"""A process that dumps core ends only when the core is written."""
 
 
 class Local:
@@ -77,15 +73,12 @@ class Local:
 
     def kill(self, record: Record, signal: str) -> None:
         """Send the signal to it and its workers, and see the processes end."""
-        process.end_all(record["members"], Signals[f"SIG{signal}"], _DUMPS_WITHIN_S, where=record["instance"])
+        ending.kill(record["members"], signal, where=record["instance"])
 
     def stop(self, record: Record) -> None:
         """SIGTERM, wait for the grace time, then SIGKILL to what is left."""
-        head, where = record["members"][0], record["instance"]
         Path(record["asked"]).touch(mode=0o600)
-        if not process.end_all([head], Signals.SIGTERM, record["grace_s"], where=where, surely=False):
-            process.end_all([head], Signals.SIGKILL, _ENDS_WITHIN_S, where=where)
-        _end_workers(record)
+        ending.stop(record["members"], record["grace_s"], where=record["instance"])
 
     def ended(self, record: Record) -> bool:
         """Whether the process of then is gone."""
@@ -106,11 +99,7 @@ class Local:
         One that was asked to end and still runs would end afterwards, for good: it comes to its end first.
         """
         if _asked(record):
-            pid, ticks = record["members"][0]
-            if not process.wait_gone(pid, ticks, record["grace_s"]):
-                process.send(pid, ticks, Signals.SIGKILL)
-                process.wait_gone(pid, ticks, _ENDS_WITHIN_S)
-            _end_workers(record)
+            ending.finish(record["members"], record["grace_s"])
         restart.ensure(record)
         if "asked" in record:  # else an earlier Murphy wrote it
             Path(record["asked"]).unlink(missing_ok=True)
@@ -139,12 +128,6 @@ def address(target: ProcessTarget) -> str:
 def _asked(record: Record) -> bool:
     """Whether the process of then still runs and may have been asked to end."""
     return "asked" in record and Path(record["asked"]).exists() and process.alive(*record["members"][0])
-
-
-def _end_workers(record: Record) -> None:
-    """A server ends its workers itself; a killed one could not."""
-    for pid, ticks in record["members"][1:]:
-        process.send(pid, ticks, Signals.SIGKILL)
 
 
 DRIVER = Local()

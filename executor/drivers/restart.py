@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
 PATIENCE_S = {"supervised": 10.0, "unknown": 2.0, "by_hand": 0.0}
 """How long somebody else may take to start the process, before Murphy does. Two of it would be worse than a wait."""
-_BACK_S = 10.0
+BACK_S = 10.0
+"""How long what was started may take to be there."""
 _LAUNCH_S = 10.0
 
 _begun: dict[str, str] = {}
@@ -50,12 +51,32 @@ def impossible(target: ProcessTarget) -> str | None:
 def record(target: ProcessTarget, context: Context, *, by: str) -> dict[str, Any]:
     """All that is needed to see whether the instance runs, and to start it again; ``by`` as in the fault's ``restart``.
 
-    Its environment and arguments may hold secrets, so they go to files of mode 0600 in the run's scratch, never to the
-    journal. They stay as long as the scratch: an executor that hung may strike after the fault was undone already.
     Raises ``UnavailableError`` if the process may not be looked at.
     """
+    kept, environment, arguments = image(target, by=by)
+    files = keep(context, environment, arguments)
+    started = str(Path(context.scratch) / f"{context.mark}.started")
+    return kept | {"started": started, "how": kept["how"] | files}
+
+
+def keep(context: Context, environment: bytes, arguments: bytes) -> dict[str, str]:
+    """Put them into files of mode 0600 in the run's scratch, never into the journal: they may hold secrets.
+
+    Returns their paths. They stay as long as the scratch: an executor that hung may strike after the fault was undone
+    already.
+    """
     scratch = Path(context.scratch)
-    environment, arguments = scratch / f"{context.mark}.environ", scratch / f"{context.mark}.arguments"
+    files = {"environ": scratch / f"{context.mark}.environ", "arguments": scratch / f"{context.mark}.arguments"}
+    _write(files["environ"], environment)
+    _write(files["arguments"], arguments)
+    return {name: str(file) for name, file in files.items()}
+
+
+def image(target: ProcessTarget, *, by: str) -> tuple[dict[str, Any], bytes, bytes]:
+    """How the process runs as JSON, its environment, and its arguments: both as the kernel shows them.
+
+    Raises ``UnavailableError`` if it may not be looked at.
+    """
     by_hand = target.service.restart_command
     try:
         argv = process.command_line(target.pid)
@@ -75,12 +96,9 @@ def record(target: ProcessTarget, context: Context, *, by: str) -> dict[str, Any
         "command": target.command,
         "same": "" if target.command or target.port else _fingerprint(argv),
         "patience_s": 0.0 if by == "murphy" else PATIENCE_S[target.service.restarts],
-        "started": str(scratch / f"{context.mark}.started"),
-        "how": how | {"program": program, "arguments": str(arguments), "environ": str(environment)},
+        "how": how | {"program": program},
     }
-    _write(environment, variables)
-    _write(arguments, b"\0".join(map(os.fsencode, by_hand or argv)))
-    return kept | {"count": max(1, len(heads(kept)))}
+    return kept | {"count": max(1, len(heads(kept)))}, variables, b"\0".join(map(os.fsencode, by_hand or argv))
 
 
 def back(kept: Mapping[str, Any]) -> bool:
@@ -94,10 +112,15 @@ def ensure(kept: Mapping[str, Any]) -> None:
     Idempotent; what it has started is noted on disk, so that no second one is started while that one is still coming
     up. Raises ``UnavailableError`` if it cannot be started or does not come back yet.
     """
-    if not _back_within(kept, 0.0 if _coming(kept) else kept["patience_s"]):
-        if not _coming(kept):
-            _start(kept)
-        if not _back_within(kept, _BACK_S):
+    see_back(kept, coming=lambda: _coming(kept), start=lambda: _start(kept))
+
+
+def see_back(kept: Mapping[str, Any], *, coming: Callable[[], bool], start: Callable[[], object]) -> None:
+    """The same where ``coming`` tells whether one that was started before lives, and ``start`` starts it."""
+    if not _back_within(kept, 0.0 if coming() else kept["patience_s"]):
+        if not coming():
+            start()
+        if not _back_within(kept, BACK_S):
             raise UnavailableError("was started again and is not back yet.", where=kept["instance"])
 
 

@@ -145,7 +145,7 @@ def test_a_process_under_way_is_not_started_twice(
     """It runs, and what tells that it is back has not come yet: the next attempt waits for it."""
     target, child, output = begin(f"underway-{os.getpid()}")
     kept = keep(target, tmp_path) | {"count": 2}
-    monkeypatch.setattr(restart, "_BACK_S", 0.3)
+    monkeypatch.setattr(restart, "BACK_S", 0.3)
     end(child)
     for _ in range(3):
         with pytest.raises(UnavailableError, match="is not back yet"):
@@ -161,7 +161,7 @@ def test_one_that_cannot_be_noted_is_not_started_twice(
     """As on a full or read-only disk: here there is no directory for the file."""
     target, child, output = begin(f"unnoted-{os.getpid()}")
     kept = keep(target, tmp_path) | {"count": 2, "started": str(tmp_path / "none" / "it.started")}
-    monkeypatch.setattr(restart, "_BACK_S", 0.3)
+    monkeypatch.setattr(restart, "BACK_S", 0.3)
     end(child)
     for _ in range(3):
         with pytest.raises(UnavailableError, match="is not back yet"):
