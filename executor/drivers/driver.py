@@ -12,7 +12,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, TypeVar, runtime_checkable
 
 from executor import plugins
-from executor.drivers.targets import Contained, Ec2Target, Resolved, ResolvedInstance
+from executor.drivers.targets import Contained, Ec2Target, PodTarget, Resolved, ResolvedInstance
 from executor.errors import InputError
 
 if TYPE_CHECKING:
@@ -50,6 +50,14 @@ class Neighbourly(Protocol):
 
 
 @runtime_checkable
+class Limited(Protocol):
+    """A driver that itself says why it can no more."""
+
+    only: str
+    """What alone it can do, and where more can be done."""
+
+
+@runtime_checkable
 class Freezes(Protocol):
     """It can be made to stand still and to go on."""
 
@@ -71,13 +79,24 @@ class Freezes(Protocol):
 
 @runtime_checkable
 class Leased(Protocol):
-    """What it made stand still goes on by itself unless we renew: it is on a machine that we may lose."""
+    """What was done to it is undone there unless we renew: it is on a machine that we may lose."""
 
     def renew(self, record: Record, lease_s: float) -> None:
-        """Let it stand still ``lease_s`` seconds from now; ``record`` is one of ``Freezes``.
+        """Let the fault live ``lease_s`` seconds from now; ``record`` is one of ``Freezes`` or ``Ends``.
 
-        Raises ``FaultGoneError`` if it has been let go, and ``UnavailableError`` if it cannot be renewed.
+        Raises ``FaultGoneError`` if it has been undone there, and ``UnavailableError`` if it cannot be renewed.
         """
+
+
+@runtime_checkable
+class Slows(Freezes, Protocol):
+    """It can be made to stand still and to go on by turns, by its own machine."""
+
+    def slow(self, record: Record, still_s: float, run_s: float) -> None:
+        """Let it stand still ``still_s`` seconds, go on for ``run_s``, and so on until ``thaw``; as ``freeze`` else."""
+
+    def slowed(self, record: Record) -> bool | None:
+        """Whether that goes on, or has left it standing still; of one that is gone not. ``None``: cannot tell."""
 
 
 @runtime_checkable
@@ -107,6 +126,17 @@ class Ends(Protocol):
 
         Raises ``UnavailableError`` if it does not come back.
         """
+
+
+@runtime_checkable
+class EndsAgain(Ends, Protocol):
+    """It can be killed again each time that it is back, by its own machine."""
+
+    def loop(self, record: Record, every_s: float, times: int) -> None:
+        """Kill it, and see that it is killed so often, so fast; until ``start``. Raises as ``kill`` does."""
+
+    def looping(self, record: Record) -> bool | None:
+        """Whether what is to kill it again is there. ``None``: cannot tell."""
 
 
 @runtime_checkable
@@ -189,6 +219,9 @@ _WANTED: Final[dict[Any, str]] = {
     Ec2Target: "Amazon runs",
     Networked: "has packets that can be told apart here",
     Contained: "an engine of containers runs",
+    PodTarget: "Kubernetes runs",
+    Slows: "can be slowed down",
+    EndsAgain: "can be killed again each time that it is back",
 }
 _OURS: Final = {
     "process": "executor.drivers.local",
@@ -222,8 +255,18 @@ def able(which: ResolvedInstance | Record, capability: type[Capability]) -> Capa
     return how
 
 
-def unfit(target: Resolved, needed: type) -> str | None:
-    """Why a target does not do for what needs a capability, or a class of target; ``None`` if it does."""
+def push_on(record: Record, lease_s: float) -> None:
+    """Renew the lease that the target's own machine keeps, if it keeps one. Raises as ``Leased`` does."""
+    how = driver(str(record.get("driver", "process")))
+    if isinstance(how, Leased):
+        how.renew(record, lease_s)
+
+
+def unfit(target: Resolved, needed: type | tuple[type, ...]) -> str | None:
+    """Why a target does not do for what needs a capability, or a class of target; ``None`` if it does.
+
+    Of several needs one is enough; the last says what is lacking.
+    """
     if isinstance(target, needed):
         return None
     if not isinstance(target, ResolvedInstance):
@@ -231,9 +274,10 @@ def unfit(target: Resolved, needed: type) -> str | None:
     how = driver(target.driver)
     if isinstance(how, needed):
         return None
-    wanted = _WANTED.get(needed)
+    wanted = _WANTED.get(needed[-1] if isinstance(needed, tuple) else needed)
     lacking = f"and not something that {wanted}" if wanted else "and this fault needs a process of this machine"
-    return f"{target.instance} is {how.noun}, {lacking}; choose another fault or instance."
+    instead = f"{how.only}, or choose" if isinstance(how, Limited) else "choose"
+    return f"{target.instance} is {how.noun}, {lacking}; {instead} another fault or instance."
 
 
 def _added(name: str) -> Driver:

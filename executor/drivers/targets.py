@@ -95,6 +95,12 @@ class SshTarget(ResolvedInstance):
     """The machine's boot id."""
     pid: int
     start_ticks: int
+    port: int | None = None
+    """Where it listens there."""
+    command: str = ""
+    """As of ``ProcessTarget``."""
+    above: tuple[int, ...] = ()
+    """What it was started by and lives under there, by pid, the nearest first."""
 
 
 @dataclass(frozen=True, kw_only=True)

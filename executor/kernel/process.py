@@ -250,7 +250,7 @@ def _inner(pid: int) -> int | None:
 
 def forbidden(pid: int, ticks: int) -> str | None:
     """Why that very process must not or cannot be signalled by us, in one sentence; ``None`` if it may."""
-    if pid in (1, *_lineage(os.getpid())):
+    if pid in (1, *lineage(os.getpid())):
         return f"process {pid} is Murphy's own, or Murphy was started by it; choose another target."
     try:
         with opened(pid, ticks) as descriptor:
@@ -280,7 +280,7 @@ def same_namespaces(pid: int) -> bool:
         return False
 
 
-def _lineage(pid: int) -> Iterator[int]:
+def lineage(pid: int) -> Iterator[int]:
     """A process and its ancestors."""
     ahead: int | None = pid
     while ahead:

@@ -1,8 +1,8 @@
-"""A process of ours on another machine that stops processes there, and lets them go on when nobody renews its lease.
+"""A process of ours on another machine that strikes processes there, and puts them right when nobody renews its lease.
 
 It has no file: it is found by an abstract Unix socket with the injection's name, where it takes one message a
 connection, from its own user or root only: ``end``, or the seconds for which it may hold on. Whatever ends it, short of
-SIGKILL, lets them go on first. Standard library only, and sent over by ``executor.drivers.ssh.driver``.
+SIGKILL, has them put right first. Standard library only, and sent over by ``executor.drivers.ssh.driver``.
 """
 
 from __future__ import annotations
@@ -11,46 +11,56 @@ import os
 import signal
 import socket
 import struct
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
-from typing import NoReturn
+from typing import Final, NoReturn
 
 from executor.clock import boottime
+from executor.drivers.ssh.jobs import Job
 from executor.errors import FaultGoneError, MurphyError, UnavailableError
-from executor.kernel import process
 
-Members = list[list[int]]
-_ANSWERS_WITHIN_S = 3.0
-_LOOKS_EVERY_S = 1.0
+ANSWERS_WITHIN_S: Final = 3.0
+_LOOKS_EVERY_S: Final = 1.0
 """The clock of a wait stands still while the machine sleeps; the lease's does not."""
-_HELD = "held"
-_GONE = "the machine let the process go on: its lease lapsed, or its keeper was ended."
+_SOONEST_S: Final = 0.001
+_TRIES: Final = 3
+"""How often it tries to put right what does not come right; then that is left to whoever asks for it."""
+_AGAIN_S: Final = 1.0
+_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+_STRUCK: Final = "struck"
+_ASKED: Final = 0.0
+"""A lease that ends at the very boot was ended by whoever asked for that."""
+_GONE: Final = "the machine undid the fault: its lease lapsed, or its keeper was ended."
 
 
-def start(name: str, members: Members, lease_s: float, *, where: str) -> None:
-    """Stop these very processes for ``lease_s`` seconds at first, held by a process in a session of its own.
+def start(name: str, job: Job, lease_s: float, *, where: str) -> None:
+    """Have a process in a session of its own strike, and put it right ``lease_s`` seconds after that if nobody renews.
 
-    Raises ``UnavailableError`` if the first is gone, one may not be signalled, or a keeper of that name is there; then
-    all go on.
+    Raises ``UnavailableError`` if it could not strike, or a keeper of that name is there; what was done is put right.
     """
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     try:
         listener.bind(_address(name))
     except OSError as error:
         listener.close()
-        raise UnavailableError(f"cannot be held still: {error.strerror}.", where=where) from None
+        raise UnavailableError(f"its keeper cannot begin: {error.strerror}.", where=where) from None
     listener.listen()
     hears, says = os.pipe()
     if os.fork() == 0:
         os.close(hears)
-        _keep(listener, members, lease_s, says, where)
+        _keep(listener, job, lease_s, says)
     os.close(says)
     listener.close()
     with os.fdopen(hears, encoding="utf-8") as told:
         said = told.read()
-    if said != _HELD:
+    if said == _STRUCK:
+        return
+    with suppress(UnavailableError):  # it takes its time, and goes on
         end(name)
-        raise UnavailableError(said or f"{where}: cannot be held still: its keeper ended.")
+    if not said:  # killed in the middle
+        job.mend()
+    raise UnavailableError(said or f"{where}: its keeper ended.")
 
 
 def renew(name: str, lease_s: float) -> None:
@@ -64,12 +74,22 @@ def renew(name: str, lease_s: float) -> None:
     raise FaultGoneError(_GONE)
 
 
-def end(name: str) -> None:
-    """End the keeper, whose processes go on then. Nothing if it is gone. Raises ``UnavailableError`` if it stays."""
+def lives(name: str) -> bool:
+    """Whether the keeper is there."""
+    with _reached(name) as keeper:
+        return keeper is not None
+
+
+def end(name: str, within_s: float = ANSWERS_WITHIN_S) -> None:
+    """End the keeper, which tries to put things right first. Nothing if it is gone.
+
+    Raises ``UnavailableError`` if it stays longer than ``within_s`` seconds.
+    """
     with _reached(name) as keeper:
         if keeper is None:
             return
         try:
+            keeper.settimeout(within_s)
             keeper.send(b"end")
             keeper.recv(16)
         except TimeoutError:
@@ -86,7 +106,7 @@ def _address(name: str) -> str:
 def _reached(name: str) -> Iterator[socket.socket | None]:
     """A connection to the keeper; ``None`` if it is gone."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as connection:
-        connection.settimeout(_ANSWERS_WITHIN_S)
+        connection.settimeout(ANSWERS_WITHIN_S)
         try:
             connection.connect(_address(name))
         except ConnectionRefusedError:
@@ -103,37 +123,54 @@ def _ours(connection: socket.socket) -> bool:
     return struct.unpack("3i", raw)[1] in (0, os.getuid())
 
 
-def _keep(listener: socket.socket, members: Members, lease_s: float, says: int, where: str) -> NoReturn:
+def _keep(listener: socket.socket, job: Job, lease_s: float, says: int) -> NoReturn:
     """The keeper's life."""
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+    for number in _SIGNALS:
         signal.signal(number, _leave)
+    tries = _TRIES
     try:
         os.setsid()
         os.chdir("/")
         _be_silent()
-        until = boottime() + lease_s
         try:
-            _tell(says, _held(members, where))
-            while (left := until - boottime()) > 0:
-                until = _heard(listener, until, min(left, _LOOKS_EVERY_S))
+            said = _strike(job)
+            until = boottime() + lease_s
+            _tell(says, said)
+            while said == _STRUCK and (left := until - boottime()) > 0:
+                until = _heard(listener, until, max(_SOONEST_S, min(left, _LOOKS_EVERY_S, job.turn())))
+            tries = 1 if until == _ASKED else _TRIES  # who asks tries again
         finally:
-            process.send_all(reversed(members), signal.SIGCONT)
+            _mend(job, tries)
     finally:
         os._exit(0)  # nothing of the session that started it is to run here
 
 
-def _held(members: Members, where: str) -> str:
-    """Stop them; what to tell the caller, who lets go of what could not be stopped."""
+def _strike(job: Job) -> str:
+    """What to tell the caller. What could not be done whole is put right at once."""
     try:
-        process.hold(members, where=where)
+        job.strike()
     except (MurphyError, OSError) as error:
-        return str(error)
-    return _HELD
+        return str(error) or type(error).__name__
+    return _STRUCK
+
+
+def _mend(job: Job, tries: int) -> None:
+    """Put right; no signal breaks into that."""
+    try:
+        for number in _SIGNALS:
+            signal.signal(number, signal.SIG_IGN)
+    finally:
+        for left in reversed(range(tries)):
+            try:
+                job.mend()
+                break
+            except (MurphyError, OSError):
+                time.sleep(_AGAIN_S if left else 0)
 
 
 def _leave(number: int, frame: object) -> NoReturn:
     del frame
-    signal.signal(number, signal.SIG_IGN)  # a second one must not keep them from going on
+    signal.signal(number, signal.SIG_IGN)  # a second one must not keep it from putting right
     raise SystemExit
 
 
@@ -161,8 +198,8 @@ def _heard(listener: socket.socket, until: float, wait_s: float) -> float:
         connection.settimeout(_LOOKS_EVERY_S)
         said = connection.recv(64) if _ours(connection) else b""
         if said == b"end":
-            connection.detach()  # closed by our end, once they go on: so the caller knows
-            return 0.0
+            connection.detach()  # closed by our end, once all is put right: so the caller knows
+            return _ASKED
         until = boottime() + float(said)
         connection.send(b"kept")
     return until

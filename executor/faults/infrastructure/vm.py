@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from executor import extras
-from executor.drivers.driver import Ends, Freezes, Machine, Part, Replaced, able, unfit
+from executor.drivers.driver import Ends, Freezes, Machine, Part, Replaced, able, push_on, unfit
 from executor.drivers.targets import Resolved, ResolvedInstance
 from executor.faults.behaviour import Context, LeaseKind, Record
 
@@ -60,7 +60,7 @@ class Vm:
             return able(target, Replaced).terminating(target)
         return able(target, Ends).ending(target, context, by="murphy")
 
-    def inject(self, record: Record, lease_s: float) -> dict[str, Any]:  # noqa: ARG002 - the watchdog holds the lease
+    def inject(self, record: Record, lease_s: float) -> dict[str, Any]:
         """Do it. Raises ``UnavailableError`` if the machine is gone or does not let it be done."""
         act = record["act"]
         if act == "stop":
@@ -73,7 +73,13 @@ class Vm:
             able(record, Replaced).terminate(record)
         else:
             able(record, Machine).remove(record)
+        self.renew(record, lease_s)
         return {"struck": True}
+
+    def renew(self, record: Record, lease_s: float) -> None:
+        """Push on the lease that another machine keeps. Raises as ``Leased`` does; the rest the watchdog ends."""
+        if record["act"] in _ALSO:
+            push_on(record, lease_s)
 
     def active(self, record: Record) -> bool | None:
         """Whether the machine is down, not replaced, stands still, or lacks the part; a reset is over at once."""

@@ -24,7 +24,8 @@ class Crash(Down):
         recipe = able(target, Ends).ending(target, context, by=fault.restart)
         return {"driver": target.driver, **recipe, "signal": fault.signal}
 
-    def inject(self, record: Record, lease_s: float) -> dict[str, Any]:  # noqa: ARG002 - the watchdog holds the lease
+    def inject(self, record: Record, lease_s: float) -> dict[str, Any]:
         """Send the signal and see it end. Raises ``UnavailableError`` if it is gone, or does not end."""
         able(record, Ends).kill(record, record["signal"].removeprefix("SIG"))
+        self.renew(record, lease_s)
         return {}

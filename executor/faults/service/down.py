@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from executor.drivers.driver import Ends, able
+from executor.drivers.driver import Ends, able, push_on
 from executor.drivers.targets import Resolved, ResolvedInstance
 from executor.faults.behaviour import LeaseKind, Record
 
@@ -13,12 +13,16 @@ class Down:
     """The half of a behaviour that watches an instance stay away, and sees it back."""
 
     lease: LeaseKind = "watchdog"
-    needs: type = Ends
+    needs: type | tuple[type, ...] = Ends
 
     def unsupported(self, fault: Any, target: Resolved) -> str | None:  # noqa: ARG002 - the protocol's
         """It must be ours to end, and there must be a way to start it again."""
         assert isinstance(target, ResolvedInstance)
         return able(target, Ends).unendable(target)
+
+    def renew(self, record: Record, lease_s: float) -> None:
+        """Push on the lease that another machine keeps. Raises as ``Leased`` does; the rest the watchdog ends."""
+        push_on(record, lease_s)
 
     def active(self, record: Record) -> bool | None:
         """Whether no instance that fits is running."""

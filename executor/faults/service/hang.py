@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from executor.drivers.driver import Freezes, Leased, able
+from executor.drivers.driver import Freezes, able, push_on
 from executor.drivers.targets import Resolved, ResolvedInstance
 from executor.faults.behaviour import Context, LeaseKind, Record
 
@@ -38,9 +38,7 @@ class Hang:
 
     def renew(self, record: Record, lease_s: float) -> None:
         """Push on the lease that another machine keeps. Raises as ``Leased`` does; the rest the watchdog ends."""
-        how = able(record, Freezes)
-        if isinstance(how, Leased):
-            how.renew(record, lease_s)
+        push_on(record, lease_s)
 
     def active(self, record: Record) -> bool | None:
         """Whether it stands still; what is gone does not."""

@@ -8,7 +8,8 @@ import sys
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
-from executor.drivers.targets import ProcessTarget, Resolved
+from executor.drivers.driver import Slows, able, push_on
+from executor.drivers.targets import ProcessTarget, Resolved, ResolvedInstance
 from executor.errors import UnavailableError
 from executor.faults import held
 from executor.faults.behaviour import Context, LeaseKind, Record
@@ -21,41 +22,71 @@ PERIOD_S = 0.1
 
 
 class Slowdown(held.Held):
-    """The helper always lets the process go on when it ends; if it is killed, the watchdog's revert does."""
+    """The helper always lets the process go on when it ends; if it is killed, the watchdog's revert does.
+
+    Of another machine, that machine does both.
+    """
 
     kind = "service.slowdown"
     lease: LeaseKind = "watchdog"
+    needs = (ProcessTarget, Slows)
 
     def unsupported(self, fault: Spec, target: Resolved) -> str | None:  # noqa: ARG002 - the protocol's
         """It must be ours to signal, and not stand still already."""
-        assert isinstance(target, ProcessTarget)
+        if not isinstance(target, ProcessTarget):
+            assert isinstance(target, ResolvedInstance)
+            return able(target, Slows).unfreezable(target)
         return process.forbidden(target.pid, target.start_ticks) or process.stopped(target.pid, target.start_ticks)
 
     def prepare(self, fault: Spec, target: Resolved, context: Context) -> dict[str, Any]:
         """Record which processes, and how much they keep. Raises ``UnavailableError`` for one that does not run."""
-        assert isinstance(target, ProcessTarget)
+        share = fault.cpu_percent / 100
+        if not isinstance(target, ProcessTarget):
+            assert isinstance(target, ResolvedInstance)
+            return {"driver": target.driver, **able(target, Slows).freezing(target), "share": share}
         if reason := process.stopped(target.pid, target.start_ticks):
             raise UnavailableError(reason, where=target.instance)
         members = process.members(target.pid, target.start_ticks)
-        return {"members": members, "share": fault.cpu_percent / 100, **held.record(context)}
+        return {"members": members, "share": share, **held.record(context)}
 
     def inject(self, record: Record, lease_s: float) -> dict[str, Any]:
         """Start the helper."""
+        if _elsewhere(record):
+            able(record, Slows).slow(record, PERIOD_S * (1 - record["share"]), PERIOD_S * record["share"])
+            push_on(record, lease_s)
+            return {}
         arguments = [json.dumps(record["members"]), str(record["share"])]
         return held.start("executor.faults.service.slowdown", arguments, record, lease_s)
+
+    def renew(self, record: Record, lease_s: float) -> None:
+        """Push the deadline on, of the helper or of the other machine. Raises ``FaultGoneError`` if it is gone."""
+        if _elsewhere(record):
+            push_on(record, lease_s)
+        else:
+            super().renew(record, lease_s)
 
     def ended(self, record: Record) -> bool:
         """Whether the processes are gone: the helper has nothing to do then."""
         return not any(process.alive(pid, ticks) for pid, ticks in record["members"])
 
-    def active(self, record: Record) -> bool:
+    def active(self, record: Record) -> bool | None:
         """Whether the helper is at work, or has left a process stopped."""
+        if _elsewhere(record):
+            return able(record, Slows).slowed(record)
         return held.alive(record) or any(process.state(pid, ticks) == "T" for pid, ticks in record["members"])
 
     def revert(self, record: Record) -> None:
         """End the helper and let the processes go on."""
-        held.end(record)
-        process.send_all(record["members"], signal.SIGCONT)
+        if _elsewhere(record):
+            able(record, Slows).thaw(record)
+        else:
+            held.end(record)
+            process.send_all(record["members"], signal.SIGCONT)
+
+
+def _elsewhere(record: Record) -> bool:
+    """Whether the target's own machine does it; no helper of ours."""
+    return "deadline" not in record
 
 
 def main() -> None:

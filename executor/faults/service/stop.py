@@ -33,7 +33,8 @@ class Stop(Down):
         recipe = able(target, Ends).ending(target, context, by=fault.restart, grace_s=fault.grace_s)
         return {"driver": target.driver, **recipe}
 
-    def inject(self, record: Record, lease_s: float) -> dict[str, Any]:  # noqa: ARG002 - the watchdog holds the lease
+    def inject(self, record: Record, lease_s: float) -> dict[str, Any]:
         """Ask, wait for the grace time, then end it. Raises ``UnavailableError`` if it is gone before."""
         able(record, Ends).stop(record)
+        self.renew(record, lease_s)
         return {}
