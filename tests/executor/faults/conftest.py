@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from executor.drivers.ssh import driver as ssh
 from tests.executor.faults import balancers, containers, libvirt_machine, remote_machine, servers
 from tests.executor.faults.amazon import Amazon
 from tests.executor.faults.amazon import amazon as amazon_server
@@ -87,7 +89,7 @@ def yard() -> Iterator[containers.Yard]:
 @pytest.fixture(scope="session")
 def sshd() -> Iterator[remote_machine.Sshd]:
     """A machine that ssh reaches."""
-    with remote_machine.machine() as made:
+    with remote_machine.machine() as made, _patience():
         yield made
 
 
@@ -96,6 +98,22 @@ def libvirtd() -> Iterator[libvirt_machine.Libvirtd]:
     """A libvirt of our own."""
     with libvirt_machine.libvirtd() as made:
         yield made
+
+
+@pytest.fixture
+def own() -> Iterator[remote_machine.Sshd]:
+    """A machine that ssh reaches, and that a test may lose."""
+    with remote_machine.machine() as made, _patience():
+        yield made
+
+
+@contextmanager
+def _patience() -> Iterator[None]:
+    """The machine that runs the tests may be busy: no answer is given up early."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ssh, "_ANSWERS_WITHIN_S", 60.0)
+        patch.setattr(ssh, "_RENEWS_WITHIN_S", 60.0)
+        yield
 
 
 @pytest.fixture

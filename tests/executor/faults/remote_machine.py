@@ -6,16 +6,18 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from executor.clock import start_ticks
-from executor.kernel import process
+from executor.kernel import process, sockets
 from executor.model.system import SshInstance
 from tests.executor.kit import Shelf, free_port, until
+from tests.missing import missing
 
 _SSHD: Final = "/usr/sbin/sshd"
 _SEPARATION: Final = Path("/run/sshd")
@@ -36,7 +38,10 @@ PermitRootLogin yes
 UsePAM no
 PasswordAuthentication no
 KbdInteractiveAuthentication no
+ForceCommand PATH="{python}:$PATH" exec sh -c "$SSH_ORIGINAL_COMMAND"
 """
+_PYTHON: Final = Path(sys.executable).resolve().parent
+"""Where that machine finds Python first; a shim before it would make every question slow."""
 
 
 def lacking() -> str | None:
@@ -58,9 +63,14 @@ class Sshd:
             subprocess.run(key, check=True, stdin=subprocess.DEVNULL)
         self.knows("known_hosts", "host")
         config = self.path / "sshd_config"
-        config.write_text(_CONFIG.format(mark=_MARK, path=self.path, port=self.port), encoding="utf-8")
+        config.write_text(_CONFIG.format(mark=_MARK, path=self.path, port=self.port, python=_PYTHON), encoding="utf-8")
+        self.begin()
+
+    def begin(self) -> None:
+        """Take connections, once more after ``end`` too."""
+        command = [_SSHD, "-D", "-e", "-f", str(self.path / "sshd_config")]
         with (self.path / "log").open("wb") as log:
-            self.process = subprocess.Popen([_SSHD, "-D", "-e", "-f", str(config)], stderr=log, start_new_session=True)
+            self.process = subprocess.Popen(command, stderr=log, start_new_session=True)
         until(lambda: b"Server listening" in (self.path / "log").read_bytes(), what="sshd does not start")
 
     def knows(self, name: str, key: str) -> str:
@@ -72,14 +82,20 @@ class Sshd:
 
     def instance(self, shelf: Shelf, *, identity: str = "user", known_hosts: str = "known_hosts") -> SshInstance:
         """A shelf as it is seen from another machine."""
+        name, command = f"{shelf.name}-1", shelf.instance.command
+        return self.named(name, command=command, port=shelf.port, identity=identity, known_hosts=known_hosts)
+
+    def named(
+        self, name: str, *, identity: str = "user", known_hosts: str = "known_hosts", **told_by: Any
+    ) -> SshInstance:
+        """A process of it, told by its ``command`` or ``port``."""
         return SshInstance(
-            id=f"{shelf.name}-1",
+            id=name,
             host="127.0.0.1",
             ssh_port=self.port,
             identity=str(self.path / identity),
             known_hosts=str(self.path / known_hosts),
-            command=shelf.instance.command,
-            port=shelf.port,
+            **told_by,
         )
 
     def sessions(self) -> list[list[int]]:
@@ -99,6 +115,11 @@ class Sshd:
             with suppress(OSError):
                 if f"{_MARK}={self.path}".encode() in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0"):
                     found.append([pid, start_ticks(pid)])
+        return [[pid, ticks] for pid, ticks in found if ticks is not None]
+
+    def clients(self) -> list[list[int]]:
+        """Our own processes that hold a connection to it."""
+        found = [(pid, start_ticks(pid)) for pid in process.pids() if sockets.connections(pid, self.port)]
         return [[pid, ticks] for pid, ticks in found if ticks is not None]
 
     def cut(self) -> None:
@@ -125,6 +146,8 @@ class Sshd:
 @contextmanager
 def machine() -> Iterator[Sshd]:
     """One of our own, gone with its keys at the end."""
+    if reason := lacking():
+        missing(reason)
     made = Sshd()
     try:
         yield made

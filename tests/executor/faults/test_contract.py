@@ -211,7 +211,7 @@ def test_executor_killed_after_injecting(case: Case, begin: Callable[[Case], Inj
     executor.wait()
     executor.stdout.close()
     own = isinstance(injection.how, Renewable) and injection.how.lease not in ("server", "kernel")
-    if own and injection.how.kind != "service.hang":  # which another machine would end, but only after its lease
+    if own and injection.how.kind not in WATCHED and not there(case):  # another machine ends it after its lease only
         until(lambda: injection.how.active(injection.record) is False, what="the fault outlives its executor")
         until(injection.subject.normal)
     injection.how.revert(injection.record)
@@ -234,9 +234,21 @@ def test_target_dies_meanwhile(case: Case, begin_alone: Callable[[Case], Injecti
     injection.assert_nothing_left()
 
 
-WATCHED = ("service.hang", "service.hang-container", "service.hang-vm", "service.hang-libvirt")
+def there(case: Case) -> bool:
+    """Whether another machine keeps its lease."""
+    return case.id.endswith("-ssh")
+
+
+def kind_of(case: Case) -> str:
+    return str(case.fault.model_dump()["kind"])
+
+
+WATCHED = (
+    *("service.hang", "service.crash", "service.stop", "resource.oom"),
+    *("infrastructure.vm", "infrastructure.zone"),
+)
 """Only the watchdog ends these, whatever is renewed; on another machine the same fault has a lease of its own."""
-LEASED = [c for c in CASES if isinstance(behaviour(c.fault.model_dump()["kind"]), Renewable) and c.id not in WATCHED]
+LEASED = [c for c in CASES if isinstance(behaviour(kind_of(c)), Renewable) and (kind_of(c) not in WATCHED or there(c))]
 
 
 @pytest.mark.parametrize("case", LEASED, ids=lambda c: c.id)
@@ -255,7 +267,7 @@ def test_ends_with_its_lease(case: Case, begin: Callable[[Case], Injection]) -> 
 
 
 ENDING = ("service.slowdown", "data.lock", "data.cache_pause")
-HELPED = [c for c in CASES if isinstance(behaviour(c.fault.model_dump()["kind"]), Held)]
+HELPED = [c for c in CASES if isinstance(behaviour(kind_of(c)), Held) and not there(c)]
 
 
 @pytest.mark.parametrize("case", HELPED, ids=lambda c: c.id)
@@ -274,7 +286,7 @@ def test_a_helper_that_is_killed_is_noticed(case: Case, begin: Callable[[Case], 
     injection.assert_gone()
 
 
-@pytest.mark.parametrize("case", [c for c in HELPED if c.fault.model_dump()["kind"] in ENDING], ids=lambda c: c.id)
+@pytest.mark.parametrize("case", [c for c in HELPED if kind_of(c) in ENDING], ids=lambda c: c.id)
 def test_a_helper_that_ends_with_its_target_is_no_fault_that_is_gone(
     case: Case, begin_alone: Callable[[Case], Injection]
 ) -> None:

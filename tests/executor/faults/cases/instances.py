@@ -107,15 +107,15 @@ def _command(other: psutil.Process) -> list[str]:
         return []
 
 
-def _refused(subject: ShelfSubject) -> bool:
+def refused(subject: ShelfSubject) -> bool:
     return not subject.shelf.answers() and subject.shelf.found() is None
 
 
-def _silent(subject: ShelfSubject) -> bool:
+def silent(subject: ShelfSubject) -> bool:
     return not subject.shelf.answers() and subject.shelf.stopped()
 
 
-def _by_turns(subject: ShelfSubject) -> bool:
+def by_turns(subject: ShelfSubject) -> bool:
     until(subject.shelf.stopped, what="it is never stopped")
     until(lambda: not subject.shelf.stopped(), what="it never goes on")
     return True
@@ -139,7 +139,7 @@ def _crowded(subject: ShelfSubject) -> bool:
     return len(established) >= CONNECTIONS
 
 
-def _gone(subject: ShelfSubject) -> str:
+def gone(subject: ShelfSubject) -> str:
     return f"1 process asked, {int(subject.shelf.found() is None)} gone"
 
 
@@ -155,13 +155,13 @@ def _still(subject: ShelfSubject) -> float:
     return 100 * sum(looks) / len(looks)
 
 
-def _held_still(subject: ShelfSubject) -> str:
+def held_still(subject: ShelfSubject) -> str:
     measured = _still(subject)
     assert measured == 100
     return f"100 % stopped asked, {measured:.0f} %"
 
 
-def _slowed(subject: ShelfSubject) -> str:
+def slowed(subject: ShelfSubject) -> str:
     measured = _still(subject)
     assert 50 < measured < 90
     return f"70 % stopped asked, {measured:.0f} %"
@@ -202,11 +202,11 @@ def _rate(subject: ShelfSubject) -> str:
     return f"100 requests a second asked, {measured:.0f}"
 
 
-def _killed_again(subject: ShelfSubject) -> bool:
+def killed_again(subject: ShelfSubject) -> bool:
     return len(subject.pids()) >= 2
 
 
-def _kills(subject: ShelfSubject) -> str:
+def kills(subject: ShelfSubject) -> str:
     until(lambda: len(subject.pids()) > 3, what="it is not killed three times")
     return f"killed every 0.5 s asked, {len(subject.pids())} processes seen one after another"
 
@@ -232,13 +232,13 @@ def case(
 
 
 CASES = (
-    case(Crash(), _refused, _gone),
-    case(Stop(), _refused, _gone),
-    case(Hang(), _silent, _held_still),
-    case(Slowdown(cpu_percent=30), _by_turns, _slowed),
+    case(Crash(), refused, gone),
+    case(Stop(), refused, gone),
+    case(Hang(), silent, held_still),
+    case(Slowdown(cpu_percent=30), by_turns, slowed),
     case(Cpu(load_percent=50), _burns, _burnt),
     case(Memory(bytes=MEBIBYTES * 2**20), _full, _taken),
     case(Connections(count=CONNECTIONS), _crowded, _connected),
     case(Overload(rate_rps=100, concurrency=20), _flooded, _rate),
-    case(RestartLoop(every_s=0.5, times=20), _killed_again, _kills, supervised=True),
+    case(RestartLoop(every_s=0.5, times=20), killed_again, kills, supervised=True),
 )
