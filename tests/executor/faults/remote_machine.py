@@ -13,8 +13,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
+import psutil
+
 from executor.clock import start_ticks
-from executor.kernel import process, sockets
+from executor.kernel import process
 from executor.model.system import SshInstance
 from tests.executor.kit import Shelf, free_port, until
 from tests.missing import missing
@@ -119,8 +121,9 @@ class Sshd:
 
     def clients(self) -> list[list[int]]:
         """Our own processes that hold a connection to it."""
-        found = [(pid, start_ticks(pid)) for pid in process.pids() if sockets.connections(pid, self.port)]
-        return [[pid, ticks] for pid, ticks in found if ticks is not None]
+        open_ones = psutil.net_connections("tcp4")
+        pids = {each.pid for each in open_ones if each.pid and each.raddr and each.raddr.port == self.port}
+        return [[pid, ticks] for pid in pids if (ticks := start_ticks(pid)) is not None]
 
     def cut(self) -> None:
         """Cut all connections, without a word to either side's programs; new ones can be made."""
