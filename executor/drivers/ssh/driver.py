@@ -114,10 +114,12 @@ class Ssh:
         fault: Any,  # noqa: ARG002 - the protocol's
         others: Sequence[ResolvedInstance],
     ) -> Beside:
-        """Whose process is on the same machine, this one too."""
+        """Whose process is on the same machine, this one too; or was started by the target and lives under it."""
+        there = [other for other in others if isinstance(other, SshTarget) and other.boot == target.boot]
+        if scope is Scope.TARGET:
+            return Beside(frozenset(o.instance for o in there if target.pid in (o.pid, *o.above)))
         if scope is not Scope.MACHINE:
             return Beside()
-        there = (other for other in others if isinstance(other, SshTarget) and other.boot == target.boot)
         here = (other for other in others if isinstance(other, ProcessTarget) and target.boot == boot_id())
         return Beside(frozenset(other.instance for other in (*there, *here)))
 

@@ -17,7 +17,8 @@ import psutil
 import pytest
 
 from executor.drivers.driver import Ends, able
-from executor.drivers.resolve import found
+from executor.drivers.resolve import everyone, found
+from executor.drivers.ssh.driver import DRIVER
 from executor.drivers.targets import SshTarget
 from executor.errors import FaultGoneError, SafetyRefusalError, UnavailableError
 from executor.faults.behaviour import Context, why_not
@@ -26,6 +27,7 @@ from executor.kernel import process, sockets
 from executor.model.faults.infrastructure import Zone
 from executor.model.faults.service import Crash, RestartLoop, Stop
 from executor.model.system import Service, SshInstance, System
+from executor.model.vocabulary import Scope
 from executor.run.engine import run
 from executor.safety.processes import refuse_above_protected, refuse_same_process
 from executor.state.home import Home
@@ -407,7 +409,7 @@ def test_one_process_by_two_ways_is_not_two_targets(books: Shelf, sshd: Sshd) ->
     here = Service(name="store", instances=(books.instance.model_validate({**dict(books.instance), "id": "store-1"}),))
     system = System(name="library", services=(struck.service, here))
     with pytest.raises(SafetyRefusalError, match="books-1 and store-1 are one process"):
-        refuse_same_process({"a1": (struck,)}, system)
+        refuse_same_process({"a1": (struck,)}, everyone(system))
 
 
 def test_nothing_above_a_protected_service_is_struck_there_either(sshd: Sshd) -> None:
@@ -418,8 +420,10 @@ def test_nothing_above_a_protected_service_is_struck_there_either(sshd: Sshd) ->
         struck = found(service, above)
         assert isinstance(struck, SshTarget)
         assert struck.pid == shelf.started.pid
+        both = System(name="library", services=(below, service))
+        assert DRIVER.beside(struck, Scope.TARGET, Crash(), everyone(both)).instances == {"above-1", "books-1"}
         with pytest.raises(SafetyRefusalError, match="under which books-1 runs"):
-            refuse_above_protected({"a1": (struck,)}, System(name="library", services=(below, service)), LIMITS)
+            refuse_above_protected({"a1": (struck,)}, everyone(both), LIMITS)
 
 
 def murphy(home: Home, *arguments: str) -> tuple[int, str]:
