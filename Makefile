@@ -11,9 +11,9 @@ demo: .venv/ready
 test: .venv/ready
 	$(BIN)/pytest -n 4 $(PYTEST)
 
-# What this machine's kernel may lack (netem, device-mapper), in a virtual machine with Debian's; and a virtual machine
-# struck from outside. Fetches a kernel of 27 MB; needs root, qemu-system-x86 and busybox-static. VM="pytest's arguments".
-# Ten minutes.
+# What this machine's kernel may lack (netem, device-mapper, cgroups of version 2), in a virtual machine with Debian's; and
+# a virtual machine struck from outside. Fetches a kernel of 27 MB; needs root, qemu-system-x86 and busybox-static.
+# VM="pytest's arguments". A quarter of an hour where nothing else runs; beside much else its deadlines are too short.
 test-vm: .venv/ready
 	$(BIN)/python -m tests.vm.run $(VM)
 	$(BIN)/pytest tests/vm/outside.py
