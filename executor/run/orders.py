@@ -9,7 +9,7 @@ from contextlib import suppress
 from executor.run.course import Course, Ending
 from executor.safety.halt import halted_since
 
-HEED_S = 0.02
+HEED_S = 0.01
 """How often the flag and the stop event are looked at; that a guard has ended the run is seen without a look."""
 
 

@@ -180,9 +180,12 @@ class Ordeal:
         if left:
             if self.case.whose == NEXT_START:
                 self._recover_half()
-            self._recover()
+            stands_still = bool(self.quarry.watchdogs())  # perhaps with the journal locked
+            self._recover(all_told=not stands_still)
             self.quarry.watchdog(signal.SIGCONT)
             until(lambda: not self.quarry.watchdogs(), _SETTLE_S, every_s=_LOOK_S)
+            if stands_still and books.unfinished(self.home):
+                self._recover()
         self._gone("in the end", lambda: self._look().differs(before))
         for word in books.unfinished(self.home):
             self._residue(f"in the end: {word}")

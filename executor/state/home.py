@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import stat
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,6 +67,8 @@ class Home:
 
     def forget(self) -> None:
         """Remove all state but a halt, and nothing that is not Murphy's. See ``executor.undo.recover.forget`` first."""
+        import shutil  # here, for whoever halts would wait for it to load
+
         for path in self.path.iterdir():
             if path.name in _DIRECTORIES and not path.is_symlink():
                 shutil.rmtree(path)
@@ -131,4 +132,6 @@ class Home:
 
     def clear_scratch(self, run: str) -> None:
         """Remove a run's scratch directory. Only when nothing of the run is owed: reverts keep what they need there."""
+        import shutil
+
         shutil.rmtree(self.run_dir(run, make=False) / "scratch", ignore_errors=True)

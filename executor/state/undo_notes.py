@@ -63,9 +63,10 @@ class Note(Injection):
 
 
 def keep(home: Home, injection: Injection, record: Mapping[str, Any]) -> None:
-    """Write down how the fault is undone, for a run of this process; durable on return, mode 0600.
+    """Write down how the fault is undone, for a run of this process; durable on return, for its owner only.
 
-    A lease that was renewed since the fault was armed is not shortened: making one may take longer than its lease.
+    What is being made still says so: else whoever undoes it meanwhile would take the note away. A lease that was
+    renewed since the fault was armed is not shortened: making one may take longer than its lease.
     Raises ``UnavailableError`` if it cannot be written; an older note of the fault is as it was then.
     """
     path = _path(home, injection)
@@ -73,7 +74,8 @@ def keep(home: Home, injection: Injection, record: Mapping[str, Any]) -> None:
     fields = asdict(injection) | {"record": dict(record), "expires": end}
     fields |= {"holder": os.getpid(), "holder_ticks": own_ticks()}
     try:
-        write(path, json.dumps(fields, allow_nan=False).encode())
+        making = path in _undone_meanwhile
+        write(path, json.dumps(fields, allow_nan=False).encode(), mode=_MAKING if making else _MADE)
         os.utime(path, (end, end))
         with _lock:
             if path in _undone_meanwhile:

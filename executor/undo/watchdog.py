@@ -26,7 +26,7 @@ from executor.state.home import Home
 from executor.state.journal import Injection, Journal
 from executor.undo.endurance import Spares, endure
 from executor.undo.noted import undo_noted
-from executor.undo.revert import EACH_S, Undone, free_all, overdue, undo_all, write_down
+from executor.undo.revert import EACH_S, Undone, free_all, overdue, write_down
 
 WHO = "watchdog"
 READY = b"ready\n"
@@ -185,7 +185,6 @@ class Watchdog:
                 each.overdue = True
                 results.append(overdue(each.injection))
         if results:
-            write_down(self.journal, self.home, results, by=WHO)
             self._note(results)
 
     def _settle(self) -> int:
@@ -233,23 +232,28 @@ class Watchdog:
         if not injections:
             return
         with self.spares.released():
-            results = undo_all(self.journal, self.home, injections, by=WHO, again=again)
+            results = free_all(self.journal, self.home, injections, by=WHO, again=again)
         self._note(results)
 
     def _note(self, results: list[Undone]) -> None:
-        """What is undone is known no longer, and what is owed is left alone for a while."""
+        """Write it down. What is undone is known no longer, and what is owed is left alone for a while."""
+        written = write_down(self.journal, self.home, results, by=WHO)
+        gone = set()
         for result in results:
             mark = result.injection.mark
-            if result.reverted:
-                self._undone.add(mark)
-            else:
+            if not result.reverted:
                 _say(f"still owed: {result.error}")
-            if self._is_undone(result.injection):
+            elif written:  # should the journal hold it as pending again, it was made after that
+                self._undone.discard(mark)
+            else:
+                self._undone.add(mark)
+            if result.reverted and undo_notes.noted(self.home, result.injection) is None:
+                gone.add(mark)
                 self._again.pop(mark, None)
             else:
                 _, wait = self._again.get(mark, (0.0, _AGAIN_S))
                 self._again[mark] = time.monotonic() + wait, min(2 * wait, _AGAIN_S_MAX)
-        self.known = [i for i in self.known if not self._is_undone(i)]
+        self.known = [i for i in self.known if i.mark not in gone]
         self.read(anew=True)
 
     def _is_undone(self, injection: Injection) -> bool:

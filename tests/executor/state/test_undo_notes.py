@@ -140,6 +140,7 @@ def test_what_another_process_makes_stays_noted(home: Home, armed: Injection) ->
         "from executor.state.journal import *\n"
         "home = Home(Path(sys.argv[1])); one = Journal(home.journal).pending()[0]\n"
         "undo_notes.keep(home, one, one.record); undo_notes.making(home, one)\n"
+        "undo_notes.keep(home, one, one.record)\n"  # with what it has learned by making it
         "print('making', flush=True); sys.stdin.readline()\n"
         "undo_notes.made(home, one); print('made', flush=True); sys.stdin.read()"
     )

@@ -271,6 +271,28 @@ def test_what_is_undone_and_cannot_be_written_down_is_not_undone_again(
     os.close(pidfd)
 
 
+def test_what_was_made_after_it_was_undone_is_undone_again(home: Home, journal: Journal, shelf: Shelf) -> None:
+    """A thread was so slow that its lease lapsed; it made its fault all the same, and died before it took it back."""
+    admit(journal)
+    hang(journal, shelf, lease_s=0.5)
+    (armed,) = journal.pending()
+    until(lambda: journal.injection(armed.id).lapsed)
+    pidfd = os.pidfd_open(os.getpid())
+    own = Watchdog(home, "run-1", pidfd, os.getpid(), own_ticks())
+    looks(own)
+    assert not shelf.stopped()
+    assert journal.pending() == []
+    process.send(*armed.record["members"][0], signal.SIGSTOP)
+    assert not journal.injected(armed.id, armed.record)
+    assert undo_notes.left(home) == []
+    own.dead = True
+    assert own.watch() == 0
+    assert not shelf.stopped()
+    assert journal.pending() == []
+    own.journal.close()
+    os.close(pidfd)
+
+
 def test_a_guardian_replaces_a_watchdog_that_is_dead_or_hangs(journal: Journal, guardian: Guardian) -> None:
     admit(journal)
     assert not guardian.ensure()
