@@ -100,8 +100,9 @@ class Store:
                     raise
                 self._db.commit()
             except sqlite3.Error as error:
-                if self._db.in_transaction:
-                    self._db.rollback()
+                with suppress(sqlite3.ProgrammingError):  # a thread that is late finds it closed
+                    if self._db.in_transaction:
+                        self._db.rollback()
                 if _is_full(error):  # also where a quota says so; what is written next fits then
                     reserve.give_up(self.path)
                 raise _unusable(self.path, error) from error
