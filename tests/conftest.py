@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from hypothesis import settings
 from xdist.scheduler import LoadScopeScheduling
 
 from tests.executor.faults import table
@@ -17,6 +18,9 @@ from tests.executor.faults import table
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 for _name in ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "OPENAI_BASE_URL", "ANTHROPIC_BASE_URL", "MURPHY_HOME"):
     os.environ.pop(_name, None)
+
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 _BETWEEN_NAMESPACES = ipaddress.ip_network("198.18.0.0/15")
 """Kept for tests between networks, and routed by nobody (RFC 2544): for namespaces that a test makes."""

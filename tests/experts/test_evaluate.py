@@ -36,7 +36,7 @@ def on(found: list[Proposal], weakness: Weakness, place: str) -> list[str]:
     return [fault_text(each.fault) for each in found if each.weakness is weakness and each.place == place]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(systems(), st.booleans())
 def test_every_proposal_is_valid_fits_its_target_and_names_what_is_there(system: System, narrow: bool) -> None:
     limits = Constraints(excluded_services=(system.services[0].name,), excluded_faults=("data.*",))
@@ -73,7 +73,7 @@ def test_every_proposal_is_valid_fits_its_target_and_names_what_is_there(system:
         assert len(own) == len(set(own)), "one proposal for each weakness, place, fault and target"
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(systems())
 def test_equal_briefs_get_equal_answers(system: System) -> None:
     brief = Brief(system=system)

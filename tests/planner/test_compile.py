@@ -149,7 +149,7 @@ def test_what_would_stop_a_protected_service_is_refused() -> None:
     assert any("protected" in no for no in rehearse(experiment, bazaar(), Limits(protected_services=("lb",))))
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(systems(), st.data())
 def test_whatever_is_proposed_compiles_to_plans_that_pass_the_rules(system: System, data: st.DataObject) -> None:
     limits = Limits()

@@ -95,7 +95,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
 
 
 @pytest.mark.parametrize("name", FILES)
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=150, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_one_changed_byte_is_refused_or_says_the_very_same(desk: Desk, name: str, data: st.DataObject) -> None:
     meant = desk.meaning()
@@ -114,7 +114,7 @@ def test_one_changed_byte_is_refused_or_says_the_very_same(desk: Desk, name: str
 
 
 @pytest.mark.parametrize("name", FILES)
-@settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=8, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_the_command_refuses_it_too(
     desk: Desk, name: str, data: st.DataObject, monkeypatch: pytest.MonkeyPatch

@@ -124,7 +124,7 @@ def test_the_front_leaves_out_what_another_beats() -> None:
 
 
 @given(st.lists(st.tuples(st.integers(0, 2), st.integers(1, 4), st.floats(0.02, 0.95)), max_size=7))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_the_front_and_the_budgets_hold_for_any_candidates(drawn: list[tuple[int, int, float]]) -> None:
     """Nothing on the front is beaten, everything off it is, and no selection goes beyond what was asked for."""
     made = (tips, cache, lambda p: tips(p, Error()))

@@ -217,7 +217,7 @@ def _from(drawn: list[Answer]) -> list[Observation]:
     return front(lambda at_s: drawn[round(at_s * 10)])
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(answers, st.randoms(use_true_random=False), st.sampled_from(sorted(CRITERIA)))
 def test_the_order_of_recording_does_not_matter(drawn: list[Answer], chance: random.Random, name: str) -> None:
     made = [*_from(drawn), *counter(lambda _: 9.0), *observations("health", dead, rate_hz=5)]
@@ -226,7 +226,7 @@ def test_the_order_of_recording_does_not_matter(drawn: list[Answer], chance: ran
     assert one == judged(experiment(CRITERIA[name]), trial(shuffled))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(answers, st.sampled_from(sorted(CRITERIA)))
 def test_any_records_give_a_verdict_and_sound_figures(drawn: list[Answer], name: str) -> None:
     judgement = judged(experiment(CRITERIA[name]), trial(_from(drawn)))
@@ -236,7 +236,7 @@ def test_any_records_give_a_verdict_and_sound_figures(drawn: list[Answer], name:
     assert all(0 <= event.at_s <= END_S for event in judgement.events)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(answers)
 def test_the_same_again_never_turns_a_verdict_round(drawn: list[Answer]) -> None:
     one = judged(experiment(STEADY), trial(_from(drawn))).hypotheses[0].verdict

@@ -114,7 +114,7 @@ def _leaves(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]
         yield path
 
 
-thorough = settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
+thorough = settings(max_examples=300, suppress_health_check=list(HealthCheck))
 
 
 def test_an_untouched_approval_holds_for_its_whole_time(office: Office) -> None:
@@ -167,7 +167,7 @@ def test_a_changed_plan_is_refused(office: Office, data: st.DataObject) -> None:
         ask(office, data.draw(st.sampled_from(both(office))), of=changed(PLAN, data))
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(other=plans(), name=st.sampled_from(["by_person", "by_policy"]))
 def test_another_plan_is_refused(office: Office, other: Plan, name: str) -> None:
     with pytest.raises(SafetyRefusalError, match="approved plan"):

@@ -218,7 +218,7 @@ def _means(raw: bytes) -> SignedPolicy | None:
         return None
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=200, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_one_flipped_bit_of_a_policy_ends_it(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
     home = Home.open(tmp_path_factory.getbasetemp() / "flipped")

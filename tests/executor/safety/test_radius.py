@@ -159,7 +159,7 @@ def _moments(of: Plan) -> Iterator[list[Action]]:
 
 
 @given(situations())
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 def test_whatever_runs_together_stays_within_the_limits(situation: tuple[System, Limits, list[Plan]]) -> None:
     of, limits, wanted = situation
     running: list[RunRow] = []

@@ -125,14 +125,14 @@ def test_a_journal_made_anew_is_another_installation(tmp_path: Path) -> None:
     assert refused(home, approval).startswith("refused by installation")
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=100, suppress_health_check=list(HealthCheck))
 @given(other=st.text("0123456789abcdef", min_size=32, max_size=32))
 def test_any_other_installation_is_refused(home: Home, other: str) -> None:
     assume(other != installation_of(home))
     assert refused(home, approved(home, installation=other)).startswith("refused by installation")
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=60, suppress_health_check=list(HealthCheck))
 @given(uses=st.integers(1, 1000), most=st.integers(1, 1000))
 def test_no_more_uses_than_the_operator_allows(home: Home, uses: int, most: int) -> None:
     limits = Limits(approval_uses_max=most)

@@ -64,7 +64,7 @@ def test_an_operator_says_where_a_key_counts_and_what_for(home: Home) -> None:
     assert [(row["key"], row["operator"], row["roles"]) for row in changed] == [("bob", "alice", ["operator"])]
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=60, suppress_health_check=list(HealthCheck))
 @given(
     offset=st.timedeltas(timedelta(days=-400), timedelta(days=400)),
     near=st.integers(-2, 2).map(lambda n: timedelta(microseconds=n)),
@@ -87,7 +87,7 @@ def test_a_key_counts_until_its_end_and_not_at_it(
 some = st.sets(st.sampled_from(Environment), min_size=1)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=60, suppress_health_check=list(HealthCheck))
 @given(roles=st.sets(st.sampled_from(Role), min_size=1), counts=some, role=st.sampled_from(Role), where=some)
 def test_a_key_counts_in_its_roles_and_environments_and_in_no_other(
     tmp_path_factory: pytest.TempPathFactory,

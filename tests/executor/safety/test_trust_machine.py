@@ -117,6 +117,4 @@ class Keys(RuleBasedStateMachine):
 
 
 TestKeys = Keys.TestCase
-TestKeys.settings = settings(
-    max_examples=10, stateful_step_count=15, deadline=None, suppress_health_check=list(HealthCheck)
-)
+TestKeys.settings = settings(max_examples=10, stateful_step_count=15, suppress_health_check=list(HealthCheck))

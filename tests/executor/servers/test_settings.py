@@ -117,7 +117,7 @@ values = st.one_of(
 )
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.dictionaries(names, st.dictionaries(names, values, min_size=1), min_size=1), values, st.data())
 def test_what_comes_out_says_what_was_meant_and_nothing_else(
     tree: dict[str, Any], value: Any, data: st.DataObject

@@ -132,7 +132,7 @@ WAYS: dict[str, Callable[[list[dict[str, Any]]], st.SearchStrategy[list[dict[str
 
 @pytest.mark.parametrize("way", WAYS)
 @given(data=st.data(), rechain=st.booleans())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_every_change_of_the_trail_is_found(original: Path, way: str, data: st.DataObject, rechain: bool) -> None:
     with copy_of(original) as (home, db):
         rows = rows_in(db)

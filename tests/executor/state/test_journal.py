@@ -251,4 +251,4 @@ class Leases(RuleBasedStateMachine):
 
 
 TestLeases = Leases.TestCase
-TestLeases.settings = settings(max_examples=12, stateful_step_count=25, deadline=None)
+TestLeases.settings = settings(max_examples=12, stateful_step_count=25)

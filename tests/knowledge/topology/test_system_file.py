@@ -85,7 +85,7 @@ def systems(draw: st.DrawFn) -> System:
     )
 
 
-@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(systems())
 def test_a_system_comes_back_as_it_went(system: System):
     with tempfile.TemporaryDirectory() as directory:
