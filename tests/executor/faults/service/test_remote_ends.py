@@ -172,6 +172,7 @@ def test_an_order_that_comes_too_late_is_soon_undone(books: Shelf, sshd: Sshd, t
     able(record, Ends).kill(record, "KILL")
     assert gone(books)
     until(books.answers, what="it stays down for good")
+    until(lambda: not sshd.keepers(), what="the keeper stays")
 
 
 def test_its_supervisor_comes_first(sshd: Sshd, tmp_path: Path) -> None:
