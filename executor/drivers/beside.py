@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from executor.clock import boot_id, start_ticks
-from executor.drivers.targets import ProcessTarget, ResolvedInstance, SshTarget
+from executor.drivers.targets import LibvirtTarget, ProcessTarget, ResolvedInstance, SshTarget
 from executor.errors import UnavailableError
 from executor.kernel import child, netns, process, volume
 from executor.model.vocabulary import Scope
@@ -40,14 +40,20 @@ def here(target: ProcessTarget, scope: Scope, fault: Any, others: Sequence[Resol
     if scope is Scope.TARGET:
         return Beside(frozenset(other.instance for other in local if target.pid in _lineage(other.pid)))
     if scope is Scope.MACHINE:
-        remote = [other for other in others if isinstance(other, SshTarget) and other.boot == boot_id()]
-        return Beside(frozenset(other.instance for other in (*local, *remote)))
+        return Beside(frozenset(other.instance for other in (*local, *filter(_is_here, others))))
     if scope is Scope.NETWORK:
         net = netns.of(target.pid, target.start_ticks)
         return Beside() if net is None else _sharing(target, local, lambda pid: _net(pid) == net, all_of_them=True)
     if scope in (Scope.VOLUME, Scope.DIRECTORY):
         return _on(Path(fault.path), scope, target, local)
     return Beside()
+
+
+def _is_here(other: ResolvedInstance) -> bool:
+    """Whether it is on this machine, though no process of it is known here."""
+    if isinstance(other, SshTarget):
+        return other.boot == boot_id()
+    return isinstance(other, LibvirtTarget) and ":///" in other.uri  # a connection without a host
 
 
 def _on(path: Path, scope: Scope, target: ProcessTarget, local: Sequence[ProcessTarget]) -> Beside:

@@ -13,8 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from executor.clock import own_ticks
+from executor.clock import boot_id, own_ticks
+from executor.drivers.beside import here
 from executor.drivers.resolve import resolve
+from executor.drivers.targets import LibvirtTarget, ProcessTarget, SshTarget
 from executor.errors import SafetyRefusalError
 from executor.kernel import cgroup
 from executor.model.faults import FaultSpec
@@ -25,6 +27,7 @@ from executor.model.faults.resource import Cpu, DiskFill, IoError, Memory
 from executor.model.faults.service import Crash, Hang
 from executor.model.plan import InstanceTarget
 from executor.model.system import ContainerInstance, KubernetesInstance, ProcessInstance, Service, System
+from executor.model.vocabulary import Scope
 from executor.run.engine import run
 from executor.safety.limits import BlastRadius, Limits
 from executor.safety.neighbours import Found, look, refuse_more, refuse_strangers
@@ -359,3 +362,26 @@ def test_one_that_its_process_has_started_goes_with_it() -> None:
         system = System(name="library", services=(Service(name="above", instances=(above,)), books.service()))
         assert known(beside(system, Hang(), "above")) == {"books-1"}
         assert known(beside(system, Hang(), "books")) == set()
+
+
+def test_what_strikes_this_machine_strikes_what_other_drivers_have_on_it(three: Three) -> None:
+    """A process that ``ssh`` finds here, and a machine that this host's libvirt keeps; not those elsewhere."""
+    system = System(name="larder", services=(hungry(three[0]),))
+    (target,) = resolve(InstanceTarget(service="target"), system)
+    assert isinstance(target, ProcessTarget)
+    service = target.service
+
+    def remote(name: str, boot: str) -> SshTarget:
+        return SshTarget(service, name, machine={}, boot=boot, pid=1, start_ticks=1)
+
+    def machine(name: str, uri: str) -> LibvirtTarget:
+        return LibvirtTarget(service, name, uri=uri, uuid="", number="1")
+
+    others = [
+        remote("ssh-here", boot_id()),
+        remote("ssh-there", "another"),
+        machine("vm-here", "qemu:///system"),
+        machine("vm-there", "qemu+ssh://host/system"),
+    ]
+    found = here(target, Scope.MACHINE, Cpu(load_percent=PERCENT), others)
+    assert found.instances == {"ssh-here", "vm-here"}
