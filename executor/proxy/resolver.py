@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import signal
 import socket
 import sys
 from contextlib import suppress
@@ -20,17 +19,17 @@ from typing import Any, Final, cast
 
 from dnslib import AAAA, QTYPE, RCODE, RR, A, DNSError, DNSRecord
 
-from executor.errors import MurphyError, UnavailableError
+from executor.errors import MurphyError
 from executor.faults.network.dns import PORT, chains
 from executor.kernel import child, netns, redirect, sockets
 from executor.kernel.nft import Table
+from executor.proxy import leading
 from executor.proxy.owners import Caller
 
 log = logging.getLogger(__name__)
 
 _ANSWER_S: Final = 10.0
 """A server that takes longer has been given up by whoever asked."""
-_LOOK_S: Final = 0.1
 _DRAIN_S: Final = 1.5
 _FAILURES: Final = {"nxdomain": RCODE.NXDOMAIN, "servfail": RCODE.SERVFAIL}
 
@@ -155,27 +154,15 @@ async def _forward(query: bytes, resolver: str) -> bytes:
 
 async def _serve(lease: child.Lease, job: dict[str, Any]) -> MurphyError | None:
     """Lead away and answer until the lease or the holder ends; the error if it cannot begin."""
-    told_to_end = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, told_to_end.set)
     table = Table(job["table"])  # in the network that we have entered
     async with asyncio.TaskGroup() as tasks:
         resolver = Resolver(job, tasks)
         ports = await resolver.listen(job["resolvers"])
-        try:
-            if not (left_s := lease.left_s()):
-                raise UnavailableError("the lease lapsed before the redirect could begin.")
+
+        async def begin(left_s: float) -> None:
             table.put(chains(job, ports), [PORT], left_s)
-            child.ready()
-            while not told_to_end.is_set() and await asyncio.to_thread(lease.wait, _LOOK_S):
-                pass
-        except MurphyError as error:
-            return error
-        finally:
-            table.let_go()
-            await resolver.stop()
-            table.remove()
-    return None
+
+        return await leading.lead(lease, table, resolver, begin)
 
 
 def main() -> None:
@@ -187,9 +174,7 @@ def main() -> None:
         failure = asyncio.run(_serve(lease, job))
     except MurphyError as error:
         failure = error
-    if failure:
-        sys.stderr.write(f"{failure}\n")
-        sys.exit(failure.exit_code)
+    leading.conclude(failure)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import signal
 import socket
 import struct
 import sys
@@ -18,9 +17,10 @@ from contextlib import suppress
 from functools import partial
 from typing import Any, Final
 
-from executor.errors import MurphyError, UnavailableError
+from executor.errors import MurphyError
 from executor.kernel import child, nft, redirect, sockdiag
 from executor.kernel.sockdiag import Address
+from executor.proxy import leading
 from executor.proxy.__main__ import raise_descriptor_limit
 from executor.proxy.edge import Edge
 from executor.proxy.faults import Fault, Spec
@@ -28,7 +28,6 @@ from executor.proxy.owners import Caller
 from executor.proxy.wire import Wire
 
 _ORIGINAL_DESTINATION: Final = 80
-_LOOK_S: Final = 0.1
 _SETTLE_S: Final = 0.05
 """Time for connections that the kernel had already led here to be accepted."""
 _DRAIN_S: Final = 1.5
@@ -125,38 +124,24 @@ async def _reach(address: Address) -> Wire:
 
 async def _serve(lease: child.Lease, job: dict[str, Any]) -> MurphyError | None:
     """Redirect and strike until the lease or the holder ends; the error if it cannot begin."""
-    told_to_end = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, told_to_end.set)
     ways = [redirect.Way(i["port"], tuple(i["addresses"]), tuple(i["users"])) for i in job["edges"]]
     table = nft.Table(job["table"])
     async with asyncio.TaskGroup() as tasks:
         proxy = Transparent(job, tasks)
         port = await proxy.listen()
-        try:
-            if not (left_s := lease.left_s()):
-                raise UnavailableError("the lease lapsed before the redirect could begin.")
+
+        async def begin(left_s: float) -> None:
             redirect.lead(table, ways, port, left_s)
             await asyncio.to_thread(proxy.cut_existing)
-            child.ready()
-            while not told_to_end.is_set() and await asyncio.to_thread(lease.wait, _LOOK_S):
-                pass
-        except MurphyError as error:
-            return error
-        finally:
-            table.let_go()
-            await proxy.stop()
-            table.remove()
-    return None
+
+        return await leading.lead(lease, table, proxy, begin)
 
 
 def main() -> None:
     """The helper: redirect, strike, and leave nothing behind."""
     raise_descriptor_limit()
     lease, (job,) = child.lease(sys.argv[1:])
-    if failure := asyncio.run(_serve(lease, json.loads(job))):
-        sys.stderr.write(f"{failure}\n")
-        sys.exit(failure.exit_code)
+    leading.conclude(asyncio.run(_serve(lease, json.loads(job))))
 
 
 if __name__ == "__main__":
