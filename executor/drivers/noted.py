@@ -10,7 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from executor.clock import boot_id, own_ticks
-from executor.kernel import process
+from executor.kernel import holding
+from executor.kernel.holding import Hold
 
 
 @dataclass(frozen=True)
@@ -24,15 +25,14 @@ class Noted:
     undo: Callable[[], None]
     """Undo it, and forget the note. Idempotent. Raises ``UnavailableError``."""
 
-    @property
-    def held_by(self) -> int | None:
-        """The process that made it, if that lives."""
+    def hold(self) -> tuple[Hold, int]:
+        """Who holds it, and the process that made it."""
         try:
             pid, ticks, boot = self.holder.split(".")
-            alive = boot == boot_id() and process.alive(int(pid), int(ticks))
+            found = holding.hold(int(pid), int(ticks)) if boot == boot_id() else "nobody"
+            return found, int(pid)
         except ValueError:  # not as we write it
-            return None
-        return int(pid) if alive else None
+            return "nobody", 0
 
 
 def holder() -> str:

@@ -177,11 +177,6 @@ class Made:
     holder: tuple[int, int]
     """Pid and start time of the executor that made it."""
 
-    @property
-    def held(self) -> bool:
-        """Whether the executor that made it lives."""
-        return process.alive(*self.holder)
-
 
 def made() -> Iterator[Made]:
     """All cgroups of ours on this machine, the lowest first."""

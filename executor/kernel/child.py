@@ -23,7 +23,7 @@ from signal import Signals
 import executor
 from executor.clock import boottime, own_ticks, start_ticks
 from executor.errors import UnavailableError
-from executor.kernel import process
+from executor.kernel import holding, process
 
 _READY_S = 10.0
 _GRACE_S = 3.0
@@ -48,8 +48,8 @@ class Lease:
 
     @property
     def held(self) -> bool:
-        """Whether the holder lives and has renewed it in time."""
-        return self.left_s() > 0 and process.alive(self.holder, self.holder_ticks)
+        """Whether the holder lives, does not stand still, and has renewed it in time."""
+        return holding.hold(self.holder, self.holder_ticks, self.left_s()) == "held"
 
     def wait(self, seconds: float) -> bool:
         """Sleep up to ``seconds``; ``False`` as soon as the holder is gone or the lease has lapsed."""

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Final
 
 from executor.clock import own_ticks
-from executor.kernel import process, volume
+from executor.kernel import holding, volume
+from executor.kernel.holding import Hold
 
 _SIGNS: Final = Path("/run")
 _SUFFIX: Final = ".fill"
@@ -29,17 +30,16 @@ class Fill:
     directory: Path
     mark: str
 
-    @property
-    def held(self) -> bool:
-        """Whether the executor that made it lives, or is another user's to judge."""
+    def hold(self, left_s: float | None = None) -> Hold:
+        """Who holds it; ``left_s`` as with ``holding.hold``. What is another user's cannot be told."""
         try:
             with file_of(self.directory, self.mark).open("rb") as stream:
                 pid, ticks = stream.readline(_HEAD).split()
-            return process.alive(int(pid), int(ticks))
+            return holding.hold(int(pid), int(ticks), left_s)
         except PermissionError:
-            return True
+            return "unwatched"
         except (OSError, ValueError):
-            return False
+            return "nobody"
 
 
 def file_of(directory: Path, mark: str) -> Path:

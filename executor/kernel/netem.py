@@ -1,25 +1,33 @@
 """The kernel's network emulator on the packets of a port alone, by tc, in the network namespace of what is struck.
 
 On each device a queue of four bands takes the place of the default one; filters send a listener's packets into the
-fourth, where netem is, and all others through as before. Ours are told by their handles, and removed by them. Nothing
-ends them but that: the watchdog holds the lease. Standard library only.
+fourth, where netem is, and all others through as before. Ours are told by their handles, and removed by them; who has
+made one is in a file in ``/run``. Nothing ends them but that: the watchdog holds the lease. Standard library only.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
 from typing import Any, Final
 
+from executor.clock import own_ticks
 from executor.errors import UnavailableError
-from executor.kernel import netns, privilege
+from executor.kernel import holding, netns, privilege
+from executor.kernel.holding import Hold
 
 _OURS, _INNER = 0x4D00, 0x4E00
 """The first of 256 handles: of the queue with bands, and of netem in it."""
 _AS_EVER: Final = "priomap 1 2 2 2 1 2 0 0 1 1 1 1 1 1 1 1"
 """Bands by type of service as the kernel's default has them. Source: tc-prio(8)."""
 _TCP_AND_UDP: Final = (6, 17)
+
+_SIGNS: Final = Path("/run")
+"""It is emptied at boot, when no queue is left either."""
 
 
 def handle_of(mark: str) -> str:
@@ -73,6 +81,8 @@ def reach(place: Mapping[str, Any]) -> dict[str, list[str]]:
 
 def put(record: Mapping[str, Any]) -> None:
     """Strike the packets. Raises ``UnavailableError`` if the kernel will not; some devices may be struck by then."""
+    with suppress(OSError):  # a sweep leaves it alone then, and names it
+        _sign(record["net"], record["handle"]).write_text(f"{os.getpid()} {own_ticks()}\n", encoding="ascii")
     for device in record["devices"]:
         script = _script(device, record["handle"], record, record["emulation"])
         done = netns.run(record["net"], ["tc", "-batch", "-"], script)
@@ -93,7 +103,23 @@ def remove(net: int | None, handle: str) -> None:
             if done.returncode and device in standing(net, handle):
                 raise UnavailableError(f"tc says: {done.stderr.decode('utf-8', 'replace').strip()[:300]}.")
     except netns.NamespaceGoneError:
-        return
+        pass
+    with suppress(OSError):
+        _sign(net, handle).unlink(missing_ok=True)
+
+
+def hold(net: int | None, handle: str, left_s: float | None = None) -> Hold | None:
+    """Who holds a queue of ours; ``left_s`` as with ``holding.hold``. ``None``: nothing says who has made it."""
+    try:
+        pid, ticks = map(int, _sign(net, handle).read_text(encoding="ascii").split())
+    except (OSError, ValueError):
+        return None
+    return holding.hold(pid, ticks, left_s)
+
+
+def _sign(net: int | None, handle: str) -> Path:
+    """The file that says who has made a queue."""
+    return _SIGNS / f"murphy-{net or netns.own()}-{handle.removesuffix(':')}.queue"
 
 
 def left(net: int | None) -> set[str]:

@@ -48,6 +48,11 @@ def of(pid: int, ticks: int) -> int | None:
     return None if number == _OWN.stat().st_ino else number
 
 
+def own() -> int:
+    """The number of our own."""
+    return _OWN.stat().st_ino
+
+
 def listening(pid: int, ticks: int, port: int | None) -> dict[str, Any]:
     """Where the packets of a listener pass: its process, namespace (``net``), ``port`` and ``addresses`` (none: any).
 
@@ -55,8 +60,8 @@ def listening(pid: int, ticks: int, port: int | None) -> dict[str, Any]:
     """
     if port is None:
         raise UnavailableError("it listens on no known port.", hint="Name the port in system.yaml.")
-    net, own = of(pid, ticks), sockets.held(pid)
-    there = {address for inode, address in sockets.listeners(port, pid).items() if inode in own}
+    net, ours = of(pid, ticks), sockets.held(pid)
+    there = {address for inode, address in sockets.listeners(port, pid).items() if inode in ours}
     addresses = sorted(address.removeprefix("::ffff:") for address in there)
     process.require(pid, ticks)
     if not addresses:

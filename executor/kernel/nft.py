@@ -16,7 +16,8 @@ from typing import Any, Final
 
 from executor.clock import own_ticks
 from executor.errors import UnavailableError
-from executor.kernel import netns, privilege, process
+from executor.kernel import holding, netns, privilege
+from executor.kernel.holding import Hold
 
 LIVE: Final = "@live"
 """What a rule of ours looks a port up in: ``tcp dport @live``."""
@@ -97,11 +98,11 @@ class Table:
             return []
         return [item["chain"]["name"] for item in listed if "chain" in item]
 
-    def holder(self) -> int | None:
-        """The process that made it, if that lives and the rules are in force still."""
+    def hold(self) -> Hold:
+        """Who holds it. Its lease are the rules' ports: the kernel lets go of them when it lapses."""
         made = next(filter(None, map(_HOLDER.fullmatch, self.chains())), None)
         pid, ticks = map(int, made.groups()) if made else (0, 0)
-        return pid if process.alive(pid, ticks) and self.live() else None
+        return holding.hold(pid, ticks, float(len(self.live())))
 
     def _do(self, *what: str) -> None:
         try:

@@ -27,6 +27,7 @@ from executor.safety.halt import Lowered
 from executor.safety.limits import Limits
 from executor.state.home import Home
 from executor.state.journal import Injection, Journal
+from executor.state.rows import mark_stem
 from executor.undo.guardian import Guardian
 
 WHO = "executor"
@@ -117,7 +118,7 @@ class Course:
     def next_mark(self) -> str:
         """A name for the next injection that nothing else on this host bears."""
         self.marks += 1
-        return f"murphy-{self.run.removeprefix('run-')}-{self.marks}"
+        return f"{mark_stem(self.run)}{self.marks}"
 
     def observe(self, observation: Observation) -> None:
         """Write an observation down."""

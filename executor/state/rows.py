@@ -89,6 +89,11 @@ def _reach(row: sqlite3.Row) -> Reach:
     return Reach(row["instances"], row["services"], row["faults"], **values)
 
 
+def mark_stem(run: str) -> str:
+    """What all marks of a run begin with; a number follows."""
+    return f"murphy-{run.removeprefix('run-')}-"
+
+
 def record_digest(text: bytes) -> str:
     """``sha256:<64 hex>`` over a record as the journal keeps it."""
     return "sha256:" + hashlib.sha256(text).hexdigest()

@@ -19,6 +19,7 @@ from typing import Any
 
 from executor.clock import boot_id, boottime, own_ticks, start_ticks
 from executor.errors import UnavailableError
+from executor.kernel import holding
 from executor.state.durable import write
 from executor.state.home import Home
 from executor.state.journal import Injection
@@ -53,8 +54,13 @@ class Note(Injection):
 
     @property
     def held(self) -> bool:
-        """Whether a run that goes on holds it: its process lives, and renews the lease."""
-        return not self.lapsed and start_ticks(self.holder) == self.holder_ticks
+        """Whether a run that goes on holds it: its process lives, does not stand still, and renews the lease."""
+        return holding.hold(self.holder, self.holder_ticks, self.left_s) == "held"
+
+    @property
+    def left_s(self) -> float:
+        """Seconds until the lease lapses; 0 once it has."""
+        return 0.0 if self.lapsed else self.expires - boottime()
 
     @property
     def being_made(self) -> bool:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from executor.drivers.aws import ec2, fis, marks, parts
 from executor.errors import UnavailableError, words_of
-from executor.undo.swept import Swept
+from executor.undo.swept import Swept, left_alone
 
 if TYPE_CHECKING:
     from executor.model.system import System
@@ -71,8 +71,12 @@ def _end(record: Place, tags: dict[str, str]) -> None:
 
 
 def _undone(name: str, tags: dict[str, str], held: Set[str], undo: Callable[[], None]) -> Swept:
-    if holder := "a living process" if tags[marks.TAG] in held else marks.holder(tags):
-        return Swept("spared", f"{name}, which is held by {holder}")
+    mark = tags[marks.TAG]
+    hold, holder = marks.hold(tags)
+    if mark in held:
+        hold, holder = "held", "a living process"
+    if left := left_alone(hold, name, holder, mark):
+        return left
     try:
         undo()
     except UnavailableError as error:

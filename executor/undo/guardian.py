@@ -14,12 +14,12 @@ from pathlib import Path
 
 from executor.clock import own_ticks, start_ticks
 from executor.errors import UnavailableError
-from executor.kernel import child, process
+from executor.kernel import child, holding, process
 from executor.state import undo_notes
 from executor.state.home import Home
 from executor.undo.watchdog import READY
 
-MODULE = "executor.undo.watchdog"
+MODULE = holding.WATCHDOG
 _START_S = 15.0
 _ANSWER_S = 3.0
 _END_S = 3.0

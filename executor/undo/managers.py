@@ -18,7 +18,7 @@ from executor.drivers.noted import Noted
 from executor.drivers.vm import notes as vm_notes
 from executor.drivers.vm.driver import DRIVER as MACHINES
 from executor.errors import MurphyError, UnavailableError
-from executor.undo.swept import Swept, line
+from executor.undo.swept import Swept, left_alone, line
 
 _DOCKER: Final = "unix:///var/run/docker.sock"
 _ON_CONTAINERS: Final[dict[str, container_notes.Undo]] = {
@@ -58,8 +58,9 @@ def _undone(where: str, look: Callable[[], Iterator[Noted]]) -> Iterator[Swept]:
         yield Swept("unseen", f"{where}: {line(error)}")
         return
     for note in notes:
-        if (pid := note.held_by) is not None:
-            yield Swept("spared", f"{note.text}, which process {pid} holds")
+        hold, pid = note.hold()
+        if left := left_alone(hold, note.text, f"process {pid}"):
+            yield left
             continue
         try:
             note.undo()

@@ -3,13 +3,15 @@
 By the journal if it can be used, then by the notes beside it (dead services are started again by their recorded
 command), then by what is found on this machine: helpers without a holder, nftables tables, cgroups, mounts, orphaned
 watchdogs, files; and by what engines of containers and QEMUs hold for us. A run that goes on is spared and named: its
-process lives and renews its leases. What no mark of ours can show is named too. Standard library and behaviours only.
+process lives, does not stand still and renews its leases, or, where none can be seen, has a watchdog
+(``kernel.holding``). A process that stands still may go on later: it finds undone then what it would have undone. What
+no mark of ours can show is named too. Standard library and behaviours only.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from contextlib import closing, suppress
 
 from executor.errors import InputError, MurphyError, UnavailableError
@@ -19,14 +21,16 @@ from executor.state import undo_notes
 from executor.state.altered import lost
 from executor.state.home import Home
 from executor.state.journal import Journal
+from executor.state.rows import mark_stem
 from executor.undo.guardian import watchers
 from executor.undo.managers import BLIND, engine, sweep_managers
 from executor.undo.noted import undo_noted
 from executor.undo.recover import recovery
 from executor.undo.revert import Undone
-from executor.undo.swept import Swept, line
+from executor.undo.swept import Swept, left_alone, line
 
 WHO = "sweep"
+A_PROCESS = "a living process"
 
 
 def sweep(home: Home, elsewhere: Callable[[Set[str]], Iterable[Swept]] = lambda _: ()) -> list[Swept]:
@@ -37,19 +41,20 @@ def sweep(home: Home, elsewhere: Callable[[Set[str]], Iterable[Swept]] = lambda 
     Works on a home that can only be read, or is not there. Raises nothing for what it cannot undo: that is ``owed``.
     """
     found = [*_by_journal(home), *_by_notes(home)]
-    held = {note.mark for note in undo_notes.left(home) if note.held}
-    spared = {*map(nft.name_of, held), *map(netem.handle_of, held)}
+    notes = undo_notes.left(home)
+    held = {note.mark for note in notes if note.held}
+    leases = {note.mark: note.left_s for note in notes}
     for step in (
-        _helpers(spared),
-        _tables(spared),
-        _queues(spared),
-        _places(held),
+        _helpers(held, leases),
+        _tables(held),
+        _queues(held, leases),
+        _places(held, leases),
         elsewhere(held),
         sweep_managers(),
         _watchdogs(home),
-        _files(home),
     ):
         found += step
+    found += _files(home, {one.mark for one in found if one.outcome in ("spared", "unwatched")})
     _write_down(home, found)
     return [*found, Swept("unseen", BLIND.format(engine=engine()))]
 
@@ -58,7 +63,7 @@ def _by_notes(home: Home) -> Iterator[Swept]:
     yield from map(_told, undo_noted(home, by=WHO))
     for note in undo_notes.left(home):
         if note.held:
-            yield Swept("spared", f"{note}, which process {note.holder} holds")
+            yield Swept("spared", f"{note}, which process {note.holder} holds", mark=note.mark)
     for path in undo_notes.unreadable(home):
         yield Swept("owed", f"{path} cannot be read, and says what is to be undone")
     if home.path.exists() and not os.access(home.runs, os.R_OK | os.X_OK):
@@ -92,14 +97,15 @@ def _told(result: Undone) -> Swept:
     return Swept("done", f"undone: {result.injection}") if result.reverted else Swept("owed", result.error)
 
 
-def _helpers(spared: set[str]) -> Iterator[Swept]:
-    """End the helpers that nobody holds; the tables of the others are added to ``spared``."""
+def _helpers(held: set[str], leases: dict[str, float]) -> Iterator[Swept]:
+    """End the helpers that nobody holds; the others' marks are added to ``held``, their leases to ``leases``."""
     for helper in child.helpers():
         mark = helper.lease.deadline.name.removesuffix(child.SUFFIX)
         name = f"helper {helper.module} of {mark} (process {helper.found.pid})"
         if helper.lease.held:
-            spared.add(nft.name_of(mark))
-            yield Swept("spared", f"{name}, which process {helper.lease.holder} holds")
+            held.add(mark)
+            leases[mark] = max(leases.get(mark, 0.0), helper.lease.left_s())
+            yield Swept("spared", f"{name}, which process {helper.lease.holder} holds", mark=mark)
             continue
         try:
             child.end(helper.lease.deadline)
@@ -108,16 +114,17 @@ def _helpers(spared: set[str]) -> Iterator[Swept]:
             yield Swept("owed", f"{name} cannot be ended: {line(error)}")
 
 
-def _tables(spared: set[str]) -> Iterator[Swept]:
+def _tables(held: set[str]) -> Iterator[Swept]:
     """In our own network namespace and in every other that can be entered."""
     if os.geteuid() != 0:
         yield Swept("unseen", "nftables tables can only be looked at by root")
     elif nft.installed():
         for net in (None, *netns.known()):
-            yield from _tables_in(net, spared)
+            yield from _tables_in(net, {nft.name_of(mark): mark for mark in held})
 
 
-def _tables_in(net: int | None, spared: set[str]) -> Iterator[Swept]:
+def _tables_in(net: int | None, held: dict[str, str]) -> Iterator[Swept]:
+    """``held``: marks by the names of their tables."""
     try:
         tables = nft.tables(net)
     except nft.NotThereError:  # the namespace has gone meanwhile
@@ -128,8 +135,9 @@ def _tables_in(net: int | None, spared: set[str]) -> Iterator[Swept]:
         return
     for table in tables:
         try:
-            if table.name in spared or table.holder():
-                yield Swept("spared", f"nftables table {table}, which a living process holds")
+            hold = "held" if table.name in held else table.hold()
+            if left := left_alone(hold, f"nftables table {table}", A_PROCESS, held.get(table.name, table.name)):
+                yield left
                 continue
             table.remove()
             yield Swept("done", f"removed: nftables table {table}")
@@ -137,16 +145,23 @@ def _tables_in(net: int | None, spared: set[str]) -> Iterator[Swept]:
             yield Swept("owed", f"nftables table {table} cannot be removed: {line(error)}")
 
 
-def _queues(spared: set[str]) -> Iterator[Swept]:
+def _queues(held: Set[str], leases: Mapping[str, float]) -> Iterator[Swept]:
     """Of netem, in our own network namespace and in every other that can be entered."""
+    marks = {netem.handle_of(mark): mark for mark in {*leases, *held}}
     if os.geteuid() != 0 or netns.program("tc") is None:
         return
     for net in (None, *netns.known()):
         try:
             for handle in netem.left(net):
                 name = f"queue {handle}{f' in network namespace {net}' if net else ''}"
-                if handle in spared:
-                    yield Swept("spared", f"{name}, which a run holds")
+                mark = marks.get(handle, "")
+                hold = "held" if mark in held else netem.hold(net, handle, leases.get(mark))
+                if hold is None:
+                    nobody = f"{name}, of which nothing says who has made it; tc qdisc del dev DEVICE root removes it"
+                    yield Swept("unwatched", nobody)
+                    continue
+                if left := left_alone(hold, name, A_PROCESS, mark):
+                    yield left
                     continue
                 netem.remove(net, handle)
                 yield Swept("done", f"removed: {name}")
@@ -156,14 +171,15 @@ def _queues(spared: set[str]) -> Iterator[Swept]:
             yield Swept("owed", f"queues cannot be looked at, or removed: {line(error)}")
 
 
-def _places(held: set[str]) -> Iterator[Swept]:
+def _places(held: set[str], leases: Mapping[str, float]) -> Iterator[Swept]:
     """Cgroups, mounts and files that bear our mark. Helpers have been ended before, so their mounts are nobody's."""
     if os.geteuid() != 0:
         yield Swept("unseen", "cgroups and mounts can only be looked at by root")
         return
-    for one in leftovers.leftovers():
-        if one.held or one.mark in held:
-            yield Swept("spared", f"{one.text} of {one.mark}, which a living process holds")
+    for one in leftovers.leftovers(leases):
+        hold = "held" if one.mark in held else one.hold
+        if left := left_alone(hold, f"{one.text} of {one.mark}", A_PROCESS, one.mark):
+            yield left
             continue
         try:
             one.remove()
@@ -187,14 +203,14 @@ def _watchdogs(home: Home) -> Iterator[Swept]:
         yield Swept("done", f"ended: {name}") if ended else Swept("owed", f"{name} does not end")
 
 
-def _files(home: Home) -> Iterator[Swept]:
-    """Remove the temporary files of runs that nobody carries out and of which nothing is owed."""
+def _files(home: Home, held: Set[str]) -> Iterator[Swept]:
+    """Remove the temporary files of runs that nobody carries out, of which nothing is owed, and none of these marks."""
     kept = {note.run for note in undo_notes.left(home)} | {path.parent.name for path in undo_notes.unreadable(home)}
     kept |= {watcher.run for watcher in watchers(home) if not watcher.orphaned}
     kept |= _open_runs(home)
     for scratch in sorted(home.runs.glob("*/scratch")):
         run = scratch.parent.name
-        if run in kept:
+        if run in kept or _has(run, held):
             continue
         with suppress(InputError):  # a directory that is none of ours
             home.clear_scratch(run)
@@ -202,6 +218,12 @@ def _files(home: Home) -> Iterator[Swept]:
             yield Swept("owed", f"{scratch} cannot be removed")
         else:
             yield Swept("done", f"removed: {scratch}")
+
+
+def _has(run: str, marks: Set[str]) -> bool:
+    """Whether one of these is a mark of the run, or the name of a table after one."""
+    stem = mark_stem(run)
+    return any(mark.startswith((stem, nft.name_of(stem))) for mark in marks)
 
 
 def _open_runs(home: Home) -> set[str]:

@@ -17,7 +17,13 @@ if TYPE_CHECKING:
     from executor.undo.recover import Recovery
     from executor.undo.swept import Swept
 
-_HEADS = {"done": "", "spared": "Left alone, a run goes on: ", "owed": "Still owed: ", "unseen": "Not looked at: "}
+_HEADS = {
+    "done": "",
+    "spared": "Left alone, a run goes on: ",
+    "unwatched": "Left alone, but not looked after: ",
+    "owed": "Still owed: ",
+    "unseen": "Not looked at: ",
+}
 
 
 def register(app: typer.Typer) -> None:
@@ -123,9 +129,9 @@ def _tell_swept(found: list[Swept], *, as_json: bool) -> int:
         _json(dict(by_outcome))
     else:
         _print(f"{_HEADS[one.outcome]}{one.text}." for one in found)
-        if not by_outcome["done"] and not by_outcome["owed"]:
+        if not any(by_outcome[outcome] for outcome in ("done", "unwatched", "owed")):
             _print(["Nothing more of ours was found." if grave else "Nothing of ours was left."])
-    return OWED if by_outcome["owed"] or grave else 0
+    return OWED if by_outcome["owed"] or by_outcome["unwatched"] or grave else 0
 
 
 def _json(value: dict[str, object]) -> None:

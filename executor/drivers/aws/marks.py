@@ -9,7 +9,8 @@ from functools import cache
 from typing import Any, Final
 
 from executor.clock import boot_id, machine, own_ticks
-from executor.kernel import process
+from executor.kernel import holding
+from executor.kernel.holding import Hold
 
 TAG: Final = "murphy"
 HOLDER: Final = "murphy-holder"
@@ -31,19 +32,19 @@ def plain(found: Iterable[Mapping[str, Any]]) -> dict[str, str]:
     return {str(each["Key"]): str(each["Value"]) for each in found}
 
 
-def holder(found: Mapping[str, str]) -> str:
-    """Who holds what bears these tags, in words; empty: nobody, as its executor is gone.
+def hold(found: Mapping[str, str]) -> tuple[Hold, str]:
+    """Who holds what bears these tags, and that in words.
 
-    Whether an executor on another machine lives cannot be told from here, so it counts as living.
+    Whether an executor on another machine goes on cannot be told from here, so it counts as one that does.
     """
     try:
         where, boot, pid, ticks = found[HOLDER].split("/")
         number, started = int(pid), int(ticks)
     except (KeyError, ValueError):
-        return "somebody who does not say so as Murphy does"
+        return "held", "somebody who does not say so as Murphy does"
     if where != _here():
-        return "a run on another machine, where murphy recover --sweep can tell whether it goes on"
-    return f"process {number}" if boot == boot_id() and process.alive(number, started) else ""
+        return "held", "a run on another machine, where murphy recover --sweep can tell whether it goes on"
+    return holding.hold(number, started) if boot == boot_id() else "nobody", f"process {number}"
 
 
 @cache

@@ -82,7 +82,7 @@ def test_of_two_in_a_cgroup_one_is_moved_beside_it_and_back(shared: Path, two: l
     assert (ours / "cgroup.max.depth").read_text(encoding="ascii") == "3\n"
     assert cgroup.members(shared) == [bystander.pid]
     (made,) = [made for made in cgroup.made() if made.directory == ours]
-    assert (made.origin, made.holder, made.held) == (shared, (os.getpid(), start_ticks(os.getpid())), True)
+    assert (made.origin, made.holder) == (shared, (os.getpid(), start_ticks(os.getpid())))
     assert cgroup_limit.imposed(record)
     for _ in range(2):
         cgroup_limit.lift(record)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -71,14 +72,16 @@ def told(home: Home, what: str) -> list[tuple[str, str]]:
 
 
 def swept(home: Home, fault: FaultSpec, subject: Any, scratch: Path, what: str) -> None:
-    """Spared while its executor lives, undone once it is dead, and then there is nothing more to undo."""
+    """Left alone while its executor lives, undone once that stands still, and then there is nothing more to undo."""
     until(subject.normal)
     before = subject.state()
     with injecting(fault, subject.system, scratch) as executor:
         until(subject.faulted, what="the target does not show the fault")
-        assert told(home, what) == [("spared", f"{what}, which process {executor.pid} holds")]
+        ((outcome, text),) = told(home, what)
+        assert (outcome, text.startswith(f"{what}, which process {executor.pid} has made")) == ("unwatched", True)
         assert subject.faulted()
-    assert told(home, what) == [("done", f"undone: {what}")]
+        executor.send_signal(signal.SIGSTOP)
+        assert told(home, what) == [("done", f"undone: {what}")]
     until(subject.normal, what="the target is not well again")
     assert subject.state() == before
     assert told(home, what) == []

@@ -105,6 +105,26 @@ def test_a_run_that_goes_on_is_left_alone_and_named(home: Home, executor: subpro
         holding.communicate()
 
 
+def test_a_run_of_which_anything_is_left_alone_keeps_its_scratch(home: Home) -> None:
+    """Of the run alone whose mark it bears."""
+    deadline = home.scratch("run-sweep") / "murphy-sweep-1.lease"
+    home.scratch("run-swept")
+    child.extend(deadline, 60.0, create=True)
+    words = [str(os.getpid()), str(start_ticks(os.getpid())), str(deadline), "4096", "0"]
+    module = [sys.executable, "-P", "-m", "executor.faults.resource.memory"]
+    made = subprocess.Popen([*module, *words], cwd=ROOT, stdout=subprocess.PIPE)
+    try:
+        assert made.stdout is not None
+        assert made.stdout.readline() == b"ready\n"
+        assert of(home, sweep(home))["done"] == [f"removed: {home.run_dir('run-swept')}/scratch"]
+        assert deadline.exists()
+        child.extend(deadline, -1.0)
+        assert f"removed: {home.run_dir('run-sweep')}/scratch" in of(home, sweep(home))["done"]
+    finally:
+        made.kill()
+        made.communicate()
+
+
 def test_helpers_and_watchdogs_that_stand_still_are_ended(home: Home, executor: subprocess.Popen[bytes]) -> None:
     """With their executor gone, neither would end by itself."""
     holding = helper(home, holder=executor.pid, ticks=start_ticks(executor.pid) or 0)
@@ -260,7 +280,7 @@ def test_a_table_whose_maker_lives_is_left_alone_until_its_lease_lapses(home: Ho
     table = nft.Table(nft.name_of(f"murphy-sweep-{os.getpid()}"))
     redirect.lead(table, [redirect.Way(9, ("127.0.0.9",), ())], 9, 60.0)
     try:
-        assert Swept("spared", f"nftables table {table}, which a living process holds") in sweep(home)
+        assert (table.name, "spared") in {(one.mark, one.outcome) for one in sweep(home)}
         table.let_go()
         assert Swept("done", f"removed: nftables table {table}") in sweep(home)
     finally:

@@ -80,11 +80,11 @@ def test_an_experiment_is_ended_and_what_it_stopped_runs_again(machines: Amazon)
 
 
 @pytest.mark.parametrize("fault", [ISOLATE, STOP], ids=lambda fault: fault.kind)
-def test_what_a_living_process_holds_is_spared(machines: Amazon, fault: Any) -> None:
+def test_what_a_living_process_has_made_is_left_alone(machines: Amazon, fault: Any) -> None:
     made = Struck(machines, fault)
     made.inject()
     (said,) = swept(made)
-    assert (said.outcome, said.text.endswith(f"which is held by process {os.getpid()}")) == ("spared", True)
+    assert (said.outcome, f"which process {os.getpid()} has made" in said.text) == ("unwatched", True), said
     assert made.how.active(made.record) is True
     made.how.revert(made.record)
     assert machines.image_of(made.machine) == made.before
@@ -104,10 +104,10 @@ def test_what_was_made_on_another_machine_is_spared(
 
 def test_what_was_made_before_this_boot_is_held_by_nobody(machines: Amazon) -> None:
     tags = marks.tags("murphy-x-1")
-    assert marks.holder(tags) == f"process {os.getpid()}"
+    assert marks.hold(tags) == ("unwatched", f"process {os.getpid()}")
     where, _, pid, ticks = tags[marks.HOLDER].split("/")
-    assert marks.holder({**tags, marks.HOLDER: f"{where}/earlier/{pid}/{ticks}"}) == ""
-    assert marks.holder({**tags, marks.HOLDER: "garbled"})
+    assert marks.hold({**tags, marks.HOLDER: f"{where}/earlier/{pid}/{ticks}"})[0] == "nobody"
+    assert marks.hold({**tags, marks.HOLDER: "garbled"})[0] == "held"
 
 
 def test_groups_of_others_are_not_touched(machines: Amazon) -> None:
@@ -140,7 +140,7 @@ def test_a_region_out_of_reach_is_owed_and_holds_nothing_up(machines: Amazon) ->
 def test_a_mark_that_a_run_of_this_machine_notes_is_spared(machines: Amazon) -> None:
     made = struck(machines, ISOLATE)
     (said,) = sweep_amazon(made.system, held={made.record["group"]})
-    assert (said.outcome, said.text.endswith("which is held by a living process")) == ("spared", True)
+    assert (said.outcome, said.text.endswith("which a living process holds")) == ("spared", True)
     assert swept(made)[0].outcome == "done"
 
 

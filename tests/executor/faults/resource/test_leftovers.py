@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from executor.clock import start_ticks
 from executor.faults.behaviour import Context
 from executor.faults.registry import behaviour
 from executor.kernel import child, process
@@ -56,21 +58,24 @@ def injected(case: Case, bench: Bench, scratch: Path) -> Iterator[tuple[Any, dic
     ("kind", "what"),
     [("resource.cpu_throttle", "cgroup"), ("resource.disk_fill", "file"), ("resource.io_error", "mount on")],
 )
+@pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGSTOP], ids=["dead", "stopped"])
 def test_what_bears_our_mark_goes_when_its_executor_is_gone(
-    kind: str, what: str, bench: Bench, home: Home, tmp_path: Path
+    kind: str, what: str, end: signal.Signals, bench: Bench, home: Home, tmp_path: Path
 ) -> None:
     scratch = tmp_path / "scratch"
     scratch.mkdir()
     with injected(CASES[kind], bench, scratch) as (subject, record, executor):
         until(subject.faulted)
-        assert {(one.outcome, one.text.partition(" ")[0]) for one in swept(home)} >= {("spared", what.split()[0])}
+        since = start_ticks(executor.pid) or 0
+        alone = "spared" if "deadline" in record else "unwatched"  # it has neither a watchdog nor notes
+        assert {(one.outcome, one.text.partition(" ")[0]) for one in swept(home)} >= {(alone, what.split()[0])}
         until(subject.faulted, what="a run that goes on was not left alone")
         helpers = child.living(Path(record["deadline"])) if "deadline" in record else []
         for helper in helpers:  # first of all, so that it cannot take its mount away
             process.send(helper.pid, helper.start_ticks, signal.SIGKILL)
             process.wait_gone(helper.pid, helper.start_ticks, 10)
-        executor.kill()
-        executor.wait()
+        os.kill(executor.pid, end)
+        until(lambda: process.state(executor.pid, since) in (None, "T"))
         (one,) = swept(home)
         assert (one.outcome, one.text.startswith(f"removed: {what} ")) == ("done", True), one
         until(subject.normal)
