@@ -101,6 +101,8 @@ class SshTarget(ResolvedInstance):
     """As of ``ProcessTarget``."""
     above: tuple[int, ...] = ()
     """What it was started by and lives under there, by pid, the nearest first."""
+    workers: tuple[int, ...] = ()
+    """Its workers there, by pid: they are struck with it."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from executor.clock import start_ticks
 from executor.errors import UnavailableError
-from executor.kernel import sockets
+from executor.kernel import program, sockets
 
 if TYPE_CHECKING:
     import subprocess
@@ -178,9 +178,9 @@ def pids() -> list[int]:
 def members(pid: int, ticks: int) -> list[list[int]]:
     """Pid and start time of a process and of its workers, itself first: together they are one instance.
 
-    A worker is a descendant that runs the same program and has no listener that the process does not hold too; so a
-    server's workers count, and the services that a supervisor has started do not. With the first process of a container
-    go all others in it. Raises ``UnavailableError`` if that very process is gone.
+    A worker is a descendant that runs the same program (``program.same``) and has no listener that the process does not
+    hold too; so a server's workers count, and the services that a supervisor has started do not, in whatever language.
+    With the first process of a container go all others in it. Raises ``UnavailableError`` if that very process is gone.
     """
     pairs = ((worker, start_ticks(worker)) for worker in _workers(pid))
     found = [[pid, ticks], *([worker, since] for worker, since in pairs if since is not None)]
@@ -199,7 +199,7 @@ def require(pid: int, ticks: int) -> None:
 def _workers(pid: int) -> list[int]:
     if pid != 1 and _inner(pid) == 1:
         return _in_namespace_of(pid)
-    program = _program(pid)
+    file = _file(pid)
     children: dict[int | None, list[int]] = {}
     for other in pids():
         children.setdefault(parent(other), []).append(other)
@@ -207,14 +207,19 @@ def _workers(pid: int) -> list[int]:
     found: list[int] = []
     ahead = [pid]
     while ahead:
-        for child in children.get(ahead.pop(), ()):
-            if program is None or _program(child) != program:
+        above = ahead.pop()
+        for child in children.get(above, ()):
+            if file is None or _file(child) != file or not (_same(above, child) or _same(pid, child)):
                 continue
             own = sockets.listening(pid) if own is None else own  # looked up only where somebody asks: it takes a while
             if sockets.listening(child) <= own:
                 found.append(child)
                 ahead.append(child)
     return sorted(found)
+
+
+def _same(above: int, below: int) -> bool:
+    return program.same(above, below, (command_line(above), command_line(below)))
 
 
 def _in_namespace_of(pid: int) -> list[int]:
@@ -288,7 +293,7 @@ def lineage(pid: int) -> Iterator[int]:
         ahead = parent(ahead)
 
 
-def _program(pid: int) -> tuple[int, int] | None:
+def _file(pid: int) -> tuple[int, int] | None:
     """Which file it runs, by device and inode; ``None`` if it is gone or may not be looked at."""
     try:
         file = Path(f"/proc/{pid}/exe").stat()

@@ -17,7 +17,12 @@ from executor.model.evidence import ResolvedTarget, RevertCheck
 from executor.run.course import WHO
 from executor.safety.halt import halted_since
 from executor.safety.neighbours import refuse_more
-from executor.safety.processes import refuse_above_protected, refuse_ourselves, refuse_same_process
+from executor.safety.processes import (
+    refuse_above_protected,
+    refuse_ourselves,
+    refuse_same_process,
+    refuse_shared_members,
+)
 from executor.state import undo_notes
 from executor.state.journal import Journal
 from executor.undo.revert import Undone, undo, write_down
@@ -40,6 +45,7 @@ def targets(course: Course, action: Action) -> tuple[Resolved, ...]:
     refuse_ourselves(found)
     every = everyone(course.system)
     refuse_same_process(found, every)
+    refuse_shared_members(found, every)
     refuse_above_protected(found, every, course.limits)
     refuse_more([action], found, course.system, course.limits, course.admitted, every=every)
     return found[action.id]

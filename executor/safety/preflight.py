@@ -23,7 +23,12 @@ from executor.safety.drift import refuse_drift
 from executor.safety.halt import Lowered, halted, halted_since, lowered
 from executor.safety.health import healthy as healthy  # the asynchronous part of a preflight
 from executor.safety.limits import Limits
-from executor.safety.processes import refuse_above_protected, refuse_ourselves, refuse_same_process
+from executor.safety.processes import (
+    refuse_above_protected,
+    refuse_ourselves,
+    refuse_same_process,
+    refuse_shared_members,
+)
 from executor.safety.radius import joint
 from executor.safety.reach import reach_of, run_s
 from executor.safety.rules import refusals
@@ -79,6 +84,7 @@ def preflight(
     refuse_ourselves(targets)
     every = everyone(system)
     refuse_same_process(targets, every)
+    refuse_shared_members(targets, every)
     refuse_above_protected(targets, every, limits)
     beside = neighbours.look(plan.actions, targets, system, behaviour, every=every)
     neighbours.refuse_strangers(beside, limits)

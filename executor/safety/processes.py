@@ -5,16 +5,18 @@ from __future__ import annotations
 import os
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
+from typing import TypeGuard
 
 from executor.clock import boot_id
 from executor.drivers.targets import ProcessTarget, Resolved, ResolvedInstance, SshTarget
-from executor.errors import SafetyRefusalError
+from executor.errors import SafetyRefusalError, UnavailableError
 from executor.kernel import process
 from executor.safety.limits import Limits
 
 Targets = Mapping[str, tuple[Resolved, ...]]
 """What each action strikes, by action id."""
 
+_OF_TWO = "Leave one of the two out of system.yaml, as they are one program, or give the worker a script of its own."
 _HINT = "Make the instances' commands or ports more exact, or choose another target."
 
 
@@ -54,6 +56,45 @@ def refuse_same_process(targets: Targets, every: Iterable[ResolvedInstance]) -> 
                 limit="a process of its own for each instance",
                 hint=_HINT,
             )
+
+
+def refuse_shared_members(targets: Targets, every: Iterable[ResolvedInstance]) -> None:
+    """Raise ``SafetyRefusalError`` if a process of a target, a worker perhaps, is another instance's too.
+
+    With the target it would be struck, and nobody would bring it back as what else it is. ``every`` instance of the
+    system that is there is asked, as ``everyone`` finds them.
+    """
+    others = [(one, _lineage(one)[0]) for one in every if _is_by_itself(one)]
+    for action, target in ((action, each) for action, resolved in targets.items() for each in resolved):
+        if not _is_by_itself(target):
+            continue  # what is in a container or on a machine goes with it, and is counted
+        own, lineage = members(target), _lineage(target)
+        for one, head in others:
+            if one.instance == target.instance:
+                continue
+            if shared := {head} & own or (members(one) & own if head in lineage else set()):
+                raise SafetyRefusalError(
+                    "distinct targets",
+                    measured=f"action {action} strikes {target.instance}, process {target.pid} with its workers, and "
+                    f"process {min(shared)[1]} of them is {one.instance}'s too",
+                    limit="processes of its own for each instance",
+                    hint=_OF_TWO,
+                )
+
+
+def members(target: ProcessTarget | SshTarget) -> set[Process]:
+    """A process and its workers; none if it has ended."""
+    if isinstance(target, SshTarget):
+        return {(target.boot, pid) for pid in (target.pid, *target.workers)}
+    try:
+        return {(boot_id(), pid) for pid, _ in process.members(target.pid, target.start_ticks)}
+    except UnavailableError:
+        return set()
+
+
+def _is_by_itself(one: Resolved) -> TypeGuard[ProcessTarget | SshTarget]:
+    """Whether it is a process that is looked for as such, not what is around others."""
+    return isinstance(one, ProcessTarget | SshTarget) and one.driver in ("process", "ssh")
 
 
 def refuse_above_protected(targets: Targets, every: Iterable[ResolvedInstance], limits: Limits) -> None:

@@ -46,7 +46,7 @@ _FIRST_LEASE_S: Final = 10.0
 """Until the first renewal, which follows at once. If we die before it, the process goes on after this."""
 _SENT: Final = (
     *("__init__", "clock", "errors"),
-    *("kernel/__init__", "kernel/cgroup", "kernel/child", "kernel/process", "kernel/sockets"),
+    *("kernel/__init__", "kernel/cgroup", "kernel/child", "kernel/process", "kernel/program", "kernel/sockets"),
     *("state/__init__", "state/reading"),
     *("drivers/__init__", "drivers/ending", "drivers/launch", "drivers/restart"),
     *("drivers/ssh/__init__", "drivers/ssh/jobs", "drivers/ssh/keeper", "drivers/ssh/remote"),
@@ -103,9 +103,9 @@ class Ssh:
         }
         wanted = {"id": instance.id, "port": instance.port, "command": instance.command}
         found = ask(machine, "find", instance=wanted)
-        above = tuple(found.pop("above"))
+        around: dict[str, Any] = {name: tuple(found.pop(name)) for name in ("above", "workers")}
         port, command = instance.port, instance.command
-        return SshTarget(service, instance.id, machine=machine, port=port, command=command, above=above, **found)
+        return SshTarget(service, instance.id, machine=machine, port=port, command=command, **around, **found)
 
     def beside(
         self,

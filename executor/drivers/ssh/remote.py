@@ -47,7 +47,8 @@ MARK: Final = "murphy: "
 def _find(question: Question) -> dict[str, Any]:
     found = process.find(SimpleNamespace(pid=None, start_ticks=None, **question["instance"]))  # type: ignore[arg-type]
     above = list(process.lineage(found.pid))[1:]
-    return {"pid": found.pid, "start_ticks": found.start_ticks, "boot": boot_id(), "above": above}
+    workers = [pid for pid, _ in process.members(found.pid, found.start_ticks)[1:]]
+    return {"pid": found.pid, "start_ticks": found.start_ticks, "boot": boot_id(), "above": above, "workers": workers}
 
 
 def _unfreezable(question: Question) -> str | None:

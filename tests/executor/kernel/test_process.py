@@ -114,6 +114,92 @@ time.sleep(100)
         process.send(found.pid, found.start_ticks, signal.SIGKILL)
 
 
+POOL = """
+import multiprocessing, sys, time
+
+if __name__ == "__main__":
+    of = multiprocessing.get_context(sys.argv[1])
+    for _ in range(2):
+        of.Process(target=time.sleep, args=(30,), daemon=True).start()
+    print("up", flush=True)
+    time.sleep(100)
+"""
+OTHERS = """
+import subprocess, sys, time
+for script in sys.argv[1:]:
+    subprocess.Popen([sys.executable, script])
+print("up", flush=True)
+time.sleep(100)
+"""
+
+
+@pytest.fixture
+def begin(tmp_path: Path) -> Iterator[Start]:
+    """Starts a script of that name; whatever it has started is ended with it."""
+    running: list[subprocess.Popen[bytes]] = []
+
+    def started(name: str, code: str, *arguments: str) -> subprocess.Popen[bytes]:
+        (tmp_path / name).write_text(code, encoding="utf-8")
+        child = subprocess.Popen(
+            [sys.executable, str(tmp_path / name), *arguments], stdout=subprocess.PIPE, start_new_session=True
+        )
+        running.append(child)
+        assert child.stdout is not None
+        assert child.stdout.readline() == b"up\n"
+        return child
+
+    yield started
+    for child in running:
+        os.killpg(child.pid, signal.SIGKILL)
+        child.wait()
+        assert child.stdout is not None
+        child.stdout.close()
+
+
+def below(child: subprocess.Popen[bytes]) -> list[int]:
+    return [pid for pid in process.pids() if process.parent(pid) == child.pid]
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+def test_the_processes_of_a_pool_are_workers(begin: Start, method: str) -> None:
+    server = begin("server.py", POOL, method)
+    until(lambda: len(below(server)) >= (3 if method == "spawn" else 2))
+    members = {pid for pid, _ in process.members(server.pid, ticks(server))}
+    assert {*below(server)} <= members
+    assert len(members) >= 3
+
+
+def test_another_script_of_the_same_interpreter_is_no_worker(begin: Start, tmp_path: Path) -> None:
+    """Its own script started again is one; another service that it has started is none, though it listens nowhere."""
+    (tmp_path / "mailer.py").write_text("import time; time.sleep(100)", encoding="utf-8")
+    again = "import sys, time\nif sys.argv[1:] == []: time.sleep(100)\n"
+    mother = begin("mother.py", again + OTHERS, str(tmp_path / "mother.py"), str(tmp_path / "mailer.py"))
+    until(lambda: len(below(mother)) == 2)
+    until(lambda: all(process.command_line(pid)[1:] != process.command_line(mother.pid)[1:] for pid in below(mother)))
+    (same,) = [pid for pid in below(mother) if process.command_line(pid)[-1].endswith("mother.py")]
+    assert [pid for pid, _ in process.members(mother.pid, ticks(mother))] == [mother.pid, same]
+
+
+def test_a_forked_worker_under_a_title_of_its_own_counts(begin: Start) -> None:
+    titled = """
+import ctypes, os, time
+parent = os.getpid()
+if not os.fork():
+    line = open("/proc/self/cmdline", "rb").read()
+    fields = open("/proc/self/stat").read().rsplit(")", 1)[1].split()
+    ctypes.memmove(int(fields[45]), b"app: worker".ljust(len(line), b"\\0"), len(line))
+    print("up", flush=True)
+    while os.getppid() == parent:
+        time.sleep(0.05)
+    os._exit(0)
+time.sleep(100)
+"""
+    server = begin("server.py", titled)
+    (worker,) = below(server)
+    assert process.command_line(worker)[0] == "app: worker"
+    assert [pid for pid, _ in process.members(server.pid, ticks(server))] == [server.pid, worker]
+
+
 def test_a_pinned_process_that_is_gone_is_refused_though_another_fits(start: Start) -> None:
     first = start(SLEEPER, f"pinned-{os.getpid()}")
     pin = instance(command=f"pinned-{os.getpid()}", pid=first.pid, start_ticks=ticks(first))

@@ -237,6 +237,41 @@ def test_a_process_that_another_service_goes_by_too_is_not_struck(desk: Desk) ->
     assert f"store-1 and web-1 are one process, {desk.server.process.pid}" in message
 
 
+FORKED = """
+import os, time
+parent, worker = os.getpid(), os.fork()
+if worker:
+    print(worker, flush=True)
+    time.sleep(100)
+while os.getppid() == parent:
+    time.sleep(0.05)
+"""
+
+
+@pytest.mark.parametrize("struck", ["mother", "mailer"])
+def test_a_worker_that_is_another_service_too_is_not_struck(desk: Desk, struck: str) -> None:
+    """Neither with the process whose worker it is, nor by itself: half of an instance is none that was named."""
+    mother = subprocess.Popen([sys.executable, "-c", FORKED], stdout=subprocess.PIPE, text=True)
+    try:
+        assert mother.stdout is not None
+        pids = {"mother": mother.pid, "mailer": int(mother.stdout.readline())}
+        both = system(
+            *(
+                Service(name=name, instances=(ProcessInstance(id=f"{name}-1", pid=pid, start_ticks=start_ticks(pid)),))
+                for name, pid in pids.items()
+            )
+        )
+        share = BlastRadius(instances_percent=100, services_percent=100, traffic_percent=100)
+        other = "mailer" if struck == "mother" else "mother"
+        message = refused(desk, plan(both, hang(struck)), system=both, limits=Limits(blast_radius=share))
+        assert f"strikes {struck}-1, process {pids[struck]} with its workers" in message
+        assert f"process {pids['mailer']} of them is {other}-1's too" in message
+    finally:
+        mother.kill()
+        mother.wait(timeout=30)
+        mother.stdout.close()  # type: ignore[union-attr]
+
+
 SHELTER = """
 import subprocess, sys
 child = subprocess.Popen([sys.executable, "-c", "print(flush=True); input()", sys.argv[1]], stdin=subprocess.PIPE)
