@@ -22,6 +22,12 @@ def most(percent: float, total: int) -> int:
     return max(1, math.floor(total * percent / 100 + _ROUNDING))
 
 
+def _refuse_unread(running: Sequence[RunRow]) -> None:
+    for row in running:
+        if row.unread:
+            raise no("runs under way", row.unread, "runs whose reach is known", "murphy recover undoes what it left.")
+
+
 def joint(reach: Reach, running: Sequence[RunRow], system: System, limits: Limits) -> None:
     """Refuse to begin a run of that reach beside those under way; for ``Journal.admit``, within its transaction.
 
@@ -30,6 +36,7 @@ def joint(reach: Reach, running: Sequence[RunRow], system: System, limits: Limit
     """
     if not running:
         return
+    _refuse_unread(running)
     names = ", ".join(row.run for row in running)
     hint = "Wait for its end."
     if not all(row.alive for row in running):

@@ -10,7 +10,7 @@ from typing import Any
 from executor.errors import SafetyRefusalError
 from executor.state import anchor, schema
 from executor.state.chain import broken, rows_of
-from executor.state.rows import record_digest
+from executor.state.rows import injection_of, record_digest, run_of
 from executor.state.store import Store
 
 Said = dict[str, list[dict[str, Any]]]
@@ -51,7 +51,7 @@ def altered(store: Store) -> str:
         return f"the audit trail's anchor cannot be read: {error}"
     with store.still():
         rows = rows_of(store)
-        return broken(rows) or _behind(rows, mark) or _forgotten(store, rows) or _meddling(store)
+        return broken(rows) or _behind(rows, mark) or _forgotten(store, rows) or _unread(store) or _meddling(store)
 
 
 def _behind(rows: Sequence[dict[str, Any]], mark: anchor.Mark | None) -> str:
@@ -114,6 +114,13 @@ def _faults(store: Store, said: Said) -> str:
         if fault["state"] == "reverted" and fault["id"] not in undone:
             return f"the journal holds the fault {mark} as reverted, and nobody reverted it"
     return ""
+
+
+def _unread(store: Store) -> str:
+    """Rows that nobody can have written so."""
+    of_runs = (run_of(row).unread for row in store.read("SELECT * FROM runs ORDER BY rowid"))
+    of_faults = (injection_of(row).unread for row in store.read("SELECT * FROM injections ORDER BY id"))
+    return next((what for what in (*of_runs, *of_faults) if what), "")
 
 
 def _meddling(store: Store) -> str:

@@ -1,14 +1,29 @@
-"""What the journal holds, as values. Standard library only."""
+"""What the journal holds, as values, whatever somebody may have put there. Standard library only."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+import math
 import sqlite3
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
 
 from executor.clock import boot_id, boottime, start_ticks
+
+_LARGEST: Final = 2**63 - 1
+"""What SQLite keeps as a whole number."""
+_KINDS: Final[dict[str, type | tuple[type, ...]]] = {
+    **dict.fromkeys(("id", "trial", "pid", "start_ticks", "instances", "services", "faults"), int),
+    "expires": (int, float),
+}
+"""Of the columns; the others are text."""
+_RUN = ("run", "pid", "start_ticks", "boot_id", "instances", "services", "faults")
+_INJECTION = (
+    *("id", "run", "experiment", "trial", "action", "kind", "subject", "mark"),
+    *("state", "expires", "boot_id", "error", "by"),
+)
 
 
 @dataclass(frozen=True)
@@ -44,6 +59,8 @@ class RunRow:
     start_ticks: int
     boot_id: str
     reach: Reach
+    unread: str = ""
+    """What of its row cannot be read, in words. Whatever that is stands for nothing here: no reach, no process."""
 
     @property
     def alive(self) -> bool:
@@ -71,6 +88,8 @@ class Injection:
     error: str
     by: str
     """Who reverted it."""
+    unread: str = field(default="", kw_only=True)
+    """What of its row cannot be read, in words. Without the record, or the time, of its lease it counts as lapsed."""
 
     @property
     def lapsed(self) -> bool:
@@ -79,14 +98,6 @@ class Injection:
 
     def __str__(self) -> str:
         return f"{self.kind} on {self.subject} (run {self.run}, mark {self.mark})"
-
-
-def _reach(row: sqlite3.Row) -> Reach:
-    kept = json.loads(row["targets"])
-    if isinstance(kept, list):  # as it was kept before anything was predicted
-        kept = {"targets": kept}
-    values: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in kept.items()}
-    return Reach(row["instances"], row["services"], row["faults"], **values)
 
 
 def mark_stem(run: str) -> str:
@@ -100,11 +111,64 @@ def record_digest(text: bytes) -> str:
 
 
 def run_of(row: sqlite3.Row) -> RunRow:
-    """A run from its row."""
-    return RunRow(row["run"], row["pid"], row["start_ticks"], row["boot_id"], _reach(row))
+    """A run from its row. Raises nothing: what cannot be read is said in ``unread``."""
+    values, wrong = _values(row, _RUN)
+    try:
+        predicted = _predicted(dict(row).get("targets"))
+    except (ValueError, TypeError, RecursionError):
+        predicted = {"targets": ()}
+        wrong.append("targets")
+    counts = {name: values.pop(name) for name in ("instances", "services", "faults")}
+    wrong += [name for name, value in counts.items() if value < 0]
+    return RunRow(**values, reach=Reach(**counts, **predicted), unread=_said("runs", values["run"], wrong))
 
 
 def injection_of(row: sqlite3.Row) -> Injection:
-    """An injection from its row."""
-    fields = {name: row[name] for name in row.keys() if name not in ("armed", "reverted")}  # noqa: SIM118 - sqlite3.Row
-    return Injection(**{**fields, "record": json.loads(row["record"])})
+    """An injection from its row. Raises nothing: what cannot be read is said in ``unread``."""
+    values, wrong = _values(row, _INJECTION)
+    try:
+        record = json.loads(dict(row).get("record"))  # type: ignore[arg-type] # whatever it is
+    except (ValueError, TypeError, RecursionError):
+        record = None
+    if not isinstance(record, dict):
+        record = {}
+        wrong.append("record")
+    return Injection(**values, record=record, unread=_said("injections", values["mark"], wrong))
+
+
+def _values(row: sqlite3.Row, names: tuple[str, ...]) -> tuple[dict[str, Any], list[str]]:
+    """The columns, and which are not what they must be: a number is 0 then, and anything else is shown as text."""
+    found, values, wrong = dict(row), {}, []
+    for name in names:
+        value, kind = found.get(name), _KINDS.get(name, str)
+        if not isinstance(value, kind) or (isinstance(value, float) and math.isnan(value)):
+            wrong.append(name)
+            value = str(value) if kind is str else 0
+        values[name] = value
+    return values, wrong
+
+
+def _predicted(text: Any) -> dict[str, Any]:
+    """All of a reach but the counts. Raises ``ValueError`` or ``TypeError`` for what is none."""
+    kept = json.loads(text)
+    if isinstance(kept, list):  # as it was kept before anything was predicted
+        kept = {"targets": kept}
+    if not isinstance(kept, Mapping) or "targets" not in kept:
+        raise TypeError("it is no object with targets")
+    values: dict[str, Any] = {}
+    for name, value in kept.items():
+        if name in ("traffic", "protected"):
+            if not (isinstance(value, int | float) and 0 <= value <= _LARGEST):
+                raise ValueError("it is no share")
+            values[name] = value
+        elif name in ("targets", "struck", "leans"):
+            if not (isinstance(value, list) and all(isinstance(each, str) for each in value)):
+                raise ValueError("it is no list of names")
+            values[name] = tuple(value)
+        else:
+            raise ValueError("it is no part of a reach")
+    return values
+
+
+def _said(table: str, name: str, wrong: list[str]) -> str:
+    return f"the row of {name} in the table {table} cannot be read ({', '.join(wrong)})" if wrong else ""

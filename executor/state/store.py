@@ -60,6 +60,7 @@ class Store:
 
     def _prepare(self, db: sqlite3.Connection) -> None:
         db.row_factory = sqlite3.Row
+        db.text_factory = _text
         standing = schema.standing(db)
         if standing == "foreign":
             raise UnavailableError(
@@ -164,6 +165,11 @@ class Store:
         """Close the connection. Idempotent."""
         with self._lock:
             self._db.close()
+
+
+def _text(value: bytes) -> str:
+    """What is no text becomes some: one value that cannot be read hides no row."""
+    return value.decode("utf-8", "backslashreplace")
 
 
 def head(db: sqlite3.Connection) -> Mark:

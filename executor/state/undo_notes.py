@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from executor.clock import boot_id, boottime, own_ticks, start_ticks
-from executor.errors import UnavailableError
+from executor.errors import InputError, UnavailableError
 from executor.kernel import holding
 from executor.state.durable import write
 from executor.state.home import Home
@@ -78,6 +78,7 @@ def keep(home: Home, injection: Injection, record: Mapping[str, Any]) -> None:
     path = _path(home, injection)
     end = max(injection.expires, _renewed(path))
     fields = asdict(injection) | {"record": dict(record), "expires": end}
+    del fields["unread"]  # of a row, and a note has none
     fields |= {"holder": os.getpid(), "holder_ticks": own_ticks()}
     try:
         making = path in _undone_meanwhile
@@ -135,27 +136,37 @@ def drop(home: Home, injection: Injection) -> None:
 
     One that another process is making stays noted: that process undoes it once more, and forgets it.
     """
-    path = _path(home, injection)
+    try:
+        path = _path(home, injection)
+    except (InputError, ValueError):  # the row was damaged: no note has such a name
+        return
     with _lock:
         if path in _undone_meanwhile:
             _undone_meanwhile[path] = True
             return
     if (note := _read(path)) is not None and note.being_made and note.holder != os.getpid():
         return
-    with suppress(OSError):
+    with suppress(OSError, ValueError):
         path.unlink(missing_ok=True)
 
 
 def noted(home: Home, injection: Injection) -> Note | None:
     """The note of a fault; ``None`` if it is undone, was never noted, or its note cannot be read."""
-    return _read(_path(home, injection))
+    try:
+        return _read(_path(home, injection))
+    except (InputError, ValueError):  # the row was damaged: no note has such a name
+        return None
 
 
 def as_noted(home: Home, injection: Injection) -> Injection | None:
-    """The injection with what was learned by making it, and whether it is undone, where its note says so."""
+    """The injection with what was learned by making it, and whether it is undone, where its note says so.
+
+    What undoes it is the note's, whatever the journal says.
+    """
     if (note := noted(home, injection)) is None:
         return None
-    return replace(injection, record={**injection.record, **note.record}, state=note.state)
+    record = {**injection.record, **note.record}
+    return replace(injection, record=record, state=note.state, kind=note.kind, boot_id=note.boot_id, unread="")
 
 
 def left(home: Home, run: str | None = None) -> list[Note]:

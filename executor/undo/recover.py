@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 
-from executor.errors import OwedRevertError, SafetyRefusalError, UnavailableError
+from executor.errors import InputError, OwedRevertError, SafetyRefusalError, UnavailableError, words_of
 from executor.person import whoami
 from executor.state import undo_notes
 from executor.state.home import Home
@@ -31,8 +31,9 @@ class Recovery:
 def recovery(home: Home) -> Recovery:
     """Undo everything that is due in a home: left by dead runs, lapsed, or owed; whatever failed stays owed.
 
-    A full or read-only disk does not stop it: what the journal holds is read from a copy then. Raises
-    ``UnavailableError`` if it cannot even be read; what is noted beside it is undone all the same.
+    A full or read-only disk does not stop it: what the journal holds is read from a copy then. Nor does a damaged row:
+    the others, and what is noted, are undone, and it is told of in ``altered``. Raises ``UnavailableError`` if it
+    cannot even be opened; what is noted beside it is undone all the same.
     """
     try:
         journal = Journal.to_undo(home)
@@ -40,8 +41,11 @@ def recovery(home: Home) -> Recovery:
         undo_noted(home, by=WHO)
         raise
     with closing(journal):
-        altered = journal.altered()
-        results, dead = _undo_due(journal, home)
+        altered = _altered(journal)  # first, for undoing writes over it
+        try:
+            results, dead = _undo_due(journal, home)
+        except UnavailableError as error:
+            return Recovery(undo_noted(home, by=WHO), altered=words_of(error).rstrip("."))
         if unread := undo_notes.unreadable(home):  # by now only those of which no journal knows
             altered = altered or f"{unread[0]} cannot be read, and says what is to be undone"
         try:
@@ -49,6 +53,14 @@ def recovery(home: Home) -> Recovery:
         except UnavailableError as error:
             return Recovery(results, f"{error.where}: {error.message}", altered)
     return Recovery(results, altered=altered)
+
+
+def _altered(journal: Journal) -> str:
+    """What is not as it was written. Whatever keeps that from being told keeps nothing from being undone."""
+    try:
+        return journal.altered()
+    except Exception as error:  # noqa: BLE001 - a journal may be damaged in any way
+        return f"whether it is as it was written cannot be told: {words_of(error).rstrip('.')}"
 
 
 def recover(home: Home) -> list[Undone]:
@@ -96,8 +108,9 @@ def _write_down(journal: Journal, home: Home, results: list[Undone], dead: list[
     if unwritten := [injection.id for injection in journal.pending() if injection.mark in undone]:
         journal.reverted_all(unwritten, by=WHO, verified=True)  # there may be room by now
     for run in {result.injection.run for result in results} | set(dead):
-        if run not in alive and not journal.pending(run) and not undo_notes.left(home, run):
-            home.clear_scratch(run)  # before it is over: nobody comes back to a run that is
+        with suppress(InputError):  # a damaged row may name what is no run
+            if run not in alive and not journal.pending(run) and not undo_notes.left(home, run):
+                home.clear_scratch(run)  # before it is over: nobody comes back to a run that is
     for run in dead:
         journal.finish(run, "interrupted", who=WHO)
     if results or dead:

@@ -14,7 +14,7 @@ from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 
 from executor.clock import boot_id, start_ticks
-from executor.errors import UnavailableError
+from executor.errors import InputError, UnavailableError
 from executor.faults.behaviour import Behaviour, Unclaimed, of_another_boot
 from executor.faults.registry import behaviour
 from executor.kernel import process
@@ -119,7 +119,7 @@ def free_all(
 
     def free(injection: Injection) -> Undone:
         try:
-            with nullcontext() if isinstance(behaviour(injection.kind), Unclaimed) else _claim(home, injection):
+            with nullcontext() if _unclaimed(injection.kind) else _claim(home, injection):
                 result = _freed(journal, home, injection, again=again)
         except Exception as error:  # noqa: BLE001 - whatever it is, the other reverts go on
             result = Undone(injection, verified=False, error=f"{injection}: {error}")
@@ -130,6 +130,13 @@ def free_all(
     crew = Crew(subjects.values(), free, late=late)
     done = {result.injection.id: result for result in crew.work(each_s * max(map(len, subjects.values()), default=0))}
     return [done.get(i.id) or overdue(i) for i in injections]
+
+
+def _unclaimed(kind: str) -> bool:
+    try:
+        return isinstance(behaviour(kind), Unclaimed)
+    except Exception:  # noqa: BLE001 - the row may be damaged, and the fault's note may know better
+        return False
 
 
 def overdue(injection: Injection) -> Undone:
@@ -162,6 +169,8 @@ def _freed(journal: Journal, home: Home, injection: Injection, *, again: bool) -
     current = _current(journal, home, injection)
     if current.state == "reverted" and not again:
         return Undone(current, verified=True)
+    if current.unread and not current.record:
+        return Undone(current, verified=False, error=f"{current}: {current.unread}, nor is it noted how to undo it")
     error = ""
     for wait in BACKOFF_S:
         if wait:
@@ -188,9 +197,9 @@ def _current(journal: Journal, home: Home, injection: Injection) -> Injection:
 
 def _attempt(injection: Injection) -> str:
     """Revert once; returns what went wrong."""
-    if injection.boot_id != boot_id():
-        injection = replace(injection, record=of_another_boot(injection.record))
     try:
+        if injection.boot_id != boot_id():
+            injection = replace(injection, record=of_another_boot(injection.record))
         how = behaviour(injection.kind)
         how.revert(injection.record)
         return "" if _gone(how, injection) else "the target still shows the fault, or cannot be asked"
@@ -220,7 +229,11 @@ def _claim(home: Home, injection: Injection) -> Iterator[None]:
     """Keep two processes from reverting one fault at a time (a crash would be restarted twice)."""
     try:
         handle = os.open(home.scratch(injection.run) / f"{injection.mark}.lock", _CLAIMED, 0o600)
-    except OSError:  # on a full disk undoing twice is better than not at all
+    except (
+        OSError,
+        ValueError,
+        InputError,
+    ):  # on a full disk, or by a damaged row: better undone twice than not at all
         yield
         return
     try:

@@ -120,7 +120,9 @@ class Watchdog:
         try:
             version = int(self.journal.store.read("PRAGMA data_version")[0][0])
             if anew or version != self._version:
-                self.state = self.journal.state_of(self.run, *self.executor)
+                state = self.journal.state_of(self.run, *self.executor)
+                if self.state != "running" or state == "ended":  # what was its own run stays its own, whatever is said
+                    self.state = state
                 self.known = [i for i in self.journal.pending(self.run) if not self._is_undone(i)]
                 self._version = version
         except UnavailableError as error:
