@@ -9,12 +9,13 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args
 
-from pydantic import BaseModel, Field, ValidationError, model_validator
+from pydantic import BaseModel, Field, TypeAdapter, ValidationError, model_validator
 
 from executor.errors import InputError
 from executor.model.base import Contract, Line, Name, Percent, Probability, Seconds, why_not
 from executor.model.probe import HttpProbe
 from executor.model.vocabulary import Environment
+from executor.safety.stricter import looser, within
 from executor.safety.windows import ChangeWindow
 from executor.state.home import Home
 from executor.state.reading import read
@@ -122,30 +123,64 @@ class Limits(Contract):
     error_budget: ErrorBudget = ErrorBudget()
 
 
-def limits_file(home: Home | None = None) -> Path | None:
-    """The file that holds: ``limits.toml`` in the working directory, else the home's; ``None``: the defaults do."""
-    candidates = (Path(FILE), (home or Home.open()).path / FILE)
-    return next((file for file in candidates if file.exists()), None)
-
-
 def load_limits(path: Path | None = None, *, home: Home | None = None) -> Limits:
-    """The operator's limits: of ``path``, else of ``limits_file``, else the defaults.
+    """The limits in force: the operator's, ``limits.toml`` of the home, and what a file makes stricter of them.
 
-    Raises ``InputError`` naming the file, its line and key, and what is allowed there.
+    That file is ``path``, or ``limits.toml`` in the working directory; where the home has none, it alone holds, and
+    where neither is there, the defaults do. Raises ``InputError`` naming the file, its line and key, and what is
+    allowed there, also where the file would allow more than the operator does.
     """
-    path = path or limits_file(home)
-    if path is None:
-        return Limits()
+    project, operator = _files(path, home)
+    theirs = _parsed(operator)[0] if operator else None
+    if project is None:
+        return theirs or Limits()
+    mine, text = _parsed(project)
+    if theirs is None:
+        return mine
+    for key, own, limit in looser(mine, theirs):
+        said, allowed = _toml(_plain(own)), _toml(_plain(limit))
+        raise InputError(
+            f"{key} is {said}, which allows more than the operator's {allowed} in {operator}.",
+            where=f"{project}{_line(text, key.split('.'), 0)}",
+            hint=f"Here it can only be stricter: remove it, or have the operator change {operator}.",
+        )
+    return within(mine, theirs)
+
+
+def in_force(path: Path | None = None, *, home: Home | None = None) -> str:
+    """Which files ``load_limits`` goes by, in words."""
+    project, operator = (file.resolve() if file else None for file in _files(path, home))
+    if project and operator:
+        return f"{project}, within the operator's {operator}"
+    return str(project or operator or "no file: the defaults")
+
+
+def _files(path: Path | None, home: Home | None) -> tuple[Path | None, Path | None]:
+    """The project's file and the operator's, as far as they are there; a ``path`` that is named must be."""
+    operator = (home or Home.seen()).path / FILE
+    project = path or Path(FILE)
+    if operator.exists() and project.exists() and project.samefile(operator):
+        return None, operator
+    return project if path or project.exists() else None, operator if operator.exists() else None
+
+
+def _parsed(path: Path) -> tuple[Limits, str]:
+    """What a file says, and its text."""
     text = _read(path)
     try:
         # as JSON, where strict still takes a list for a tuple and a word for an environment, but no "5" for a number
-        return Limits.model_validate_json(json.dumps(tomllib.loads(text), default=str), strict=True)
+        return Limits.model_validate_json(json.dumps(tomllib.loads(text), default=str), strict=True), text
     except ValidationError as error:
         raise _explained(error, text, path) from error
     except RecursionError:
         raise InputError("is nested too deeply.", where=str(path)) from None
     except ValueError as error:  # TOML's own, and Python's for a number of thousands of digits
         raise InputError(f"not TOML: {error}.", where=str(path)) from error
+
+
+def _plain(value: Any) -> Any:
+    """As JSON has it."""
+    return TypeAdapter(Any).dump_python(value, mode="json")
 
 
 def to_toml(limits: Limits) -> str:

@@ -31,7 +31,9 @@ def approve(
     system: Annotated[Path, typer.Option("--system", help="The system, if no session here knows the plan.")] = Path(
         "system.yaml"
     ),
-    limits: Annotated[Path | None, typer.Option(help="The operator's limits; default: limits.toml.")] = None,
+    limits: Annotated[
+        Path | None, typer.Option(help="Limits stricter than the operator's; default: limits.toml.")
+    ] = None,
     valid: Annotated[float, typer.Option(min=1, help="Seconds for which the approval holds.")] = 3600,
     uses: Annotated[int, typer.Option(min=1, max=1000, help="Runs that it is good for.")] = 1,
     other: Annotated[
@@ -45,7 +47,7 @@ def approve(
     from executor.clock import SYSTEM_CLOCK
     from executor.person import whoami
     from executor.safety.approval import installation_of, make_grant, verify, write_down
-    from executor.safety.limits import load_limits
+    from executor.safety.limits import in_force, load_limits
     from executor.safety.signing import sign_grant
     from executor.state.home import Home
     from planner import files
@@ -71,6 +73,7 @@ def approve(
         installation=other or here,
         uses=uses,
     )
+    out.print(f"Limits in force: {in_force(limits)}.", soft_wrap=True)
     _show(plan, known, allowed, f"{uses} run{'s' * (uses > 1)} on {other or 'this installation'}")
     if not yes and not typer.confirm(f"Sign this plan as {name}?"):
         out.print("Not signed.")

@@ -21,12 +21,10 @@ def limits(
 ) -> None:
     """Show the limits in force here, every key with its meaning: murphy limits > limits.toml begins a file of yours."""
     from executor.model.digest import digest
-    from executor.safety.limits import limits_file, load_limits, to_toml
+    from executor.safety.limits import in_force, load_limits, to_toml
     from planner.cli.output import emit
 
-    source = path or limits_file()
-    found = load_limits(source)
-    where = str(source.resolve()) if source else "no file: the defaults"
+    found, where = load_limits(path), in_force(path)
     if as_json:
         emit({"source": where, "digest": digest(found), "limits": found})
     else:

@@ -35,7 +35,9 @@ def plan(
     exclude: Annotated[list[str] | None, typer.Option(help="Never this service; repeatable.")] = None,
     fault: Annotated[list[str] | None, typer.Option(help="Only faults like this, for instance 'network.*'.")] = None,
     experts: Experts = None,
-    limits: Annotated[Path | None, typer.Option(help="The operator's limits; default: limits.toml.")] = None,
+    limits: Annotated[
+        Path | None, typer.Option(help="Limits stricter than the operator's; default: limits.toml.")
+    ] = None,
     again: Annotated[str | None, typer.Option(help="RUN/EXPERIMENT: the same once more, to see it again.")] = None,
     output: Annotated[Path, typer.Option("-o", "--output", help="File to write.")] = Path("plan.json"),
     as_json: Annotated[bool, typer.Option("--json", help="Print the plan for programs as well.")] = False,

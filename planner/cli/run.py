@@ -27,12 +27,14 @@ def run(
         Path | None,
         typer.Option("--system", help="The system; it must be as it was planned for. Default: system.yaml."),
     ] = None,
-    limits: Annotated[Path | None, typer.Option(help="The operator's limits; default: limits.toml.")] = None,
+    limits: Annotated[
+        Path | None, typer.Option(help="Limits stricter than the operator's; default: limits.toml.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the evidence for programs.")] = False,
 ) -> int:
     """Carry out an approved plan under the guard. Ctrl-C undoes everything and says so."""
     from executor.safety.drift import refuse_drift
-    from executor.safety.limits import load_limits
+    from executor.safety.limits import in_force, load_limits
     from executor.state.home import Home
     from knowledge.topology.annotations import load_system
     from planner import files
@@ -55,6 +57,7 @@ def run(
         now = load_system(written)
         if system or now.name == plan.system_name:
             refuse_drift(plan, now, session.system)
+    (err if as_json else out).print(f"Limits in force: {in_force(limits)}.", soft_wrap=True)
     with stopping() as stop, Live(plan, err if as_json else out) as live:
         result = session.carry_out(granted, limits=allowed, report=live, stop=stop)
     if as_json:

@@ -96,6 +96,14 @@ def test_a_plan_that_breaks_a_rule_is_not_signed(home: Home) -> None:
     unsigned(home, "refused by protected services")
 
 
+def test_a_checkout_does_not_loosen_the_operators_limits(home: Home) -> None:
+    (home.path / "limits.toml").write_text('protected_services = ["shop"]')
+    Path("limits.toml").write_text("[blast_radius]\ntraffic_percent = 100")
+    unsigned(home, "blast_radius.traffic_percent is 100, which allows more than the operator's 10")
+    Path("limits.toml").write_text("[blast_radius]\ntraffic_percent = 5")
+    unsigned(home, "refused by protected services")
+
+
 def test_a_plan_for_a_system_that_has_drifted_is_not_signed(home: Home, system: System) -> None:
     (service,) = system.services
     save_system(
