@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from contextlib import closing
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from executor.drivers.resolve import everyone, resolve
@@ -15,6 +16,7 @@ from executor.faults.registry import behaviour
 from executor.kernel import process
 from executor.model.evidence import ResolvedTarget, RevertCheck
 from executor.run.course import WHO
+from executor.safety.bodies import bodies
 from executor.safety.halt import halted_since
 from executor.safety.neighbours import refuse_more
 from executor.safety.processes import (
@@ -23,6 +25,7 @@ from executor.safety.processes import (
     refuse_same_process,
     refuse_shared_members,
 )
+from executor.safety.radius import refuse_bodies
 from executor.state import undo_notes
 from executor.state.journal import Journal
 from executor.undo.revert import Undone, undo, write_down
@@ -39,6 +42,8 @@ SHOWN_S = 2.0
 def targets(course: Course, action: Action) -> tuple[Resolved, ...]:
     """What the selector means right now, under the rules for processes and neighbours that held at the preflight.
 
+    From here on no other run is let near it, under whatever name.
+
     Raises ``UnavailableError`` or ``InputError`` if something is not there, ``SafetyRefusalError`` if a rule says no.
     """
     found = {action.id: resolve(action.target, course.system)}
@@ -48,6 +53,8 @@ def targets(course: Course, action: Action) -> tuple[Resolved, ...]:
     refuse_shared_members(found, every)
     refuse_above_protected(found, every, course.limits)
     refuse_more([action], found, course.system, course.limits, course.admitted, every=every)
+    struck = bodies(found[action.id])
+    course.journal.occupy(course.run, struck, partial(refuse_bodies, struck))
     return found[action.id]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from executor.drivers.resolve import everyone, resolve
@@ -18,6 +18,7 @@ from executor.probes.hosts import allowed_hosts
 from executor.safety import neighbours
 from executor.safety.approval import verify
 from executor.safety.backup import refuse_without_backup
+from executor.safety.bodies import bodies
 from executor.safety.case import protected
 from executor.safety.drift import refuse_drift
 from executor.safety.halt import Lowered, halted, halted_since, lowered
@@ -91,6 +92,7 @@ def preflight(
     for refusal in refusals(plan, system, limits, beside.also):
         raise refusal
     reach = reach_of(plan, system, protected(system, limits), beside.also)
+    reach = replace(reach, bodies=bodies(each for resolved in targets.values() for each in resolved))
     joint(reach, journal.running(), system, limits)
     _refuse_unsupported(plan, targets, behaviour)
     refuse_without_backup(plan, system)

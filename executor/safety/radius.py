@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import combinations
 
 from executor.model.plan import Experiment
@@ -46,6 +46,7 @@ def joint(reach: Reach, running: Sequence[RunRow], system: System, limits: Limit
     for row in running:
         if shared := sorted(set(reach.targets) & set(row.reach.targets)):
             raise no("overlapping targets", f"{row.run} works on {', '.join(shared)}", "one run on a target", hint)
+    refuse_bodies(reach.bodies, running)
     others = [row.reach for row in running]
     for rule, total, what, limit in (
         ("blast radius", reach.instances + sum(o.instances for o in others), "", _instances(system, limits)),
@@ -70,6 +71,18 @@ def joint(reach: Reach, running: Sequence[RunRow], system: System, limits: Limit
         if leant := {*reach.struck} & {*row.reach.leans} or {*row.reach.struck} & {*reach.leans}:
             measured = f"this run and {row.run}: one strikes {', '.join(sorted(leant))}, on which the other depends"
             raise no("shared dependencies", measured, "runs that cannot feel each other", hint)
+
+
+def refuse_bodies(bodies: Iterable[str], running: Sequence[RunRow]) -> None:
+    """Raise ``SafetyRefusalError`` if another run works on one of these very processes or machines.
+
+    Another description of the system may call it otherwise; ``executor.safety.bodies`` says what it is.
+    """
+    for row in running:
+        if shared := sorted(each.split("/")[0] for each in {*bodies} & {*row.reach.bodies}):
+            measured = f"{row.run} works on {', '.join(shared)}, whatever it is called there"
+            hint = "Wait for its end." if row.alive else "Its executor has died: murphy recover ends it."
+            raise no("overlapping targets", measured, "one run on a target", hint)
 
 
 def _instances(system: System, limits: Limits) -> tuple[int, str]:

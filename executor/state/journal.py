@@ -11,6 +11,7 @@ import json
 import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -121,6 +122,18 @@ class Journal:
             given = {"run": run, "plan": plan_digest, "environment": environment, "nonce": nonce, "use": use}
             given |= {"uses": uses, "instances": reach.instances, "services": reach.services, "faults": reach.faults}
             audit.append(db, "executor", "run_started", **given, **detail)
+
+    def occupy(self, run: str, bodies: Sequence[str], check: Callable[[list[RunRow]], None]) -> None:
+        """Add what a run is about to strike to its reach, in one step that no other process overlaps.
+
+        ``check`` sees the other runs and raises to refuse; then nothing is added.
+        """
+        with self.store.write() as db:
+            rows = [run_of(row) for row in db.execute(_RUNNING)]
+            check([row for row in rows if row.run != run])
+            for reach in (row.reach for row in rows if row.run == run and not {*bodies} <= {*row.reach.bodies}):
+                more = replace(reach, bodies=tuple(sorted({*bodies, *reach.bodies})))
+                db.execute("UPDATE runs SET targets = ? WHERE run = ?", (more.predicted(), run))
 
     def finish(self, run: str, outcome: str, *, who: str = "executor") -> bool:
         """End a run, unless it has ended; returns whether it was this call that did. Its injections are not touched."""

@@ -43,6 +43,9 @@ class Reach:
     """Services that it touches."""
     leans: tuple[str, ...] = ()
     """Services that those depend on, directly or not."""
+    bodies: tuple[str, ...] = ()
+    """What its targets were seen to be, the very processes and machines, whatever the system calls them: each as its
+    kind and number, and after a ``/`` what tells it from a later one of that number."""
 
     def predicted(self) -> str:
         """All but the counts, as the journal keeps it: a JSON object."""

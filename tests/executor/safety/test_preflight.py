@@ -8,12 +8,13 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from executor.clock import own_ticks, start_ticks
+from executor.clock import boot_id, own_ticks, start_ticks
 from executor.drivers.targets import EdgeTargets, ProcessTarget
 from executor.errors import InputError, MurphyError, SafetyRefusalError, UnavailableError
 from executor.model.digest import digest
@@ -23,6 +24,7 @@ from executor.safety.approval import make_grant
 from executor.safety.halt import halt, resume
 from executor.safety.limits import BlastRadius, Limits
 from executor.safety.preflight import Ready, preflight
+from executor.safety.radius import refuse_bodies
 from executor.safety.signing import create_key, sign_grant
 from executor.safety.windows import ChangeWindow
 from executor.state.audit import entries
@@ -86,8 +88,11 @@ def test_what_may_begin_is_resolved_to_processes(desk: Desk) -> None:
     of = plan(desk.system, hang("web"), slow("web", "back"))
     able = Able()
     ready = desk.ask(of, behaviour=lambda _: able)
-    assert ready.reach == Reach(1, 1, 1, ("web-1", "web->back"), traffic=100, struck=("web",), leans=("back",))
     pid = desk.server.process.pid
+    body = f"process {pid}/{start_ticks(pid)} {boot_id()}"
+    assert ready.reach == Reach(
+        1, 1, 1, ("web-1", "web->back"), traffic=100, struck=("web",), leans=("back",), bodies=(body,)
+    )
     (process,) = ready.targets["hang-web"]
     assert isinstance(process, ProcessTarget)
     assert (process.instance, process.pid, process.start_ticks) == ("web-1", pid, start_ticks(pid))
@@ -179,6 +184,41 @@ def test_other_runs_are_asked_for(desk: Desk) -> None:
     desk.journal.admit("run-1", nonce="n", check=lambda _: None, detail={}, **row)
     with pytest.raises(SafetyRefusalError, match="there is run-1 under way"):
         desk.ask(of)
+
+
+def test_another_run_on_the_same_process_is_seen_under_whatever_name(desk: Desk) -> None:
+    """Another file says otherwise what it is called: still two runs would strike one process."""
+    share = BlastRadius(instances_percent=100, services_percent=100, traffic_percent=100)
+    limits = Limits(concurrent_runs_max=2, concurrent_faults_max=2, blast_radius=share)
+    first = desk.ask(plan(desk.system, hang("web")), limits=limits)
+    row: dict[str, Any] = {"plan_digest": "d", "environment": "development", "check": lambda _: None, "detail": {}}
+    desk.journal.admit("run-1", nonce="n", reach=first.reach, **row)
+    services = (Service(name="shop", instances=(ProcessInstance(id="shop-1", port=desk.server.port),)), service("rest"))
+    again = system(*services, edges=[])
+    of, asked = plan(again, hang("shop")), {"system": again, "limits": limits}
+    with pytest.raises(SafetyRefusalError) as caught:
+        desk.ask(of, **asked)
+    assert str(caught.value) == (
+        f"refused by overlapping targets: run-1 works on process {desk.server.process.pid}, whatever it is called "
+        "there, and the limit is one run on a target. Wait for its end."
+    )
+    desk.journal.finish("run-1", "completed")
+    desk.ask(of, **asked)
+
+
+def test_what_a_run_comes_to_strike_is_kept_for_it_alone(desk: Desk) -> None:
+    row: dict[str, Any] = {"plan_digest": "d", "environment": "development", "check": lambda _: None, "detail": {}}
+    for name in ("run-1", "run-2"):
+        desk.journal.admit(name, nonce=name, reach=Reach(1, 1, 1, (f"{name}-1",)), **row)
+    new = ("process 7/1 boot",)
+    desk.journal.occupy("run-1", new, partial(refuse_bodies, new))
+    desk.journal.occupy("run-1", new, partial(refuse_bodies, new))
+    with pytest.raises(SafetyRefusalError, match="run-1 works on process 7, whatever"):
+        desk.journal.occupy("run-2", new, partial(refuse_bodies, new))
+    later = ("process 7/2 boot",)
+    desk.journal.occupy("run-2", later, partial(refuse_bodies, later))
+    assert [row.reach.bodies for row in desk.journal.running()] == [new, later]
+    desk.journal.refuse_altered()
 
 
 def test_a_system_that_drifted_is_refused_and_the_change_is_named(desk: Desk) -> None:
