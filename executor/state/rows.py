@@ -164,7 +164,7 @@ def _predicted(text: Any) -> dict[str, Any]:
             if not (isinstance(value, int | float) and 0 <= value <= _LARGEST):
                 raise ValueError("it is no share")
             values[name] = value
-        elif name in ("targets", "struck", "leans"):
+        elif name in ("targets", "struck", "leans", "bodies"):
             if not (isinstance(value, list) and all(isinstance(each, str) for each in value)):
                 raise ValueError("it is no list of names")
             values[name] = tuple(value)
