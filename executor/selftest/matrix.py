@@ -108,11 +108,16 @@ class Lane:
         answer: Answer = json.loads(line)
         return answer
 
-    def close(self) -> None:
-        """Let it end its scene."""
+    def finish(self) -> None:
+        """Tell it to end its scene after the case that it is at."""
         assert self._process.stdin is not None
+        with suppress(OSError):
+            self._process.stdin.close()
+
+    def close(self) -> None:
+        """Wait until it has ended its scene."""
         assert self._process.stdout is not None
-        self._process.stdin.close()
+        self.finish()
         try:
             self._process.wait(60)
         except subprocess.TimeoutExpired:
@@ -173,6 +178,8 @@ def _drain(
             thread.join()
     finally:
         work.over = True  # after an interrupt, too: no lane begins another case
+        for lane in running:
+            lane.finish()
         for lane in running:
             lane.close()
     if work.failed:

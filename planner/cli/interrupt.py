@@ -39,6 +39,31 @@ def stopping() -> Iterator[threading.Event]:
         listener.join(1.0)  # it may be unable to say what it has to say
 
 
+@contextmanager
+def interrupted(doing: str) -> Iterator[None]:
+    """The first of these signals raises ``KeyboardInterrupt``, whose cleaning up later ones do not cut short.
+
+    ``doing``: what happens then, in words. One that is ignored stays so. For the main thread only.
+    """
+    began = threading.Event()
+
+    def end(_number: int, _frame: FrameType | None) -> None:
+        first = not began.is_set()
+        began.set()
+        with suppress(OSError, ValueError, RuntimeError):  # nobody reads it, or it was in the midst of saying something
+            print(f"\nmurphy: {'' if first else 'still '}{doing}…", file=sys.stderr, flush=True)  # noqa: T201
+        if first:
+            raise KeyboardInterrupt
+
+    heeded = [number for number in _ENDING if signal.getsignal(number) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, end) for number in heeded}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
 def _heard(number: int, frame: FrameType | None) -> None:
     """Do nothing: the signal's number is in the pipe already."""
 

@@ -36,17 +36,19 @@ def selftest(
     """
     from executor.selftest import matrix
     from executor.selftest.cases import few, whole
+    from planner.cli.interrupt import interrupted
 
     number = matrix.any_seed() if seed is None else seed
     if not as_json:
         print(f"Seed {number}. Each case is a run on services of its own, struck at another moment.", flush=True)  # noqa: T201
-    summary = matrix.run(
-        lambda events_s: whole(number, cases, events_s) if crash else few(number, events_s),
-        seed=number,
-        lanes=matrix.lanes_for(),
-        artefacts=keep,
-        report=_say_nothing if as_json else _Progress(),
-    )
+    with interrupted("ending: the cases under way come to their end, up to a minute"):
+        summary = matrix.run(
+            lambda events_s: whole(number, cases, events_s) if crash else few(number, events_s),
+            seed=number,
+            lanes=matrix.lanes_for(),
+            artefacts=keep,
+            report=_say_nothing if as_json else _Progress(),
+        )
     if as_json:
         print(json.dumps(summary.plain(), indent=2))  # noqa: T201
     else:
