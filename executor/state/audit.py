@@ -13,7 +13,7 @@ from typing import Any
 from executor.clock import wall
 from executor.errors import InputError, UnavailableError
 from executor.state.altered import altered, lost
-from executor.state.anchor import BEGINNING
+from executor.state.anchor import BEGINNING, Mark
 from executor.state.chain import FIELDS, HASHED, broken, hash_of, rows_of
 from executor.state.frozen import Frozen
 from executor.state.home import Home
@@ -52,12 +52,21 @@ class Verification:
 
 
 def append(db: sqlite3.Connection, who: str, what: str, **detail: object) -> None:
-    """Add a row within the caller's transaction, so that an act and its record are durable together or not at all."""
+    """Add a row within the caller's transaction, so that an act and its record are durable together or not at all.
+
+    Raises ``UnavailableError`` if the trail has not taken it: whoever can write the file can make a table that ignores.
+    """
     last = head(db)
     seq, previous = last.seq + 1, last.hash
     text = json.dumps(detail, sort_keys=True, ensure_ascii=False, allow_nan=False)
     row = dict(zip(HASHED, (seq, wall(), plain(who), plain(what), plain(text), previous), strict=True))
-    db.execute("INSERT INTO audit VALUES (?, ?, ?, ?, ?, ?, ?)", (*row.values(), hash_of(row)))
+    mark = Mark(seq, hash_of(row))
+    db.execute("INSERT INTO audit VALUES (?, ?, ?, ?, ?, ?, ?)", (*row.values(), mark.hash))
+    if head(db) != mark:
+        raise UnavailableError(
+            "the audit trail does not take what is written to it.",
+            hint="murphy audit verify says what was done to the journal.",
+        )
 
 
 def plain(text: str) -> str:

@@ -121,6 +121,8 @@ class Journal:
             )
             given = {"run": run, "plan": plan_digest, "environment": environment, "nonce": nonce, "use": use}
             given |= {"uses": uses, "instances": reach.instances, "services": reach.services, "faults": reach.faults}
+            given |= {"pid": os.getpid(), "start_ticks": own_ticks(), "boot_id": self._boot}
+            given |= {"reach": record_digest(reach.predicted().encode())}
             audit.append(db, "executor", "run_started", **given, **detail)
 
     def occupy(self, run: str, bodies: Sequence[str], check: Callable[[list[RunRow]], None]) -> None:
@@ -134,6 +136,7 @@ class Journal:
             for reach in (row.reach for row in rows if row.run == run and not {*bodies} <= {*row.reach.bodies}):
                 more = replace(reach, bodies=tuple(sorted({*bodies, *reach.bodies})))
                 db.execute("UPDATE runs SET targets = ? WHERE run = ?", (more.predicted(), run))
+                audit.append(db, "executor", "occupied", run=run, reach=record_digest(more.predicted().encode()))
 
     def finish(self, run: str, outcome: str, *, who: str = "executor") -> bool:
         """End a run, unless it has ended; returns whether it was this call that did. Its injections are not touched."""
@@ -179,7 +182,8 @@ class Journal:
                 " boot_id, armed) VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'armed', ?, ?, ?)",
                 (run, experiment, trial, action, kind, subject, mark, text, boottime() + lease_s, self._boot, wall()),
             )
-            told = {"run": run, "action": action, "kind": kind, "subject": subject, "mark": mark}
+            told: dict[str, object] = {"run": run, "action": action, "kind": kind, "subject": subject, "mark": mark}
+            told |= {"experiment": experiment, "trial": trial, "boot_id": self._boot, "injection": cursor.lastrowid}
             audit.append(db, "executor", "armed", **told, record=record_digest(text.encode()))
             row = db.execute("SELECT * FROM injections WHERE id = ?", (cursor.lastrowid,)).fetchone()
         return injection_of(row)

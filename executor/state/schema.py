@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from typing import Final, Literal
 
 VERSION: Final = 2
+_NUMBERS = "CREATE TABLE sqlite_sequence(name,seq)"
+"""What SQLite makes by itself for ids that never come again."""
 APPLICATION_ID = 0x4D555246  # "MURF": a file that is some other program's database is not touched
 
 _STANDINGS: dict[int, Literal["current", "old"]] = {VERSION: "current", 1: "old"}
@@ -94,3 +96,10 @@ def _statements(script: str) -> Iterator[str]:
         if sqlite3.complete_statement(statement):
             yield statement
             statement = ""
+
+
+TABLES: Final = (
+    *(each for part in _statements(_NEW) if (each := part.strip().removesuffix(";")) not in TRIGGERS),
+    _NUMBERS,
+)
+"""All tables and indexes, in SQLite's own words; those that an earlier Murphy made have the same."""

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from executor.errors import SafetyRefusalError
+from executor.errors import SafetyRefusalError, UnavailableError
 from executor.safety.halt import halt, resume
 from executor.state import anchor, audit
 from executor.state.chain import FIELDS, hash_of
@@ -40,6 +40,7 @@ def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
         journal.reverted(first.id, by="executor", verified=True)
         journal.finish("run-1", "completed")
         admit(journal, "run-2")
+        journal.occupy("run-2", ("process 1/2",), lambda _rows: None)
         second = arm(journal, "m2", run="run-2")
         journal.owe(second.id, "no \udcff way", by="watchdog")
     assert audit.verify(home).intact
@@ -181,6 +182,33 @@ FORGOTTEN = {
     "what it was": ("UPDATE injections SET kind = 'service.stop' WHERE mark = 'm2'", "another kind of the fault m2"),
     "whom it struck": ("UPDATE injections SET subject = 'base-2' WHERE mark = 'm2'", "another subject of the fault m2"),
     "whose it was": ("UPDATE injections SET run = 'run-1' WHERE mark = 'm2'", "another run of the fault m2"),
+    "that it is undone": (
+        "UPDATE injections SET state = 'injected', boot_id = 'zz' WHERE mark = 'm1'",
+        "another boot_id of the fault m1 than was armed",
+    ),
+    "that it was undone": (
+        "UPDATE injections SET state = 'injected' WHERE mark = 'm1'",
+        "the fault m1 as injected, and it was reverted",
+    ),
+    "when it was made": ("UPDATE injections SET boot_id = 'zz' WHERE mark = 'm2'", "another boot_id of the fault m2"),
+    "why it is owed": ("UPDATE injections SET error = '' WHERE mark = 'm2'", "another error of the fault m2"),
+    "who undid it": ("UPDATE injections SET by = 'nobody' WHERE mark = 'm1'", "m1 as reverted by 'nobody'"),
+    "its number": ("UPDATE injections SET id = 7 WHERE mark = 'm2'", "another id of the fault m2"),
+    "how far a run reaches": (
+        "UPDATE runs SET instances = 0 WHERE run = 'run-2'",
+        "another instances of the run run-2",
+    ),
+    "what a run reaches": (
+        """UPDATE runs SET targets = '{"targets": []}' WHERE run = 'run-2'""",
+        "another reach of the run run-2",
+    ),
+    "whose process it is": ("UPDATE runs SET pid = 1 WHERE run = 'run-2'", "another pid of the run run-2"),
+    "which plan it was": ("UPDATE runs SET plan_digest = 'x' WHERE run = 'run-1'", "another plan_digest of the run"),
+    "a run that never was": (
+        "INSERT INTO runs SELECT 'run-9', plan_digest, environment, nonce, pid, start_ticks, boot_id, instances,"
+        " services, faults, targets, started, outcome, ended FROM runs WHERE run = 'run-2'",
+        "the run run-9, and nobody began it",
+    ),
     "who armed it": (
         "INSERT INTO injections SELECT 9, run, experiment, trial, action, kind, subject, 'm9', record, state, expires,"
         " boot_id, error, by, armed, reverted FROM injections WHERE mark = 'm2'",
@@ -220,9 +248,9 @@ def replace(home: Home) -> None:
 
 
 AWAY: dict[str, tuple[Callable[[Home], object], str]] = {
-    "emptied": (lambda home: home.journal.write_bytes(b""), "has 0 rows, and 10 were written"),
-    "removed": (lambda home: home.journal.unlink(), "has 0 rows, and 10 were written"),
-    "replaced": (replace, "row 10 of the audit trail is not the one that was written"),
+    "emptied": (lambda home: home.journal.write_bytes(b""), "has 0 rows, and 11 were written"),
+    "removed": (lambda home: home.journal.unlink(), "has 0 rows, and 11 were written"),
+    "replaced": (replace, "row 11 of the audit trail is not the one that was written"),
     "without its anchor": (lambda home: anchor.place(home.journal).unlink(), "anchor is gone"),
     "with an anchor that is none": (lambda home: anchor.place(home.journal).write_bytes(b"-"), "names no row"),
 }
@@ -287,3 +315,55 @@ def test_a_trigger_that_keeps_the_trail_from_growing(original: Path, what: str) 
     with copy_of(original) as (home, db):
         db.execute(f"CREATE {what}")
         assert "that Murphy did not make" in audit.verify(home).faults[0]
+
+
+def freeze(db: sqlite3.Connection) -> None:
+    """Make the trail anew, as a table that ignores what comes later."""
+    (last,) = db.execute("SELECT max(seq) FROM audit").fetchone()
+    (sql,) = db.execute("SELECT sql FROM sqlite_master WHERE name = 'audit'").fetchone()
+    db.execute("ALTER TABLE audit RENAME TO audit_old")
+    ignores = f"g INTEGER AS (CASE WHEN seq > {last} THEN NULL ELSE 1 END) NOT NULL ON CONFLICT IGNORE"
+    db.execute(sql.replace("hash TEXT NOT NULL", f"hash TEXT NOT NULL, {ignores}"))
+    db.execute("INSERT INTO audit SELECT * FROM audit_old")
+    db.execute("DROP TABLE audit_old")
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (freeze, "a table, audit, that Murphy did not make"),
+        (lambda db: db.execute("CREATE TABLE theirs (x)"), "a table, theirs, that Murphy did not make"),
+        (lambda db: db.execute("CREATE INDEX more ON audit (who)"), "an index, more, that Murphy did not make"),
+        (lambda db: db.execute("DROP INDEX injections_open"), "lacks a table or an index"),
+    ],
+)
+def test_a_journal_with_other_tables_is_found(
+    original: Path, change: Callable[[sqlite3.Connection], object], words: str
+) -> None:
+    with copy_of(original) as (home, db):
+        change(db)
+        assert words in audit.verify(home).faults[0]
+        refused(home, words)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        freeze,
+        lambda db: db.execute("CREATE TRIGGER quiet BEFORE INSERT ON audit BEGIN SELECT RAISE(IGNORE); END"),
+        lambda db: db.execute("CREATE TRIGGER gone AFTER INSERT ON audit BEGIN DELETE FROM audit WHERE seq > 9; END"),
+    ],
+)
+def test_nothing_is_done_that_the_trail_does_not_take(
+    original: Path, change: Callable[[sqlite3.Connection], object]
+) -> None:
+    with copy_of(original) as (home, db):
+        change(db)
+        before = rows_in(db)
+        with closing(Journal(home.journal)) as journal:
+            with pytest.raises(UnavailableError, match="does not take what is written"):
+                journal.finish("run-2", "completed")
+            assert [row.run for row in journal.running()] == ["run-2"]
+        halt(home, "even so", by="alice")
+        assert home.halt_file.exists()
+        assert rows_in(db) == before

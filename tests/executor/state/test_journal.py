@@ -243,6 +243,7 @@ class Leases(RuleBasedStateMachine):
     def agrees(self) -> None:
         pending = {i.id: i.state for i in self.journal.pending("run-1")}
         assert pending == {n: state for n, state in self.states.items() if state != "reverted"}
+        assert self.journal.altered() == ""
 
     def teardown(self) -> None:
         module.boottime = self._real

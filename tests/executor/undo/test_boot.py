@@ -7,7 +7,6 @@ import os
 import pwd
 import shutil
 import signal
-import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -38,6 +37,7 @@ def struck(home: Home, shelf: Shelf, fault: Fault) -> dict[str, object]:
     system = System(name="s", services=(Service(name="base", instances=(shelf.instance,), restarts="by_hand"),))
     (target,) = resolve(InstanceTarget(service="base"), system)
     journal = Journal(home.journal)
+    journal._boot = "of then"
     admit(journal)
     how = behaviour(fault.kind)
     context = Context(system, "murphy-boot-1", str(home.scratch("run-1")))
@@ -57,14 +57,6 @@ def struck(home: Home, shelf: Shelf, fault: Fault) -> dict[str, object]:
     how.inject(record, 60.0)
     assert journal.injected(armed.id, record)
     journal.close()
-    db = sqlite3.connect(home.journal, isolation_level=None)
-    for table in ("runs", "injections"):
-        db.execute(f"UPDATE {table} SET boot_id = 'of then'")
-    db.close()
-    (file,) = home.run_dir("run-1").glob("undo-*")
-    times = file.stat()
-    file.write_text(file.read_text().replace(armed.boot_id, "of then"))
-    os.utime(file, ns=(times.st_atime_ns, times.st_mtime_ns))
     return record
 
 

@@ -52,7 +52,8 @@ VALUES: tuple[Any, ...] = (None, "x", "[1, {}]", '{"targets": [1]}', -7, 2**62, 
 COLUMNS = {
     "runs": "run plan_digest environment nonce pid start_ticks boot_id instances services faults targets started"
     " outcome ended",
-    "injections": "id run experiment trial action kind subject mark record state expires error by armed reverted",
+    "injections": "id run experiment trial action kind subject mark record state expires boot_id error by armed"
+    " reverted",
 }
 EACH = [(table, column) for table, columns in COLUMNS.items() for column in columns.split()]
 
@@ -135,6 +136,19 @@ def test_a_run_whose_reach_cannot_be_read_is_recovered_and_told(scene: Path, ser
     assert not service.stopped()
     assert [result.reverted for result in found.results] == [True]
     assert "run-1 in the table runs" in found.altered
+
+
+UNVOUCHED = {"started", "ended", "expires", "armed", "reverted"}
+"""Times: of the lease, which is renewed without a word, and of what the trail has its own times for."""
+
+
+@pytest.mark.parametrize(("table", "column"), [each for each in EACH if each[1] not in UNVOUCHED])
+def test_every_change_that_the_trail_can_tell_is_told(scene: Path, tmp_path: Path, table: str, column: str) -> None:
+    for number, value in enumerate((*VALUES, "reverted", "armed", "run-2", 1, 2)):
+        home = Home(Path(shutil.copytree(scene, tmp_path / str(number))))
+        assert audit.verify(home).intact
+        changed = damage(home, table, column, value)
+        assert audit.verify(home).intact is not changed, value
 
 
 @pytest.mark.parametrize(("table", "column"), [("runs", "targets"), ("runs", "pid"), ("injections", "record")])

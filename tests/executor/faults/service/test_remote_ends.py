@@ -447,8 +447,7 @@ def test_recover_owes_what_it_cannot_reach_and_undoes_it_later(
     armed = arm(journal, kind="service.crash", subject="books-1", record=record)
     CRASH.inject(record, 60.0)
     assert journal.injected(armed.id, record)
-    with journal.store.write() as db:
-        db.execute("UPDATE runs SET start_ticks = start_ticks - 1")  # its executor is gone
+    journal.finish("run-1", "interrupted")  # its executor is gone
     process.send_all(own.keepers(), signal.SIGKILL)  # and so is all that would undo it there
     own.end()
     code, said = murphy(home, "recover")
