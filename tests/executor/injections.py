@@ -74,6 +74,6 @@ def hang(journal: Journal, shelf: Shelf, *, lease_s: float) -> None:
 def nothing_left(home: Home) -> bool:
     journal = Journal(home.journal)
     try:
-        return not journal.pending() and not journal.running()
+        return not journal.pending() and not journal.running() and not journal.altered()
     finally:
         journal.close()
