@@ -8,7 +8,7 @@ from executor.model.approval import Approval
 from executor.model.criteria import SteadyState
 from executor.model.digest import digest
 from executor.model.faults import Fault
-from executor.model.faults.resource import Connections, Cpu, Memory
+from executor.model.faults.resource import Connections
 from executor.model.faults.service import Crash, DependencyFailure, Hang, Slowdown
 from executor.model.plan import Action, EdgeTarget, Experiment, Hypothesis, InstanceTarget, Plan, Prediction, Stage
 from executor.model.probe import Check, HttpProbe
@@ -34,13 +34,10 @@ PATIENT = Limits.model_validate({**LIMITS.model_dump(), "lease_s": 10})
 """For a run that is to complete: on a busy machine a lease of a second may lapse by itself, and rightly so."""
 KEY = "selftest"
 _FAULT_S = 2.0
-_MEBIBYTE = 2**20
 _STRIKES: dict[str, Fault] = {
     "hung": Hang(),
     "slowed": Slowdown(cpu_percent=50),
     "crashed": Crash(restart="murphy"),
-    "burnt": Cpu(load_percent=5),
-    "filled": Memory(bytes=4 * _MEBIBYTE),
     "crowded": Connections(count=5),
     "front": DependencyFailure(mode="error"),
     "caller": DependencyFailure(mode="error"),
@@ -48,7 +45,7 @@ _STRIKES: dict[str, Fault] = {
 
 
 def plan_for(scene: Scene, system: System) -> Plan:
-    """Every fault at once, each on a service of its own."""
+    """Every fault at once, each on a service of its own: none that reaches the whole machine, and so all of them."""
     port = scene.parts["burnt"].port
     check = Check(
         id="burnt", service="burnt", probe=HttpProbe(url=f"http://127.0.0.1:{port}/", timeout_ms=5000), rate_hz=20
