@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from executor.clock import start_ticks
 from executor.errors import UnavailableError
-from executor.kernel import program, sockets
+from executor.kernel import naming, program, sockets
 
 if TYPE_CHECKING:
     import subprocess
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 LEASE_SUFFIX = ".lease"
 """What the name of a helper's deadline file ends with, which is among its arguments."""
 _STOPS_WITHIN_S = 2.0
+_WORDS = "; command is whole arguments, of which the first may be the end of a path."
 
 
 @dataclass(frozen=True)
@@ -313,16 +314,19 @@ def find(instance: ProcessInstance) -> Found:
         return Found(instance.pid, instance.start_ticks)
     heads = heads_of(instance)
     if not heads:
+        near = ", ".join(map(_shown, _near(instance)))
         raise UnavailableError(
-            f"no process that we may look at {_wanted(instance)}.",
+            f"no process that we may look at {_wanted(instance)}"
+            + (f"; {near} only names it among what it is told." if near else "."),
             where=instance.id,
-            hint="Start it, or run Murphy as the user who runs it.",
+            hint=f"Start it, or run Murphy as the user who runs it{_WORDS if near else '.'}",
         )
     if len(heads) > 1:
         raise UnavailableError(
-            f"{len(heads)} processes fit, and one should: each {_wanted(instance)} ({', '.join(map(str, heads))}).",
+            f"{len(heads)} processes fit, and one should: each {_wanted(instance)} ({', '.join(map(_shown, heads))}).",
             where=instance.id,
-            hint="Make command or port more exact.",
+            hint="Make command or port more exact, with the program as it was started (python3 worker.py), for "
+            "instance, or give its pid and start_ticks.",
         )
     ticks = start_ticks(heads[0])
     if ticks is None:
@@ -331,10 +335,19 @@ def find(instance: ProcessInstance) -> Found:
 
 
 def heads_of(instance: ProcessInstance) -> list[int]:
-    """Pids of the processes that fit an instance's port and command line, pinned or not; their workers are left out."""
+    """Pids of the processes that fit an instance's port and command line, pinned or not; their workers are left out.
+
+    Without a port a child that fits is its parent's worker only if it runs the same program: else it is not told which
+    of them is meant.
+    """
     matching = set(_matches(instance))
     parents = {pid: parent(pid) for pid in matching}
-    return sorted(pid for pid, above in parents.items() if above is not None and above not in matching)  # else it ended
+    return sorted(
+        pid
+        for pid, above in parents.items()
+        if above is not None  # else it ended
+        and (above not in matching or not (instance.port or (_file(above) == _file(pid) and _same(above, pid))))
+    )
 
 
 def _matches(instance: ProcessInstance) -> Iterator[int]:
@@ -344,10 +357,22 @@ def _matches(instance: ProcessInstance) -> Iterator[int]:
         return
     for pid in pids():
         words = command_line(pid) if instance.command else ()
-        if pid == os.getpid() or instance.command not in " ".join(words) or _is_helper(words):
+        if pid == os.getpid() or not naming.fits(instance.command, words) or _is_helper(words):
             continue
         if start_ticks(pid) is not None and (wanted is None or wanted & sockets.held(pid)):
             yield pid
+
+
+def _near(instance: ProcessInstance) -> list[int]:
+    """Pids of processes that have the text somewhere in their command lines."""
+    if not instance.command or instance.port:
+        return []
+    lines = ((pid, command_line(pid)) for pid in pids() if pid not in lineage(os.getpid()))
+    return [pid for pid, words in lines if instance.command in " ".join(words) and not _is_helper(words)]
+
+
+def _shown(pid: int) -> str:
+    return f"{pid} ({naming.called(command_line(pid))})"
 
 
 def _is_helper(words: tuple[str, ...]) -> bool:

@@ -33,7 +33,8 @@ class ProcessInstance(Placed):
     driver: Literal["process"] = "process"
     id: Name
     command: Line = ""
-    """Text that the command line (arguments joined by spaces) contains; empty: any."""
+    """Arguments that its command line has, one after another; the first may be the end of a path: ``worker.py fast``.
+    Code given to a shell does not count, nor what ``tail`` or ``sudo`` is told. Empty: any."""
     port: Port | None = None
     """TCP port it listens on."""
     pid: Annotated[int, Field(gt=1)] | None = None
@@ -131,7 +132,8 @@ class SshInstance(Placed):
     known_hosts: Annotated[str, StringConstraints(pattern=_SSH_PATH, max_length=400)] = ""
     """File with the machine's own key; empty: ``ssh``'s own files."""
     command: Line = ""
-    """Text that the command line (arguments joined by spaces) contains; empty: any."""
+    """Arguments that its command line has, one after another; the first may be the end of a path: ``worker.py fast``.
+    Code given to a shell does not count, nor what ``tail`` or ``sudo`` is told. Empty: any."""
     port: Port | None = None
     """TCP port it listens on there."""
 

@@ -78,6 +78,7 @@ def refuse_bodies(bodies: Iterable[str], running: Sequence[RunRow]) -> None:
 
     Another description of the system may call it otherwise; ``executor.safety.bodies`` says what it is.
     """
+    _refuse_unread(running)
     for row in running:
         if shared := sorted(each.split("/")[0] for each in {*bodies} & {*row.reach.bodies}):
             measured = f"{row.run} works on {', '.join(shared)}, whatever it is called there"

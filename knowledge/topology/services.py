@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from executor.kernel.naming import fits
 from executor.model.system import ContainerInstance, Dependency, ProcessInstance, Service
 from executor.model.vocabulary import ServiceKind
 from knowledge.topology.processes import Process
@@ -77,7 +78,7 @@ def _instances(found: Group) -> Iterable[ContainerInstance | ProcessInstance]:
     for number, member in enumerate(found.members, start=1):
         port = _main_port(member, found.technology)
         identity = legal(f"{found.name[:56]}-{port or number}")
-        command = found.program.match if found.program.match in member.command else ""
+        command = found.program.match if fits(found.program.match, member.argv) else ""
         if member.container:
             where = {"container": member.container.name, "engine": member.container.engine}
             yield ContainerInstance(id=identity, port=port, **where)

@@ -46,7 +46,15 @@ _FIRST_LEASE_S: Final = 10.0
 """Until the first renewal, which follows at once. If we die before it, the process goes on after this."""
 _SENT: Final = (
     *("__init__", "clock", "errors"),
-    *("kernel/__init__", "kernel/cgroup", "kernel/child", "kernel/process", "kernel/program", "kernel/sockets"),
+    *(
+        "kernel/__init__",
+        "kernel/cgroup",
+        "kernel/child",
+        "kernel/naming",
+        "kernel/process",
+        "kernel/program",
+        "kernel/sockets",
+    ),
     *("state/__init__", "state/reading"),
     *("drivers/__init__", "drivers/ending", "drivers/launch", "drivers/restart"),
     *("drivers/ssh/__init__", "drivers/ssh/jobs", "drivers/ssh/keeper", "drivers/ssh/remote"),

@@ -107,7 +107,7 @@ class Machine(Guest):
     def found(self) -> process.Found | None:
         """QEMU's process that serves now."""
         try:
-            return process.find(ProcessInstance(id=self.name, command=f"unix:{self.qmp},"))
+            return process.find(ProcessInstance(id=self.name, command=f"unix:{self.qmp},server=on,wait=off"))
         except UnavailableError:
             return None
 

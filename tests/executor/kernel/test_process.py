@@ -87,6 +87,42 @@ def test_none_and_several_are_refused(start: Start) -> None:
     assert all(str(pid) in str(caught.value) for pid in children)
 
 
+def test_what_only_names_a_program_is_not_taken_for_it(begin: Start, tmp_path: Path) -> None:
+    """A shell that is told to start it, and somebody who reads it, are bystanders; it is found beside them."""
+    path = tmp_path / "worker.py"
+    path.write_text(SLEEPER, encoding="utf-8")
+    text = subprocess.Popen(["sh", "-c", f"cat; exec {path}"], stdin=subprocess.PIPE)
+    reader = subprocess.Popen(["tail", "-f", str(path)], stdout=subprocess.DEVNULL)
+    until(lambda: bool(below(text)) and process.command_line(reader.pid)[:1] == ("tail",))
+    try:
+        with pytest.raises(UnavailableError, match="only names it among what it is told") as none:
+            process.find(instance(command=str(path)))
+        assert f"{reader.pid} (tail)" in str(none.value)
+        assert f"{text.pid} (sh)" in str(none.value)
+        worker = begin("worker.py", SLEEPER)
+        assert process.find(instance(command=str(path))).pid == worker.pid
+    finally:
+        for child in (reader, text):
+            child.kill()
+            child.wait()
+        assert text.stdin is not None
+        text.stdin.close()  # what it reads for ends then
+
+
+def test_a_program_and_another_that_has_its_name_are_not_told_apart(begin: Start, tmp_path: Path) -> None:
+    """Though one is the other's parent: that they fit both does not make one the other's worker."""
+    mark = str(tmp_path / "mailer.py")
+    (tmp_path / "mailer.py").write_text("import time; time.sleep(100)", encoding="utf-8")
+    mother = begin("mother.py", OTHERS, mark)
+    until(lambda: any(process.command_line(pid)[-1:] == (mark,) for pid in below(mother)))
+    until(lambda: all(process.command_line(pid)[1:2] == (mark,) for pid in below(mother)))
+    (mailer,) = below(mother)
+    with pytest.raises(UnavailableError, match="2 processes fit") as several:
+        process.find(instance(command=mark))
+    assert f"{mother.pid} ({Path(sys.executable).name} mother.py)" in str(several.value)
+    assert process.find(instance(command=f"{sys.executable} {mark}")).pid == mailer
+
+
 def test_a_server_is_found_and_not_its_workers(start: Start) -> None:
     port = free_port()
     server = start(PREFORK, str(port))

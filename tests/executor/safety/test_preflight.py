@@ -328,7 +328,7 @@ def test_nothing_above_a_protected_service_is_struck(desk: Desk, protected_by: s
         parent.stdout.readline()  # the child runs
         ticks = start_ticks(parent.pid)
         above = Service(name="above", instances=(ProcessInstance(id="above-1", pid=parent.pid, start_ticks=ticks),))
-        child = ProcessInstance(id="below-1", command=f"input() {mark}")
+        child = ProcessInstance(id="below-1", command=f"print(flush=True); input() {mark}")
         below = Service(name="below", instances=(child,), protected=protected_by == "system")
         tree = system(above, below)
         limits = Limits(protected_services=("below",)) if protected_by == "limits" else LIMITS
