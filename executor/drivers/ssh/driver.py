@@ -50,6 +50,7 @@ _SENT: Final = (
         "kernel/__init__",
         "kernel/cgroup",
         "kernel/child",
+        "kernel/holding",
         "kernel/naming",
         "kernel/process",
         "kernel/program",
