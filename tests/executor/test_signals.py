@@ -28,8 +28,11 @@ ARGUED = {
     ("safety/backup.py", "killpg"),
     # The capability to end an instance, whose drivers do it by a pidfd or by asking an engine, a monitor or a server.
     ("drivers/vm/driver.py", "kill"),
+    ("drivers/local.py", "kill"),
+    ("drivers/ssh/jobs.py", "kill"),
     ("faults/infrastructure/container.py", "kill"),
     ("faults/infrastructure/vm.py", "kill"),
+    ("faults/infrastructure/vm.py", "terminate"),
     ("faults/service/crash.py", "kill"),
     ("faults/service/restart_loop.py", "kill"),
     # An engine is asked to, by the container's id.
