@@ -49,13 +49,15 @@ class Judgement:
 def judge(experiment: Experiment, trials: Sequence[TrialRecord], *, started: datetime, aborted: str = "") -> Judgement:
     """Judge one experiment from its trials. ``started`` is the run's wall time, for the events' ``wall``.
 
-    ``aborted`` says why trials are missing, where a run ended before they began.
+    ``aborted`` says why trials are missing, where a run ended before they began. What was seen in a trial that lost its
+    fault decides no hypothesis.
     """
     ordered = sorted(trials, key=lambda trial: trial.trial)
     samples = [Samples(trial) for trial in ordered]
+    told = [each for each in samples if not each.trial.lost]
     aborted = next((trial.aborted for trial in ordered if trial.aborted), aborted)
     return Judgement(
-        hypotheses=tuple(_hypothesis(h, experiment, samples, aborted) for h in experiment.hypotheses),
+        hypotheses=tuple(_hypothesis(h, experiment, told, aborted) for h in experiment.hypotheses),
         figures=figures(experiment, samples),
         events=moments(experiment, samples, started),
         aborted=line(aborted),

@@ -30,6 +30,8 @@ class TrialRecord:
     """When the first ``inject`` was called; ``None``: the same as ``injected_s``."""
     revert_started_s: float | None = None
     """When the first ``revert`` was called; ``None``: the same as ``reverted_s``."""
+    lost: bool = False
+    """Whether a fault had gone before its time, nobody knows when: then nothing seen here speaks against the system."""
 
     @property
     def fault_begins_s(self) -> float:

@@ -99,6 +99,8 @@ class Course:
     """Faults that a thread is making right now, given up on or not. Written by those threads."""
     told: set[int] = field(default_factory=set)
     """Injections whose revert is on the time line."""
+    lost: set[int] = field(default_factory=set)
+    """Injections whose fault had gone before its time: what was seen meanwhile is not what it does."""
     ran: dict[str, Ran] = field(default_factory=dict)
     """By experiment, those that have begun."""
     timeline: list[Event] = field(default_factory=list)
@@ -168,6 +170,11 @@ class Course:
         self.emit(kind, detail=self.ending.reason)
         if self.work is not None:
             self.work.cancel()
+
+    def lose(self, injection: Injection, reason: str) -> None:
+        """End the run early, since nothing tells since when a fault has been gone."""
+        self.lost.add(injection.id)
+        self.end("aborted", reason)
 
     def reached(self, experiment: Experiment) -> Ran:
         """What an experiment has left so far, from its beginning on."""

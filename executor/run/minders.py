@@ -87,7 +87,7 @@ class Minders:
                 course.end("aborted", f"the disk is full under {course.home.path}; room is left for undoing only")
             for each, why in lost:
                 if each.injection.id in course.held:  # else it has just been undone, in its time
-                    course.end("aborted", f"{each.injection} ended before its time: {why}")
+                    course.lose(each.injection, f"{each.injection} ended before its time: {why}")
 
     def _renew(self, held: list[Held]) -> list[tuple[Held, str]]:
         """Renew; returns those that are lost, and why. The journal first: what lapsed there is renewed nowhere."""

@@ -86,6 +86,7 @@ class Trial:
             aborted=self.aborted or (ending.reason if ending and not self._whole else ""),
             inject_started_s=self._inject_started_s,
             revert_started_s=self._revert_started_s,
+            lost=any(injection.id in self.course.lost for injection in self._injections),
         )
 
     async def run(self) -> None:
@@ -164,7 +165,7 @@ class Trial:
         except (MurphyError, OSError):
             return  # undoing it says what is wrong
         if early:
-            self.course.end("aborted", f"{injection} ended before its time: {early}")
+            self.course.lose(injection, f"{injection} ended before its time: {early}")
 
     async def _strike(self, action: Action, target: Resolved, step: int | None) -> None:
         """Make one fault. What goes wrong with it ends the trial; what makes any fault unsafe ends the run."""
@@ -243,8 +244,8 @@ class Trial:
             self.course.end("aborted", f"a revert is owed: {check.detail}")
             return
         self.course.told.add(injection.id)
-        if injection.by not in ("", WHO):  # it was gone before its time: what was seen since is not what it does
-            self.course.end("aborted", f"the lease of {injection} lapsed, and the {injection.by} undid it")
+        if injection.by not in ("", WHO) and self.course.ending is None:
+            self.course.lose(injection, f"the lease of {injection} lapsed, and the {injection.by} undid it")
 
     async def _recovery(self, since_s: float) -> None:
         """Watch until all is steady again, or the deadline."""

@@ -8,13 +8,12 @@ from random import Random
 from typing import Any
 
 from executor.selftest.moments import BEHAVIOUR, JOURNAL, NOTES, Boundary
+from executor.selftest.script import FAULTS
 from executor.selftest.strikes import AT_WORK, STRIKES
 from executor.selftest.troubles import TROUBLES
 
-FAULTS = 8
-"""Faults of one run; each is armed, injected and reverted once."""
 EXECUTOR, WATCHDOG, NEXT_START = "executor", "executor.undo.watchdog", "executor.selftest.again"
-_EACH = ("arm", "injected", *NOTES, *BEHAVIOUR)
+_EACH = ("occupy", "arm", "injected", *NOTES, *BEHAVIOUR)
 _UNDOING = ("revert", "drop", "reverted_all", "finish")
 """What a watchdog and the next start do."""
 _LEAST_GAP_S = 0.05

@@ -30,6 +30,8 @@ _WORTH_A_LANE = 8
 """Cases for which it pays to begin one more scene."""
 _TRIES = 3
 """How often a case is tried whose run was over before its moment."""
+_ROOT_BYTES = 80
+"""The longest path of our own directory: a socket's may have 107 bytes, and lies below it."""
 
 
 @dataclass
@@ -138,12 +140,15 @@ def run(
     """Carry out an undisturbed run, then the ``cases``, on so many lanes.
 
     Keeps the directory of each case that left something under ``artefacts``, and removes everything else it made.
-    Raises ``UnavailableError`` if a scene cannot be had.
+    Raises ``UnavailableError`` if a scene cannot be had, or the temporary directory has too long a path.
     """
     begun = time.monotonic()
     summary = Summary(seed)
     root = Path(tempfile.mkdtemp(prefix="murphy-selftest-"))
     try:
+        if len(os.fsencode(root)) > _ROOT_BYTES:
+            hint = "Set TMPDIR to a directory with a shorter path."
+            raise UnavailableError("its path is too long for the sockets of the self-test.", where=str(root), hint=hint)
         _drain(root, cases, lanes, summary, report)
         for answer in summary.residues:
             _keep(answer, artefacts)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-JOURNAL = ("admit", "note", "arm", "injected", "renew", "reverted_all", "owe", "finish")
+JOURNAL = ("admit", "occupy", "note", "arm", "injected", "renew", "reverted_all", "owe", "finish")
 """Everything that is written to the journal."""
 NOTES = ("keep", "making", "made", "drop")
 """What is written beside the journal, so that a fault can be undone without it."""

@@ -29,11 +29,11 @@ from executor.model.system import (
 from executor.model.vocabulary import ServiceKind
 from executor.proxy import edges as proxies
 
-NAMES = ("hung", "slowed", "crashed", "burnt", "filled", "crowded", "front", "caller")
-"""Each service is named after what befalls it; ``front`` and ``caller`` lose the service that they call."""
+NAMES = ("hung", "slowed", "crashed", "asked", "below", "crowded", "front", "caller")
+"""Each service is named after what befalls it; ``front`` and ``caller`` lose the services that they call."""
 _BY_PORT = ("crashed", "crowded")
-CALLS = {"front": "burnt", "caller": "filled"}
-EDGE = "front->burnt"
+CALLS = {"front": "asked", "caller": "below"}
+EDGE = "front->asked"
 _BEGIN_S = 60.0
 _TRIES = 3
 _ASK_S = 2.0
@@ -84,7 +84,7 @@ class Scene:
         raise UnavailableError("the scene of the self-test does not begin to serve.", where=str(directory))
 
     def _begin(self) -> None:
-        edge = {"edge": EDGE, "listen": self._listen, "upstream": f"127.0.0.1:{self.parts['burnt'].port}"}
+        edge = {"edge": EDGE, "listen": self._listen, "upstream": f"127.0.0.1:{self.parts['asked'].port}"}
         config = self.directory / "proxy.json"
         config.write_text(
             json.dumps({"control": self.control, "edges": [edge | {"protocol": "http"}]}), encoding="utf-8"

@@ -42,20 +42,22 @@ _STRIKES: dict[str, Fault] = {
     "front": DependencyFailure(mode="error"),
     "caller": DependencyFailure(mode="error"),
 }
+FAULTS = len(_STRIKES)
+"""Faults of one run; each is armed, injected and reverted once."""
 
 
 def plan_for(scene: Scene, system: System) -> Plan:
     """Every fault at once, each on a service of its own: none that reaches the whole machine, and so all of them."""
-    port = scene.parts["burnt"].port
+    port = scene.parts["asked"].port
     check = Check(
-        id="burnt", service="burnt", probe=HttpProbe(url=f"http://127.0.0.1:{port}/", timeout_ms=5000), rate_hz=20
+        id="asked", service="asked", probe=HttpProbe(url=f"http://127.0.0.1:{port}/", timeout_ms=5000), rate_hz=20
     )
     hypothesis = Hypothesis(
         id="h",
         weakness=Weakness.SINGLE_POINT_OF_FAILURE,
-        place="burnt",
-        statement="burnt keeps answering",
-        criteria=(SteadyState(checks=("burnt",), availability_min=0.5),),
+        place="asked",
+        statement="asked keeps answering",
+        criteria=(SteadyState(checks=("asked",), availability_min=0.5),),
         prediction=Prediction(probability_breaks=0.1),
     )
     experiment = Experiment(

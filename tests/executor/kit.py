@@ -66,7 +66,7 @@ def until(condition: Callable[[], Any], within_s: float = 30.0, what: str = "") 
 _SUPERVISOR = """
 import subprocess, sys
 for _ in range(30):
-    subprocess.run([sys.executable, *sys.argv[1:]], check=False)
+    subprocess.run([sys.executable, *sys.argv[2:]], check=False)
 """
 
 
@@ -79,8 +79,13 @@ class Shelf:
         """``way`` is the port through which it asks the upstream service, if that is not the service's own."""
         self.name, self.upstream, self.port = name, upstream, free_port()
         arguments = [str(SHELF), str(self.port)] + ([str(way or upstream.port)] if upstream else [])
-        before = ["-c", _SUPERVISOR] if supervised else []
+        before = ["-c", _SUPERVISOR, self.supervisor] if supervised else []
         self.started = subprocess.Popen([sys.executable, *before, *arguments], start_new_session=True)
+
+    @property
+    def supervisor(self) -> str:
+        """What only the command line of its supervisor has, if it has one."""
+        return f"supervisor={self.port}"
 
     @property
     def instance(self) -> ProcessInstance:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -175,6 +176,15 @@ def test_what_was_cut_short_is_aborted_unless_it_had_broken() -> None:
     results = judged(experiment(STEADY, CALLS), trial(front(dead), aborted="it was halted")).hypotheses
     assert [result.verdict for result in results] == [BREAKS, Verdict.ABORTED]
     assert "it was halted" in results[1].reason
+
+
+def test_a_trial_that_lost_its_fault_decides_nothing() -> None:
+    gone = trial(front(dead), aborted="it ended before its time", lost=True)
+    (alone,) = judged(experiment(STEADY), gone).hypotheses
+    assert alone.verdict is Verdict.ABORTED
+    assert "ended before its time" in alone.reason
+    (before,) = judged(experiment(STEADY), trial(front(dead)), replace(gone, trial=2)).hypotheses
+    assert before.verdict is BREAKS
 
 
 def test_moments_are_found_in_order() -> None:

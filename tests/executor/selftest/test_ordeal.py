@@ -14,7 +14,7 @@ from executor.selftest.scene import Scene
 from executor.state.home import Home
 from executor.undo.recover import recover
 
-POWER_CUT = Case("instant", 1, "power cut", event=20)
+POWER_CUT = Case("instant", 1, "power cut", event=4 + 2 * script.FAULTS)
 """When every fault is there."""
 
 

@@ -69,14 +69,14 @@ def test_a_service_that_runs_otherwise_than_before_is_noticed(scene: Scene, home
 
 
 def test_a_service_that_began_twice_or_not_at_all_is_noticed(scene: Scene, home: Path) -> None:
-    before, burnt, crashed = take(scene, home, RUN), only(scene, "burnt"), only(scene, "crashed")
+    before, asked, crashed = take(scene, home, RUN), only(scene, "asked"), only(scene, "crashed")
     process.send(crashed.pid, crashed.start_ticks, signal.SIGKILL)
     process.wait_gone(crashed.pid, crashed.start_ticks, 10)
     assert "crashed: 0 processes are it, and it began 0 times" in take(scene, home, RUN).faults(before)
-    with scene.starts("burnt").open("a") as file:
+    with scene.starts("asked").open("a") as file:
         file.write("1\n")
-    assert "burnt: it began 1 times beside the one that runs" in take(scene, home, RUN).differs(before)
-    assert only(scene, "burnt") == burnt
+    assert "asked: it began 1 times beside the one that runs" in take(scene, home, RUN).differs(before)
+    assert only(scene, "asked") == asked
 
 
 def test_what_bears_our_marks_is_noticed(scene: Scene, home: Path) -> None:
@@ -89,7 +89,7 @@ def test_what_bears_our_marks_is_noticed(scene: Scene, home: Path) -> None:
     try:
         assert [word.split(":")[0] for word in found.held(before)] == ["helper", "fault on the proxy"]
         assert any(word.startswith("file in scratch: ") for word in found.differs(before))
-        assert any("front: answer was burnt, is " in word for word in found.faults(before))
+        assert any("front: answer was asked, is " in word for word in found.faults(before))
     finally:
         held.end(record)
         proxies.drop(scene.control, MARK)
@@ -100,7 +100,7 @@ def test_what_bears_our_marks_is_noticed(scene: Scene, home: Path) -> None:
 def test_a_redirect_is_a_fault_while_it_lives_and_a_trace_after(scene: Scene, home: Path) -> None:
     need_redirect()
     before, table = take(scene, home, RUN), nft.Table(nft.name_of(MARK))
-    redirect.lead(table, [redirect.Way(scene.parts["filled"].port, (), ())], scene.parts["burnt"].port, 60)
+    redirect.lead(table, [redirect.Way(scene.parts["below"].port, (), ())], scene.parts["asked"].port, 60)
     try:
         assert f"redirect in force: {table.name}" in take(scene, home, RUN).held(before)
         table.let_go()

@@ -416,7 +416,7 @@ def test_one_process_by_two_ways_is_not_two_targets(books: Shelf, sshd: Sshd) ->
 def test_nothing_above_a_protected_service_is_struck_there_either(sshd: Sshd) -> None:
     with shelf_of(supervised=True) as shelf:
         below = Service(name="books", instances=(sshd.instance(shelf),), protected=True)
-        above = sshd.named("above-1", command=shelf.instance.command)
+        above = sshd.named("above-1", command=shelf.supervisor)
         service = Service(name="above", instances=(above,))
         struck = found(service, above)
         assert isinstance(struck, SshTarget)
