@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test test-vm check format lint types imports smoke score schemas lock clean fuzz crash bench bench-peers test-k8s
+.PHONY: demo test test-slow test-vm check format lint types imports smoke score schemas lock clean fuzz crash bench bench-peers test-k8s
 
 demo: .venv/ready
 	$(BIN)/murphy demo $(DEMO)
@@ -10,6 +10,11 @@ demo: .venv/ready
 # In four processes, most of which wait most of the time; what concerns the whole host stays in one of them. PYTEST="-n 0 …" for one after another.
 test: .venv/ready
 	$(BIN)/pytest -n 4 $(PYTEST)
+
+# What takes long and differs little from what `make test` does: further faults by ssh and libvirt, every sort of
+# damage to the journal, more of the crash matrix. Ten minutes.
+test-slow: .venv/ready
+	$(BIN)/pytest -n 4 -m slow $(PYTEST)
 
 # What this machine's kernel may lack (netem, device-mapper, cgroups of version 2), in a virtual machine with Debian's; and
 # a virtual machine struck from outside. Fetches a kernel of 27 MB; needs root, qemu-system-x86 and busybox-static.
@@ -83,7 +88,7 @@ lock:
 # halts and recoveries. Ten minutes; FUZZ=N: N times as much as in `make test`.
 FUZZ ?= 20
 fuzz: .venv/ready
-	FUZZ=$(FUZZ) $(BIN)/pytest --timeout 3600 tests/fuzz tests/executor/test_state_machine.py
+	FUZZ=$(FUZZ) $(BIN)/pytest --timeout 3600 tests/fuzz tests/executor/test_state_machine.py tests/planner/test_flipped.py
 
 .venv/ready: requirements.lock
 	$(PYTHON) -m venv .venv

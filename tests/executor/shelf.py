@@ -12,7 +12,7 @@ import threading
 import urllib.request
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-LIFE_S = 240.0
+LIFE_S = 900.0
 
 
 class Handler(BaseHTTPRequestHandler):

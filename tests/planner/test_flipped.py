@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import HealthCheck, assume, given
 from hypothesis import strategies as st
 
 from executor.errors import InputError, MurphyError, SafetyRefusalError
@@ -22,6 +22,7 @@ from knowledge.topology.annotations import load_system, save_system
 from planner import files
 from planner.cli.run import run
 from tests.executor.kit import Shelf, approve, experiment_on, plan_of, shelves, system_of
+from tests.fuzz.effort import effort
 
 PLAN, APPROVAL, SYSTEM, LIMITS = FILES = ("plan.json", "plan.approval.json", "system.yaml", "limits.toml")
 TOML = """# what Murphy may do here
@@ -95,7 +96,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
 
 
 @pytest.mark.parametrize("name", FILES)
-@settings(max_examples=150, suppress_health_check=list(HealthCheck))
+@effort(50, *HealthCheck)
 @given(data=st.data())
 def test_one_changed_byte_is_refused_or_says_the_very_same(desk: Desk, name: str, data: st.DataObject) -> None:
     meant = desk.meaning()
@@ -114,7 +115,7 @@ def test_one_changed_byte_is_refused_or_says_the_very_same(desk: Desk, name: str
 
 
 @pytest.mark.parametrize("name", FILES)
-@settings(max_examples=8, suppress_health_check=list(HealthCheck))
+@effort(8, *HealthCheck)
 @given(data=st.data())
 def test_the_command_refuses_it_too(
     desk: Desk, name: str, data: st.DataObject, monkeypatch: pytest.MonkeyPatch

@@ -11,7 +11,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -50,7 +50,15 @@ kind, record = json.load(sys.stdin)
 behaviour(kind).revert(record)
 print(json.dumps(behaviour(kind).active(record)))
 """
-every_case = pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
+
+
+def each(cases: Iterable[Case]) -> pytest.MarkDecorator:
+    """A test for each of these."""
+    marks = {True: [pytest.mark.slow], False: []}
+    return pytest.mark.parametrize("case", [pytest.param(case, id=case.id, marks=marks[case.slow]) for case in cases])
+
+
+every_case = each(CASES)
 
 
 RECIPE = (".environ", ".arguments", ".started")
@@ -251,7 +259,7 @@ WATCHED = (
 LEASED = [c for c in CASES if isinstance(behaviour(kind_of(c)), Renewable) and (kind_of(c) not in WATCHED or there(c))]
 
 
-@pytest.mark.parametrize("case", LEASED, ids=lambda c: c.id)
+@each(LEASED)
 def test_ends_with_its_lease(case: Case, begin: Callable[[Case], Injection]) -> None:
     injection = begin(case)
     injection.inject()
@@ -270,7 +278,7 @@ ENDING = ("service.slowdown", "data.lock", "data.cache_pause")
 HELPED = [c for c in CASES if isinstance(behaviour(kind_of(c)), Held) and not there(c)]
 
 
-@pytest.mark.parametrize("case", HELPED, ids=lambda c: c.id)
+@each(HELPED)
 def test_a_helper_that_is_killed_is_noticed(case: Case, begin: Callable[[Case], Injection]) -> None:
     """A slowed-down process may be left standing still by it, say."""
     injection = begin(case)
@@ -286,7 +294,7 @@ def test_a_helper_that_is_killed_is_noticed(case: Case, begin: Callable[[Case], 
     injection.assert_gone()
 
 
-@pytest.mark.parametrize("case", [c for c in HELPED if kind_of(c) in ENDING], ids=lambda c: c.id)
+@each([c for c in HELPED if kind_of(c) in ENDING])
 def test_a_helper_that_ends_with_its_target_is_no_fault_that_is_gone(
     case: Case, begin_alone: Callable[[Case], Injection]
 ) -> None:

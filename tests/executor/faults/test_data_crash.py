@@ -26,6 +26,8 @@ from tests.executor.faults.cases.data import DataSubject, PostgresSubject, Redis
 from tests.executor.faults.servers import Postgres, Redis
 from tests.executor.kit import LIMITS, approve, experiment_on, plan_of, until
 
+PATIENT = LIMITS.model_copy(update={"lease_s": 20})
+"""Who dies is noticed at once; a busy machine must not let the lease lapse before."""
 Subjects = tuple[PostgresSubject, RedisSubject]
 FAULTS: dict[str, tuple[Fault, Fault]] = {
     "what is in them": (Lock(table="goods"), CacheFlush(pattern="product:*")),
@@ -63,7 +65,7 @@ def plan_for(system: System, faults: tuple[Fault, Fault]) -> Plan:
 
 
 def begin(directory: Path, home: Home, plan: Plan, system: System) -> Runner:
-    put(directory, plan=plan, approval=approve(home, plan), system=system, limits=LIMITS)
+    put(directory, plan=plan, approval=approve(home, plan, PATIENT), system=system, limits=PATIENT)
     runner = Runner(directory)
     until(lambda: runner.said.count("injected") == 2, what=f"not all was injected: {runner.said}")
     return runner

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 from collections.abc import Iterator
@@ -326,6 +327,7 @@ def test_pings_are_answered_by_the_callee_alone(server: GrpcServer, managed: Man
         one.send(PingFrame(opaque_data=b"first on"))
         one.until(PingFrame)
         server.process.send_signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, server.process.pid, os.WSTOPPED)
         try:
             one.send(PingFrame(opaque_data=b"secondly"))
             one.socket.settimeout(0.3)

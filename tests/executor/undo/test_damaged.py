@@ -8,7 +8,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -55,6 +55,8 @@ COLUMNS = {
     "injections": "id run experiment trial action kind subject mark record state expires boot_id error by armed"
     " reverted",
 }
+SOME = ("x", '{"targets": [1]}', -7)
+OTHERS = tuple(value for value in VALUES if value not in SOME)
 EACH = [(table, column) for table, columns in COLUMNS.items() for column in columns.split()]
 
 
@@ -114,11 +116,14 @@ def _rewrite(db: sqlite3.Connection, table: str, sql: str) -> None:
 
 @pytest.mark.parametrize(("table", "column"), EACH, ids=[f"{table}-{column}" for table, column in EACH])
 @pytest.mark.parametrize("noted", [True, False], ids=["noted", "not noted"])
+@pytest.mark.parametrize(
+    "values", [pytest.param(SOME, id="some"), pytest.param(OTHERS, id="others", marks=pytest.mark.slow)]
+)
 def test_whatever_a_row_says_the_fault_goes_or_is_said_to_be_owed(
-    scene: Path, service: Shelf, tmp_path: Path, table: str, column: str, noted: bool
+    scene: Path, service: Shelf, tmp_path: Path, table: str, column: str, noted: bool, values: Sequence[Any]
 ) -> None:
     tried = 0
-    for number, value in enumerate(VALUES):
+    for number, value in enumerate(values):
         home = again(scene, service, tmp_path / str(number), noted=noted)
         tried += damage(home, table, column, value)
         found = recovery(home)

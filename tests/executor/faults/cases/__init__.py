@@ -80,6 +80,8 @@ class Case:
     """What the kernel has not and no package gives it, so that the case is only for ``make test-vm``, in CI too."""
     stays: bool = True
     """Whether the fault stays to be seen; one that only ends sessions does not."""
+    slow: bool = False
+    """Whether it is left to ``make test-slow``, where another case of the same driver is not."""
 
 
 OTHERS = "MURPHY_CASES"

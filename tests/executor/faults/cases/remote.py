@@ -65,7 +65,8 @@ def case(
             shelf.end()
             other.end()
 
-    return Case(f"{fault.model_dump()['kind']}-ssh", fault, opened, unavailable=lacking)
+    kind = fault.model_dump()["kind"]
+    return Case(f"{kind}-ssh", fault, opened, unavailable=lacking, slow=kind != "service.hang")
 
 
 CASES = (

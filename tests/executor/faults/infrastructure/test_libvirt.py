@@ -23,6 +23,7 @@ from tests.executor.faults.libvirt_machine import Libvirtd, LibvirtMachine, unav
 from tests.executor.kit import until
 from tests.missing import missing
 
+pytestmark = pytest.mark.slow
 SCREEN = "<graphics type='vnc' socket='{path}/vnc' passwd='canary'/>"
 CARD = "<interface type='user'><mac address='52:54:00:00:00:02'/><model type='rtl8139'/></interface>"
 

@@ -46,7 +46,7 @@ def test_a_virtual_machine(home: Home, tmp_path: Path) -> None:
             evidence = ran(home, books, machine.instance(), Vm(how="stop"))
         assert evidence.outcome == "completed"
         assert all_undone(evidence)
-        assert machine.sees() == "."
+        until(lambda: machine.sees() == ".")
     finally:
         machine.end()
 
@@ -61,7 +61,7 @@ def test_a_machine_of_libvirt(home: Home, request: pytest.FixtureRequest) -> Non
             evidence = ran(home, books, machine.instance(), Vm(how="stop"))
         assert evidence.outcome == "completed"
         assert all_undone(evidence)
-        assert machine.sees() == "."
+        until(lambda: machine.sees() == ".")
         assert machine.state() == before
     finally:
         machine.end()

@@ -122,7 +122,7 @@ def test_a_machine_started_anew_is_another(machine: Machine, tmp_path: Path) -> 
     machine.start()
     assert how.active(record) is False
     how.revert(record)
-    assert machine.sees() == "."
+    until(lambda: machine.sees() == ".")
 
 
 def test_a_socket_that_serves_somebody_else(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:

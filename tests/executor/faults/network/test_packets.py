@@ -79,8 +79,12 @@ def test_one_way_loses_nothing_the_other_way(tmp_path: Path) -> None:
 def test_a_stream_gets_through_by_sending_again(tmp_path: Path) -> None:
     with echoes("struck") as (server,), struck(server, Loss(percent=20), tmp_path):
         before = sent_again()
-        assert server.echoes(b"x" * 500_000, timeout_s=100)
-        assert sent_again() > before
+        for _ in range(10):  # of the few segments of one, by chance none may be lost
+            assert server.echoes(b"x" * 500_000, timeout_s=100)
+            if sent_again() > before:
+                break
+        else:
+            pytest.fail("nothing was sent again")
 
 
 def sent_again() -> int:

@@ -38,6 +38,7 @@ from tests.executor.faults.remote_machine import Sshd
 from tests.executor.injections import arm
 from tests.executor.kit import LIMITS, Shelf, approve, experiment_on, plan_of, until
 
+pytestmark = pytest.mark.slow
 CRASH: Any = behaviour("service.crash")
 STOP: Any = behaviour("service.stop")
 LOOP: Any = behaviour("service.restart_loop")
