@@ -14,6 +14,8 @@ from contextlib import ExitStack, contextmanager
 from itertools import count
 from pathlib import Path
 
+import psutil
+
 from executor.clock import start_ticks
 from executor.drivers.targets import ProcessTarget
 from executor.kernel import nft
@@ -98,8 +100,13 @@ class Echo:
         return arrived, answered
 
     def descriptors(self) -> int:
-        """How many it holds open; connections that have ended aside."""
+        """How many it holds open."""
         return len(list(Path(f"/proc/{self.process.pid}/fd").iterdir()))
+
+    def connections(self) -> int:
+        """How many it has open, those too whose end it has not heard of yet."""
+        held = psutil.Process(self.process.pid).net_connections("tcp")
+        return sum(each.status != psutil.CONN_LISTEN for each in held)
 
     def order(self, packets: int) -> list[int]:
         """Send datagrams with numbers; the numbers in the order in which they arrive, once no more do for a while."""

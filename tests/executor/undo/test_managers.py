@@ -77,11 +77,11 @@ def swept(home: Home, fault: FaultSpec, subject: Any, scratch: Path, what: str) 
     before = subject.state()
     with injecting(fault, subject.system, scratch) as executor:
         until(subject.faulted, what="the target does not show the fault")
-        ((outcome, text),) = told(home, what)
+        ((outcome, text),) = until(lambda: told(home, what))  # a busy machine may not answer at once
         assert (outcome, text.startswith(f"{what}, which process {executor.pid} has made")) == ("unwatched", True)
         assert subject.faulted()
         executor.send_signal(signal.SIGSTOP)
-        assert told(home, what) == [("done", f"undone: {what}")]
+        assert until(lambda: told(home, what)) == [("done", f"undone: {what}")]
     until(subject.normal, what="the target is not well again")
     assert subject.state() == before
     assert told(home, what) == []

@@ -36,7 +36,7 @@ class EchoSubject:
         return target
 
     def normal(self) -> bool:
-        return well(self.struck)
+        return well(self.struck) and not self.struck.connections()
 
     def faulted(self) -> bool:
         return self.shows(self.struck)
