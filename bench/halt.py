@@ -69,6 +69,11 @@ def _flag(rep: Rep) -> None:
     halt(rep.home, "bench")
 
 
+def _at_once(rep: Rep) -> None:
+    """While the run is still writing down that the last faults are there."""
+    halt(rep.home, "bench")
+
+
 def _touch(rep: Rep) -> None:
     rep.home.halt_file.touch()
 
@@ -120,6 +125,7 @@ def _standing_still(rep: Rep) -> Iterator[None]:
 
 WAYS: dict[str, tuple[str, Request, str]] = {
     "API": ("processes", _flag, ""),
+    "API, at once": ("processes", _at_once, ""),
     "API, edges": ("edges", _flag, ""),
     "API, mixed": ("mixed", _flag, ""),
     "murphy halt": ("processes", _command, ""),
@@ -200,6 +206,8 @@ def measure(row: Row, made: Scene, directory: Path, count: int, request: Request
         if runner.poll() is not None:
             row.wrong.append(f"the run had ended before: {runner.communicate()[0].strip()}")
             return
+        if request is not _at_once:
+            until(lambda: settled_in(home, count), THERE_S, "the run does not say that all faults are there")
         with about(rep):
             wall, begun = time.time(), time.monotonic()
             asking = threading.Thread(target=request, args=(rep,))  # halt() returns when the audit trail has it
@@ -219,6 +227,15 @@ def measure(row: Row, made: Scene, directory: Path, count: int, request: Request
         made.lamp.out = False
         resume(home)
     row.bare.append(bare_ms([(os.getpid(), own_ticks())] * count))
+
+
+def settled_in(home: Home, count: int) -> bool:
+    """Whether the run has written down that all its faults are there."""
+    journal = Journal(home.journal)
+    try:
+        return sum(each.state == "injected" for each in journal.pending()) == count
+    finally:
+        journal.close()
 
 
 def conclude(row: Row, rep: Rep, wall: float, count: int, *, ended: bool) -> None:

@@ -13,10 +13,13 @@ from typing import Generic, TypeVar
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
-_HIRED = 4
-"""Threads that begin, and that are added each time; more of them would only wait for each other's turn to compute."""
-_PACE_S = 0.01
-"""Tasks that have not been begun after so long want more threads: somebody waits for a target."""
+_PACE_S = 0.005
+"""How often it is looked how fast the work goes."""
+_PACES = 10
+"""Tasks that would not be begun within so many looks want more threads: somebody waits for a target.
+
+Threads that only compute are not made more: they would wait for each other's turn, and each turn costs.
+"""
 
 
 class Crew(Generic[Task, Result]):
@@ -36,21 +39,24 @@ class Crew(Generic[Task, Result]):
 
     def work(self, within_s: float) -> list[Result]:
         """What came out within so many seconds. Where no thread can be started, all is done here, however long."""
-        deadline = time.monotonic() + within_s
+        deadline, threads, slow = time.monotonic() + within_s, 0, True
         while self._left and (left_s := deadline - time.monotonic()) > 0:
-            if self._todo:
-                self._hire(min(_HIRED, len(self._todo)))
+            before = len(self._todo)
+            if slow and before:
+                threads += self._hire(min(max(1, threads), before))
             self._finished.wait(min(left_s, _PACE_S) if self._todo else left_s)
+            slow = len(self._todo) > _PACES * (before - len(self._todo))
         with self._lock:
             self._over = True
             return list(self._done)
 
-    def _hire(self, number: int) -> None:
+    def _hire(self, number: int) -> int:
         try:
             for _ in range(number):
                 threading.Thread(target=self._work, daemon=True).start()
         except RuntimeError:  # the system has no more threads for us
             self._work()
+        return number
 
     def _work(self) -> None:
         while True:
