@@ -50,6 +50,9 @@ class RecoversWithin(Contract):
     checks: Annotated[tuple[Name, ...], Field(min_length=1)]
     within_s: Annotated[Seconds, Field(gt=0)]
     since: Literal["reverted", "injected"] = "reverted"
+    of: Literal["all", "any"] = "all"
+    """``any``: one check that felt the fault and is back is enough. For checks that reach what was struck through
+    others: what stays broken may be held up by one of those."""
 
 
 class DetectedWithin(Contract):

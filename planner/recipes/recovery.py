@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from executor.model.criteria import RecoversWithin
 from executor.model.faults.infrastructure import Storage
 from executor.model.faults.service import RestartLoop
@@ -50,7 +52,7 @@ def slow_or_missing_recovery(case: Case) -> Judging | Unfit:
         return _well_again(case, chosen)
     return Judging(
         statement=f"{case.place} is back within {RESTART_S:g} s after an instance of it died, without help",
-        criteria=(RecoversWithin(checks=names(chosen), within_s=RESTART_S, since="injected"),),
+        criteria=(_back(case, chosen, "injected"),),
         fault_s=RESTART_S + WATCH_S,
         recovery_s=8.0,
     )
@@ -86,12 +88,18 @@ def served_by(case: Case) -> tuple[Check, ...]:
     return best(own or through, case.place)
 
 
+def _back(case: Case, chosen: tuple[Check, ...], since: Literal["injected", "reverted"]) -> RecoversWithin:
+    """By operations of others, one of them is enough: a page stays broken where a caller between does not reconnect."""
+    own = all(check.service == case.place for check in chosen)
+    return RecoversWithin(checks=names(chosen), within_s=RESTART_S, since=since, of="all" if own else "any")
+
+
 def _well_again(case: Case, chosen: tuple[Check, ...]) -> Judging:
     again = isinstance(case.fault, RestartLoop)
     after = "it is killed no more" if again else "it has what it lacked"
     return Judging(
         statement=f"{case.place} serves again within {RESTART_S:g} s once {after}, without help",
-        criteria=(RecoversWithin(checks=names(chosen), within_s=RESTART_S, since="reverted"),),
+        criteria=(_back(case, chosen, "reverted"),),
         fault_s=case.fault.every_s * (case.fault.times - 1) + 1 if isinstance(case.fault, RestartLoop) else UNWELL_S,
         recovery_s=RESTART_S + 2 * WATCH_S,
     )

@@ -15,23 +15,36 @@ from executor.model.plan import Experiment
 from executor.model.probe import Check
 from executor.model.vocabulary import Verdict
 
+_KINDEST = (Verdict.HOLDS, Verdict.INCONCLUSIVE, Verdict.BREAKS)
 LATE_MIN = 3
 """Answers after the limit that are needed to say that it was missed."""
 
 
 def judge(criterion: RecoversWithin, experiment: Experiment, trials: Sequence[Samples]) -> CriterionResult:
-    """Every check must recover in every trial."""
+    """Every check, or with ``of="any"`` one that felt the fault, must recover in every trial."""
     origin = "the fault was gone" if criterion.since == "reverted" else "the fault came, unaided"
     limit = f"steady state again within {criterion.within_s:g} s after {origin}"
     parts: list[Part] = []
-    for name in criterion.checks:
-        check = common.check(experiment, name)
-        unwell = not_well_before(name, trials, check.slo.availability_min, check.slo.latency_ms_max)
-        if unwell:
+    well: list[Check] = []
+    for check in (common.check(experiment, name) for name in criterion.checks):
+        if unwell := not_well_before(check.id, trials, check.slo.availability_min, check.slo.latency_ms_max):
             parts.append(Part(Verdict.INCONCLUSIVE, unwell))
         else:
-            parts += [_trial(criterion, check, samples) for samples in trials]
+            well.append(check)
+    if criterion.of == "any":
+        found = [_kindest(criterion, well, samples) for samples in trials]
+        parts = [part for each in found for part in each] if all(found) else parts
+    else:
+        parts += [_trial(criterion, check, samples) for check in well for samples in trials]
     return result(criterion.kind, parts, limit)
+
+
+def _kindest(criterion: RecoversWithin, checks: Sequence[Check], samples: Samples) -> list[Part]:
+    """What those say that speak best for the system, of the checks that felt the fault, or else of all."""
+    felt = [check for check in checks if impact(check, samples).began_s is not None]
+    parts = [_trial(criterion, check, samples) for check in felt or checks]
+    best = min((part.verdict for part in parts), key=_KINDEST.index, default=None)
+    return [part for part in parts if part.verdict is best]
 
 
 def _trial(criterion: RecoversWithin, check: Check, samples: Samples) -> Part:

@@ -43,7 +43,7 @@ CRITERIA: dict[str, Criterion] = {
 
 
 def experiment(
-    *criteria: Criterion, rate_hz: float = 10, slo: Slo | None = None, exercised: bool = False
+    *criteria: Criterion, rate_hz: float = 10, slo: Slo | None = None, exercised: bool = False, also: Sequence[str] = ()
 ) -> Experiment:
     hypotheses = [
         Hypothesis(
@@ -62,7 +62,7 @@ def experiment(
         id="e1",
         title="t",
         hypotheses=tuple(hypotheses),
-        checks=(check,),
+        checks=(check, *(check.model_copy(update={"id": name}) for name in also)),
         signals=(DetectionSignal(id="health", service="base", probe=TcpProbe(port=1)),),
         actions=(Action(id="a1", fault=Hang(), target=InstanceTarget(service="base"), duration_s=FAULT_S),),
         abort_conditions="none",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -121,6 +122,26 @@ def test_recovers_within() -> None:
     assert verdict(BACK, never) is BREAKS
     unseen = RecoversWithin(checks=("front",), within_s=60)
     assert verdict(unseen, never) is INCONCLUSIVE  # the time allowed had not passed when watching ended
+
+
+def test_one_that_felt_it_and_is_back_is_enough_where_others_lie_between() -> None:
+    never = lambda at_s: (at_s < INJECTED_S, 10.0)  # noqa: E731
+    both = RecoversWithin(checks=("front", "side"), within_s=2)
+    one = both.model_copy(update={"of": "any"})
+
+    def told(criterion: RecoversWithin, front_says: Any, side_says: Any) -> Verdict:
+        asked = experiment(criterion, also=["side"])
+        (result,) = judged(asked, trial(front(front_says), observations("side", side_says))).hypotheses
+        return result.verdict
+
+    assert told(both, dead, never) is BREAKS
+    assert told(one, dead, never) is HOLDS
+    assert told(one, never, never) is BREAKS
+    assert told(one, well, never) is BREAKS  # one that felt nothing says nothing of coming back
+    assert told(one, well, well) is HOLDS
+    unwell = lambda at_s: (at_s >= REVERTED_S, 10.0)  # noqa: E731
+    assert told(one, unwell, never) is BREAKS
+    assert told(one, unwell, unwell) is INCONCLUSIVE
 
 
 def test_recovers_unaided() -> None:

@@ -134,6 +134,13 @@ def test_recovery_is_timed_from_the_death_and_outlasted_by_the_fault() -> None:
     assert "cannot be seen" in unfit(Weakness.SLOW_OR_MISSING_RECOVERY, "app", Crash())
 
 
+def test_recovery_is_told_by_one_operation_of_others_or_by_all_its_own() -> None:
+    own, through = (fit(Weakness.SLOW_OR_MISSING_RECOVERY, place, Crash()).criteria[0] for place in ("web", "db"))
+    assert isinstance(own, RecoversWithin)
+    assert isinstance(through, RecoversWithin)
+    assert (own.of, through.of) == ("all", "any")
+
+
 def test_reconnecting_is_timed_from_the_end_of_the_fault() -> None:
     found = fit(Weakness.DOES_NOT_RECONNECT, "app->db", ConnectionFailure(), InstanceTarget(service="db"))
     back = found.criteria[0]
