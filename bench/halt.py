@@ -21,7 +21,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -66,11 +66,6 @@ Request = Callable[[Rep], None]
 
 
 def _flag(rep: Rep) -> None:
-    halt(rep.home, "bench")
-
-
-def _at_once(rep: Rep) -> None:
-    """While the run is still writing down that the last faults are there."""
     halt(rep.home, "bench")
 
 
@@ -125,7 +120,7 @@ def _standing_still(rep: Rep) -> Iterator[None]:
 
 WAYS: dict[str, tuple[str, Request, str]] = {
     "API": ("processes", _flag, ""),
-    "API, at once": ("processes", _at_once, ""),
+    "API, being made": ("processes", _flag, "making"),
     "API, edges": ("edges", _flag, ""),
     "API, mixed": ("mixed", _flag, ""),
     "murphy halt": ("processes", _command, ""),
@@ -142,7 +137,7 @@ WAYS: dict[str, tuple[str, Request, str]] = {
     "murphy halt, database held": ("processes", _command, "database"),
     "murphy halt, executor stopped": ("processes", _command, "stopped"),
 }
-"""By name: what is struck, how the halt is asked for, and what is stuck meanwhile."""
+"""By name: what is struck, how the halt is asked for, and what is stuck meanwhile, or still being written down."""
 
 
 @dataclass
@@ -206,8 +201,8 @@ def measure(row: Row, made: Scene, directory: Path, count: int, request: Request
         if runner.poll() is not None:
             row.wrong.append(f"the run had ended before: {runner.communicate()[0].strip()}")
             return
-        if request is not _at_once:
-            until(lambda: settled_in(home, count), THERE_S, "the run does not say that all faults are there")
+        if stuck != "making":
+            written_down(home, count)
         with about(rep):
             wall, begun = time.time(), time.monotonic()
             asking = threading.Thread(target=request, args=(rep,))  # halt() returns when the audit trail has it
@@ -229,13 +224,14 @@ def measure(row: Row, made: Scene, directory: Path, count: int, request: Request
     row.bare.append(bare_ms([(os.getpid(), own_ticks())] * count))
 
 
-def settled_in(home: Home, count: int) -> bool:
-    """Whether the run has written down that all its faults are there."""
-    journal = Journal(home.journal)
-    try:
-        return sum(each.state == "injected" for each in journal.pending()) == count
-    finally:
-        journal.close()
+def written_down(home: Home, count: int) -> None:
+    """Wait until the run has written down that all its faults are there."""
+    with closing(Journal(home.journal)) as journal:
+        until(
+            lambda: sum(each.state == "injected" for each in journal.pending()) == count,
+            THERE_S,
+            "the run does not say that all faults are there",
+        )
 
 
 def conclude(row: Row, rep: Rep, wall: float, count: int, *, ended: bool) -> None:
