@@ -43,20 +43,21 @@ class Crew(Generic[Task, Result]):
         while self._left and (left_s := deadline - time.monotonic()) > 0:
             before = len(self._todo)
             if slow and before:
-                threads += self._hire(min(max(1, threads), before))
+                more = min(max(1, threads), before)
+                self._hire(more)
+                threads += more
             self._finished.wait(min(left_s, _PACE_S) if self._todo else left_s)
             slow = len(self._todo) > _PACES * (before - len(self._todo))
         with self._lock:
             self._over = True
             return list(self._done)
 
-    def _hire(self, number: int) -> int:
+    def _hire(self, number: int) -> None:
         try:
             for _ in range(number):
                 threading.Thread(target=self._work, daemon=True).start()
         except RuntimeError:  # the system has no more threads for us
             self._work()
-        return number
 
     def _work(self) -> None:
         while True:
