@@ -30,7 +30,7 @@ from executor.model.vocabulary import ServiceKind
 from executor.proxy import edges as proxies
 
 NAMES = ("hung", "slowed", "crashed", "asked", "below", "crowded", "front", "caller")
-"""Each service is named after what befalls it; ``front`` and ``caller`` lose the services that they call."""
+"""Named after what befalls them; ``front`` and ``caller`` lose ``asked`` and ``below``, which nothing befalls."""
 _BY_PORT = ("crashed", "crowded")
 CALLS = {"front": "asked", "caller": "below"}
 EDGE = "front->asked"
