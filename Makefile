@@ -12,7 +12,7 @@ test: .venv/ready
 	$(BIN)/pytest -n 4 $(PYTEST)
 
 # What takes long and differs little from what `make test` does: further faults by ssh and libvirt, every sort of
-# damage to the journal, more of the crash matrix. Ten minutes.
+# damage to the journal, more of the crash matrix. Seven minutes.
 test-slow: .venv/ready
 	$(BIN)/pytest -n 4 -m slow $(PYTEST)
 

@@ -209,7 +209,7 @@ import subprocess, sys
 for _ in range(30):
     with open({log!r}, "a") as log:
         log.write("started\\n")
-    subprocess.run([sys.executable, *sys.argv[1:]], check=False)
+    subprocess.run([sys.executable, *sys.argv[2:]], check=False)
 """
 
 
