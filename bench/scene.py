@@ -21,7 +21,7 @@ from executor.clock import start_ticks
 from executor.model.plan import Action, EdgeTarget, InstanceTarget
 from executor.model.probe import Check, HttpProbe
 from executor.model.system import Dependency, ManagedProxy, ProcessInstance, Service
-from tests.executor.kit import free_port, until
+from tests.executor.kit import free_ports, until
 
 ROOT = Path(__file__).parents[1]
 FAULT_S = 60.0
@@ -78,8 +78,11 @@ class Edges:
         self.count = count
         self._control = directory / "control.sock"
         names = [f"caller->callee-{number:03}" for number in range(count)]
-        upstream = f"127.0.0.1:{free_port()}"
-        edges = [{"edge": n, "listen": free_port(), "upstream": upstream, "protocol": "tcp"} for n in names]
+        upstream, *ports = free_ports(count + 1)
+        edges = [
+            {"edge": name, "listen": port, "upstream": f"127.0.0.1:{upstream}", "protocol": "tcp"}
+            for name, port in zip(names, ports, strict=True)
+        ]
         config = directory / "proxy.json"
         config.write_text(json.dumps({"control": str(self._control), "edges": edges}), encoding="utf-8")
         command = [sys.executable, "-m", "executor.proxy", "--config", str(config)]

@@ -17,7 +17,7 @@ from typing import Any
 
 import psutil
 
-from tests.executor.kit import free_port, until
+from tests.executor.kit import free_ports, until
 
 BACKENDS = Path(__file__).with_name("backends.py")
 _HAPROXY = """\
@@ -72,7 +72,7 @@ class Balancer:
 
     def __init__(self, make: str, directory: Path, members: tuple[int, ...]) -> None:
         self.make, self.directory, self.members = make, directory, members
-        self.front, self.side, admin = free_port(), free_port(), free_port()
+        self.front, self.side, admin = free_ports(3)
         places = {"front": self.front, "side": self.side, "directory": directory}
         self.file = directory / f"{make}.conf"
         self.control = {
@@ -152,7 +152,7 @@ def lacking(make: str) -> str | None:
 @contextmanager
 def members() -> Iterator[tuple[int, ...]]:
     """Three members and another server, in one process."""
-    ports = tuple(free_port() for _ in range(4))
+    ports = tuple(free_ports(4))
     running = subprocess.Popen([sys.executable, str(BACKENDS), *map(str, ports)])
     try:
         for port in ports:
