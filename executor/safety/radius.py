@@ -154,11 +154,12 @@ def overlapping_targets(case: Case) -> Refusals:
     """Two faults at once on one thing could not be told apart, nor safely undone in any order."""
     hint = "Let one end well before the other begins."
     for experiment in case.plan.experiments:
+        struck = {action.id: _struck(case.touches(action)) for action in experiment.actions}
         clashes = {
             (one.id, two.id): shared
             for moment in together(experiment)
             for one, two in combinations(moment, 2)
-            if (shared := _struck(case.touches(one)) & _struck(case.touches(two)))
+            if (shared := struck[one.id] & struck[two.id])
         }
         for (one_id, two_id), shared in clashes.items():
             measured = f"actions {one_id} and {two_id} strike {', '.join(sorted(shared))} at once"

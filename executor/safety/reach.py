@@ -91,8 +91,7 @@ def peak(stage: Stage, system: System, protected: Collection[str] = (), also: Al
 
 def together(experiment: Experiment) -> Iterator[tuple[Action, ...]]:
     """The sets of actions that are there together, at each moment at which one begins."""
-    for begun in experiment.actions:
-        now = begun.start_s
+    for now in sorted({action.start_s for action in experiment.actions}):
         yield tuple(a for a in experiment.actions if a.start_s <= now <= a.start_s + a.whole_s)
 
 

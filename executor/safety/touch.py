@@ -61,8 +61,9 @@ def _lines(target: EdgeTarget | GroupsTarget, system: System) -> list[Dependency
     meant = edges_of(target, system)
     if not meant:
         raise InputError("the system knows no edge between the groups.", where=target.kind)
+    places = {edge.place for edge in meant}
     lines = {edge.interception for edge in meant if isinstance(edge.interception, ManagedProxy)}
-    return [edge for edge in system.dependencies if edge in meant or edge.interception in lines]
+    return [edge for edge in system.dependencies if edge.place in places or edge.interception in lines]
 
 
 def _sharing(action: Action, service: Service, named: Collection[str], system: System) -> Iterator[str]:
