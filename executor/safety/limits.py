@@ -19,6 +19,7 @@ from executor.safety.stricter import looser, within
 from executor.safety.windows import ChangeWindow
 from executor.state.home import Home
 from executor.state.reading import read
+from executor.state.rows import LEASE_S_MAX
 
 FILE = "limits.toml"
 
@@ -106,7 +107,7 @@ class Limits(Contract):
     """Runs that may be under way at one moment."""
     concurrent_faults_max: Annotated[int, Field(ge=1, le=1000)] = 3
     """Faults that may be there at one moment, over all runs; a fault on two instances counts twice."""
-    lease_s: Annotated[Seconds, Field(ge=1, le=120)] = 5
+    lease_s: Annotated[Seconds, Field(ge=1, le=LEASE_S_MAX)] = 5
     """How long a fault outlives an executor that no longer renews it, seconds."""
     state_free_mib_min: Annotated[int, Field(ge=0, le=1_000_000)] = 64
     """Room that must be left for the state directory before a run begins, MiB: what is owed is written there."""

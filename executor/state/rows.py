@@ -12,6 +12,8 @@ from typing import Any, Final
 
 from executor.clock import boot_id, boottime, start_ticks
 
+LEASE_S_MAX: Final = 120.0
+"""The longest lease that limits may allow, seconds."""
 _LARGEST: Final = 2**63 - 1
 """What SQLite keeps as a whole number."""
 _KINDS: Final[dict[str, type | tuple[type, ...]]] = {
@@ -96,8 +98,8 @@ class Injection:
 
     @property
     def lapsed(self) -> bool:
-        """Whether its lease has ended."""
-        return self.boot_id != boot_id() or boottime() >= self.expires
+        """Whether its lease has ended. One that goes on for longer than any can was not written by us."""
+        return self.boot_id != boot_id() or not 0 < self.expires - boottime() <= LEASE_S_MAX
 
     def __str__(self) -> str:
         return f"{self.kind} on {self.subject} (run {self.run}, mark {self.mark})"

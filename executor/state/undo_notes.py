@@ -24,6 +24,7 @@ from executor.state.durable import write
 from executor.state.home import Home
 from executor.state.journal import Injection
 from executor.state.reading import read
+from executor.state.rows import LEASE_S_MAX
 
 _PREFIX = "undo-"
 _KINDS: dict[str, type | tuple[type, ...]] = {
@@ -33,9 +34,6 @@ _KINDS: dict[str, type | tuple[type, ...]] = {
     "making": bool,
 }
 """Of a note's fields; the others are text."""
-_LONGEST_S = 86_400.0
-"""A lease that seems longer is the wall clock's time of a file that was put there and not stamped yet."""
-
 _MADE, _MAKING = 0o600, 0o700
 
 _undone_meanwhile: dict[Path, bool] = {}
@@ -191,9 +189,14 @@ def _beside(directory: Path, injection: Injection) -> Path:
 def _renewed(path: Path) -> float:
     """The end of the lease that a note has by now; 0 if there is none."""
     with suppress(OSError):
-        if (stamped := path.stat().st_mtime) < boottime() + _LONGEST_S:
+        if _is_lease(stamped := path.stat().st_mtime):
             return stamped
     return 0.0
+
+
+def _is_lease(stamp: float) -> bool:
+    """Else it is the wall clock's time of a file that was put there and not stamped yet."""
+    return stamp <= boottime() + LEASE_S_MAX
 
 
 def _paths(home: Home, run: str | None) -> Iterator[Path]:
@@ -205,12 +208,11 @@ def _read(path: Path) -> Note | None:
     try:
         fields = json.loads(read(path))
         status = path.stat()
-        if status.st_mtime < boottime() + _LONGEST_S:
+        if _is_lease(status.st_mtime):
             fields["expires"] = status.st_mtime
         fields["making"] = bool(status.st_mode & stat.S_IXUSR)
         note = Note(**fields)
         whole = all(isinstance(value, _KINDS.get(name, str)) for name, value in fields.items())
-        ends = note.lapsed or note.expires < boottime() + _LONGEST_S  # one that is no number would never lapse
-        return note if whole and ends and path == _beside(path.parent, note) else None
+        return note if whole and path == _beside(path.parent, note) else None
     except (OSError, ValueError, TypeError, RecursionError):
         return None

@@ -148,6 +148,16 @@ def test_a_lapsed_lease_is_not_revived_and_fences_the_injection(
     assert journal.injection(slow.id).record == {"helper": 7}  # still needed to undo it
 
 
+def test_a_lease_that_no_limits_allow_was_forged_and_has_lapsed(journal: Journal) -> None:
+    """A row is no reason to leave a fault where it is, however far off its lease ends."""
+    admit(journal)
+    armed = arm(journal, lease_s=rows.LEASE_S_MAX)
+    assert not journal.injection(armed.id).lapsed
+    with journal.store.write() as db:
+        db.execute("UPDATE injections SET expires = ?", (boottime() + 10 * rows.LEASE_S_MAX,))
+    assert journal.injection(armed.id).lapsed
+
+
 def test_an_injection_that_was_undone_before_it_was_noted_is_to_be_undone_again(journal: Journal) -> None:
     admit(journal)
     armed = arm(journal)
