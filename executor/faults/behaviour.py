@@ -76,8 +76,11 @@ class Behaviour(Protocol):
     def active(self, record: Record) -> bool | None:
         """Whether the fault is there now, asked of the target. ``None``: cannot tell, which counts as still there."""
 
-    def revert(self, record: Record) -> None:
-        """Undo. Idempotent; works after any partial inject, in another process, and when the target is gone."""
+    def revert(self, record: Record) -> str | None:
+        """Undo. Idempotent; works after any partial inject, in another process, and when the target is gone.
+
+        Returns what that carried the fault had gone before, where that harms by itself (a dead proxy refuses all).
+        """
 
 
 @runtime_checkable

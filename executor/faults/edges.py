@@ -119,21 +119,26 @@ class EdgeFault(ABC):
             answers.append(held.alive(record) or _led_away(_table(record)))
         return True if True in answers else None if None in answers else False
 
-    def revert(self, record: Record) -> None:
-        """Take it away everywhere. A managed proxy that is gone took the fault with it."""
+    def revert(self, record: Record) -> str | None:
+        """Take it away everywhere. A managed proxy that is gone took the fault with it: that is returned then."""
         failed: list[UnavailableError] = []
+        gone = []
         for control in _controls(record):
             try:
                 proxies.drop(control, record["mark"])
-            except proxies.ProxyGoneError as gone:
-                log.warning("%s Its faults went with it.", gone.message)
+            except proxies.ProxyGoneError as error:
+                log.warning("%s Its faults went with it.", error.message)
+                gone.append(f"the fault proxy at {control}")
             except UnavailableError as error:
                 failed.append(error)
         if record["redirected"]:
+            if held.lost(record):
+                gone.append("the helper that carried it")
             held.end(record)
             _table(record).remove()
         if failed:
             raise failed[0]
+        return " and ".join(gone)
 
 
 def matching(fault: HttpMatch) -> dict[str, Any]:

@@ -37,6 +37,11 @@ def whole(kept: Record) -> bool:
     return all(process.alive(pid, ticks) for pid, ticks in kept["helpers"]) if "helpers" in kept else alive(kept)
 
 
+def lost(kept: Record) -> bool:
+    """Whether a helper that was recorded is gone."""
+    return "helpers" in kept and not whole(kept)
+
+
 def renew(kept: Record, lease_s: float) -> None:
     """Push the helpers' deadline on."""
     child.extend(Path(kept["deadline"]), lease_s)

@@ -185,5 +185,6 @@ def resolved(action: Action, target: Resolved) -> list[ResolvedTarget]:
 def check_of(result: Undone) -> RevertCheck:
     """How a revert came out, for the evidence."""
     injection = result.injection
-    detail = result.error or f"{injection.kind} on {injection.subject}"
+    before = f"; {result.gone} had gone before" if result.gone else ""
+    detail = result.error or f"{injection.kind} on {injection.subject}{before}"
     return RevertCheck(action=injection.action, reverted=result.reverted, verified=result.verified, detail=detail[:400])

@@ -246,6 +246,8 @@ class Trial:
         self.course.told.add(injection.id)
         if injection.by not in ("", WHO) and self.course.ending is None:
             self.course.lose(injection, f"the lease of {injection} lapsed, and the {injection.by} undid it")
+        elif result.gone:
+            self.course.lose(injection, f"{injection} ended before its time: the fault went with {result.gone}")
 
     async def _recovery(self, since_s: float) -> None:
         """Watch until all is steady again, or the deadline."""

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 
 from executor.clock import boot_id, start_ticks
 from executor.errors import InputError, UnavailableError
-from executor.faults.behaviour import Behaviour, Unclaimed, of_another_boot
+from executor.faults.behaviour import Behaviour, Record, Unclaimed, of_another_boot
 from executor.faults.registry import behaviour
 from executor.kernel import process
 from executor.state import undo_notes
@@ -23,8 +23,8 @@ from executor.state.home import Home
 from executor.state.journal import Injection, Journal
 from executor.undo.crew import Crew
 
-BACKOFF_S = (0.0, 0.1, 0.4, 1.0)
-"""Waits before each attempt, seconds."""
+BACKOFF_S = (0.1, 0.4, 1.0)
+"""Waits before each further attempt, seconds."""
 EACH_S = 20.0
 """How long one revert may take until it is reported as owed; it may still come to its end."""
 _GONE_WITHIN_S = 1.0
@@ -44,6 +44,8 @@ class Undone:
     """The target itself says that the fault is gone."""
     error: str = ""
     """Why it is still owed; empty if it is not."""
+    gone: str = ""
+    """What that carried the fault had gone before; empty if nothing, or if that harms nobody."""
     at: float = field(default_factory=time.monotonic)
     """When that was seen, on the monotonic clock; it may be told and written down later."""
 
@@ -171,14 +173,14 @@ def _freed(journal: Journal, home: Home, injection: Injection, *, again: bool) -
         return Undone(current, verified=True)
     if current.unread and not current.record:
         return Undone(current, verified=False, error=f"{current}: {current.unread}, nor is it noted how to undo it")
-    error = ""
+    first = _attempt(current)
+    last = first
     for wait in BACKOFF_S:
-        if wait:
-            time.sleep(wait)
-        error = _attempt(current)
-        if not error:
-            return Undone(current, verified=True)
-    return Undone(current, verified=False, error=f"{current}: {error}")
+        if last.reverted:
+            break
+        time.sleep(wait)
+        last = _attempt(current)
+    return replace(last, gone=first.gone)  # later ones do not find what the first has ended
 
 
 def _current(journal: Journal, home: Home, injection: Injection) -> Injection:
@@ -195,16 +197,19 @@ def _current(journal: Journal, home: Home, injection: Injection) -> Injection:
         return injection
 
 
-def _attempt(injection: Injection) -> str:
-    """Revert once; returns what went wrong."""
+def _attempt(injection: Injection) -> Undone:
+    """Revert once."""
+    gone = ""
     try:
-        if injection.boot_id != boot_id():
-            injection = replace(injection, record=of_another_boot(injection.record))
+        record = injection.record if injection.boot_id == boot_id() else of_another_boot(injection.record)
         how = behaviour(injection.kind)
-        how.revert(injection.record)
-        return "" if _gone(how, injection) else "the target still shows the fault, or cannot be asked"
-    except Exception as error:  # noqa: BLE001 - it is recorded as owed and reported
-        return f"{type(error).__name__}: {error}"
+        gone = how.revert(record) or ""
+        if _seen_free(how, record):
+            return Undone(injection, verified=True, gone=gone)
+        error = "the target still shows the fault, or cannot be asked"
+    except Exception as failed:  # noqa: BLE001 - it is recorded as owed and reported
+        error = f"{type(failed).__name__}: {failed}"
+    return Undone(injection, verified=False, error=f"{injection}: {error}", gone=gone)
 
 
 def is_free(injection: Injection) -> bool:
@@ -215,9 +220,9 @@ def is_free(injection: Injection) -> bool:
         return False
 
 
-def _gone(how: Behaviour, injection: Injection) -> bool:
+def _seen_free(how: Behaviour, record: Record) -> bool:
     deadline = time.monotonic() + _GONE_WITHIN_S
-    while how.active(injection.record) is not False:
+    while how.active(record) is not False:
         if time.monotonic() >= deadline:
             return False
         time.sleep(0.005)

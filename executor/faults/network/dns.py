@@ -100,10 +100,12 @@ class Dns:
             return bool(_table(record).live())
         return None
 
-    def revert(self, record: Record) -> None:
-        """End the helper, and lead nobody to it any more."""
+    def revert(self, record: Record) -> str | None:
+        """End the helper, and lead nobody to it any more. Returns that it had gone before, if so."""
+        gone = held.lost(record)
         held.end(record)
         _table(record).remove()
+        return "the helper that carried it" if gone else None
 
 
 def chains(job: Record, ports: dict[str, int]) -> list[Chain]:

@@ -408,7 +408,7 @@ def test_a_revert_that_fails_is_owed_and_the_watchdog_pays(
     system = system_of([*pair])
     with monkeypatch.context() as patch:
         patch.setattr("executor.faults.service.hang.Hang.revert", broken)
-        patch.setattr("executor.undo.revert.BACKOFF_S", (0.0,))
+        patch.setattr("executor.undo.revert.BACKOFF_S", ())
         evidence = carried_out(
             home,
             system,

@@ -18,7 +18,7 @@ from executor.model.vocabulary import Verdict
 from executor.run import engine
 from executor.state.home import Home
 from tests.executor.faults.machine import Machine, unavailable
-from tests.executor.kit import LIMITS, approve, experiment_on, plan_of, proxied, shelves, system_of, until
+from tests.executor.kit import LIMITS, abort_when, approve, experiment_on, plan_of, proxied, shelves, system_of, until
 from tests.missing import missing
 
 RESUME = {"execute": "cont"}
@@ -26,9 +26,20 @@ DISK = {"driver": "scsi-hd", "id": "data0", "bus": "scsi0.0", "drive": "data", "
 PLUG_IN = {"execute": "device_add", "arguments": DISK}
 
 
-@pytest.mark.parametrize("duration_s", [10.0, 0.5], ids=["between renewals", "before the first renewal"])
-def test_a_proxy_that_is_killed_in_mid_run_aborts_it(tmp_path: Path, duration_s: float) -> None:
+@pytest.mark.parametrize(
+    ("duration_s", "fields", "said"),
+    [
+        (10.0, {}, "ended before its time: the fault went with the fault proxy"),
+        (0.5, {}, "ended before its time: the fault went with the fault proxy"),
+        (10.0, {"abort_conditions": abort_when("front")}, " had gone before"),
+    ],
+    ids=["between renewals", "before the first renewal", "and the guard is the first to see it"],
+)
+def test_a_proxy_that_is_killed_in_mid_run_aborts_it(
+    tmp_path: Path, duration_s: float, fields: dict[str, Any], said: str
+) -> None:
     home = Home.open(tmp_path / "home")
+    limits = LIMITS.model_copy(update={"lease_s": 30.0 if fields else LIMITS.lease_s})  # renewed too late to see it
 
     def kill(event: Event) -> None:
         if event.kind is EventKind.INJECTED:
@@ -38,10 +49,11 @@ def test_a_proxy_that_is_killed_in_mid_run_aborts_it(tmp_path: Path, duration_s:
     with proxied(tmp_path) as (_, system):
         target = EdgeTarget(caller="front", callee="base")
         action = Action(id="late", fault=Latency(delay_ms=300), target=target, duration_s=duration_s)
-        plan = plan_of(system, (experiment_on(system, "front", actions=(action,), recovery_deadline_s=2),))
-        evidence = engine.run(plan, approve(home, plan), system=system, limits=LIMITS, home=home, report=kill)
+        experiment = experiment_on(system, "front", actions=(action,), recovery_deadline_s=2, **fields)
+        plan = plan_of(system, (experiment,))
+        evidence = engine.run(plan, approve(home, plan, limits), system=system, limits=limits, home=home, report=kill)
     assert evidence.outcome == "aborted"
-    assert any("ended before its time: the fault went with the fault proxy" in e.detail for e in evidence.timeline)
+    assert any(said in event.detail for event in evidence.timeline)
     assert {h.verdict for result in evidence.results for h in result.hypotheses} == {Verdict.ABORTED}
     assert evidence.owed == ()
 

@@ -26,7 +26,7 @@ from tests.executor.injections import Fake, injected
 def fake(monkeypatch: pytest.MonkeyPatch) -> Fake:
     made = Fake()
     monkeypatch.setattr(revert, "behaviour", lambda _kind: made)
-    monkeypatch.setattr(revert, "BACKOFF_S", (0.0, 0.01))
+    monkeypatch.setattr(revert, "BACKOFF_S", (0.01,))
     monkeypatch.setattr(revert, "_GONE_WITHIN_S", 0.1)
     return made
 
