@@ -1,37 +1,16 @@
-"""Answers to gRPC calls that the proxy gives for the callee. Standard library only.
+"""Answers to gRPC calls that the proxy gives for the callee. Standard library and vocabularies only.
 
 Source: gRPC over HTTP/2 (PROTOCOL-HTTP2.md), "Responses": Trailers-Only, and how a message is percent-encoded.
 """
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, get_args
 from urllib.parse import quote
 
-STATUSES: Final = {
-    name: number
-    for number, name in enumerate(
-        (
-            "CANCELLED",
-            "UNKNOWN",
-            "INVALID_ARGUMENT",
-            "DEADLINE_EXCEEDED",
-            "NOT_FOUND",
-            "ALREADY_EXISTS",
-            "PERMISSION_DENIED",
-            "RESOURCE_EXHAUSTED",
-            "FAILED_PRECONDITION",
-            "ABORTED",
-            "OUT_OF_RANGE",
-            "UNIMPLEMENTED",
-            "INTERNAL",
-            "UNAVAILABLE",
-            "DATA_LOSS",
-            "UNAUTHENTICATED",
-        ),
-        start=1,
-    )
-}
+from executor.model.vocabulary import GrpcStatus
+
+STATUSES: Final = {name: number for number, name in enumerate(get_args(GrpcStatus), start=1)}
 """Every status of gRPC that is an error, with its number."""
 _AS_IT_IS: Final = "".join(map(chr, range(0x20, 0x7F))).replace("%", "")
 

@@ -8,28 +8,10 @@ from pydantic import Field, StringConstraints, model_validator
 
 from executor.model.base import Line, Milliseconds, Percent, Probability, Seconds
 from executor.model.faults.base import FaultSpec, TargetKind, delayed
-from executor.model.vocabulary import FaultType, Scope
+from executor.model.vocabulary import FaultType, GrpcStatus, Scope
 from executor.model.wording import duration, named, number, share
 
 Method = Literal["*", "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
-GrpcStatus = Literal[
-    "CANCELLED",
-    "UNKNOWN",
-    "INVALID_ARGUMENT",
-    "DEADLINE_EXCEEDED",
-    "NOT_FOUND",
-    "ALREADY_EXISTS",
-    "PERMISSION_DENIED",
-    "RESOURCE_EXHAUSTED",
-    "FAILED_PRECONDITION",
-    "ABORTED",
-    "OUT_OF_RANGE",
-    "UNIMPLEMENTED",
-    "INTERNAL",
-    "UNAVAILABLE",
-    "DATA_LOSS",
-    "UNAUTHENTICATED",
-]
 RestartBy = Literal["supervisor", "murphy"]
 RESTART: Final = {
     "supervisor": "its supervisor should start it again, or else Murphy does",
