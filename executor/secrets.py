@@ -17,10 +17,14 @@ _NAMED = re.compile(
 )
 """Names of options, variables and parameters whose value is one."""
 _FORMED = re.compile(
-    r"[a-z][a-z0-9+.-]*://[^/\s@]*@"  # a user or password in an address
+    r"[a-z][a-z0-9+.-]*(?:(?<!ssh)(?<!ssh2)(?<!\+tls)://|://[^/\s@]*:)[^/\s@]*@"  # a user or password in an address;
+    # a user alone is none where keys and certificates let in
     r"|\b(?:sk-[\w-]{16,}|gh[pousr]_\w{20,}|AKIA[0-9A-Z]{16}|xox[abprs]-\S+|eyJ[\w-]{10,}\.[\w-]+\.[\w-]+)",
     re.IGNORECASE,
 )
+
+_APART = re.compile(r"[\s?&]+")
+"""Between the words of a text, and the parameters of an address."""
 
 
 def named_secret(name: str) -> bool:
@@ -29,13 +33,18 @@ def named_secret(name: str) -> bool:
 
 
 def plain(arguments: Iterable[str]) -> Iterator[str]:
-    """A command line's arguments without those that look like secrets, by their form or by their option's name."""
+    """A command line's arguments without those that look like secrets, by their form or by their option's name.
+
+    An argument of several words, as a shell is given, is a command line of its own.
+    """
     follows = False
     for argument in arguments:
-        name, sign, _ = argument.partition("=")
+        words = _APART.split(argument)
+        name, sign, value = argument.partition("=")
         option = argument.startswith("-")  # a bare word is what it is: a service may be called auth
-        named = bool(option or sign) and named_secret(name)
-        secret = follows or named or _FORMED.search(argument) is not None
+        named = bool(value if sign else option) and len(words) == 1 and named_secret(name)
+        within = len(words) > 1 and look_secret(words)
+        secret = follows or named or within or _FORMED.search(argument) is not None
         follows = named and not follows and not sign
         if not secret:
             yield argument

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterator
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Discriminator, Field, StringConstraints, Tag, model_validator
@@ -48,7 +48,6 @@ class ProcessInstance(Placed):
             raise ValueError("pid and start_ticks go together")
         if self.pid is None and self.port is None and not self.command:
             raise ValueError("give command, port, or pid with start_ticks, or the process cannot be found")
-        _refuse_secret("command", self.command.split())
         return self
 
 
@@ -141,7 +140,6 @@ class SshInstance(Placed):
     def _can_be_found(self) -> Self:
         if self.port is None and not self.command:
             raise ValueError("give command or port, or the process cannot be found")
-        _refuse_secret("command", self.command.split())
         return self
 
 
@@ -228,11 +226,6 @@ class Backup(Contract):
     invariants: tuple[Line, ...] = ()
     """Queries, each of which answers true for data that agrees with itself; asked of a restored copy."""
 
-    @model_validator(mode="after")
-    def _carries_no_secret(self) -> Self:
-        _refuse_secret("restore_command", self.restore_command)
-        return self
-
 
 class ConfigFile(Contract):
     """A file of settings that a fault may change, and how the service is made to read it again.
@@ -252,7 +245,6 @@ class ConfigFile(Contract):
     def _is_read_in_one_way(self) -> Self:
         if self.signal and self.command:
             raise ValueError("give signal or command, not both")
-        _refuse_secret("command", self.command)
         return self
 
 
@@ -298,11 +290,6 @@ class Service(Contract):
     restart_command: tuple[str, ...] = ()
     """Command line that starts one instance again by hand, if known."""
 
-    @model_validator(mode="after")
-    def _carries_no_secret(self) -> Self:
-        _refuse_secret("restart_command", self.restart_command)
-        return self
-
 
 class ManagedProxy(Contract):
     """The edge already runs through Murphy's fault proxy, which passes everything unchanged until told otherwise."""
@@ -329,7 +316,7 @@ class Dependency(Contract):
     caller: Name
     callee: Name
     protocol: Literal["http", "grpc", "postgresql", "redis", "amqp", "tcp"] = "tcp"
-    host: Line = "127.0.0.1"
+    host: Annotated[Line, StringConstraints(pattern=r"^[^\s@/]*$")] = "127.0.0.1"
     port: Port | None = None
     """Where the callee answers."""
     timeout_ms: Milliseconds | None = None
@@ -366,6 +353,8 @@ class System(Contract):
             for end in (dependency.caller, dependency.callee):
                 if end not in names:
                     raise ValueError(f"dependency {dependency.place}: no service is named {end}")
+        for place in _secrets(self, ""):
+            raise ValueError(f"{place} holds what looks like a secret; it would be kept, shown and sent to models")
         return self
 
     def service(self, name: str) -> Service:
@@ -383,9 +372,22 @@ class System(Contract):
         raise KeyError(f"{caller}->{callee}")
 
 
-def _refuse_secret(field: str, arguments: Iterable[str]) -> None:
-    if look_secret(arguments):
-        raise ValueError(f"{field} holds what looks like a secret; it would be kept, shown and sent to models")
+def _secrets(value: object, place: str) -> Iterator[str]:
+    """Where in it something looks like a secret, whatever fields it has; a check's body, which may log in, aside."""
+    if isinstance(value, Contract):
+        for field in type(value).model_fields:
+            if field != "json_body":
+                yield from _secrets(getattr(value, field), f"{place}.{field}".lstrip("."))
+    elif isinstance(value, dict):
+        yield from _secrets(tuple(f"{name}={each}" for name, each in value.items()), place)
+    elif isinstance(value, tuple):
+        if look_secret(each for each in value if isinstance(each, str)):
+            yield place
+        for number, each in enumerate(value):
+            if not isinstance(each, str):
+                yield from _secrets(each, f"{place}.{number}")
+    elif isinstance(value, str) and look_secret((value,)):
+        yield place
 
 
 def _refuse_twice(what: str, names: list[str]) -> None:

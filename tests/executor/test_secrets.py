@@ -49,6 +49,9 @@ def test_what_is_missing_or_empty_is_named(monkeypatch: pytest.MonkeyPatch, tmp_
         ("gunicorn shop.main:app --bind 127.0.0.1:80 --keep-alive 5", None),
         ("server.py --password --verbose", "server.py"),
         ("service.py auth 8001", None),
+        ("virsh -c qemu+ssh://root@host/system", None),
+        ("virsh -c qemu+ssh://root:x@host/system", "virsh -c"),
+        ("grep token= page", None),
         ("python -m shop.token --service auth", None),
     ],
 )
@@ -67,3 +70,9 @@ def test_a_password_with_an_at_sign_is_not_taken_for_a_host_and_told(monkeypatch
     with pytest.raises(UnavailableError, match="more than one @") as caught, postgresql.session("env:A_DSN"):
         pass
     assert "canary" not in str(caught.value)
+
+
+def test_an_argument_of_several_words_or_parameters_is_looked_into() -> None:
+    assert list(plain(["sh", "-c", "serve --password x", "end"])) == ["sh", "-c", "end"]
+    assert look_secret(["http://127.0.0.1/?a=b&api_key=x"])
+    assert not look_secret(["select count(*) = 0 from users where token = ''", "http://127.0.0.1/?page=1&size=2"])

@@ -17,6 +17,7 @@ import pytest
 import yaml
 
 from executor.errors import InputError
+from executor.model.system import Dependency, Service, System
 from executor.safety.limits import to_toml
 from executor.state.home import Home
 from executor.state.journal import Journal
@@ -163,6 +164,9 @@ def test_a_canary_is_found_in_any_spelling() -> None:
         assert canaries.found(f"before {text} after".encode("latin-1")) == {"one"}, text
 
 
+_BACKUP = {"path": "/x", "verify_command": ["true"]}
+
+
 @pytest.mark.parametrize(
     "spoil",
     [
@@ -170,9 +174,20 @@ def test_a_canary_is_found_in_any_spelling() -> None:
         lambda web, c: web["operations"][0]["probe"].update(url=f"http://127.0.0.1:1/?a=b&api_key={c}"),
         lambda web, c: web["instances"][0].update(command=f"server --password={c}"),
         lambda web, c: web.update(restart_command=["server", "--db-password", c]),
+        lambda web, c: web.update(restart_command=["sh", "-c", f"server --db-password {c}"]),
         lambda web, c: web.update(dsn=f"postgresql://u:{c}@127.0.0.1/db"),
+        lambda web, c: web.update(control=f"http://admin:{c}@127.0.0.1:2019"),
+        lambda web, c: web.update(backup={"path": "/x", "verify_command": ["true", f"--password={c}"]}),
+        lambda web, c: web.update(backup=_BACKUP | {"restore_command": ["psql", f"postgresql://u:{c}@h/d"]}),
+        lambda web, c: web.update(backup=_BACKUP | {"invariants": [f"select 1 -- postgresql://u:{c}@h"]}),
+        lambda web, c: web.update(config=[{"path": f"/x?token={c}", "format": "json"}]),
+        lambda web, c: web["instances"][0].update(driver="container", container="c", engine=f"tcp://u:{c}@h:2376"),
+        lambda web, c: web["instances"][0].update(driver="theirs", at={"password": c}),
     ],
-    ids=["address", "parameter", "command", "restart command", "dsn"],
+    ids=[
+        *("address", "parameter", "command", "restart command", "shell's command", "dsn", "control", "verify command"),
+        *("restore command", "invariant", "path of settings", "engine", "another driver's"),
+    ],
 )
 def test_a_secret_in_a_system_is_refused_and_not_repeated(
     tmp_path: Path, spoil: Callable[[dict[str, object], str], None]
@@ -188,3 +203,11 @@ def test_a_secret_in_a_system_is_refused_and_not_repeated(
         load_system(tmp_path / "system.yaml")
     assert canary not in str(refused.value)
     assert "env:" in str(refused.value) or "kept, shown and sent to models" in str(refused.value)
+
+
+def test_a_secret_of_an_edge_is_refused_by_the_fields_name() -> None:
+    edge = Dependency(caller="web", callee="web", source=("environment X=redis://u:p@h",))
+    with pytest.raises(ValueError, match=r"dependencies\.0\.source holds what looks like a secret"):
+        System(name="s", services=(Service(name="web"),), dependencies=(edge,))
+    with pytest.raises(ValueError, match="host"):
+        Dependency(caller="web", callee="web", host="u:p@h")
