@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import tempfile
 from collections.abc import Callable, Mapping
 
 from executor.drivers.targets import ContainerTarget, ProcessTarget, Resolved
@@ -37,7 +36,7 @@ def refuse_unready(
     connections, files and privileges that undoing it needs; nothing is touched. ``targets`` are those of the preflight.
     """
     _refuse_full(home, limits)
-    with tempfile.TemporaryDirectory(prefix="readiness-", dir=home.path) as scratch:
+    with home.rehearsal() as scratch:
         context = Context(system, "murphy-readiness", scratch)
         for action in plan.actions:
             for target in targets[action.id]:

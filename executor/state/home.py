@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +17,7 @@ _DIRECTORIES = ("keys", "runs", "memory")
 _FILES = ("journal.db", "ledger.db", "sessions.db", "memory.lock", "watchdog.log", "RESUMED")
 _BESIDE = {(file, part) for file in _FILES for part in ("wal", "shm", "anchor", "reserve")}
 """What belongs to a database: its log and that log's index; to the journal, also its anchor and its reserve."""
+_REHEARSAL = "readiness-"
 _RUN_ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 
 
@@ -135,3 +139,32 @@ class Home:
         import shutil
 
         shutil.rmtree(self.run_dir(run, make=False) / "scratch", ignore_errors=True)
+
+    @contextmanager
+    def rehearsal(self) -> Iterator[str]:
+        """A scratch directory for no run, locked and removed at the end, or by ``clear_rehearsals`` if we die in it."""
+        import tempfile
+
+        with tempfile.TemporaryDirectory(prefix=_REHEARSAL, dir=self.path) as path:
+            handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX)
+                yield path
+            finally:
+                os.close(handle)
+
+    def clear_rehearsals(self) -> list[Path]:
+        """Remove the directories of rehearsals in which somebody died: they may hold a target's secrets."""
+        import shutil
+
+        left = []
+        for path in self.path.glob(f"{_REHEARSAL}*"):
+            with suppress(OSError):
+                handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+                try:
+                    fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)  # released by whoever died
+                    shutil.rmtree(path)
+                    left.append(path)
+                finally:
+                    os.close(handle)
+        return left

@@ -87,6 +87,7 @@ def recover_lapsed(journal: Journal, home: Home) -> list[Undone]:
 
 def _undo_due(journal: Journal, home: Home) -> tuple[list[Undone], list[str]]:
     """What became of all that is due, each once, and the runs that died."""
+    home.clear_rehearsals()
     with journal.store.still():  # else a run that begins in between would seem to be nobody's
         rows, pending = journal.running(), journal.pending()
     alive = {row.run for row in rows if row.alive}

@@ -205,6 +205,8 @@ def _watchdogs(home: Home) -> Iterator[Swept]:
 
 def _files(home: Home, held: Set[str]) -> Iterator[Swept]:
     """Remove the temporary files of runs that nobody carries out, of which nothing is owed, and none of these marks."""
+    for rehearsal in home.clear_rehearsals():
+        yield Swept("done", f"removed: {rehearsal}")
     kept = {note.run for note in undo_notes.left(home)} | {path.parent.name for path in undo_notes.unreadable(home)}
     kept |= {watcher.run for watcher in watchers(home) if not watcher.orphaned}
     kept |= _open_runs(home)

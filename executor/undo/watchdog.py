@@ -292,7 +292,9 @@ def main() -> int:
     watchdog = Watchdog(home, arguments.run, arguments.pidfd, arguments.pid, arguments.ticks)
     with suppress(OSError):  # an executor that has died meanwhile hears nothing, and has left what is to be undone
         os.write(1, READY)
-    return watchdog.watch()
+    owed = watchdog.watch()
+    home.clear_rehearsals()
+    return owed
 
 
 if __name__ == "__main__":

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -18,6 +21,7 @@ from executor.safety.limits import Limits
 from executor.safety.readiness import refuse_unready
 from executor.state.home import Home
 from executor.state.journal import Journal
+from executor.undo.recover import recover
 from tests.executor.kit import LIMITS, Shelf, approve, experiment_on, plan_of, shelves, system_of, until
 
 FULL = Limits(**{**dict(LIMITS), "state_free_mib_min": 1_000_000})
@@ -49,6 +53,20 @@ def test_what_can_be_undone_passes_and_leaves_nothing(home: Home, base: Shelf) -
     assert sorted(home.path.rglob("*")) == before
     assert not base.stopped()
     assert base.answers()
+
+
+def test_what_a_killed_executor_has_read_of_a_target_does_not_stay(home: Home) -> None:
+    code = "import sys, time; from pathlib import Path; from executor.state.home import Home\n"
+    code += "with Home(Path(sys.argv[1])).rehearsal() as place: print(place, flush=True); time.sleep(60)"
+    with subprocess.Popen([sys.executable, "-c", code, str(home.path)], stdout=subprocess.PIPE, text=True) as executor:
+        assert executor.stdout is not None
+        kept = Path(executor.stdout.readline().strip()) / "murphy-readiness.environ"
+        kept.write_text("TOKEN=canary")
+        recover(home)
+        assert kept.exists(), "its executor is at work"
+        executor.kill()
+    recover(home)
+    assert not kept.parent.exists()
 
 
 def test_room_for_what_is_to_be_undone_is_needed(home: Home, base: Shelf) -> None:
