@@ -8,7 +8,12 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Literal, Protocol
+
+Where = Literal["here", "elsewhere", "gone"]
+_FIRST: Final = 0xEFFFFFFC
+"""Inode of the pid namespace that a machine boots with, in which all its processes are seen. Source: Linux,
+``PROC_PID_INIT_INO``."""
 
 
 class Clock(Protocol):
@@ -45,6 +50,66 @@ def boottime() -> float:
 def boot_id() -> str:
     """Unique to this boot; a lease written under another one has ended. Read once: later no file may be had for it."""
     return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+
+
+@cache
+def here() -> str:
+    """Which boot, pid namespace and time namespace: where a pid and a start time mean what they do to us. Read once."""
+    return ":".join((boot_id(), *(_namespace("self", kind) for kind in ("pid", "time"))))
+
+
+def whereabouts(place: str) -> Where:
+    """Whether what was written down at a place, as ``here`` called it, names processes as we do.
+
+    ``elsewhere``: processes that are named there may live, and to us their pids are other processes'. ``gone``: none of
+    them lives, for that was before this boot, or nobody is left in that pid namespace, which is seen only outside of
+    all containers. A bare boot's id, which earlier versions wrote, is taken for here.
+    """
+    if place in (here(), boot_id()):
+        return "here"
+    boot, _, namespaces = place.partition(":")
+    return "gone" if boot != boot_id() or _ended(namespaces.partition(":")[0]) else "elsewhere"
+
+
+def _ended(namespace: str) -> bool:
+    if _namespace("self", "pid") != str(_FIRST) or not Path("/proc/1").exists():  # hidepid hides that one first
+        return False
+    with os.scandir("/proc") as entries:
+        return not any(_may_be_in(namespace, each.name) for each in entries if each.name.isdecimal())
+
+
+def _may_be_in(namespace: str, pid: str) -> bool:
+    try:
+        return _namespace(pid, "pid") == namespace
+    except OSError:
+        return _is_below(pid) is not False
+
+
+def _namespace(pid: str, kind: str) -> str:
+    """A namespace of a process; empty if the process is gone, or the kernel has none of that kind."""
+    try:
+        return str(Path(f"/proc/{pid}/ns/{kind}").stat().st_ino)
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
+
+
+def _is_below(pid: str) -> bool | None:
+    """Whether a process is in a pid namespace below ours, as anybody may read; ``None`` if not even that can be."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8", errors="replace")
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    except OSError:
+        return None
+    return any(len(line.split()) > 2 for line in status.splitlines() if line.startswith("NSpid:"))
+
+
+def is_elsewhere(pid: int) -> bool:
+    """Whether a process that we see names others otherwise than we do; one that is gone does not."""
+    try:
+        return any(_namespace(str(pid), kind) not in ("", _namespace("self", kind)) for kind in ("pid", "time"))
+    except OSError:  # another user's
+        return bool(_is_below(str(pid)))
 
 
 def machine() -> str:

@@ -9,7 +9,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from executor.clock import boot_id, own_ticks
+from executor.clock import here, own_ticks
 from executor.kernel import holding
 from executor.kernel.holding import Hold
 
@@ -28,13 +28,12 @@ class Noted:
     def hold(self) -> tuple[Hold, int]:
         """Who holds it, and the process that made it."""
         try:
-            pid, ticks, boot = self.holder.split(".")
-            found = holding.hold(int(pid), int(ticks)) if boot == boot_id() else "nobody"
-            return found, int(pid)
+            pid, ticks, place = self.holder.split(".")
+            return holding.hold(int(pid), int(ticks), place=place), int(pid)
         except ValueError:  # not as we write it
             return "nobody", 0
 
 
 def holder() -> str:
-    """Who makes notes now: the process, its start time, and the boot."""
-    return f"{os.getpid()}.{own_ticks()}.{boot_id()}"
+    """Who makes notes now: the process, its start time, and where that is its name."""
+    return f"{os.getpid()}.{own_ticks()}.{here()}"

@@ -8,7 +8,7 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import Final, Literal
 
-from executor.clock import start_ticks
+from executor.clock import start_ticks, whereabouts
 from executor.kernel import process
 
 Hold = Literal["held", "unwatched", "nobody"]
@@ -19,17 +19,29 @@ WATCHDOG: Final = "executor.undo.watchdog"
 _STILL: Final = ("T", "t")
 
 
-def hold(pid: int, ticks: int, left_s: float | None = None) -> Hold:
+def hold(pid: int, ticks: int, left_s: float | None = None, *, place: str = "") -> Hold:
     """Who holds what that very process, an executor, has made; ``left_s``: seconds of its lease, where they are known.
+
+    ``place`` is where that is its pid, as ``clock.here`` says there. Where nothing says so it is looked for in the pid
+    namespaces below ours too; those beside ours cannot be looked into.
 
     One that is gone or stands still holds nothing: it renews no lease, and if it goes on later, it finds undone what it
     would have undone. Where no lease can be seen, a watchdog that is not stopped has to be there, which ends it.
     """
-    if process.state(pid, ticks) in (None, *_STILL):
+    if place and (where := whereabouts(place)) != "here":
+        return "nobody" if where == "gone" else "unwatched"
+    if (seen := process.state(pid, ticks)) is None and not place:
+        seen = _state_below(pid, ticks)
+    if seen in (None, *_STILL):
         return "nobody"
     if left_s is not None:
         return "held" if left_s > 0 else "nobody"
     return "held" if watched(pid, ticks) else "unwatched"
+
+
+def _state_below(pid: int, ticks: int) -> str | None:
+    called = (other for other in process.pids() if other != pid and process.is_called(other, pid))
+    return next(filter(None, (process.state(other, ticks) for other in called)), None)
 
 
 def watched(pid: int, ticks: int) -> bool:

@@ -13,8 +13,10 @@ from executor.safety.limits import Limits
 from executor.safety.reach import together
 from executor.safety.touch import Touched
 from executor.state.journal import Reach, RunRow
+from executor.state.rows import ELSEWHERE
 
 _ROUNDING = 1e-9
+_WAIT = "Wait for its end."
 
 
 def most(percent: float, total: int) -> int:
@@ -38,9 +40,7 @@ def joint(reach: Reach, running: Sequence[RunRow], system: System, limits: Limit
         return
     _refuse_unread(running)
     names = ", ".join(row.run for row in running)
-    hint = "Wait for its end."
-    if not all(row.alive for row in running):
-        hint = "Its executor has died: murphy recover ends it."
+    hint = next((said for row in running if (said := _hint(row)) != _WAIT), _WAIT)
     if len(running) >= limits.concurrent_runs_max:
         raise no("concurrent runs", f"there is {names} under way", f"{limits.concurrent_runs_max} at a time", hint)
     for row in running:
@@ -82,8 +82,13 @@ def refuse_bodies(bodies: Iterable[str], running: Sequence[RunRow]) -> None:
     for row in running:
         if shared := sorted(each.split("/")[0] for each in {*bodies} & {*row.reach.bodies}):
             measured = f"{row.run} works on {', '.join(shared)}, whatever it is called there"
-            hint = "Wait for its end." if row.alive else "Its executor has died: murphy recover ends it."
-            raise no("overlapping targets", measured, "one run on a target", hint)
+            raise no("overlapping targets", measured, "one run on a target", _hint(row))
+
+
+def _hint(row: RunRow) -> str:
+    if row.elsewhere:
+        return f"{_WAIT} If it has died: {ELSEWHERE}."
+    return _WAIT if row.alive else "Its executor has died: murphy recover ends it."
 
 
 def _instances(system: System, limits: Limits) -> tuple[int, str]:

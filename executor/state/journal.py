@@ -15,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
-from executor.clock import boot_id, boottime, machine, own_ticks, wall
+from executor.clock import boottime, here, machine, own_ticks, wall
 from executor.errors import UnavailableError
 from executor.state import audit
 from executor.state.altered import altered, refuse_altered
@@ -39,7 +39,7 @@ class Journal:
 
     def __init__(self, path: Path, *, busy_s: float = 5.0, store: Store | None = None) -> None:
         self.store = store or Store(path, busy_s=busy_s)
-        self._boot = boot_id()
+        self._boot = here()
 
     @classmethod
     def frozen(cls, home: Home, *, why: str = "it was asked for as a copy") -> Journal:

@@ -10,10 +10,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from executor.clock import boot_id, boottime, start_ticks
+from executor.clock import boottime, start_ticks, whereabouts
 
 LEASE_S_MAX: Final = 120.0
 """The longest lease that limits may allow, seconds."""
+ELSEWHERE: Final = (
+    "it ran in another pid or time namespace (a container, say), where alone its processes can be told; "
+    "run murphy recover where it ran"
+)
+"""Why nothing is done about a run that may go on, or may have died, where its pids mean other processes than here."""
 _LARGEST: Final = 2**63 - 1
 """What SQLite keeps as a whole number."""
 _KINDS: Final[dict[str, type | tuple[type, ...]]] = {
@@ -63,6 +68,7 @@ class RunRow:
     pid: int
     start_ticks: int
     boot_id: str
+    """Where it runs, as ``executor.clock.here`` says there: the boot, and the namespaces of pids and time."""
     reach: Reach
     unread: str = ""
     """What of its row cannot be read, in words. Whatever that is stands for nothing here: no reach, no process."""
@@ -70,7 +76,12 @@ class RunRow:
     @property
     def alive(self) -> bool:
         """Whether its executor still runs."""
-        return self.boot_id == boot_id() and start_ticks(self.pid) == self.start_ticks
+        return whereabouts(self.boot_id) == "here" and start_ticks(self.pid) == self.start_ticks
+
+    @property
+    def elsewhere(self) -> bool:
+        """Whether it cannot be told here if its executor runs."""
+        return whereabouts(self.boot_id) == "elsewhere"
 
 
 @dataclass(frozen=True)
@@ -90,6 +101,7 @@ class Injection:
     state: str
     expires: float
     boot_id: str
+    """Where the processes in its record are, as with a run's."""
     error: str
     by: str
     """Who reverted it."""
@@ -98,8 +110,17 @@ class Injection:
 
     @property
     def lapsed(self) -> bool:
-        """Whether its lease has ended. One that goes on for longer than any can was not written by us."""
-        return self.boot_id != boot_id() or not 0 < self.expires - boottime() <= LEASE_S_MAX
+        """Whether its lease has ended. One that goes on for longer than any can was not written by us.
+
+        Of one from elsewhere it is not known: ``CLOCK_BOOTTIME`` may be another there.
+        """
+        where = whereabouts(self.boot_id)
+        return where == "gone" or (where == "here" and not 0 < self.expires - boottime() <= LEASE_S_MAX)
+
+    @property
+    def elsewhere(self) -> bool:
+        """Whether its record names processes that are none of ours, so that it can neither be looked at nor undone."""
+        return whereabouts(self.boot_id) == "elsewhere"
 
     def __str__(self) -> str:
         return f"{self.kind} on {self.subject} (run {self.run}, mark {self.mark})"

@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from executor.clock import boot_id, boottime, own_ticks, start_ticks
+from executor.clock import boottime, own_ticks, start_ticks, whereabouts
 from executor.errors import InputError, UnavailableError
 from executor.kernel import holding
 from executor.state.durable import write
@@ -52,18 +52,22 @@ class Note(Injection):
 
     @property
     def held(self) -> bool:
-        """Whether a run that goes on holds it: its process lives, does not stand still, and renews the lease."""
-        return holding.hold(self.holder, self.holder_ticks, self.left_s) == "held"
+        """Whether a run that goes on holds it: its process lives, does not stand still, and renews the lease.
+
+        Of one from elsewhere it is not known.
+        """
+        return holding.hold(self.holder, self.holder_ticks, self.left_s, place=self.boot_id) == "held"
 
     @property
     def left_s(self) -> float:
         """Seconds until the lease lapses; 0 once it has."""
-        return 0.0 if self.lapsed else self.expires - boottime()
+        return 0.0 if self.lapsed else max(0.0, self.expires - boottime())
 
     @property
     def being_made(self) -> bool:
         """Whether a living process is making it, with its lease or without: it may be there only later."""
-        return self.making and self.boot_id == boot_id() and start_ticks(self.holder) == self.holder_ticks
+        here = self.making and whereabouts(self.boot_id) == "here"
+        return here and start_ticks(self.holder) == self.holder_ticks
 
 
 def keep(home: Home, injection: Injection, record: Mapping[str, Any]) -> None:

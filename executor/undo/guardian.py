@@ -12,7 +12,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from executor.clock import own_ticks, start_ticks
+from executor.clock import is_elsewhere, own_ticks, start_ticks
 from executor.errors import UnavailableError
 from executor.kernel import child, holding, process
 from executor.state import undo_notes
@@ -155,8 +155,8 @@ class Watcher:
 
     @property
     def orphaned(self) -> bool:
-        """Whether the executor that it watches is gone."""
-        return not process.alive(self.executor, self.executor_ticks)
+        """Whether the executor that it watches is gone. Of one in another pid or time namespace that is not known."""
+        return not is_elsewhere(self.found.pid) and not process.alive(self.executor, self.executor_ticks)
 
     def end(self) -> bool:
         """End it; whether it has ended. Raises ``PermissionError`` if it is another user's."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from executor.clock import boot_id
+from executor.clock import here
 from executor.errors import UnavailableError
 from executor.state import undo_notes
 from executor.state.home import Home
@@ -44,4 +44,4 @@ class Lost(Journal):
 
     def __init__(self) -> None:
         self.store = _LostStore()
-        self._boot = boot_id()
+        self._boot = here()

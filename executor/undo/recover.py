@@ -79,7 +79,10 @@ def unnoted(found: Recovery) -> str:
 
 
 def recover_lapsed(journal: Journal, home: Home) -> list[Undone]:
-    """The same with a journal that is open. Runs whose executor has died are ended as ``interrupted``."""
+    """The same with a journal that is open. Runs whose executor has died are ended as ``interrupted``.
+
+    What is of another pid or time namespace is left as it is, and among the results as owed.
+    """
     results, dead = _undo_due(journal, home)
     _write_down(journal, home, results, dead)
     return results
@@ -91,7 +94,7 @@ def _undo_due(journal: Journal, home: Home) -> tuple[list[Undone], list[str]]:
     with journal.store.still():  # else a run that begins in between would seem to be nobody's
         rows, pending = journal.running(), journal.pending()
     alive = {row.run for row in rows if row.alive}
-    dead = [row.run for row in rows if not row.alive]
+    dead = [row.run for row in rows if not (row.alive or row.elsewhere)]
     due = [injection for injection in pending if injection.run not in alive or injection.lapsed]
     # A hung executor may have gone on for a moment after others had undone its faults, and died then.
     doubtful = [injection for run in dead for injection in journal.reverted_by_others(run)]
@@ -104,7 +107,7 @@ def _undo_due(journal: Journal, home: Home) -> tuple[list[Undone], list[str]]:
 
 def _write_down(journal: Journal, home: Home, results: list[Undone], dead: list[str]) -> None:
     """Raise ``UnavailableError`` if the journal does not hold in the end what became of them."""
-    alive = {row.run for row in journal.running() if row.alive}
+    alive = {row.run for row in journal.running() if row.alive or row.elsewhere}
     undone = {result.injection.mark for result in results if result.reverted and result.injection.run not in alive}
     if unwritten := [injection.id for injection in journal.pending() if injection.mark in undone]:
         journal.reverted_all(unwritten, by=WHO, verified=True)  # there may be room by now

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 
-from executor.clock import boot_id, start_ticks
+from executor.clock import start_ticks, whereabouts
 from executor.errors import InputError, UnavailableError
 from executor.faults.behaviour import Behaviour, Record, Unclaimed, of_another_boot
 from executor.faults.registry import behaviour
@@ -21,6 +21,7 @@ from executor.kernel import process
 from executor.state import undo_notes
 from executor.state.home import Home
 from executor.state.journal import Injection, Journal
+from executor.state.rows import ELSEWHERE
 from executor.undo.crew import Crew
 
 BACKOFF_S = (0.1, 0.4, 1.0)
@@ -72,7 +73,7 @@ def undo(journal: Journal, home: Home, injection: Injection, *, by: str, again: 
     held as reverted. Raises nothing for a revert that fails.
     """
     with _claim(home, injection):
-        result = _freed(journal, home, injection, again=again)
+        result = _freed(journal, home, injection, by=by, again=again)
         write_down(journal, home, [result], by=by)
     return result
 
@@ -122,7 +123,7 @@ def free_all(
     def free(injection: Injection) -> Undone:
         try:
             with nullcontext() if _unclaimed(injection.kind) else _claim(home, injection):
-                result = _freed(journal, home, injection, again=again)
+                result = _freed(journal, home, injection, by=by, again=again)
         except Exception as error:  # noqa: BLE001 - whatever it is, the other reverts go on
             result = Undone(injection, verified=False, error=f"{injection}: {error}")
         if told:
@@ -151,6 +152,7 @@ def write_down(journal: Journal, home: Home, results: Sequence[Undone], *, by: s
 
     If not, nothing is lost: what is undone is undone, and whoever can write it down finds nothing to do at the target.
     """
+    results = [result for result in results if not result.injection.elsewhere]  # a run there may go on with it
     for result in results:
         if result.reverted:
             undo_notes.drop(home, result.injection)
@@ -166,10 +168,15 @@ def write_down(journal: Journal, home: Home, results: Sequence[Undone], *, by: s
     return True
 
 
-def _freed(journal: Journal, home: Home, injection: Injection, *, again: bool) -> Undone:
-    """Revert, and write nothing yet: on a busy disk even removing a file takes milliseconds."""
+def _freed(journal: Journal, home: Home, injection: Injection, *, by: str, again: bool) -> Undone:
+    """Revert, and write nothing yet: on a busy disk even removing a file takes milliseconds.
+
+    That somebody else has reverted it is believed only if the target says so too.
+    """
     current = _current(journal, home, injection)
-    if current.state == "reverted" and not again:
+    if current.elsewhere:
+        return Undone(current, verified=False, error=f"{current}: {ELSEWHERE}")
+    if current.state == "reverted" and not again and (current.by == by or is_free(current)):
         return Undone(current, verified=True)
     if current.unread and not current.record:
         return Undone(current, verified=False, error=f"{current}: {current.unread}, nor is it noted how to undo it")
@@ -201,7 +208,7 @@ def _attempt(injection: Injection) -> Undone:
     """Revert once."""
     gone = ""
     try:
-        record = injection.record if injection.boot_id == boot_id() else of_another_boot(injection.record)
+        record = _record(injection)
         how = behaviour(injection.kind)
         gone = how.revert(record) or ""
         if _seen_free(how, record):
@@ -212,10 +219,16 @@ def _attempt(injection: Injection) -> Undone:
     return Undone(injection, verified=False, error=f"{injection}: {error}", gone=gone)
 
 
+def _record(injection: Injection) -> Record:
+    """Without the processes that are gone, since their pids may be others' by now."""
+    gone = whereabouts(injection.boot_id) == "gone"
+    return of_another_boot(injection.record) if gone else injection.record
+
+
 def is_free(injection: Injection) -> bool:
     """Whether the target says that the fault is not there; one that cannot be asked has said nothing."""
     try:
-        return behaviour(injection.kind).active(injection.record) is False
+        return not injection.elsewhere and behaviour(injection.kind).active(_record(injection)) is False
     except Exception:  # noqa: BLE001 - whatever it is, nothing is known
         return False
 

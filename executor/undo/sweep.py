@@ -14,6 +14,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from contextlib import closing, suppress
 
+from executor.clock import is_elsewhere
 from executor.errors import InputError, MurphyError, UnavailableError
 from executor.kernel import child, leftovers, netem, netns, nft
 from executor.person import whoami
@@ -21,7 +22,7 @@ from executor.state import undo_notes
 from executor.state.altered import lost
 from executor.state.home import Home
 from executor.state.journal import Journal
-from executor.state.rows import mark_stem
+from executor.state.rows import ELSEWHERE, mark_stem
 from executor.undo.guardian import watchers
 from executor.undo.managers import BLIND, engine, sweep_managers
 from executor.undo.noted import undo_noted
@@ -42,7 +43,7 @@ def sweep(home: Home, elsewhere: Callable[[Set[str]], Iterable[Swept]] = lambda 
     """
     found = [*_by_journal(home), *_by_notes(home)]
     notes = undo_notes.left(home)
-    held = {note.mark for note in notes if note.held}
+    held = {note.mark for note in notes if note.held or note.elsewhere}
     leases = {note.mark: note.left_s for note in notes}
     for step in (
         _helpers(held, leases),
@@ -106,6 +107,10 @@ def _helpers(held: set[str], leases: dict[str, float]) -> Iterator[Swept]:
             held.add(mark)
             leases[mark] = max(leases.get(mark, 0.0), helper.lease.left_s())
             yield Swept("spared", f"{name}, which process {helper.lease.holder} holds", mark=mark)
+            continue
+        if is_elsewhere(helper.found.pid):
+            held.add(mark)
+            yield Swept("unwatched", f"{name}: {ELSEWHERE}", mark=mark)
             continue
         try:
             child.end(helper.lease.deadline)

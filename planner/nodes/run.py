@@ -40,7 +40,7 @@ def _refuse_live(home: Home, name: str) -> None:
     """Another process may be carrying it out right now: that run is no corpse."""
     journal = Journal(home.journal)
     try:
-        live = any(row.run == name and row.alive for row in journal.running())
+        live = any(row.run == name and (row.alive or row.elsewhere) for row in journal.running())
     finally:
         journal.close()
     if live:

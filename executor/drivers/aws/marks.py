@@ -8,18 +8,18 @@ from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import Any, Final
 
-from executor.clock import boot_id, machine, own_ticks
+from executor.clock import here, machine, own_ticks
 from executor.kernel import holding
 from executor.kernel.holding import Hold
 
 TAG: Final = "murphy"
 HOLDER: Final = "murphy-holder"
-"""Machine, boot, pid and start time of the executor."""
+"""Machine, boot with its namespaces, pid and start time of the executor."""
 
 
 def tags(mark: str, more: Mapping[str, str] | None = None) -> dict[str, str]:
     """What is to be borne by what this process makes."""
-    return {TAG: mark, HOLDER: f"{_here()}/{boot_id()}/{os.getpid()}/{own_ticks()}", **(more or {})}
+    return {TAG: mark, HOLDER: f"{_here()}/{here()}/{os.getpid()}/{own_ticks()}", **(more or {})}
 
 
 def listed(found: Mapping[str, str]) -> list[dict[str, str]]:
@@ -38,13 +38,13 @@ def hold(found: Mapping[str, str]) -> tuple[Hold, str]:
     Whether an executor on another machine goes on cannot be told from here, so it counts as one that does.
     """
     try:
-        where, boot, pid, ticks = found[HOLDER].split("/")
+        where, place, pid, ticks = found[HOLDER].split("/")
         number, started = int(pid), int(ticks)
     except (KeyError, ValueError):
         return "held", "somebody who does not say so as Murphy does"
     if where != _here():
         return "held", "a run on another machine, where murphy recover --sweep can tell whether it goes on"
-    return holding.hold(number, started) if boot == boot_id() else "nobody", f"process {number}"
+    return holding.hold(number, started, place=place), f"process {number}"
 
 
 @cache

@@ -169,7 +169,7 @@ def test_an_injection_that_was_undone_before_it_was_noted_is_to_be_undone_again(
 def test_another_boot_has_ended_every_lease_and_every_run(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
     admit(journal)
     armed = arm(journal)
-    monkeypatch.setattr(rows, "boot_id", lambda: "another")
+    monkeypatch.setattr(rows, "whereabouts", lambda _place: "gone")
     assert journal.injection(armed.id).lapsed
     assert not journal.running()[0].alive
 

@@ -41,6 +41,17 @@ def test_undoing_twice_asks_the_target_once(home: Home, journal: Journal, fake: 
     assert [i.by for i in journal.reverted_by("run-1", "executor")] == ["executor"]
 
 
+def test_who_says_that_it_is_undone_is_believed_if_the_target_says_so_too(
+    home: Home, journal: Journal, fake: Fake
+) -> None:
+    one = injected(journal, fake, "m1", "base-1")
+    journal.reverted(one.id, by="recover", verified=True)
+    assert undo(journal, home, one, by="executor").verified
+    assert fake.undone == ["m1"]
+    assert undo(journal, home, one, by="executor").verified
+    assert fake.undone == ["m1"]
+
+
 def test_one_target_is_undone_in_reverse_and_others_beside_it(home: Home, journal: Journal, fake: Fake) -> None:
     faults = [injected(journal, fake, f"m{n}", "base-1") for n in range(3)]
     other = injected(journal, fake, "m9", "front-1")

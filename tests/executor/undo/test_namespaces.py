@@ -1,0 +1,247 @@
+"""Pids and start times mean something in the namespaces only in which they were written down.
+
+On real ones: two containers on one state directory, or one and its host, are such.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import pytest
+
+from executor.clock import boot_id, here, own_ticks, start_ticks, whereabouts
+from executor.kernel import process
+from executor.safety.settle import settled
+from executor.state import undo_notes
+from executor.state.home import Home
+from executor.state.journal import Journal
+from executor.state.rows import ELSEWHERE
+from executor.undo.recover import recover_lapsed, recovery
+from tests.executor.kit import until
+
+pytestmark = pytest.mark.root
+
+ROOT = Path(__file__).parents[3]
+KINDS = {
+    "pid": ("--pid", "--mount-proc"),
+    "time": ("--time", "--boottime", "100000"),
+}
+RUN = """
+import signal, subprocess, sys
+from pathlib import Path
+from executor.clock import start_ticks
+from executor.kernel import process
+from executor.state import undo_notes
+from executor.state.home import Home
+from executor.state.journal import Journal
+from tests.executor.injections import admit, arm
+home = Home.open(Path(sys.argv[1]))
+journal = Journal(home.journal)
+admit(journal)
+home.scratch("run-1")
+member = [int(sys.argv[2]), start_ticks(int(sys.argv[2]))]
+record = {"pid": member[0], "ticks": member[1], "members": [member]}
+armed = arm(journal, record=record, lease_s=100.0)
+undo_notes.keep(home, armed, record)
+process.send(*member, signal.SIGSTOP)
+assert journal.injected(armed.id, record)
+print("injected", flush=True)
+sys.stdin.read()
+"""
+CONTAINER = f"""
+import json, subprocess, sys
+from pathlib import Path
+from executor.state.home import Home
+from executor.undo.recover import recovery
+home, name = sys.argv[1:]
+target = subprocess.Popen(["sleep", name])
+run = subprocess.Popen([sys.executable, "-c", {RUN!r}, home, str(target.pid)], stdin=subprocess.PIPE, stdout=sys.stdout)
+for word in sys.stdin:
+    if word == "kill\\n":
+        run.kill()
+        run.wait()
+        print("killed", flush=True)
+    else:
+        print(json.dumps([each.error for each in recovery(Home(Path(home))).results]), flush=True)
+target.kill()
+"""
+SWEEP = f"""
+import signal, subprocess, sys, tempfile
+from pathlib import Path
+from executor.clock import is_elsewhere, start_ticks
+from executor.kernel import child, process
+from executor.state.home import Home
+from executor.undo.sweep import sweep
+from tests.executor.kit import until
+assert len(process.pids()) < 10, "this sweeps all that it sees"
+home = sys.argv[1]
+code = '''
+import sys
+from pathlib import Path
+from executor.kernel import child
+child.spawn("executor.faults.resource.memory", ["4096", "0"], Path(sys.argv[1]) / "murphy-inner-1.lease", 100.0)
+print("ready", flush=True)
+sys.stdin.read()
+'''
+inner = subprocess.Popen(
+    ["unshare", *{KINDS["pid"]!r}, "--fork", "--kill-child", sys.executable, "-c", code, home],
+    stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+)
+assert inner.stdout.readline() == b"ready\\n"
+(helper,) = child.helpers()
+holder = next(pid for pid in process.pids() if process.parent(pid) == inner.pid)
+assert is_elsewhere(holder)
+def swept():
+    return [(one.outcome, one.text) for one in sweep(Home(Path(home) / "another")) if "inner" in one.text]
+print([outcome for outcome, text in swept()])
+process.send(holder, start_ticks(holder), signal.SIGSTOP)
+until(lambda: process.state(holder, start_ticks(holder)) == "T")
+print(swept())
+print(process.alive(helper.found.pid, helper.found.start_ticks))
+inner.kill()
+inner.wait()
+"""
+
+
+def unshare(*options: str) -> list[str]:
+    """Skips the test where that is not permitted."""
+    command = ["unshare", *options, "--fork", "--kill-child"]
+    tried = shutil.which("unshare") and subprocess.run([*command, "true"], capture_output=True, text=True, check=False)
+    if not tried or tried.returncode:
+        why = f"no namespaces of its own ({options[0]}): {tried.stderr if tried else 'there is no unshare'}"
+        if os.environ.get("CI") == "true":
+            pytest.fail(why)
+        pytest.skip(why)
+    return command
+
+
+class Container:
+    """A run that has stopped a target, both in a namespace of their own."""
+
+    def __init__(self, home: Home, kind: str) -> None:
+        name = f"{os.getpid()}.{own_ticks()}"
+        self.process = subprocess.Popen(
+            [*unshare(*KINDS[kind]), sys.executable, "-c", CONTAINER, str(home.path), name],
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert self._line() == "injected"
+        (pid,) = (pid for pid in process.pids() if process.command_line(pid) == ("sleep", name))
+        self.target = pid, start_ticks(pid) or 0
+        until(self.stands_still)
+
+    def _line(self) -> str:
+        assert self.process.stdout is not None
+        return self.process.stdout.readline().strip()
+
+    def says(self, word: str) -> str:
+        assert self.process.stdin is not None
+        self.process.stdin.write(f"{word}\n")
+        self.process.stdin.flush()
+        return self._line()
+
+    def stands_still(self) -> bool:
+        return process.state(*self.target) == "T"
+
+    def end(self) -> None:
+        self.process.kill()
+        process.send(*self.target, signal.SIGKILL)
+        process.wait_gone(*self.target, 10.0)
+        self.process.communicate()
+
+
+@contextmanager
+def container(home: Home, kind: str) -> Iterator[Container]:
+    made = Container(home, kind)
+    try:
+        yield made
+    finally:
+        made.end()
+
+
+def held(home: Home) -> tuple[list[str], list[str], list[str]]:
+    """Faults with their states, runs, and notes."""
+    with closing(Journal(home.journal)) as journal:
+        runs = [row.run for row in journal.running()]
+        return [each.state for each in journal.pending()], runs, [note.mark for note in undo_notes.left(home)]
+
+
+UNTOUCHED = (["injected"], ["run-1"], ["m1"])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_run_in_another_namespace_is_neither_dead_nor_undone(home: Home, kind: str) -> None:
+    with container(home, kind) as other:
+        (result,) = recovery(home).results
+        assert result.error.endswith(ELSEWHERE)
+        with closing(Journal(home.journal)) as journal:  # as a run does that begins
+            assert [each.reverted for each in recover_lapsed(journal, home)] == [False]
+            (row,) = journal.running()
+            assert (row.alive, row.elsewhere) == (False, True)
+            assert not journal.altered()
+        assert [error.endswith(ELSEWHERE) for error in settled(home, grace_s=0.1, making_s=0.1)] == [True]
+        assert held(home) == UNTOUCHED
+        assert (home.run_dir("run-1") / "scratch").is_dir()
+        assert other.stands_still()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_a_run_has_left_that_died_there_is_undone_there(home: Home, kind: str) -> None:
+    with container(home, kind) as other:
+        assert other.says("kill") == "killed"
+        (result,) = recovery(home).results
+        assert result.error.endswith(ELSEWHERE)
+        assert held(home) == UNTOUCHED
+        assert json.loads(other.says("recover")) == [""]
+        assert not other.stands_still()
+        assert held(home) == ([], [], [])
+
+
+def test_nobody_is_left_in_a_namespace_that_has_ended(home: Home) -> None:
+    """As only the namespace can tell that sees every process."""
+    with container(home, "pid"):
+        pass
+    (note,) = undo_notes.left(home)
+    if Path("/proc/self/ns/pid").stat().st_ino != 0xEFFFFFFC:
+        assert whereabouts(note.boot_id) == "elsewhere"
+        pytest.skip("we are in a pid namespace ourselves, from where it cannot be told")
+    until(lambda: whereabouts(note.boot_id) == "gone")  # its first process is to be waited for by ours
+    assert [result.error for result in recovery(home).results] == [""]
+    assert held(home) == ([], [], [])
+
+
+def test_helpers_of_another_namespace_are_not_swept(tmp_path: Path) -> None:
+    """Their holder's pid is one of theirs. If it goes on, that is seen from above."""
+    own = unshare("--pid", "--net", "--mount-proc")
+    script = 'mount -t tmpfs x /run && mount -t tmpfs x /sys/fs/cgroup && exec "$@"'
+    said = subprocess.run(
+        [*own, "sh", "-c", script, "sh", sys.executable, "-c", SWEEP, str(tmp_path)],
+        cwd=ROOT,
+        env={**os.environ, "DOCKER_HOST": "unix:///nowhere"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=100,
+    )
+    assert said.returncode == 0, said.stderr
+    going_on, stopped, alive = said.stdout.splitlines()
+    assert going_on == "['spared']"
+    assert stopped.startswith("[('unwatched'")
+    assert ELSEWHERE in stopped
+    assert alive == "True"
+
+
+def test_where_that_is_as_earlier_versions_wrote_it() -> None:
+    assert whereabouts(boot_id()) == whereabouts(here()) == "here"
+    assert whereabouts("of then") == whereabouts("of then:1:2") == "gone"
+    assert whereabouts(f"{boot_id()}:{os.getpid()}:1") != "here"
