@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from executor.errors import InputError
 from executor.model.system import Service, System
 from executor.model.vocabulary import Weakness
 from experts.brief import Constraints
@@ -21,7 +22,9 @@ SYSTEM = System(name="s", services=tuple(Service(name=n) for n in ("cart", "chec
         ("only cart and checkout", ("cart", "checkout"), (), (), ()),
         ("is cart-db safe?", ("cart-db",), (), (), ()),
         ("everything, but not checkout", (), ("checkout",), (), ()),
-        ("cart without checkout, no data faults", ("cart",), ("checkout",), ("data.*",), ()),
+        ("cart, leave out checkout, no data faults", ("cart",), ("checkout",), ("data.*",), ()),
+        ("does cart cope without checkout?", ("cart", "checkout"), (), (), ()),
+        ("cart without data faults", ("cart",), (), ("data.*",), ()),
         ("any retry storms at cart?", ("cart",), (), (), (Weakness.RETRY_STORM,)),
     ],
 )
@@ -46,3 +49,15 @@ def test_a_goal_never_widens_what_was_given(goal: str, given_services: set[str])
     wanted, _ = understand(goal, SYSTEM, given_constraints)
     assert set(wanted.services) == given_services
     assert "cart-db" in wanted.excluded_services
+
+
+def test_one_name_is_spoken_of_as_one() -> None:
+    assert understand("only cart", SYSTEM, Constraints())[1] == ("only cart and the edges that touch it",)
+    assert understand("cart, checkout", SYSTEM, Constraints())[1] == (
+        "only cart, checkout and the edges that touch them",
+    )
+
+
+def test_a_goal_that_leaves_out_what_was_asked_for_is_refused() -> None:
+    with pytest.raises(InputError, match="the goal leaves out checkout, --service asks for it"):
+        understand("everything, but not checkout", SYSTEM, Constraints(services=("checkout",)))
