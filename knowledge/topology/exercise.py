@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import anyio
 
-from executor.model.probe import Check, HttpProbe
+from executor.model.probe import Check, HttpProbe, TcpProbe
 from executor.model.system import Dependency, Service, System
 from executor.probes.ask import Client, ask, open_client
 from executor.probes.hosts import allowed_hosts
@@ -55,7 +55,8 @@ def observe_exercises(
     Other traffic is measured before and after, and an edge is claimed only if its calls rise clearly above that. An
     edge whose calls cannot be counted is claimed if it is known and its caller is reached: the service that is asked,
     or the callee of an edge that is claimed. So there it means "may be used", and a hypothesis that rests on it is
-    judged without proof that calls crossed it.
+    judged without proof that calls crossed it. Of an operation that only connects none is claimed so: it sends nothing
+    that its service could pass on.
 
     An operation that never answers well keeps what it had, and ``tell`` is told so. Raises ``SafetyRefusalError`` for
     an operation whose host is none of the system's.
@@ -121,6 +122,8 @@ class _Observer:
 
     def _edges(self, check: Check, asked: _Asked, ambient: Mapping[str, float]) -> tuple[str, ...]:
         used = {place for place, rate in ambient.items() if asked.used(place, rate)}
+        if isinstance(check.probe, TcpProbe):
+            return tuple(sorted(used))
         reached = {self._entry(check)} | {place.split("->")[1] for place in used}
         unknown = [edge for edge in self._system.dependencies if edge.place not in ambient]
         while further := [edge for edge in unknown if edge.caller in reached and edge.place not in used]:

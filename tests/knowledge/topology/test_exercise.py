@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from executor.model.probe import Check, HttpProbe
+from executor.model.probe import Check, HttpProbe, TcpProbe
 from executor.model.system import Dependency, ManagedProxy, ProcessInstance, Service, System
 from executor.proxy.edges import count_calls
 from knowledge.topology.exercise import Pace, observe_exercises
@@ -107,6 +107,18 @@ def test_an_edge_that_cannot_be_counted_is_claimed_where_its_caller_is_reached(s
     )
     seen = exercises(observe_exercises(system, pace=QUICK))
     assert seen == {"home": ("front->stock", "stock->base"), "level": ("stock->base",)}
+
+
+def test_a_connection_alone_uses_no_edge_that_cannot_be_counted(server, free_port):
+    front = free_port()
+    server("front", front)
+    connects = Check(id="front-accepts", service="front", probe=TcpProbe(port=front))
+    system = System(
+        name="shop",
+        services=(part("front", front, connects), part("stock", 1)),
+        dependencies=(Dependency(caller="front", callee="stock"),),
+    )
+    assert exercises(observe_exercises(system, pace=QUICK)) == {"front-accepts": ()}
 
 
 def test_an_operation_that_fails_keeps_what_it_had_and_is_told(free_port):
