@@ -31,9 +31,16 @@ def findings(run: Annotated[str | None, typer.Option(help="Only of this run.")] 
     from knowledge.ledger import Ledger
     from planner.cli import results_view
     from planner.cli.output import emit
+    from planner.runs import none_yet, unknown
 
-    with Ledger.open(Home.open()) as ledger:
+    home = Home.open()
+    with Ledger.open(home) as ledger:
+        known = {past.run for past in ledger.runs()}
         found = [f for f in ledger.findings() if run in (None, f.run)]
+    if run is not None and run not in known:
+        raise unknown(home, run)
+    if not (known or as_json):
+        raise none_yet()
     if as_json:
         emit(found)
     else:
@@ -65,12 +72,13 @@ def evidence(
     from executor.state.home import Home
     from planner.cli import results_view
     from planner.cli.output import emit, say
+    from planner.runs import unknown
 
     home = Home.open()
     name = run or _latest(home)
     found = load_evidence(home, name)
     if found is None:
-        raise InputError(f"there is no finished run named {name}.", hint="murphy findings lists the runs.")
+        raise unknown(home, name)
     if as_json:
         emit(found)
     else:
@@ -92,7 +100,7 @@ def why(
     as_json: Json = False,
 ) -> None:
     """Say what is believed of a place, and which priors, neighbours and runs made it so."""
-    from executor.model.wording import named
+    from executor.model.wording import many, named
     from executor.state.home import Home
     from knowledge.topology.annotations import load_system
     from planner.beliefs import believed
@@ -109,9 +117,8 @@ def why(
         emit(wanted)
         return
     for belief in sorted(wanted, key=lambda b: -b.probability):
-        out.print(
-            f"[head]{named(belief.weakness.value)}[/head]: P(present) {belief.probability:.0%}, {belief.runs} runs"
-        )
+        runs = many(belief.runs, "run")
+        out.print(f"[head]{named(belief.weakness.value)}[/head]: P(present) {belief.probability:.0%}, {runs}")
         for ground in belief.grounds:
             out.print(f"  · {ground}", markup=False, soft_wrap=True)
 
@@ -134,9 +141,10 @@ def experts(as_json: Json = False) -> None:
 
 def _latest(home: Home) -> str:
     from knowledge.ledger import Ledger
+    from planner.runs import none_yet
 
     with Ledger.open(home) as ledger:
         runs = ledger.runs()
     if not runs:
-        raise InputError("there is no run yet.", hint="murphy plan, murphy approve and murphy run make one.")
+        raise none_yet()
     return max(runs, key=lambda r: r.started).run

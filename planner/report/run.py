@@ -14,6 +14,7 @@ from executor.model.evidence import Event, Evidence, ExperimentResult, Finding, 
 from executor.model.plan import Experiment, Plan
 from executor.state.home import Home
 from executor.state.reading import read, regular
+from planner.runs import unknown
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ def load(home: Home, run: str, findings: tuple[Finding, ...]) -> Run:
     """Read a run from its directory. Raises ``InputError`` if there is no such run or its files were damaged."""
     directory = home.runs / run
     if not (directory / "evidence.json").is_file():
-        raise InputError(f"there is no finished run named {run}.", hint="murphy findings lists the runs.")
+        raise unknown(home, run)
     try:
         plan = Plan.model_validate_json(read(directory / "plan.json"))
         evidence = Evidence.model_validate_json(read(directory / "evidence.json"))
