@@ -48,16 +48,23 @@ def approve(
     from executor.person import whoami
     from executor.safety.approval import installation_of, make_grant, verify, write_down
     from executor.safety.limits import in_force, load_limits
+    from executor.safety.pem import key_file, public_half
     from executor.safety.signing import sign_grant
     from executor.state.home import Home
     from planner import files
     from planner.cli.consent import refuse_unattended
     from planner.cli.output import out
 
-    refuse_unattended(instead="--key and --yes", given=bool(yes and key))
+    refuse_unattended(
+        instead="--yes and --key",
+        given=bool(yes and key),
+        hint="Nobody to ask: murphy keys create NAME, then murphy approve --yes --key NAME.",
+    )
     if other is not None and not _INSTALLATION.fullmatch(other):
         raise InputError("is not an installation.", where=f"--for {other}", hint="murphy keys list shows it, there.")
     home, plan, allowed = Home.open(), files.load_plan(path), load_limits(limits)
+    if key is not None:
+        public_half(key_file(home, key))  # an unknown one is refused before the whole plan is shown
     known = _system(home, plan, system)
     if known is not None:
         _refuse(plan, known, allowed)
@@ -139,7 +146,7 @@ def _show(plan: Plan, system: System | None, limits: Limits, good_for: str) -> N
     radius = limits.blast_radius
     out.print(
         f"Limits: blast radius {radius.instances_percent:g} % of instances, {radius.services_percent:g} % of services, "
-        f"{radius.traffic_percent:g} % of what users do; "
+        f"{radius.traffic_percent:g} % of what users do, though always one instance or edge; "
         f"no fault over {limits.fault_s_max:g} s, lease {limits.lease_s:g} s, "
         f"protected: {', '.join(limits.protected_services) or 'what the system says'}. Good for {good_for}."
     )

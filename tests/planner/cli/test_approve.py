@@ -135,6 +135,17 @@ def test_a_key_that_may_not_approve_this_signs_nothing(home: Home) -> None:
     assert [row.what for row in entries(home)] == ["key_created", "key_changed"]
 
 
+def test_an_unknown_key_is_refused_before_the_plan_is_shown(home: Home, capsys: Said) -> None:
+    capsys.readouterr()
+    assert "bob: there is no such key" in refused("approve", "--key", "bob", "--yes")
+    assert "Plan" not in capsys.readouterr().out
+
+
+def test_who_signs_is_told_that_one_instance_is_always_allowed(capsys: Said) -> None:
+    assert murphy(*SIGN) == 0
+    assert "though always one instance or edge" in " ".join(capsys.readouterr().out.split())
+
+
 def test_it_can_be_for_another_installation_and_several_runs(home: Home) -> None:
     other = "0123456789abcdef" * 2
     assert murphy(*SIGN, "--for", other) == 0
