@@ -12,6 +12,7 @@ import os
 import stat
 from contextlib import closing, suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from executor.clock import wall
@@ -117,11 +118,17 @@ def lowered(home: Home) -> Lowered:
 
 def _read(path: Path) -> Halted | None:
     try:
-        return Halted(**json.loads(read(path)))
+        content = read(path)
+        return Halted(**json.loads(content)) if content else _by_hand(path)
     except FileNotFoundError:
         return None
     except (OSError, ValueError, TypeError, RecursionError):
         return Halted("unknown", "the halt file cannot be read", "unknown")
+
+
+def _by_hand(path: Path) -> Halted:
+    since = datetime.fromtimestamp(path.stat().st_mtime, UTC)
+    return Halted(since.isoformat(timespec="milliseconds"), "the file HALTED was put there", "somebody")
 
 
 def _audit(home: Home, who: str, what: str, **detail: object) -> None:

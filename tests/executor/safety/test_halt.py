@@ -55,6 +55,13 @@ def test_a_flag_that_was_put_there_by_hand_is_lowered_by_either(home: Home) -> N
     assert halted_since(home, before) is not None
 
 
+def test_an_empty_flag_is_no_damage(home: Home) -> None:
+    home.halt_file.touch()
+    flag = halted(home)
+    assert flag is not None
+    assert (flag.by, flag.reason) == ("somebody", "the file HALTED was put there")
+
+
 @pytest.mark.parametrize("content", ["", "{", '{"since": 1}', "[]", json.dumps({"x": 1})])
 def test_a_flag_that_cannot_be_read_is_up(home: Home, content: str) -> None:
     home.halt_file.write_text(content, encoding="utf-8")
