@@ -14,7 +14,7 @@ from executor.model.wording import duration, named, number, share
 Method = Literal["*", "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
 RestartBy = Literal["supervisor", "murphy"]
 RESTART: Final = {
-    "supervisor": "its supervisor should start it again, or else Murphy does",
+    "supervisor": "if nobody starts it again, Murphy does",
     "murphy": "Murphy starts it again afterwards",
 }
 _MODES: Final = {
