@@ -41,7 +41,7 @@ def load(path: Path) -> Config:
     try:
         data = json.loads(read(path))
     except OSError as error:
-        raise InputError(f"cannot be read ({error.strerror}).", where=str(path)) from None
+        raise InputError(f"cannot be read ({error.strerror}).", where=str(path), hint=_HINT) from None
     except (ValueError, RecursionError) as error:
         raise InputError(f"is not JSON ({error}).", where=str(path), hint=_HINT) from None
     return parse(data, where=str(path))

@@ -81,7 +81,7 @@ def annotate(system: System, annotations: Annotations, command_of: CommandOf = c
 
 def load_system(path: Path) -> System:
     """``system.yaml``. Raises ``InputError`` naming line, field, and what is allowed there."""
-    system = files.read(path, System)
+    system = files.read(path, System, absent="murphy discover writes it.")
     refuse_unknown(system, str(path))
     return system
 

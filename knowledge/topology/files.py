@@ -23,13 +23,17 @@ _TEXT_SIZE = 100
 _BYTES_MAX = 8 * 2**20
 
 
-def read(path: Path, model: type[Model]) -> Model:
-    """The file as ``model``. Raises ``InputError`` that names file, line, field, what is allowed and what was near."""
+def read(path: Path, model: type[Model], *, absent: str = "") -> Model:
+    """The file as ``model``. Raises ``InputError`` that names file, line, field, what is allowed and what was near.
+
+    ``absent``: what to do if there is no such file.
+    """
     try:
         text = read_whole(path, most=_BYTES_MAX).decode()
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise InputError(f"cannot be read: {reason}.", where=str(path)) from None
+        hint = absent if isinstance(error, FileNotFoundError) else ""
+        raise InputError(f"cannot be read: {reason}.", where=str(path), hint=hint) from None
     return parse(text, model, where=str(path))
 
 

@@ -89,7 +89,11 @@ def _not_one(
             where=f"services.{wanted}",
             hint="Make match more exact, for instance with a port.",
         )
-    return InputError(f"{said} fits no discovered service.", where=f"services.{wanted}", hint=f"Found were: {shown}.")
+    return InputError(
+        f"{said} fits no discovered service.",
+        where=f"services.{wanted}",
+        hint=f"Found were: {shown}. Widen with --port or --command.",
+    )
 
 
 def _shown(service: Service, lines: Mapping[str, str]) -> str:

@@ -72,4 +72,6 @@ def discover(
         return
     save_system(found, output)
     system_view.show(found)
+    if not found.dependencies:
+        out.print(f"No calls were seen in {window:g} s: send traffic, or give a longer --window.", style="inconclusive")
     out.print(f'\nWritten to {output}. Next: [head]murphy plan --system {output} --goal "…"[/head]')

@@ -7,14 +7,15 @@ from rich.markup import escape
 from rich.table import Table
 
 from executor.model.system import Dependency, Service, System
+from executor.model.wording import many
 from planner.cli.output import out as terminal
 
 
 def show(system: System, out: Console = terminal) -> None:
     """Print the whole system, a line a service."""
     out.print(
-        f"[head]{escape(system.name)}[/head] ({system.environment.value}): {len(system.services)} services, "
-        f"{sum(len(s.instances) for s in system.services)} instances, {len(system.dependencies)} edges"
+        f"[head]{escape(system.name)}[/head] ({system.environment.value}): {many(len(system.services), 'service')}, "
+        f"{many(sum(len(s.instances) for s in system.services), 'instance')}, {many(len(system.dependencies), 'edge')}"
     )
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="head")
     for column in ("service", "kind", "instances", "operations", "calls"):
