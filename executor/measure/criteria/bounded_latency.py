@@ -29,13 +29,16 @@ def _check(criterion: BoundedLatency, experiment: Experiment, name: str, trials:
     if unwell:
         return Part(Verdict.INCONCLUSIVE, unwell)
     told = [
-        within
+        (within, o.latency_ms)
         for samples in trials
         for o in samples.within(name, Phase.FAULT)
         if (within := _within(o, criterion.limit_ms, samples.bounds(Phase.FAULT)[1])) is not None
     ]
-    share = Share(sum(told), len(told))
-    return Part(of_share(share, WITHIN_MIN), f"{name}: {words(share)} of answers within {criterion.limit_ms:g} ms")
+    share = Share(sum(within for within, _ in told), len(told))
+    measured = f"{name}: {words(share)} of answers within {criterion.limit_ms:g} ms"
+    if told:
+        measured += f", the longest wait {max(waited for _, waited in told):.0f} ms"
+    return Part(of_share(share, WITHIN_MIN), measured)
 
 
 def _within(o: Observation, limit_ms: float, fault_end_s: float) -> bool | None:

@@ -99,6 +99,9 @@ def test_answers_that_only_the_revert_brought_do_not_count_as_served() -> None:
 def test_bounded_latency() -> None:
     assert verdict(BOUNDED, front(lambda at_s: (not faulted(at_s), 50.0))) is HOLDS  # failing fast is within bounds
     assert verdict(BOUNDED, front(lambda at_s: (True, 2000.0 if faulted(at_s) else 10.0))) is BREAKS
+    slow = trial(front(lambda at_s: (True, 2000.0 if faulted(at_s) else 10.0)))
+    (hypothesis,) = judged(experiment(BOUNDED), slow).hypotheses
+    assert hypothesis.criteria[0].measured.endswith("of answers within 500 ms, the longest wait 2000 ms")
 
 
 def test_calls_within() -> None:
