@@ -25,7 +25,7 @@ def show(plan: Plan, out: Console = terminal) -> None:
     total = sum(max(words.length(e) for e in stage.experiments) for stage in plan.stages)
     out.print(
         f"[head]Plan {plan.id}[/head] for {plan.system_name} ({plan.environment.value}): "
-        f"{len(plan.experiments)} experiments, at most {wording.duration(total)}"
+        f"{wording.many(len(plan.experiments), 'experiment')}, at most {wording.duration(total)}"
     )
     if plan.goal:
         out.print(f"Goal: {escape(plan.goal)}")
@@ -88,16 +88,16 @@ def _stops(experiment: Experiment) -> str:
 
 
 def _picture(experiment: Experiment) -> Text:
-    """Baseline, fault and recovery as a bar, in proportion."""
+    """Baseline (as "before", which fits), fault and recovery as a bar, in proportion."""
     phases = (
-        ("baseline", experiment.baseline_s, "on green"),
+        ("before", experiment.baseline_s, "on green"),
         ("fault", experiment.fault_s, "on red"),
         ("recovery", experiment.recovery_deadline_s, "on yellow"),
     )
     whole = sum(seconds for _, seconds, _ in phases)
     picture = Text()
     for name, seconds, style in phases:
-        width = max(4, round(WIDTH * seconds / whole))
+        width = max(len(name) + 1, round(WIDTH * seconds / whole))
         picture.append(f" {name}"[:width].ljust(width), style=f"black {style}")
     picture.append(f" {wording.duration(whole)}")
     if experiment.trials > 1:

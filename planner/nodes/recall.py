@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from executor.model.vocabulary import Verdict
+from executor.model.wording import many
 from experts.track_record import track_record, weights
 from knowledge.ledger import Ledger
 from planner.beliefs import Recollection, recollect
 from planner.state import State, system_of
 from planner.tools import Tools
+
+NAMED_MAX = 5
+"""So many of the latest runs are named."""
 
 
 def recall(state: State, tools: Tools) -> State:
@@ -37,7 +41,10 @@ def _settled(found: Recollection, system: str) -> str:
     broke = sum(verdict is Verdict.BREAKS for verdict in last.values())
     held = sum(verdict is Verdict.HOLDS for verdict in last.values())
     runs = "1 earlier run" if found.runs == 1 else f"{found.runs} earlier runs"
+    names = list(dict.fromkeys(past.run for past in found.past if past.system == system))[-NAMED_MAX:]
+    latest = "the latest " if found.runs > len(names) else ""
+    weaknesses = "1 weakness" if broke == 1 else f"{broke} weaknesses"
     return (
-        f"{runs} of this system showed {broke} weaknesses and saw {held} other suspicions hold; these are tried again "
-        "only where another kind of fault may tell more"
+        f"{runs} of this system ({latest}{', '.join(names)}) showed {weaknesses} and saw "
+        f"{many(held, 'other suspicion')} hold; these are tried again only where another kind of fault may tell more"
     )

@@ -68,6 +68,7 @@ def test_the_next_session_chooses_differently_and_cites_the_run(turn: Turn) -> N
     assert later.plan.id != turn.session.plan.id
     assert not {e.id for e in later.plan.experiments} & {e.id for e in turn.session.plan.experiments}
     assert turn.outcome.evidence.run in later.plan.rationale
+    assert any(f"1 earlier run of this system ({turn.outcome.evidence.run}) showed" in note for note in later.notes)
 
 
 def test_an_edited_plan_is_not_the_sessions(turn: Turn) -> None:
