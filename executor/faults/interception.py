@@ -20,8 +20,8 @@ def unreachable(edge: Dependency, callers: tuple[ProcessTarget, ...], wanted: di
     """Why the proxy's fault ``wanted`` cannot be put on this edge, with what to do about it; ``None`` if it can."""
     if edge.interception is None:
         return (
-            f"nothing can intercept {edge.place}; put murphy proxy on the edge,"
-            " or run as root with nftables and discover the system again."
+            f"nothing can intercept {edge.place}; put murphy proxy on the edge, or, as root with nftables,"
+            " write interception: {kind: kernel_redirect} for it in system.yaml."
         )
     if edge.interception.kind == "managed_proxy":
         return _unmanaged(edge, edge.interception.control, edge.interception.edge, wanted)
