@@ -115,7 +115,7 @@ def test_services_can_swap_names(annotated):
             "services.shop: command containing 'shop.py' fits no discovered service. Found were: "
             "balancer (port 8001, python /srv/balancer.py payment-lb --port 8001); "
             "balancer-2 (port 8002, python /srv/balancer.py catalog-lb --port 8002); "
-            "python (port 9001 and 9002, python /srv/catalog.py).",
+            "python (port 9001 and 9002, python /srv/catalog.py). Widen with --port or --command.",
         ),
         (
             "services: {lb: {match: {command: balancer.py}}}",
