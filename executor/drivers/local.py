@@ -106,7 +106,8 @@ class Local:
 
     def listening(self, target: ProcessTarget) -> dict[str, Any]:
         """In its own network namespace, if it has one. Raises ``UnavailableError`` as ``netns.listening`` does."""
-        return netns.listening(target.pid, target.start_ticks, target.port)
+        workers = [pid for pid, _ in process.members(target.pid, target.start_ticks)]
+        return netns.listening(target.pid, target.start_ticks, target.port, workers)
 
 
 def address(target: ProcessTarget) -> str:

@@ -7,6 +7,7 @@ made one is in a file in ``/run``. Nothing ends them but that: the watchdog hold
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import os
 import zlib
@@ -19,12 +20,16 @@ from executor.clock import own_ticks
 from executor.errors import UnavailableError
 from executor.kernel import holding, netns, privilege
 from executor.kernel.holding import Hold
+from executor.kernel.reach import ANY, Reach, family
 
 _OURS, _INNER = 0x4D00, 0x4E00
 """The first of 256 handles: of the queue with bands, and of netem in it."""
 _AS_EVER: Final = "priomap 1 2 2 2 1 2 0 0 1 1 1 1 1 1 1 1"
 """Bands by type of service as the kernel's default has them. Source: tc-prio(8)."""
-_TCP_AND_UDP: Final = (6, 17)
+_NUMBERS: Final = {"tcp": 6, "udp": 17}
+_LOOPBACK: Final = "127.0.0.0/8"
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 _SIGNS: Final = Path("/run")
 """It is emptied at boot, when no queue is left either."""
@@ -44,7 +49,9 @@ def unusable() -> str | None:
         return "tc is not installed; install iproute2."
     if reason := privilege.lacking("queues of a network", "CAP_NET_ADMIN", "CAP_SYS_ADMIN"):
         return reason
-    script = _script("lo", handle_of("probe"), {"port": 9, "addresses": ["127.0.0.9/32", "::1/128"]}, "delay 1ms")
+    script = _script(
+        "lo", handle_of("probe"), {"port": 9, "ends": [["tcp", "127.0.0.9/32"], ["udp", "::1/128"]]}, "delay 1ms"
+    )
     done = netns.run(None, ["unshare", "--net", netns.program("tc") or "tc", "-batch", "-"], script)
     if done.returncode == 0:
         return None
@@ -55,8 +62,8 @@ def unusable() -> str | None:
     )
 
 
-def reach(place: Mapping[str, Any]) -> dict[str, list[str]]:
-    """The ``devices`` over which a listener's packets leave, and its ``addresses``, each as a network.
+def reach(place: Mapping[str, Any]) -> dict[str, Any]:
+    """The ``devices`` over which a listener's packets leave, and its ``ends``: a protocol and a network each.
 
     Loopback for what is sent to and from it on its own machine; the others for what it sends to other machines. What is
     only forwarded bears none of its addresses. Raises ``UnavailableError`` if somebody else's queue is on a device.
@@ -75,8 +82,27 @@ def reach(place: Mapping[str, Any]) -> dict[str, list[str]]:
                 f"device {queue['dev']} has a queue that somebody has set up ({queue['kind']} {queue['handle']}).",
                 hint="Remove it, or choose another fault.",
             )
-    networks = [f"{address}/{128 if ':' in address else 32}" for address in sorted(wanted or addresses)]
-    return {"devices": devices, "addresses": networks if wanted else [*networks, "127.0.0.0/8"]}
+    reached = [(protocol, Reach(*each)) for protocol, each in sorted(place["reach"].items())]
+    ends = [[protocol, network] for protocol, one in reached for network in _networks(one, addresses)]
+    return {"devices": devices, "ends": ends}
+
+
+def _networks(reached: Reach, addresses: set[str]) -> list[str]:
+    """Those in which a listener is reached, of a machine with these addresses."""
+    found = [ipaddress.ip_network(one) for one in sorted(set(reached.at) - set(ANY.values()))]
+    for kind, everywhere in ANY.items():
+        if everywhere in reached.at:
+            found += [ipaddress.ip_network(one) for one in sorted(addresses) if family(one) == kind]
+            found += [ipaddress.ip_network(_LOOPBACK)] if kind == "ip" else []
+    for other in map(ipaddress.ip_network, reached.but):
+        found = [part for one in found for part in _without(one, other)]
+    return list(dict.fromkeys(map(str, found)))
+
+
+def _without(network: Network, other: Network) -> list[Network]:
+    if network.version != other.version or not other.subnet_of(network):  # type: ignore[arg-type]
+        return [network]
+    return list(network.address_exclude(other))  # type: ignore[arg-type]
 
 
 def put(record: Mapping[str, Any]) -> None:
@@ -136,21 +162,20 @@ def _script(device: str, handle: str, place: Mapping[str, Any], emulation: str) 
         f"qdisc add dev {device} root handle {handle} prio bands 4 {_AS_EVER}",
         f"qdisc add dev {device} parent {handle}4 handle {inner} netem limit 10000 {emulation}",
     ]
-    matches = _matches(place["port"], place["addresses"])
+    matches = _matches(place["port"], place["ends"])
     lines += [f"filter add dev {device} parent {handle} {match} flowid {handle}4" for match in matches]
     return "\n".join(lines) + "\n"
 
 
-def _matches(port: int, networks: Sequence[str]) -> Iterator[str]:
+def _matches(port: int, ends: Sequence[Sequence[str]]) -> Iterator[str]:
     """Filters for packets to and from the listener. Those of one family must have a rank of their own."""
-    for network in networks:
-        family, protocol, rank = ("ip6", "ipv6", 2) if ":" in network else ("ip", "ip", 1)
-        for number in _TCP_AND_UDP:
-            for end, side in (("dst", "dport"), ("src", "sport")):
-                yield (
-                    f"protocol {protocol} prio {rank} u32 match {family} {end} {network}"
-                    f" match {family} protocol {number} 0xff match {family} {side} {port} 0xffff"
-                )
+    for name, network in ends:
+        kind, protocol, rank = ("ip6", "ipv6", 2) if ":" in network else ("ip", "ip", 1)
+        for end, side in (("dst", "dport"), ("src", "sport")):
+            yield (
+                f"protocol {protocol} prio {rank} u32 match {kind} {end} {network}"
+                f" match {kind} protocol {_NUMBERS[name]} 0xff match {kind} {side} {port} 0xffff"
+            )
 
 
 def _roots(net: int | None) -> list[dict[str, Any]]:

@@ -9,20 +9,19 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
 from executor.errors import UnavailableError
-from executor.kernel import process, sockets
+from executor.kernel import process, reach, sockets
 
 _NAMED: Final = (Path("/run/netns"), Path("/run/docker/netns"))
 """Where namespaces are kept by name, also when no process is in them."""
 _OWN: Final = Path("/proc/self/ns/net")
 _SYSTEM_PROGRAMS: Final = ("/usr/sbin", "/sbin")
 """A service's or a user's search path may lack them."""
-_ANYWHERE: Final = frozenset({"0.0.0.0", "::"})  # noqa: S104 - nothing is bound here
 _ANSWER_S: Final = 10.0
 _CLONE_NEWNET: Final = 0x40000000
 """Source: linux/sched.h."""
@@ -53,25 +52,38 @@ def own() -> int:
     return _OWN.stat().st_ino
 
 
-def listening(pid: int, ticks: int, port: int | None) -> dict[str, Any]:
+def listening(pid: int, ticks: int, port: int | None, workers: Iterable[int] = ()) -> dict[str, Any]:
     """Where the packets of a listener pass: its process, namespace (``net``), ``port`` and ``addresses`` (none: any).
 
-    Raises ``UnavailableError`` if that very process does not listen there.
+    ``reach`` says for each protocol in which of them it is told from others who have the port, ``datagrams`` where
+    others take such. ``workers`` are pids of the same instance. Raises ``UnavailableError`` if that very process does
+    not listen there, or somebody else does at the very same address.
     """
     if port is None:
         raise UnavailableError("it listens on no known port.", hint="Name the port in system.yaml.")
     net, ours = of(pid, ticks), sockets.held(pid)
-    there = {address for inode, address in sockets.listeners(port, pid).items() if inode in ours}
-    addresses = sorted(address.removeprefix("::ffff:") for address in there)
+    listens = not ours.isdisjoint(sockets.listeners(port, pid))
+    ours = ours.union(*map(sockets.held, workers))
+    reached = {protocol: reach.of(port, protocol, ours, pid) for protocol in reach.PROTOCOLS}
+    addresses = reached["tcp"].at
+    others = filter(None, (reach.shared(port, protocol, ours, pid) for protocol in reach.PROTOCOLS))
+    both, strange = next(others, None), reach.strangers(port, "udp", ours, pid)
     process.require(pid, ticks)
-    if not addresses:
+    if not listens:
         raise UnavailableError(f"process {pid} does not listen on port {port}.", hint="Discover the system again.")
+    if both:
+        raise UnavailableError(
+            f"{both} is listened on too, so that packets to process {pid} cannot be told from others.",
+            hint="Choose another fault, or have only one of them there.",
+        )
     return {
         "pid": pid,
         "ticks": ticks,
         "net": net,
         "port": port,
-        "addresses": [] if _ANYWHERE & set(addresses) else addresses,
+        "addresses": [] if set(reach.ANY.values()) & set(addresses) else addresses,
+        "reach": {protocol: list(each) for protocol, each in reached.items()},
+        "datagrams": sorted(strange),
     }
 
 

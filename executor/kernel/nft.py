@@ -33,11 +33,11 @@ class NotThereError(UnavailableError):
 
 @dataclass(frozen=True)
 class Chain:
-    """Rules at one of the kernel's hooks."""
+    """Rules at one of the kernel's hooks, or that others jump to."""
 
     name: str
     hook: str
-    """``type filter hook input priority 0``."""
+    """``type filter hook input priority 0``; empty: at none."""
     rules: tuple[str, ...]
 
 
@@ -117,7 +117,7 @@ class Table:
             f"add chain inet {self.name} held_by_{os.getpid()}_{own_ticks()}",
         ]
         for chain in chains:
-            lines.append(f"add chain inet {self.name} {chain.name} {{ {chain.hook}; }}")
+            lines.append(f"add chain inet {self.name} {chain.name}" + (f" {{ {chain.hook}; }}" if chain.hook else ""))
             lines += [f"add rule inet {self.name} {chain.name} {rule}" for rule in chain.rules]
         return "\n".join(lines) + "\n" + self._elements(ports, lease_s)
 

@@ -42,7 +42,13 @@ def descriptors(pid: int) -> list[tuple[int, str]]:
 
 def listeners(port: int, pid: int | None = None) -> dict[str, str]:
     """The sockets that listen on a port, whatever the address: inode to address; in a process's network or in ours."""
-    return {row.inode: row.local[0] for row in _rows(_LISTEN, pid) if row.local[1] == port}
+    return bound(port, "tcp", pid)
+
+
+def bound(port: int, protocol: str, pid: int | None = None) -> dict[str, str]:
+    """The sockets that take what is sent to a port by ``tcp`` or ``udp``: inode to address, as ``listeners``."""
+    states = _LISTEN if protocol == "tcp" else _BOUND
+    return {row.inode: row.local[0] for row in _rows(states, pid, protocol) if row.local[1] == port}
 
 
 def datagrams(port: int) -> set[str]:

@@ -90,7 +90,7 @@ class Containers:
             raise UnavailableError("it runs on another machine, whose network is not seen here.", where=target.instance)
         members = process.members(target.pid, target.start_ticks)
         pid, ticks = next((one for one in members if _listens(one[0], target.inside)), members[0])
-        return netns.listening(pid, ticks, target.inside)
+        return netns.listening(pid, ticks, target.inside, [pid for pid, _ in members])
 
     def unfreezable(self, target: Contained) -> str | None:
         """It must not stand still already, nor hold Murphy itself."""

@@ -21,11 +21,13 @@ class ConnectionLimit(PacketFault):
         """After connection tracking, or there would be nothing to count."""
         turn_away = "drop" if fault.how == "drop" else "reject with tcp reset"
         # Only beginnings are looked at: an established connection must never be turned away.
-        begins = f"tcp flags & (fin | syn | rst | ack) == syn ct count over {fault.max} {turn_away}"
+        begins = "tcp flags & (fin | syn | rst | ack) == syn jump counted"
         return [
+            # Each rule counts for itself: one for all families and addresses.
+            Chain("counted", "", (f"ct count over {fault.max} {turn_away}",)),
             Chain(
                 "begins",
                 "type filter hook input priority 0",
-                tuple(f"{each} {begins}" for each in at("d", place, "tcp")),
-            )
+                tuple(f"{each} {begins}" for each in at("d", place, ("tcp",))),
+            ),
         ]

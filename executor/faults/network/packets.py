@@ -1,11 +1,13 @@
 """What faults on the packets of a listener share: rules at its port, which the kernel lets go when nobody renews them.
 
-They are in the network namespace of the listener and look at nothing but its port and addresses. Standard library only.
+They are in the network namespace of the listener and look at nothing but its port and addresses, in the protocols in
+which it has them: whoever else has the port by another protocol or address is spared. Standard library only.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import Any
 
 from executor.drivers.driver import Networked, able
@@ -14,6 +16,7 @@ from executor.errors import FaultGoneError, UnavailableError
 from executor.faults.behaviour import Context, LeaseKind, Record
 from executor.kernel import netns, nft
 from executor.kernel.nft import Chain, Table
+from executor.kernel.reach import PROTOCOLS, Reach
 
 
 class PacketFault(ABC):
@@ -75,15 +78,13 @@ class PacketFault(ABC):
         _table(record).remove()
 
 
-def at(side: str, place: Record, protocols: str = "tcp, udp") -> list[str]:
+def at(side: str, place: Record, protocols: Sequence[str] = PROTOCOLS) -> list[str]:
     """Matches for the listener's end of a packet, a rule each: ``side`` is ``d`` (packets to it) or ``s`` (from it)."""
-    port = f"meta l4proto {{ {protocols} }} th {side}port {nft.LIVE}"
-    if not place["addresses"]:
-        return [port]
-    families: dict[str, list[str]] = {"ip": [], "ip6": []}
-    for address in place["addresses"]:
-        families["ip6" if ":" in address else "ip"].append(address)
-    return [f"{family} {side}addr {{ {', '.join(some)} }} {port}" for family, some in families.items() if some]
+    return [
+        f"{where} {protocol} {side}port {nft.LIVE}"
+        for protocol in protocols
+        for where in Reach(*place["reach"][protocol]).matches(side)
+    ]
 
 
 def _table(record: Record) -> Table:

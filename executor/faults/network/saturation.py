@@ -16,6 +16,7 @@ from executor.errors import UnavailableError
 from executor.faults import held
 from executor.faults.behaviour import Context, LeaseKind, Record
 from executor.kernel import child, netns
+from executor.kernel.reach import ANY, family
 
 if TYPE_CHECKING:
     from executor.model.faults.network import Saturation as Spec
@@ -30,7 +31,10 @@ _LONGEST_S: Final = 3600.0
 
 
 class Saturation(held.Held):
-    """To the listener's own port and address; who reads there is told of nothing, for a stream is not datagrams."""
+    """To the listener's own port and address; who reads there is told of nothing, for a stream is not datagrams.
+
+    Where another process takes datagrams at that port none are sent.
+    """
 
     kind = "network.saturation"
     lease: LeaseKind = "parent_death"
@@ -63,9 +67,17 @@ def _where(target: Resolved) -> tuple[str, int]:
     assert isinstance(target, ResolvedInstance)
     place = able(target, Networked).listening(target)
     addresses = place["addresses"] or (_addresses(place["net"]) if place["net"] else ["127.0.0.1"])
+    strange = set(place["datagrams"])
+    free = [a for a in addresses if strange.isdisjoint({a, "::", ANY[family(a)]})]  # "::" may take IPv4 too
+    if not free:
+        raise UnavailableError(
+            f"another process takes datagrams at port {place['port']}, and would get those that fill the way.",
+            where=target.instance,
+            hint="Choose another fault.",
+        )
     if place["net"]:
-        addresses = [address for address in addresses if not ipaddress.ip_address(address).is_loopback]
-    for address in sorted(addresses, key=lambda a: (":" in a, a)):
+        free = [address for address in free if not ipaddress.ip_address(address).is_loopback]
+    for address in sorted(free, key=lambda a: (":" in a, a)):
         with suppress(OSError), _line(address) as line:
             line.connect((address, place["port"]))  # sends nothing: it asks for a way
             return address, place["port"]

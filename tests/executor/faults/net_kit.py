@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from itertools import count
 from pathlib import Path
 
@@ -204,6 +204,49 @@ def echoes(*names: str, **where: object) -> Iterator[list[Echo]]:
             ends.callback(made[-1].close)
             until(made[-1].echoes)
         yield made
+
+
+_LISTEN = """
+import socket, sys
+port, held = int(sys.argv[1]), []
+for address in sys.argv[2:]:
+    server = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET)
+    server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    if ":" in address:
+        server.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+    server.bind((address, port))
+    server.listen(100)
+    held.append(server)
+print("ready", flush=True)
+sys.stdin.read()
+"""
+
+
+@contextmanager
+def listener(port: int, *addresses: str) -> Iterator[ProcessTarget]:
+    """A process that listens by TCP alone, at these addresses alone; the kernel takes its connections."""
+    command = [sys.executable, "-c", _LISTEN, str(port), *addresses]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        try:
+            assert process.stdout
+            assert process.stdout.readline() == b"ready\n"
+            ticks = start_ticks(process.pid)
+            assert ticks is not None
+            instance = ProcessInstance(id="listener-1", port=port, pid=process.pid, start_ticks=ticks)
+            yield ProcessTarget(Service(name="listener", instances=(instance,)), "listener-1", process.pid, ticks, port)
+        finally:
+            process.kill()
+
+
+def connects(address: str, port: int, times: int = 1) -> int:
+    """How many of so many connections come about, all held until the last has been tried."""
+    made = 0
+    with ExitStack() as ends:
+        for _ in range(times):
+            with suppress(OSError):
+                ends.enter_context(socket.create_connection((address, port), timeout=0.5))
+                made += 1
+    return made
 
 
 def likely(hits: int, of: int, share: float) -> bool:

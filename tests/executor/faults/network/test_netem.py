@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import os
 import subprocess
@@ -52,15 +53,18 @@ def test_a_queue_of_somebody_else_is_left_alone() -> None:
     with nets() as (net,), echoes("struck", net=net) as (server,):
         queue = ("root", "handle", "1:", "tbf", "rate", "80mbit", "burst", "100000", "latency", "100ms")
         tc(net.name, "add", "dev", "eth0", *queue)
-        place = {"net": net.number, "addresses": []}
+        place = {"net": net.number, "addresses": [], "reach": {"tcp": [["0.0.0.0"], ["127.0.0.9"]]}}
         with pytest.raises(UnavailableError, match="device eth0 has a queue that somebody has set up"):
             netem.reach(place)
         tc(net.name, "del", "dev", "eth0", "root")
         found = netem.reach(place)
         assert sorted(found["devices"]) == ["eth0", "lo"]
-        assert {f"{net.inside}/32", "127.0.0.0/8"} <= set(found["addresses"])
-        found = netem.reach({"net": net.number, "addresses": ["127.0.0.1"]})
-        assert found == {"devices": ["lo"], "addresses": ["127.0.0.1/32"]}
+        networks = {ipaddress.ip_network(network) for protocol, network in found["ends"] if protocol == "tcp"}
+        for address, struck in ((net.inside, True), ("127.0.0.8", True), ("127.0.0.9", False), ("127.9.9.9", True)):
+            assert any(ipaddress.ip_address(address) in network for network in networks) is struck
+        reach = {"udp": [["127.0.0.1"], []]}
+        found = netem.reach({"net": net.number, "addresses": ["127.0.0.1"], "reach": reach})
+        assert found == {"devices": ["lo"], "ends": [["udp", "127.0.0.1/32"]]}
         assert netem.left(net.number) == set()
         assert server.echoes()
 

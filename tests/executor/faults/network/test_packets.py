@@ -8,12 +8,13 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from executor.drivers.targets import ProcessTarget
 from executor.errors import FaultGoneError, UnavailableError
 from executor.faults.behaviour import Context, why_not
 from executor.faults.registry import behaviour
@@ -24,8 +25,8 @@ from executor.model.system import System
 from executor.state.home import Home
 from executor.undo.sweep import sweep
 from tests.executor.faults.cases.packets import served, well
-from tests.executor.faults.net_kit import PACKETS, Echo, echoes, likely, nets, no_packet_rules
-from tests.executor.kit import until
+from tests.executor.faults.net_kit import PACKETS, Echo, connects, echoes, likely, listener, nets, no_packet_rules
+from tests.executor.kit import free_port, until
 from tests.missing import missing
 
 pytestmark = pytest.mark.root
@@ -44,16 +45,16 @@ def need_rules() -> None:
         missing(why)
 
 
-def prepared(server: Echo, fault: FaultSpec, scratch: Path) -> tuple[Any, dict[str, Any]]:
-    how = behaviour(fault.kind)
-    assert why_not(how, fault, server.target) is None
-    system = System(name="s", services=(server.service,))
-    mark = f"murphy-packets-{os.getpid()}-{server.name}"
-    return how, json.loads(json.dumps(how.prepare(fault, server.target, Context(system, mark, str(scratch)))))
+def prepared(server: Echo | ProcessTarget, fault: FaultSpec, scratch: Path) -> tuple[Any, dict[str, Any]]:
+    how, target = behaviour(fault.kind), server if isinstance(server, ProcessTarget) else server.target
+    assert why_not(how, fault, target) is None
+    system = System(name="s", services=(target.service,))
+    mark = f"murphy-packets-{os.getpid()}-{target.service.name}"
+    return how, json.loads(json.dumps(how.prepare(fault, target, Context(system, mark, str(scratch)))))
 
 
 @contextmanager
-def struck(server: Echo, fault: FaultSpec, scratch: Path) -> Iterator[dict[str, Any]]:
+def struck(server: Echo | ProcessTarget, fault: FaultSpec, scratch: Path) -> Iterator[dict[str, Any]]:
     how, record = prepared(server, fault, scratch)
     how.inject(record, 60.0)
     try:
@@ -109,6 +110,40 @@ def test_a_listener_at_every_address_is_struck_at_every_address(tmp_path: Path) 
             assert server.exchange(50) == (0, 0)
 
 
+def test_others_with_the_same_port_are_bystanders(tmp_path: Path) -> None:
+    """By another protocol, in the other family, and where they are bound more exactly; each of them is this process."""
+    with ExitStack() as ends:
+        ours = ends.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+        ours.bind(("127.0.0.1", 0))
+        ours.settimeout(5)
+        port = ours.getsockname()[1]
+        for address in ("::1", "127.0.0.77"):
+            family = socket.AF_INET6 if ":" in address else socket.AF_INET
+            beside = ends.enter_context(socket.socket(family))
+            beside.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)  # only so can both have the port
+            beside.bind((address, port))
+            beside.listen(100)
+        target = ends.enter_context(listener(port, "0.0.0.0"))
+        with struck(target, Loss(percent=100), tmp_path):
+            assert [connects(at, port) for at in ("127.0.0.1", "127.0.0.88", "127.0.0.77", "::1")] == [0, 0, 1, 1]
+            ours.sendto(b"to ourselves", ours.getsockname())
+            assert ours.recv(100) == b"to ourselves"
+        with struck(target, ConnectionLimit(max=1), tmp_path):
+            assert [connects(at, port, 3) for at in ("127.0.0.1", "127.0.0.77", "::1")] == [1, 3, 3]
+
+
+def test_one_whose_packets_cannot_be_told_from_others_is_refused() -> None:
+    with socket.socket() as beside:
+        beside.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        beside.bind(("127.0.0.1", 0))
+        beside.listen()
+        port = beside.getsockname()[1]
+        with listener(port, "127.0.0.1") as target:
+            for fault in (Loss(percent=1), ConnectionLimit(max=1)):
+                why = str(why_not(behaviour(fault.kind), fault, target))
+                assert f"tcp 127.0.0.1 port {port} by process {os.getpid()} is listened on too" in why
+
+
 def test_a_target_in_a_network_of_its_own(tmp_path: Path, home: Home) -> None:
     """Struck there and nowhere else, on the same port too; what nobody undid a sweep finds there."""
     with nets() as (net,), echoes("struck", net=net) as (server,), echoes("beside", port=server.port) as (beside,):
@@ -162,6 +197,13 @@ def test_connections_from_before_stay_and_do_not_count(tmp_path: Path) -> None:
             before.sendall(b"still")
             assert before.recv(5, socket.MSG_WAITALL) == b"still"
         assert served(server, 6) == 6
+
+
+def test_a_limit_is_one_for_all_addresses(tmp_path: Path) -> None:
+    port = free_port()
+    with listener(port, "127.0.0.1", "::1") as target, struck(target, ConnectionLimit(max=3), tmp_path):
+        with socket.create_connection(("127.0.0.1", port), timeout=20):
+            assert connects("::1", port, 6) == 2
 
 
 def test_one_too_many_that_is_dropped_hears_nothing(tmp_path: Path) -> None:

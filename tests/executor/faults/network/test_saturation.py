@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 from contextlib import closing
 from pathlib import Path
@@ -14,7 +15,7 @@ from executor.faults.behaviour import Context, why_not
 from executor.faults.registry import behaviour
 from executor.model.faults.network import Saturation
 from executor.model.system import System
-from tests.executor.faults.net_kit import Echo, echoes, nets, no_networks
+from tests.executor.faults.net_kit import Echo, echoes, listener, nets, no_networks
 from tests.executor.kit import until
 from tests.missing import missing
 
@@ -53,3 +54,12 @@ def test_a_narrow_way_is_full(tmp_path: Path) -> None:
 def test_a_listener_that_only_its_own_network_reaches_is_refused() -> None:
     with nets() as (net,), closing(Echo("struck", net=net, at="127.0.0.1")) as server:
         assert "no address of it can be reached" in str(why_not(HOW, Saturation(rate_mbps=1), server.target))
+
+
+def test_datagrams_that_another_process_would_get_are_not_sent() -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as ours:
+        ours.bind(("127.0.0.1", 0))
+        port = ours.getsockname()[1]
+        with listener(port, "127.0.0.1") as target:
+            why = str(why_not(HOW, Saturation(rate_mbps=1), target))
+            assert f"another process takes datagrams at port {port}" in why
