@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from executor.drivers.targets import ProcessTarget
 from executor.errors import UnavailableError
-from executor.kernel import process, redirect
+from executor.kernel import process, reach, redirect, sockets
+from executor.kernel.reach import Reach
 from executor.proxy import edges as proxies
 
 if TYPE_CHECKING:
-    from executor.model.system import Dependency, System
+    from executor.model.system import Dependency, Instance, System
 
 
 def unreachable(edge: Dependency, callers: tuple[ProcessTarget, ...], wanted: dict[str, Any]) -> str | None:
@@ -31,7 +32,7 @@ def unreachable(edge: Dependency, callers: tuple[ProcessTarget, ...], wanted: di
         return f"no process of {edge.caller} runs here, so its connections cannot be told apart; start one."
     if not all(_same_network(caller.pid) for caller in callers):
         return f"{edge.caller} has a network of its own (a container); put murphy proxy on {edge.place}."
-    return redirect.unavailable() or _misfit(edge, _understood(edge), wanted)
+    return redirect.unavailable() or _misfit(edge, _understood(edge), wanted) or _unresolved(edge)
 
 
 def _unmanaged(edge: Dependency, control: str, name: str, wanted: dict[str, Any]) -> str | None:
@@ -77,24 +78,69 @@ def ways(edge: Dependency, callers: tuple[ProcessTarget, ...], system: System) -
 
     Raises ``UnavailableError`` for a host that has no address.
     """
-    try:
-        found = socket.getaddrinfo(edge.host, edge.port, type=socket.SOCK_STREAM)
-    except OSError as error:
-        raise UnavailableError(f"{edge.host} has no address ({error.strerror}).", where=edge.place) from None
-    addresses = sorted({str(each[4][0]) for each in found})
+    addresses = _addresses(edge)
     here = any(address.startswith("127.") or address == "::1" for address in addresses)
     instances = system.service(edge.callee).instances if here else ()  # a balancer calls each of them
+    ports = sorted({port for port in (edge.port, *(i.port for i in instances)) if port is not None})
+    reached = {port: _reach(port, addresses, instances) if here else Reach(addresses, []) for port in ports}
     return [
         {
             "edge": edge.place,
             "protocol": _understood(edge),
             "port": port,
-            "addresses": [] if here else addresses,
+            "addresses": reached[port].at,
+            "but": reached[port].but,
             "users": sorted({user for caller in callers for user in users(caller)}),
             "instances": [instance(caller) for caller in callers],
         }
-        for port in sorted({port for port in (edge.port, *(i.port for i in instances)) if port is not None})
+        for port in ports
     ]
+
+
+def _unresolved(edge: Dependency) -> str | None:
+    try:
+        _addresses(edge)
+    except UnavailableError as error:
+        return str(error)
+    return None
+
+
+def _addresses(edge: Dependency) -> list[str]:
+    try:
+        found = socket.getaddrinfo(edge.host, edge.port, type=socket.SOCK_STREAM)
+    except OSError as error:
+        raise UnavailableError(
+            f"{edge.host} has no address ({error.strerror}).",
+            where=edge.place,
+            hint="Name the host in system.yaml as the caller does.",
+        ) from None
+    return sorted({str(each[4][0]) for each in found})
+
+
+def _reach(port: int, addresses: list[str], instances: tuple[Instance, ...]) -> Reach:
+    """Where on this machine the callee answers, so that whoever else has the port is spared.
+
+    Where its processes are; where those are not seen (a container's forwarded port, say), at what answers there.
+    """
+    listeners = sockets.listeners(port)
+    theirs: set[str] = set().union(*map(_sockets, instances)) & listeners.keys()
+    if not theirs:
+        heard = set(listeners.values())
+        for address in addresses:
+            at = next((at for at in (address, reach.ANY[reach.family(address)], "::") if at in heard), None)
+            theirs |= {inode for inode, bound in listeners.items() if bound == at}
+    return reach.of(port, "tcp", theirs) if theirs else Reach(addresses, [])
+
+
+def _sockets(instance: Instance) -> frozenset[str]:
+    """Those that a process of this machine holds, with its workers."""
+    if instance.driver != "process":
+        return frozenset()
+    try:
+        head = process.find(instance)  # type: ignore[arg-type]  # the driver says so
+        return frozenset().union(*(sockets.held(pid) for pid, _ in process.members(head.pid, head.start_ticks)))
+    except UnavailableError:
+        return frozenset()
 
 
 def users(caller: ProcessTarget) -> set[int]:

@@ -11,6 +11,7 @@ from typing import Final
 
 from executor.kernel import nft
 from executor.kernel.nft import Chain, Table
+from executor.kernel.reach import ANY, Reach
 
 SOCKET_MARK: Final = 0x4D
 """Mark on the helper's own sockets, which no table of ours redirects."""
@@ -24,9 +25,16 @@ class Way:
 
     port: int
     addresses: tuple[str, ...]
-    """Numeric; empty: any address of this machine."""
+    """Numeric; one of ``reach.ANY``: any address of this machine in that family; empty: any at all."""
     users: tuple[int, ...]
     """Ids of the users that own the callers' sockets; empty: any."""
+    but: tuple[str, ...] = ()
+    """Addresses of this machine at which somebody else has the port."""
+
+    @property
+    def reach(self) -> Reach:
+        """Where the callee is reached."""
+        return Reach(list(self.addresses or ANY.values()), list(self.but))
 
 
 def unavailable() -> str | None:
@@ -54,11 +62,5 @@ def _chain(ways: Sequence[Way], to_port: int) -> Chain:
         # Without the look at the flags, connection tracking that has just been switched on would take a packet from
         # the middle of anybody's connection for a new one, and lead it astray.
         what = f"tcp flags & (fin | syn | rst | ack) == syn tcp dport {way.port} tcp dport {nft.LIVE}{users}"
-        rules += [f"{where} {what} redirect to :{to_port}" for where in _where(way)]
+        rules += [f"{where} {what} redirect to :{to_port}" for where in way.reach.matches("d", "fib daddr type local")]
     return Chain(LEAD, "type nat hook output priority -150", tuple(rules))
-
-
-def _where(way: Way) -> list[str]:
-    if not way.addresses:
-        return ["fib daddr type local"]
-    return [f"{'ip6' if ':' in address else 'ip'} daddr {address}" for address in way.addresses]

@@ -1,9 +1,9 @@
 """The transparent proxy: a helper with a lease, to which nftables leads the callers' connections.
 
 ``python -m executor.proxy.transparent HOLDER TICKS DEADLINE JOB``; ``JOB`` is JSON: ``table``, ``mark``, ``fault`` and
-``edges``, each with ``edge``, ``protocol``, ``port``, ``addresses``, ``users`` and ``instances`` of the caller. Only
-connections that a caller's own processes made are struck, the others to the same port are carried unchanged. The ones
-that a caller has open already are cut once, so that it connects anew and the fault is felt.
+``edges``, each with ``edge``, ``protocol``, ``port``, ``addresses`` (and ``but``), ``users`` and ``instances`` of the
+caller. Only connections that a caller's own processes made are struck, the others to the same addresses are carried
+unchanged. The ones that a caller has open already are cut once, so that it connects anew and the fault is felt.
 """
 
 from __future__ import annotations
@@ -40,13 +40,13 @@ class Transparent:
         self._tasks = tasks
         self._connecting: set[asyncio.Task[None]] = set()
         self._mark: str = job["mark"]
-        self._ways: list[tuple[int, Edge, Caller]] = []
+        self._ways: list[tuple[redirect.Way, Edge, Caller]] = []
         faults: dict[str, Fault] = {}  # one for all ports of a callee: together they are one line
         for item in job["edges"]:
             edge = Edge(item["edge"], item["protocol"], tasks)
             spec = Spec.parse(job["fault"], edge.protocol)
             edge.put(faults.setdefault(edge.name, Fault(self._mark, spec, edge.name)))
-            self._ways.append((item["port"], edge, Caller(item["instances"])))
+            self._ways.append((way(item), edge, Caller(item["instances"])))
 
     async def listen(self) -> int:
         """Begin to accept on a port of this machine's own choice, on both loopback addresses; returns it."""
@@ -60,9 +60,9 @@ class Transparent:
 
     def cut_existing(self) -> None:
         """Cut the callers' connections that were there before. Blocks."""
-        for port, _, caller in self._ways:
-            for one in sockdiag.to_port(port):
-                if caller.holds(one):
+        for way, _, caller in self._ways:
+            for one in sockdiag.to_port(way.port):
+                if way.reach.has(one.remote[0]) and _ends_here(way, one) and caller.holds(one):
                     sockdiag.cut(one)
 
     async def stop(self) -> None:
@@ -85,7 +85,9 @@ class Transparent:
             wanted = _original_destination(client.transport.get_extra_info("socket"))
         except OSError:
             wanted = ("", self.port)
-        candidates = [(edge, caller) for port, edge, caller in self._ways if port == wanted[1]]
+        candidates = [
+            (edge, caller) for way, edge, caller in self._ways if way.port == wanted[1] and way.reach.has(wanted[0])
+        ]
         if not candidates:  # nobody was led here: it called the helper itself
             client.reset()
             return
@@ -96,6 +98,16 @@ class Transparent:
                 edge.accept(client, reach)
                 return
         candidates[0][0].accept(client, reach, hurt=False)
+
+
+def way(item: dict[str, Any]) -> redirect.Way:
+    """Where a job's edge is."""
+    return redirect.Way(item["port"], tuple(item["addresses"]), tuple(item["users"]), tuple(item["but"]))
+
+
+def _ends_here(way: redirect.Way, one: sockdiag.Connection) -> bool:
+    """Whether the far end is the callee's: every address is every one of this machine."""
+    return one.remote[0] in way.addresses or sockdiag.find(one.remote, one.local) is not None
 
 
 def _original_destination(accepted: socket.socket) -> Address:
@@ -124,7 +136,7 @@ async def _reach(address: Address) -> Wire:
 
 async def _serve(lease: child.Lease, job: dict[str, Any]) -> MurphyError | None:
     """Redirect and strike until the lease or the holder ends; the error if it cannot begin."""
-    ways = [redirect.Way(i["port"], tuple(i["addresses"]), tuple(i["users"])) for i in job["edges"]]
+    ways = [way(item) for item in job["edges"]]
     table = nft.Table(job["table"])
     async with asyncio.TaskGroup() as tasks:
         proxy = Transparent(job, tasks)

@@ -201,9 +201,12 @@ def test_connections_from_before_stay_and_do_not_count(tmp_path: Path) -> None:
 
 def test_a_limit_is_one_for_all_addresses(tmp_path: Path) -> None:
     port = free_port()
-    with listener(port, "127.0.0.1", "::1") as target, struck(target, ConnectionLimit(max=3), tmp_path):
-        with socket.create_connection(("127.0.0.1", port), timeout=20):
-            assert connects("::1", port, 6) == 2
+    with (
+        listener(port, "127.0.0.1", "::1") as target,
+        struck(target, ConnectionLimit(max=3), tmp_path),
+        socket.create_connection(("127.0.0.1", port), timeout=20),
+    ):
+        assert connects("::1", port, 6) == 2
 
 
 def test_one_too_many_that_is_dropped_hears_nothing(tmp_path: Path) -> None:

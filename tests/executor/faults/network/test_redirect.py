@@ -16,6 +16,7 @@ import pytest
 
 from executor.clock import own_ticks
 from executor.errors import FaultGoneError, UnavailableError
+from executor.faults.interception import ways
 from executor.faults.registry import behaviour
 from executor.kernel import child, nft, process, redirect
 from executor.model.faults.network import Latency, Reset
@@ -32,7 +33,8 @@ from tests.executor.faults.edge_kit import (
     scene,
     serving,
 )
-from tests.executor.proxy.servers import wait_until
+from tests.executor.faults.net_kit import echoes, listener
+from tests.executor.proxy.servers import free_port, wait_until
 
 pytestmark = pytest.mark.root
 
@@ -275,6 +277,61 @@ def test_ipv6_is_led_away_too(tmp_path: Path) -> None:
             finally:
                 held.revert()
         assert held.left_behind() == []
+
+
+def _to(callee: ProcessInstance, host: str = "127.0.0.1") -> System:
+    """This process calls a process."""
+    us = ProcessInstance(id="tests-1", pid=os.getpid(), start_ticks=own_ticks())
+    edge = Dependency(caller="a", callee="b", host=host, port=callee.port, interception=KernelRedirect())
+    services = (Service(name="a", instances=(us,)), Service(name="b", instances=(callee,)))
+    return System(name="s", services=services, dependencies=(edge,))
+
+
+def test_another_with_the_same_port_is_a_bystander(tmp_path: Path) -> None:
+    need_redirect()
+    with echoes("callee") as (callee,), echoes("other", address="127.0.0.77", port=callee.port) as (other,):
+        for instance in (callee.instance, ProcessInstance(id="b-1", port=callee.port)):  # pinned, and one of two
+            system = _to(instance)
+            held = Held(Reset(), one_edge(system), system, tmp_path)
+            with callee.connect() as cut, other.connect() as kept:
+                held.inject()
+                try:
+                    with pytest.raises(ConnectionResetError):
+                        cut.recv(1)
+                    with pytest.raises(ConnectionResetError):
+                        callee.echoes()
+                    kept.sendall(b"x")
+                    assert kept.recv(1) == b"x"
+                    assert other.echoes()
+                finally:
+                    held.revert()
+            assert callee.echoes()
+            assert held.left_behind() == []
+
+
+@pytest.mark.parametrize(
+    ("listens", "others", "at"),
+    [
+        (["127.0.0.1"], ["127.0.0.77", "::1"], ["127.0.0.1"]),
+        (["127.0.0.1", "::1"], ["127.0.0.77"], ["127.0.0.1", "::1"]),
+        (["0.0.0.0"], ["127.0.0.77", "::1"], ["0.0.0.0"]),
+        (["::"], ["0.0.0.0"], ["::"]),
+    ],
+)
+def test_an_edge_leads_where_its_callee_listens(listens: list[str], others: list[str], at: list[str]) -> None:
+    port = free_port()
+    with listener(port, *listens) as callee, listener(port, *others):
+        system = _to(ProcessInstance(id="b-1", pid=callee.pid, start_ticks=callee.start_ticks, port=port))
+        (way,) = ways(system.dependencies[0], (), system)
+        assert way["addresses"] == at
+        assert set(way["but"]) == set(others) - {"0.0.0.0"}
+
+
+def test_a_host_without_an_address_is_told() -> None:
+    need_redirect()
+    system = _to(ProcessInstance(id="b-1", port=free_port()), host="nowhere.invalid")
+    why = behaviour("network.reset").unsupported(Reset(), one_edge(system))
+    assert "a->b: nowhere.invalid has no address" in str(why)
 
 
 def test_a_caller_that_is_not_there_cannot_be_told_apart(edge: Scene) -> None:
