@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _READY_S = 20.0
+_END_S = 12.0
+"""The helper strikes nobody any more, and carries what others have under way for 8 s; a revert may take 20 s."""
 
 
 class EdgeFault(ABC):
@@ -134,7 +136,7 @@ class EdgeFault(ABC):
         if record["redirected"]:
             if held.lost(record):
                 gone.append("the helper that carried it")
-            held.end(record)
+            held.end(record, grace_s=_END_S)
             _table(record).remove()
         if failed:
             raise failed[0]

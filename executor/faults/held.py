@@ -47,9 +47,9 @@ def renew(kept: Record, lease_s: float) -> None:
     child.extend(Path(kept["deadline"]), lease_s)
 
 
-def end(kept: Record) -> None:
+def end(kept: Record, *, grace_s: float = child.GRACE_S) -> None:
     """End the helpers, those too that were started and never recorded. Idempotent."""
-    child.end(Path(kept["deadline"]))
+    child.end(Path(kept["deadline"]), grace_s=grace_s)
 
 
 class Held:

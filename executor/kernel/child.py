@@ -26,7 +26,8 @@ from executor.errors import UnavailableError
 from executor.kernel import holding, process
 
 _READY_S = 10.0
-_GRACE_S = 3.0
+GRACE_S = 3.0
+"""How long a helper may take to tidy up."""
 SUFFIX = process.LEASE_SUFFIX
 """What a deadline file's name ends with."""
 
@@ -87,7 +88,7 @@ def spawn(
         if said.strip() != b"ready" or since is None:
             process.end_child(child, Signals.SIGTERM)
             try:
-                _, last = child.communicate(timeout=_GRACE_S)
+                _, last = child.communicate(timeout=GRACE_S)
             except subprocess.TimeoutExpired:
                 process.end_child(child)
                 _, last = child.communicate()
@@ -155,8 +156,8 @@ def living(deadline: Path) -> list[process.Found]:
     return [helper.found for helper in helpers() if helper.lease.deadline == deadline]
 
 
-def end(deadline: Path) -> None:
-    """End the children: take their lease away, then SIGTERM, then SIGKILL. Idempotent."""
+def end(deadline: Path, *, grace_s: float = GRACE_S) -> None:
+    """End the children: take their lease away, then SIGTERM, and SIGKILL after ``grace_s`` seconds. Idempotent."""
     with suppress(OSError):  # where it cannot be taken away they are ended all the same
         deadline.unlink(missing_ok=True)
     ended = living(deadline)
@@ -164,7 +165,7 @@ def end(deadline: Path) -> None:
         for child in ended:
             process.send(child.pid, child.start_ticks, number)
             process.send(child.pid, child.start_ticks, Signals.SIGCONT)  # one that stands still would tidy nothing up
-        until = time.monotonic() + _GRACE_S
+        until = time.monotonic() + grace_s
         for child in ended:
             process.wait_gone(child.pid, child.start_ticks, max(0.0, until - time.monotonic()))
 

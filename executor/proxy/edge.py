@@ -76,26 +76,29 @@ class Edge:
         self.links.add(link)
         link.task = self._tasks.create_task(self._serve(link, reach))
 
-    async def drain(self, within_s: float) -> None:
-        """Close each connection as soon as nothing is under way on it; cut what is left after ``within_s`` seconds."""
+    async def drain(self, within_s: float, bystanders_s: float) -> None:
+        """Close each connection as soon as nothing is under way on it; cut what is left after so many seconds.
+
+        ``within_s`` is for the caller's, ``bystanders_s``, which is longer, for those of others.
+        """
         loop = asyncio.get_running_loop()
-        deadline = loop.time() + within_s
+        begun = loop.time()
         for link in tuple(self.links):
             if link.farewell:
                 link.farewell()
-        while self.links and loop.time() < deadline:
+        while self.links and (waited_s := loop.time() - begun) < bystanders_s:
             for link in tuple(self.links):
                 if link.idle:
                     link.close()
+                elif link.hurt and waited_s >= within_s:
+                    link.cut()
             await asyncio.sleep(_LOOK_S)
         self.cut()
 
     def cut(self) -> None:
         """Cut every connection, also one whose callee is still being reached."""
         for link in tuple(self.links):
-            link.reset()
-            if link.task:
-                link.task.cancel()
+            link.cut()
 
     async def _serve(self, link: Link, reach: Callable[[], Awaitable[Wire]]) -> None:
         self.connections += link.hurt

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from executor.proxy import line
 from executor.proxy.faults import Fault, delayed, silence
+from executor.proxy.transactions import Transactions
 from executor.proxy.wire import Wire, changed
 
 if TYPE_CHECKING:
     from executor.proxy.edge import Edge
+
+QUIET_S: Final = 1.0
+"""For so long nothing has passed on a connection that cannot be read, if nothing is under way on it."""
 
 
 class Link:
@@ -30,7 +34,11 @@ class Link:
         """Whether a request is under way."""
         self.farewell: Callable[[], None] | None = None
         """Asks the caller to make its next calls on another connection, where the protocol has words for that."""
+        self.transactions: Transactions | None = None
+        """Of what is tunnelled, if it is a session of PostgreSQL."""
         self._callee_spoke_last = True
+        self._spoke_at = 0.0
+        """Loop time at which either end last did."""
         self._struck: dict[Fault, bool] = {}
         self._answered_bytes: dict[Fault, int] = {}
 
@@ -47,10 +55,19 @@ class Link:
 
     @property
     def idle(self) -> bool:
-        """Whether nothing is under way on it, so that closing it loses nothing."""
+        """Whether nothing is under way on it, so that closing it loses nothing.
+
+        In bytes that cannot be read, what looks like an answer may be one in the middle of more (a transaction, say):
+        a bystander's must have been quiet for a while.
+        """
         if self.upstream is None or self.client.waiting or self.upstream.waiting or self.in_exchange:
             return False
-        return self._callee_spoke_last or not self.tunnelled
+        if not self.transactions:
+            return True
+        if (under_way := self.transactions.under_way) is not None:
+            return not under_way
+        quiet_s = asyncio.get_running_loop().time() - self._spoke_at
+        return self._callee_spoke_last and (self.hurt or quiet_s >= QUIET_S)
 
     def strikes(self, fault: Fault) -> bool:
         """Whether ``fault`` strikes this connection as a whole: the dice are thrown once for each."""
@@ -65,12 +82,18 @@ class Link:
 
     def burst_arrived(self) -> None:
         """The caller sent bytes. A burst after the callee's last word counts as one call."""
+        self._spoke_at = asyncio.get_running_loop().time()
+        if self.transactions:
+            self.transactions.asked()
         if self._callee_spoke_last:
             self._callee_spoke_last = False
             self.edge.count_call(self)
 
-    def burst_answered(self) -> None:
-        """The callee sent bytes."""
+    def burst_answered(self, data: bytes) -> None:
+        """The callee sent these bytes."""
+        self._spoke_at = asyncio.get_running_loop().time()
+        if self.transactions:
+            self.transactions.answered(data)
         self._callee_spoke_last = True
 
     async def gate_call(self, arrived_at: float, statements: int | None) -> None:
@@ -138,6 +161,12 @@ class Link:
         self.client.reset()
         if self.upstream:
             self.upstream.reset()
+
+    def cut(self) -> None:
+        """The same, also while the callee is still being reached."""
+        self.reset()
+        if self.task:
+            self.task.cancel()
 
     def close(self) -> None:
         """Close both ends once everything sent has left."""

@@ -27,6 +27,13 @@ class Statements:
         """Bytes still to come of the message before it."""
         self._started = False
         self._readable = True
+        self.wishes = 0
+        """How often it has asked for encryption."""
+
+    @property
+    def logs_in(self) -> bool:
+        """Whether it is a client of PostgreSQL that logs in, or has, unencrypted."""
+        return self._started and self._readable
 
     def begun_in(self, data: bytes) -> int | None:
         """How many statements begin in the bytes that come next; ``None`` if that cannot be told: encrypted, say."""
@@ -56,6 +63,7 @@ class Statements:
         length, code = _FIRST.unpack(head)
         if code in _ASKS_FOR_ENCRYPTION:  # if it gets it, what follows cannot be read
             self._readable = length == _FIRST.size
+            self.wishes += self._readable
         else:
             self._started = True
             self._readable = (code >> 16 == 3 or code == _CANCEL) and length >= _FIRST.size

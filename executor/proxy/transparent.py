@@ -31,6 +31,8 @@ _ORIGINAL_DESTINATION: Final = 80
 _SETTLE_S: Final = 0.05
 """Time for connections that the kernel had already led here to be accepted."""
 _DRAIN_S: Final = 1.5
+_BYSTANDERS_S: Final = 8.0
+"""The fault is over by then: only what others began meanwhile is still carried."""
 
 
 class Transparent:
@@ -72,7 +74,7 @@ class Transparent:
         await asyncio.sleep(_SETTLE_S)
         if self._connecting:
             await asyncio.wait(self._connecting)
-        await asyncio.gather(*(edge.drain(_DRAIN_S) for _, edge, _ in self._ways))
+        await asyncio.gather(*(edge.drain(_DRAIN_S, _BYSTANDERS_S) for _, edge, _ in self._ways))
 
     def _accepted(self, client: Wire) -> None:
         task = self._tasks.create_task(self._assign(client))

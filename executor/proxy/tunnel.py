@@ -6,6 +6,7 @@ import asyncio
 
 from executor.proxy.link import Link
 from executor.proxy.statements import Statements
+from executor.proxy.transactions import Transactions
 
 
 async def tunnel(link: Link, to_callee: bytes = b"", to_caller: bytes = b"") -> None:
@@ -14,17 +15,18 @@ async def tunnel(link: Link, to_callee: bytes = b"", to_caller: bytes = b"") -> 
     ``to_callee`` and ``to_caller`` are bytes already taken from the wires, sent first.
     """
     link.tunnelled = True
+    statements = Statements()
+    link.transactions = Transactions(statements)
     try:
         async with asyncio.TaskGroup() as both:
-            both.create_task(_carry_calls(link, to_callee))
+            both.create_task(_carry_calls(link, to_callee, statements))
             both.create_task(_carry_answers(link, to_caller))
     except* ConnectionResetError:
         link.reset()
 
 
-async def _carry_calls(link: Link, data: bytes) -> None:
+async def _carry_calls(link: Link, data: bytes, statements: Statements) -> None:
     arrived_at = asyncio.get_running_loop().time()
-    statements = Statements()
     while True:
         if data:
             link.burst_arrived()
@@ -40,7 +42,7 @@ async def _carry_calls(link: Link, data: bytes) -> None:
 async def _carry_answers(link: Link, data: bytes) -> None:
     while True:
         if data:
-            link.burst_answered()
+            link.burst_answered(data)
             await link.gate_answer(data)
         data = await link.more(link.callee)
         if not data:

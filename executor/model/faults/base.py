@@ -14,6 +14,12 @@ TargetKind = Literal["instances", "edge", "groups"]
 SLOW_MS = 1000.0
 """A delay from here on is ``slow``: longer than most time-outs that are set with care; below it is ``sluggish``."""
 
+BY_REDIRECT = (
+    " By redirect, the connections that the caller has open are reset once at the start, and closed at the end, "
+    "whatever the fault: a pool that does not connect anew is seen to fail by that alone."
+)
+"""What all faults on edges share, where no managed proxy is on the edge."""
+
 
 class FaultSpec(Contract):
     """Parameters of one fault, nothing else. How it is made is in ``executor/faults/<layer>/<name>.py``."""

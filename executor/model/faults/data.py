@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal, Self
 from pydantic import Field, StringConstraints, model_validator
 
 from executor.model.base import Line, Milliseconds, Probability
-from executor.model.faults.base import FaultSpec, TargetKind, delayed
+from executor.model.faults.base import BY_REDIRECT, FaultSpec, TargetKind, delayed
 from executor.model.vocabulary import FaultType, Scope
 from executor.model.wording import duration, many, share
 
@@ -194,7 +194,7 @@ class SlowQuery(FaultSpec):
     scope: ClassVar[tuple[Scope, ...]] = (Scope.CALLERS,)
     differs: ClassVar[str] = (
         "The statement waits before it reaches the database, so it holds no locks and no processor meanwhile. In an"
-        " encrypted session each burst of bytes waits, the log-in too."
+        " encrypted session each burst of bytes waits, the log-in too." + BY_REDIRECT
     )
     strength: ClassVar[tuple[str, ...]] = ("delay_ms",)
     usual: ClassVar[dict[str, Any]] = {"delay_ms": 2000}

@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar, Final, Literal, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from executor.model.base import Line, Milliseconds, Percent, Probability
-from executor.model.faults.base import FaultSpec, TargetKind, delayed
+from executor.model.faults.base import BY_REDIRECT, FaultSpec, TargetKind, delayed
 from executor.model.vocabulary import FaultType, Scope
 from executor.model.wording import duration, many, number, share
 
@@ -29,7 +29,7 @@ class Latency(FaultSpec):
     target_kind: ClassVar[TargetKind] = "edge"
     scope: ClassVar[tuple[Scope, ...]] = (Scope.CALLERS,)
     differs: ClassVar[str] = (
-        "Delay is added per request by a proxy, not per packet: handshakes and slow start are not slower."
+        "Delay is added per request by a proxy, not per packet: handshakes and slow start are not slower." + BY_REDIRECT
     )
     strength: ClassVar[tuple[str, ...]] = ("delay_ms", "jitter_ms")
     usual: ClassVar[dict[str, Any]] = {"delay_ms": 3000}
@@ -53,7 +53,7 @@ class Reset(FaultSpec):
 
     target_kind: ClassVar[TargetKind] = "edge"
     scope: ClassVar[tuple[Scope, ...]] = (Scope.CALLERS,)
-    differs: ClassVar[str] = "Both sides see the reset at once; a real network may tell only one of them."
+    differs: ClassVar[str] = "Both sides see the reset at once; a real network may tell only one of them." + BY_REDIRECT
     strength: ClassVar[tuple[str, ...]] = ("probability",)
     kind: Literal["network.reset"] = "network.reset"
     probability: Probability = 1.0
@@ -78,7 +78,9 @@ class Partition(FaultSpec):
 
     target_kind: ClassVar[TargetKind] = "groups"
     scope: ClassVar[tuple[Scope, ...]] = (Scope.CALLERS,)
-    differs: ClassVar[str] = "Only edges known to the system are cut; unknown traffic between the groups still flows."
+    differs: ClassVar[str] = (
+        "Only edges known to the system are cut; unknown traffic between the groups still flows." + BY_REDIRECT
+    )
     kind: Literal["network.partition"] = "network.partition"
     direction: Literal["both", "a_to_b"] = "both"
     how: Literal["drop", "reject"] = "drop"
@@ -148,7 +150,7 @@ class Bandwidth(FaultSpec):
     scope: ClassVar[tuple[Scope, ...]] = (Scope.CALLERS,)
     differs: ClassVar[str] = (
         "The caller's connections share the line, and nobody else's are on it. What waits is held back by the proxy, "
-        "beyond some hundred KiB in its buffers, and never dropped; handshakes are not slower."
+        "beyond some hundred KiB in its buffers, and never dropped; handshakes are not slower." + BY_REDIRECT
     )
     usual: ClassVar[dict[str, Any]] = {"rate_kbps": 256}
     look: ClassVar[FaultType] = FaultType.SLUGGISH
@@ -172,7 +174,7 @@ class Corruption(FaultSpec):
     scope: ClassVar[tuple[Scope, ...]] = (Scope.CALLERS,)
     differs: ClassVar[str] = (
         "Flipped bits arrive, as they would where checksums fail to find them; on a real line most are found, and the "
-        "packet is sent again. Handshakes are not damaged."
+        "packet is sent again. Handshakes are not damaged." + BY_REDIRECT
     )
     strength: ClassVar[tuple[str, ...]] = ("percent",)
     usual: ClassVar[dict[str, Any]] = {"percent": 20}

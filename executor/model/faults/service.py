@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar, Final, Literal, Self
 from pydantic import Field, StringConstraints, model_validator
 
 from executor.model.base import Line, Milliseconds, Percent, Probability, Seconds
-from executor.model.faults.base import FaultSpec, TargetKind, delayed
+from executor.model.faults.base import BY_REDIRECT, FaultSpec, TargetKind, delayed
 from executor.model.vocabulary import FaultType, GrpcStatus, Scope
 from executor.model.wording import duration, named, number, share
 
@@ -169,7 +169,9 @@ class HttpMatch(FaultSpec):
 class Error(HttpMatch):
     """Requests on the edge are answered with an error, without reaching the callee."""
 
-    differs: ClassVar[str] = "The callee does no work for the failed request; a real error may come after half of it."
+    differs: ClassVar[str] = (
+        "The callee does no work for the failed request; a real error may come after half of it." + BY_REDIRECT
+    )
     kind: Literal["service.error"] = "service.error"
     status: Annotated[int, Field(ge=400, le=599)] = 500
     """Of HTTP. A gRPC caller makes one of its own of it: ``UNAVAILABLE`` of 503, ``UNKNOWN`` of 500."""
@@ -201,7 +203,9 @@ class Error(HttpMatch):
 class Timeout(HttpMatch):
     """Requests on the edge are accepted and never answered."""
 
-    differs: ClassVar[str] = "The callee never sees the request; a real time-out may follow work that was done."
+    differs: ClassVar[str] = (
+        "The callee never sees the request; a real time-out may follow work that was done." + BY_REDIRECT
+    )
     look: ClassVar[FaultType] = FaultType.SILENT
     kind: Literal["service.timeout"] = "service.timeout"
 
@@ -213,7 +217,7 @@ class Timeout(HttpMatch):
 class CorruptResponse(HttpMatch):
     """Answers on the edge arrive damaged."""
 
-    differs: ClassVar[str] = "Damage is put in after the callee answered; its own logs show nothing."
+    differs: ClassVar[str] = "Damage is put in after the callee answered; its own logs show nothing." + BY_REDIRECT
     look: ClassVar[FaultType] = FaultType.MALFORMED
     kind: Literal["service.corrupt_response"] = "service.corrupt_response"
     how: Literal["truncate", "bit_flip", "empty", "wrong_content_type"] = "truncate"
@@ -228,7 +232,9 @@ class DependencyFailure(FaultSpec):
 
     target_kind: ClassVar[TargetKind] = "edge"
     scope: ClassVar[tuple[Scope, ...]] = (Scope.CALLERS,)
-    differs: ClassVar[str] = "Only this caller is hurt; when the dependency itself fails, all its callers are."
+    differs: ClassVar[str] = (
+        "Only this caller is hurt; when the dependency itself fails, all its callers are." + BY_REDIRECT
+    )
     kind: Literal["service.dependency_failure"] = "service.dependency_failure"
     mode: Literal["refuse", "blackhole", "error", "slow"] = "refuse"
     """``refuse`` resets at once, ``blackhole`` never answers, ``slow`` answers late, ``error`` answers 503, of which a

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import select
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,7 +20,7 @@ from executor.model.faults import FaultSpec
 from executor.model.faults.network import Latency, Reset
 from executor.model.faults.service import DependencyFailure, Timeout
 from executor.model.system import Dependency, KernelRedirect, ManagedProxy, ProcessInstance, Service, System
-from tests.executor.faults.edge_kit import WAYS, Held, need_redirect, one_edge
+from tests.executor.faults.edge_kit import WAYS, Caller, Held, need_redirect, one_edge
 from tests.executor.faults.servers import Postgres, Redis
 from tests.executor.proxy.conftest import Managed
 
@@ -39,10 +41,12 @@ def _way(way: str, path: Path, port: int) -> Iterator[tuple[int, Any]]:
         managed.stop()
 
 
-def _held(fault: FaultSpec, protocol: Any, port: int, interception: Any, path: Path) -> Held:
+def _held(
+    fault: FaultSpec, protocol: Any, port: int, interception: Any, path: Path, caller: ProcessInstance = US
+) -> Held:
     edge = Dependency(caller="a", callee="b", protocol=protocol, port=port, interception=interception)
     services = (
-        Service(name="a", instances=(US,)),
+        Service(name="a", instances=(caller,)),
         Service(name="b", instances=(ProcessInstance(id="b-1", port=port),)),
     )
     system = System(name="s", services=services, dependencies=(edge,))
@@ -68,6 +72,39 @@ def test_a_session_of_postgresql_is_late_and_well_again(way: str, tmp_path: Path
         with psycopg.connect(url) as after:
             assert after.execute("SELECT 1").fetchone() == (1,)
         assert held.left_behind() == []
+
+
+@pytest.mark.root
+@pytest.mark.parametrize("protocol", ["tcp", "postgresql"])
+def test_a_transaction_that_a_bystander_began_meanwhile_is_not_lost(
+    tmp_path: Path, shared_postgres: Postgres, protocol: str
+) -> None:
+    """This process is the bystander; a session of its in which nothing is under way shows when the others end."""
+    need_redirect()
+    url = f"postgresql://shop@127.0.0.1:{shared_postgres.port}/shop"
+    caller = Caller("caller")
+    try:
+        held = _held(Latency(delay_ms=50), protocol, shared_postgres.port, KernelRedirect(), tmp_path, caller.instance)
+        held.inject()
+        end = threading.Thread(target=held.revert)
+        try:
+            with psycopg.connect(url, autocommit=True) as idle, psycopg.connect(url) as session:
+                session.execute("CREATE TABLE meanwhile (n int)")
+                end.start()
+                assert select.select([idle.fileno()], [], [], 20)[0]
+                session.execute("INSERT INTO meanwhile VALUES (1)")
+                session.commit()
+                assert select.select([session.fileno()], [], [], 20)[0], "the helper lets it go then"
+        finally:
+            if end.ident:
+                end.join()
+            held.revert()
+        with psycopg.connect(url) as after:
+            assert after.execute("SELECT n FROM meanwhile").fetchall() == [(1,)]
+            after.execute("DROP TABLE meanwhile")
+        assert held.left_behind() == []
+    finally:
+        caller.end()
 
 
 @pytest.mark.parametrize("way", WAYS)
