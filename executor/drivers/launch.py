@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from executor.clock import boot_id, own_ticks, start_ticks
-from executor.kernel import cgroup, process, sockets
+from executor.kernel import cgroup, io_priority, process, sockets
 from executor.state.reading import read
 
 _LIMITS = {
@@ -47,6 +47,8 @@ def recipe(pid: int) -> dict[str, Any]:
         "groups": [int(group) for group in status["Groups"].split()],
         "umask": int(status["Umask"], 8),
         "nice": os.getpriority(os.PRIO_PROCESS, pid),
+        "policy": [os.sched_getscheduler(pid), os.sched_getparam(pid).sched_priority],
+        "io_priority": io_priority.of(pid),
         "cores": sorted(os.sched_getaffinity(pid)),
         "cgroups": cgroup.places(pid),
         "oom_score_adj": int(_read(pid, "oom_score_adj")),
@@ -132,6 +134,11 @@ def _become(how: Mapping[str, Any]) -> None:
     cgroup.join(how.get("cgroups", ()))  # an earlier Murphy's recipe has none
     with suppress(OSError):
         os.setpriority(os.PRIO_PROCESS, 0, how["nice"])
+    with suppress(OSError, KeyError):  # an earlier Murphy's recipe has neither
+        policy, priority = how["policy"]
+        os.sched_setscheduler(0, policy, os.sched_param(priority))
+    with suppress(OSError, KeyError):
+        io_priority.take(how["io_priority"])
     with suppress(OSError):
         os.sched_setaffinity(0, how["cores"])
     for name, (soft, hard) in how["limits"].items():

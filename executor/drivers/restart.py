@@ -16,7 +16,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from executor.clock import boot_id
-from executor.drivers import launch
+from executor.drivers import confinement, launch
 from executor.errors import UnavailableError
 from executor.kernel import child, process
 
@@ -28,6 +28,7 @@ PATIENCE_S = {"supervised": 10.0, "unknown": 2.0, "by_hand": 0.0}
 """How long somebody else may take to start the process, before Murphy does. Two of it would be worse than a wait."""
 BACK_S = 10.0
 """How long what was started may take to be there."""
+_COLLECTED_S = 0.5
 _LAUNCH_S = 10.0
 
 _begun: dict[str, str] = {}
@@ -39,13 +40,19 @@ def impossible(target: ProcessTarget) -> str | None:
     if target.service.restart_command or target.service.restarts == "supervised":
         return None
     try:
-        if not process.same_namespaces(target.pid):
-            return f"{target.instance} runs in a container of its own; say how it is started in restart_command."
+        if what := confinement.found(target.pid):
+            return _lost(target.instance, what)
         if _program(target.pid, process.command_line(target.pid)) is None:
             return f"{target.instance} does not show how it was started; say it in restart_command."
     except OSError as error:
         return f"{target.instance} cannot be looked at ({error.strerror}); run Murphy as its user, or as root."
     return None
+
+
+def _lost(instance: str, what: str) -> str:
+    return (
+        f"{instance} runs with {what}, as it would not if Murphy started it; say how that is done in restart_command."
+    )
 
 
 def record(target: ProcessTarget, context: Context, *, by: str) -> dict[str, Any]:
@@ -75,13 +82,14 @@ def keep(context: Context, environment: bytes, arguments: bytes) -> dict[str, st
 def image(target: ProcessTarget, *, by: str) -> tuple[dict[str, Any], bytes, bytes]:
     """How the process runs as JSON, its environment, and its arguments: both as the kernel shows them.
 
-    Raises ``UnavailableError`` if it may not be looked at.
+    Raises ``UnavailableError`` if it may not be looked at, or if Murphy is to start it and could not as it runs.
     """
     by_hand = target.service.restart_command
     try:
         argv = process.command_line(target.pid)
         program = by_hand[0] if by_hand else _program(target.pid, argv)
         how = launch.recipe(target.pid)
+        lost = None if by_hand else confinement.found(target.pid)
         variables = Path(f"/proc/{target.pid}/environ").read_bytes()
     except OSError as error:
         raise UnavailableError(
@@ -89,6 +97,8 @@ def image(target: ProcessTarget, *, by: str) -> tuple[dict[str, Any], bytes, byt
             where=target.instance,
             hint="Run Murphy as the user who runs the process, or as root.",
         ) from None
+    if lost and by == "murphy":
+        raise UnavailableError(_lost(target.instance, lost))
     kept = {
         "instance": target.instance,
         "members": process.members(target.pid, target.start_ticks),  # what was read until here is of this very process
@@ -97,6 +107,7 @@ def image(target: ProcessTarget, *, by: str) -> tuple[dict[str, Any], bytes, byt
         "same": "" if target.command or target.port else _fingerprint(argv),
         "patience_s": 0.0 if by == "murphy" else PATIENCE_S[target.service.restarts],
         "how": how | {"program": program},
+        "lost": lost,
     }
     return kept | {"count": max(1, len(heads(kept)))}, variables, b"\0".join(map(os.fsencode, by_hand or argv))
 
@@ -119,9 +130,23 @@ def see_back(kept: Mapping[str, Any], *, coming: Callable[[], bool], start: Call
     """The same where ``coming`` tells whether one that was started before lives, and ``start`` starts it."""
     if not _back_within(kept, 0.0 if coming() else kept["patience_s"]):
         if not coming():
+            if what := kept.get("lost"):
+                hint = "Start it by hand, or through its supervisor."
+                raise UnavailableError(f"is not back, and ran with {what}.", where=kept["instance"], hint=hint)
+            _see_collected(kept["members"])
             start()
         if not _back_within(kept, BACK_S):
             raise UnavailableError("was started again and is not back yet.", where=kept["instance"])
+
+
+def _see_collected(members: Sequence[Sequence[int]]) -> None:
+    """Wait a moment until nobody has the pids of those that ended: a lock file with one is still valid to its reader.
+
+    A parent that never asks how its child ended is not waited for.
+    """
+    until = time.monotonic() + _COLLECTED_S
+    while any(Path(f"/proc/{pid}").exists() for pid, _ in members) and time.monotonic() < until:
+        time.sleep(0.01)
 
 
 def heads(kept: Mapping[str, Any]) -> list[int]:

@@ -276,11 +276,12 @@ def stopped(pid: int, ticks: int) -> str | None:
 
 
 def same_namespaces(pid: int) -> bool:
-    """Whether it sees the same files, network, processes and users as we do, that is, is in no container of its own."""
+    """Whether it sees the same files, network, processes, users… as we do, that is, is in no container of its own."""
     try:
+        kinds = [kind for kind in os.listdir("/proc/self/ns") if not kind.endswith("_for_children")]  # noqa: PTH208
         return all(
             os.readlink(f"/proc/{pid}/ns/{kind}") == os.readlink(f"/proc/self/ns/{kind}")  # noqa: PTH115
-            for kind in ("mnt", "net", "pid", "user")
+            for kind in kinds
         )
     except OSError:
         return False

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -24,13 +26,14 @@ from executor.model.system import ProcessInstance, Service, System
 from tests.executor.kit import until
 
 PROGRAM = """
-import json, os, resource, sys, time
+import json, os, resource, subprocess, sys, time
 status = dict(line.split(":", 1) for line in open("/proc/self/status").read().splitlines())
 print(json.dumps({
     "ids": [os.getuid(), os.geteuid(), os.getgid(), os.getgroups()], "umask": status["Umask"].strip(),
     "ignored": status["SigIgn"].strip(), "nice": os.nice(0), "files": resource.getrlimit(resource.RLIMIT_NOFILE),
     "cwd": os.getcwd(), "secret": os.environ["SECRET"], "arguments": sys.argv[1:],
     "oom": open("/proc/self/oom_score_adj").read(), "session": os.getsid(0) == os.getpid(),
+    "turns": [os.sched_getscheduler(0), subprocess.check_output(["ionice", "-p", str(os.getpid())], text=True).strip()],
 }), flush=True)
 time.sleep(100)
 """
@@ -58,7 +61,7 @@ def begin() -> Iterator[Begin]:
                     [
                         "/bin/sh",
                         "-c",
-                        'ulimit -Sn 200; ulimit -Hn 300; exec "$@"',
+                        'ulimit -Sn 200; ulimit -Hn 300; exec chrt -b 0 ionice -c 3 "$@"',
                         "sh",
                         PYTHON,
                         "-c",
@@ -118,6 +121,7 @@ def test_comes_back_as_it_ran(begin: Begin, tmp_path: Path) -> None:
     assert restart.back(kept) is True
     first, second = (json.loads(line) for line in until(lambda: lines(output, 2)))
     assert first["files"] == [200, 300]
+    assert first["turns"] == [os.SCHED_BATCH, "idle"]
     assert second == first
     secret = [file for file in tmp_path.iterdir() if file.suffix != ".started"]
     assert [file.stat().st_mode & 0o777 for file in secret] == [0o600, 0o600]
@@ -210,3 +214,92 @@ def test_a_process_that_hides_its_command_line_is_refused(begin: Begin) -> None:
             assert (reason is None) is possible
     finally:
         end(child)
+
+
+SLEEPS = "import time; print('up', flush=True); time.sleep(100)"
+LESS = [
+    (["setpriv", "--no-new-privs"], "NoNewPrivs 1"),
+    (["setpriv", "--bounding-set=-net_raw", "--inh-caps=-all"], "CapBnd "),
+    (["setpriv", "--reuid=65534", "--clear-groups", "--inh-caps=+kill", "--ambient-caps=+kill"], "CapAmb "),
+    (["unshare", "--uts"], "namespaces of its own"),
+    ([], "a root directory of its own (/usr)"),
+    (["sh", "-c", 'LISTEN_FDS=1 LISTEN_PID=$$ exec "$@"', "sh"], "a listening socket that it was handed"),
+]
+
+
+def run(*command: str, **about: Any) -> tuple[ProcessTarget, subprocess.Popen[bytes]]:
+    """A process of its own, and the target that it is to a service that is started by hand."""
+    child = subprocess.Popen(command, stdout=subprocess.PIPE, cwd="/", **about)
+    assert child.stdout is not None
+    with child.stdout:
+        assert child.stdout.readline() == b"up\n"
+    service = Service(name="it", restarts="by_hand")
+    return ProcessTarget(service, "it-1", child.pid, start_ticks(child.pid) or 0, None), child
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can confine like this")
+@pytest.mark.parametrize(("before", "what"), LESS, ids=lambda value: value if isinstance(value, str) else "")
+def test_what_runs_confined_is_not_started_free(before: list[str], what: str, tmp_path: Path) -> None:
+    """It would have more than before, or less: its user is asked to say how it is done."""
+    code = SLEEPS if before else f"import os; os.chroot('/usr'); {SLEEPS}"
+    target, child = run(*before, PYTHON, "-c", code)
+    try:
+        reason = restart.impossible(target) or ""
+        assert reason.startswith(f"it-1 runs with {what}")
+        assert reason.endswith("as it would not if Murphy started it; say how that is done in restart_command.")
+        with pytest.raises(UnavailableError, match="restart_command"):
+            keep(target, tmp_path)
+        by_command = target.service.model_validate({"name": "it", "restart_command": ("true",)})
+        assert restart.impossible(ProcessTarget(by_command, "it-1", target.pid, target.start_ticks, None)) is None
+    finally:
+        end(child)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can confine like this")
+def test_what_its_supervisor_does_not_start_is_not_started_free_either(tmp_path: Path) -> None:
+    target, child = run("setpriv", "--no-new-privs", PYTHON, "-c", SLEEPS, f"free-{os.getpid()}")
+    kept = keep(target, tmp_path, by="supervisor") | {"patience_s": 0.0}
+    end(child)
+    with pytest.raises(UnavailableError, match="is not back, and ran with NoNewPrivs 1"):
+        restart.ensure(kept)
+    assert not restart.heads(kept)
+
+
+def test_what_was_handed_its_listener_is_not_started_without() -> None:
+    """Its opener holds it too; what a process gives its own workers counts for nothing."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        number = str(listener.fileno())
+        target, child = run(PYTHON, "-c", SLEEPS, number, pass_fds=[listener.fileno()])
+        try:
+            assert "a listening socket that it was handed" in (restart.impossible(target) or "")
+        finally:
+            end(child)
+    forks = f"import os, socket; l = socket.create_server(('127.0.0.1', 0)); os.fork() or time.sleep(100); {SLEEPS}"
+    target, child = run(PYTHON, "-c", f"import time; {forks}", start_new_session=True)
+    try:
+        assert restart.impossible(target) is None
+    finally:
+        os.killpg(child.pid, signal.SIGKILL)
+        end(child)
+
+
+def test_a_pid_is_nobodys_before_the_next_one_starts(
+    begin: Begin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A lock file that holds it is still good as long as nobody has asked how the process ended."""
+    target, child, output = begin(f"collected-{os.getpid()}")
+    kept = keep(target, tmp_path)
+    monkeypatch.setattr(restart, "_COLLECTED_S", 10.0)
+    collecting = threading.Timer(0.2, child.wait)
+    child.kill()
+    assert process.wait_gone(target.pid, target.start_ticks, 10)
+    collecting.start()
+    began: list[bool] = []
+    restart.see_back(
+        kept,
+        coming=lambda: False,
+        start=lambda: began.append(Path(f"/proc/{target.pid}").exists()) or restart._start(kept),
+    )
+    collecting.join()
+    assert began == [False]
+    assert len(until(lambda: lines(output, 2))) == 2
