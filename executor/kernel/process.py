@@ -181,7 +181,8 @@ def members(pid: int, ticks: int) -> list[list[int]]:
 
     A worker is a descendant that runs the same program (``program.same``) and has no listener that the process does not
     hold too; so a server's workers count, and the services that a supervisor has started do not, in whatever language.
-    With the first process of a container go all others in it. Raises ``UnavailableError`` if that very process is gone.
+    With the first process of a container go all others in it: another container that has joined its pid namespace has
+    files of its own, and is none of them. Raises ``UnavailableError`` if that very process is gone.
     """
     pairs = ((worker, start_ticks(worker)) for worker in _workers(pid))
     found = [[pid, ticks], *([worker, since] for worker, since in pairs if since is not None)]
@@ -224,16 +225,16 @@ def _same(above: int, below: int) -> bool:
 
 
 def _in_namespace_of(pid: int) -> list[int]:
-    """All other processes in the pid namespace of a container's first."""
+    """All other processes that see the same processes and files as a container's first."""
 
-    def namespace(of: int) -> int | None:
+    def namespaces(of: int) -> tuple[int, ...] | None:
         try:
-            return Path(f"/proc/{of}/ns/pid").stat().st_ino
+            return tuple(Path(f"/proc/{of}/ns/{kind}").stat().st_ino for kind in ("pid", "mnt"))
         except OSError:
             return None
 
-    own = namespace(pid)
-    return sorted(other for other in pids() if own is not None and other != pid and namespace(other) == own)
+    own = namespaces(pid)
+    return sorted(other for other in pids() if own is not None and other != pid and namespaces(other) == own)
 
 
 def is_called(pid: int, number: int) -> bool:

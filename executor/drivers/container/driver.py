@@ -20,6 +20,7 @@ from executor.drivers.container.state import (
     Seen,
     asked,
     asking,
+    changing,
     named,
     of_then,
     require,
@@ -131,8 +132,13 @@ class Containers:
     def unendable(self, target: Contained) -> str | None:
         """It must not be one that is gone for good when it ends, nor hold Murphy itself."""
         try:
-            if of_then(target)["HostConfig"]["AutoRemove"]:
+            seen = of_then(target)
+            if seen["HostConfig"]["AutoRemove"]:
                 return f"the engine removes {target.instance} for good when it ends (--rm); run it without."
+            if reason := changing(target.instance, seen):
+                return reason
+            if name := next((name for _, name, what in _inside(target) if what != "network"), None):
+                return f"{target.instance} would take container {name} along, which is in its pid namespace, for good."
         except UnavailableError as error:
             return str(error)
         return _ours(target)
@@ -284,16 +290,36 @@ def _refuse_deaf(record: Record, number: Signals) -> None:
 
 
 def _joined(target: Contained, others: Sequence[ResolvedInstance]) -> Beside:
-    """Containers in its network, which its end takes from them."""
+    """Containers in its network or among its processes, which its end takes from them."""
     known = {other.container: other.instance for other in others if isinstance(other, Contained)}
-    with engine(target.engine) as client:
-        running = client.containers()
-    inside = [each for each in running if each["HostConfig"].get("NetworkMode") == f"container:{target.container}"]
-    strangers = (each for each in inside if each["Id"] not in known)
+    inside = _inside(target)
     return Beside(
-        frozenset(known[each["Id"]] for each in inside if each["Id"] in known),
-        tuple(f"container {each['Names'][0].lstrip('/')}, which is in its network" for each in strangers),
+        frozenset(known[one] for one, _, _ in inside if one in known),
+        tuple(f"container {name}, which is in its {what}" for one, name, what in inside if one not in known),
     )
+
+
+def _inside(target: Contained) -> list[tuple[str, str, str]]:
+    """Id and name of each container that runs in its network, or in its pid namespace, and which of the two."""
+    with engine(target.engine) as client:
+        running = {each["Id"]: each for each in client.containers()}
+    names = {one: each["Names"][0].lstrip("/") for one, each in running.items()}
+
+    def joins(mode: str) -> bool:
+        kind, _, whose = mode.partition(":")
+        return (
+            kind == "container"
+            and bool(whose)
+            and (target.container.startswith(whose) or names.get(target.container) == whose)
+        )
+
+    inside = []
+    for one, each in running.items():
+        if joins(each["HostConfig"].get("NetworkMode", "")):
+            inside.append((one, names[one], "network"))
+        elif (seen := inspected(target.engine, one)) and joins(seen["HostConfig"].get("PidMode", "")):  # no list has it
+            inside.append((one, names[one], "pid namespace"))
+    return inside
 
 
 DRIVER = Containers()

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from executor.drivers.container import notes
 from executor.drivers.container.engine import NotThereError, engine, inspected
-from executor.drivers.container.state import Seen, asking, of_then, settle
+from executor.drivers.container.state import Seen, asking, changing, of_then, settle
 from executor.drivers.driver import Record
 from executor.drivers.targets import Contained
 from executor.errors import UnavailableError
@@ -31,7 +31,7 @@ def refusal(target: Contained, network: str) -> str | None:
         return f"container {name} is in no network already; choose another fault."
     if network and network not in known:
         return f"container {name} is not in network {network}; it is in {', '.join(known)}."
-    return None
+    return changing(target.instance, seen)
 
 
 def joined(seen: Seen, network: str) -> list[dict[str, Any]]:

@@ -35,6 +35,21 @@ def up(seen: Seen) -> bool:
     return bool(seen["State"]["Running"] and not seen["State"]["Restarting"])
 
 
+def changing(instance: str, seen: Seen) -> str | None:
+    """That a port of this machine would be another afterwards, in one sentence; ``None`` if each was asked for.
+
+    One that the engine has chosen, from a range perhaps, is chosen anew when the container starts or joins a network.
+    """
+    asked_for = seen["HostConfig"]["PortBindings"] or {}
+    for inside, ways in (seen["NetworkSettings"]["Ports"] or {}).items():
+        fixed = {way["HostPort"] for way in asked_for.get(inside) or ()}
+        for way in ways or ():
+            if way["HostPort"] not in fixed:
+                chosen = f"port {way['HostPort']}, which the engine chose for its {inside}"
+                return f"{instance} would not get {chosen}, again; publish a fixed one."
+    return None
+
+
 def asked(context: Context) -> dict[str, Any]:
     """The part of a record that says which file tells that something was asked of the engine."""
     return {"asked": str(Path(context.scratch) / f"{context.mark}.asked")}

@@ -31,8 +31,9 @@ from executor.model.faults.network import Loss
 from executor.model.faults.resource import CpuThrottle, FileDescriptors, Oom
 from executor.model.faults.service import Crash, Hang, RestartLoop, Slowdown, Stop
 from executor.model.system import ContainerInstance, ProcessInstance, Service, System
+from executor.model.vocabulary import Scope
 from tests.executor.faults.cases.containers import ContainerSubject, ended, paused
-from tests.executor.faults.containers import Served, Yard, lacking
+from tests.executor.faults.containers import IMAGE, Served, Yard, lacking
 from tests.executor.kit import until
 from tests.missing import missing
 
@@ -278,6 +279,60 @@ def test_what_would_be_gone_for_good_is_refused(grounds: Yard) -> None:
         target = DRIVER.find(Service(name="web", instances=(served.instance,)), served.instance)
         for fault in (Crash(), Container(how="kill"), Container(how="remove")):
             assert "for good when it ends (--rm)" in (why_not(behaviour(fault.named()), fault, target) or "")
+
+
+@contextmanager
+def made(yard: Yard, name: str, **host: Any) -> Iterator[ContainerInstance]:
+    """A container that answers nowhere, for one test alone."""
+    with yard.engine.client() as client:
+        client.create_container(
+            IMAGE, ["/bin/sh", "-c", "sleep 1000"], name=name, ports=[80], host_config=client.create_host_config(**host)
+        )
+        try:
+            client.start(name)
+            yield ContainerInstance(id=f"{name}-1", container=name, engine=yard.engine.url)
+        finally:
+            client.remove_container(name, force=True)
+
+
+@pytest.mark.parametrize("asked", [{"port_bindings": {80: None}}, {"publish_all_ports": True}])
+def test_a_port_that_the_engine_chose_is_not_exchanged_for_another(grounds: Yard, asked: dict[str, Any]) -> None:
+    with made(grounds, "chosen", **asked) as instance:
+        target = DRIVER.find(Service(name="web", instances=(instance,)), instance)
+        for fault in (Crash(), Stop(), Container(how="remove"), Container(how="disconnect")):
+            reason = why_not(behaviour(fault.named()), fault, target) or ""
+            assert reason.startswith("chosen-1 would not get port ")
+            assert reason.endswith(", which the engine chose for its 80/tcp, again; publish a fixed one.")
+        assert why_not(behaviour("service.hang"), Hang(), target) is None
+
+
+@pytest.mark.parametrize("by", ["id", "name"])
+def test_a_container_among_its_processes_is_none_of_them(grounds: Yard, by: str) -> None:
+    """It is not slowed down or limited with it; it would end with it, and nobody could bring it back."""
+    target = DRIVER.find(Service(name="web", instances=(grounds.target.instance,)), grounds.target.instance)
+    assert isinstance(target, ContainerTarget)
+    own = process.members(target.pid, target.start_ticks)
+    with made(grounds, "side", pid_mode=f"container:{target.container if by == 'id' else grounds.target.name}") as side:
+        stranger = DRIVER.find(Service(name="side", instances=(side,)), side)
+        assert process.members(target.pid, target.start_ticks) == own
+        assert DRIVER.beside(target, Scope.TARGET, Hang(), [stranger]).instances == {"side-1"}
+        assert DRIVER.beside(target, Scope.TARGET, Hang(), []).strangers == (
+            "container side, which is in its pid namespace",
+        )
+        for fault in (Crash(), Container(how="restart")):
+            reason = why_not(behaviour(fault.named()), fault, target)
+            assert reason == "web-1 would take container side along, which is in its pid namespace, for good."
+    assert why_not(behaviour("service.crash"), Crash(), target) is None
+
+
+def test_a_container_among_the_processes_of_the_host_is_its_own(grounds: Yard) -> None:
+    with made(grounds, "wide", pid_mode="host") as instance:
+        target = DRIVER.find(Service(name="wide", instances=(instance,)), instance)
+        assert isinstance(target, ContainerTarget)
+        assert all(
+            target.container in str(cgroup.hierarchy("cpu").of(pid))
+            for pid, _ in process.members(target.pid, target.start_ticks)
+        )
 
 
 def test_a_process_is_no_container() -> None:
