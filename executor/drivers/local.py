@@ -45,10 +45,10 @@ class Local:
         return process.forbidden(target.pid, target.start_ticks) or process.stopped(target.pid, target.start_ticks)
 
     def freezing(self, target: ProcessTarget) -> dict[str, Any]:
-        """Which processes. Raises ``UnavailableError`` for one that somebody else has stopped already."""
+        """Which processes, but workers that stand still already. Raises ``UnavailableError`` if it does so itself."""
         if reason := process.stopped(target.pid, target.start_ticks):
             raise UnavailableError(reason, where=target.instance)
-        return {"instance": target.instance, "members": process.members(target.pid, target.start_ticks)}
+        return {"instance": target.instance, "members": process.going(target.pid, target.start_ticks)}
 
     def freeze(self, record: Record) -> None:
         """Stop them, it first so that it makes no more workers. Raises ``UnavailableError`` if it is gone."""

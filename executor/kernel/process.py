@@ -190,6 +190,11 @@ def members(pid: int, ticks: int) -> list[list[int]]:
     return found
 
 
+def going(pid: int, ticks: int) -> list[list[int]]:
+    """Those of them that nobody has stopped: whoever lets its own go on again must not let go of others'."""
+    return [member for member in members(pid, ticks) if stopped(*member) is None]
+
+
 def require(pid: int, ticks: int) -> None:
     """Raise ``UnavailableError`` unless that very process runs; what was read of its pid before is its own then."""
     if not alive(pid, ticks):

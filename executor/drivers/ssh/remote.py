@@ -60,7 +60,7 @@ def _freezing(question: Question) -> list[list[int]]:
     pid, ticks = _head(question)
     if reason := process.stopped(pid, ticks):
         raise UnavailableError(reason)
-    return process.members(pid, ticks)
+    return process.going(pid, ticks)
 
 
 def _freeze(question: Question) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import resource
 from contextlib import suppress
+from itertools import repeat
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from executor.drivers.targets import ProcessTarget, Resolved
 from executor.errors import UnavailableError
@@ -25,48 +26,86 @@ class FileDescriptors:
     unclaimed = True
 
     def unsupported(self, fault: Spec, target: Resolved) -> str | None:  # noqa: ARG002 - the protocol's
-        """It must be ours to limit."""
+        """It must be ours to limit, with each of its workers."""
         assert isinstance(target, ProcessTarget)
-        return process.forbidden(target.pid, target.start_ticks)
+        if reason := process.forbidden(target.pid, target.start_ticks):
+            return reason
+        try:
+            _read(target)
+        except UnavailableError as error:
+            return error.message
+        return None
 
     def prepare(self, fault: Spec, target: Resolved, context: Context) -> dict[str, Any]:  # noqa: ARG002
         """Record each process's limit. Raises ``UnavailableError`` if it is gone, or may not be looked at."""
         assert isinstance(target, ProcessTarget)
-        members = process.members(target.pid, target.start_ticks)
-        try:
-            limits = [list(resource.prlimit(pid, resource.RLIMIT_NOFILE)) for pid, _ in members]
-        except (OSError, ProcessLookupError) as error:
-            raise UnavailableError(f"its limits cannot be read: {error.strerror}.", where=target.instance) from None
-        process.require(target.pid, target.start_ticks)
-        return {"members": members, "limits": limits, "leave": fault.leave}
+        read = _read(target)
+        return {"members": [member for member, _ in read], "limits": [limit for _, limit in read], "leave": fault.leave}
 
     def inject(self, record: Record, lease_s: float) -> dict[str, Any]:  # noqa: ARG002 - the watchdog holds the lease
         """Lower them to what is open now, and what is left. Raises ``UnavailableError`` if the process is gone."""
         process.require(*record["members"][0])
-        for (pid, ticks), (soft, hard) in zip(record["members"], record["limits"], strict=True):
+        lowered = [soft for soft, _ in record["limits"]]
+        for at, ((pid, ticks), (soft, hard)) in enumerate(zip(record["members"], record["limits"], strict=True)):
             with suppress(ProcessLookupError, FileNotFoundError):  # a worker that has ended
-                _set(pid, ticks, _least(soft, _beyond(pid, record["leave"])), hard)
+                lowered[at] = _least(soft, _beyond(pid, record["leave"]))
+                _set(pid, ticks, lowered[at], hard)
         process.require(*record["members"][0])
-        return {}
+        return {"lowered": lowered}
 
     def active(self, record: Record) -> bool:
-        """Whether one of them has another limit than before."""
-        return any(_limit(pid, ticks) not in (None, limit) for (pid, ticks), limit in _each(record))
+        """Whether one of them has a limit of ours."""
+        of_then = _of_then(record)
+        return bool(of_then or _since(record, of_then))
 
     def revert(self, record: Record) -> None:
-        """Give each its limit back."""
-        for (pid, ticks), (soft, hard) in _each(record):
-            with suppress(ProcessLookupError):
-                _set(pid, ticks, soft, hard)
+        """Give each its limit back; those by which it is told which workers have theirs from them come late."""
+        of_then = _of_then(record)
+        for limited in (_since(record, of_then), of_then, _since(record, of_then)):
+            for one in limited:
+                with suppress(ProcessLookupError):
+                    _set(one.pid, one.ticks, *one.before)
 
 
-def _each(record: Record) -> list[tuple[list[int], list[int]]]:
-    """Its processes with the limits of then; workers that it has started since have got theirs from it."""
-    members, limits = record["members"], record["limits"]
-    since: list[list[int]] = []
-    with suppress(UnavailableError):  # it is gone
-        since = [member for member in process.members(*members[0]) if member not in members]
-    return [*zip(members, limits, strict=True), *((member, limits[0]) for member in since)]
+class _Limited(NamedTuple):
+    """A process under a limit of ours: soft and hard, now and before."""
+
+    pid: int
+    ticks: int
+    now: list[int]
+    before: list[int]
+
+
+def _read(target: ProcessTarget) -> list[tuple[list[int], list[int]]]:
+    """Each of its processes with its limits. Raises ``UnavailableError`` if it is gone, or they may not be read."""
+    read = [(member, _limit(*member)) for member in process.members(target.pid, target.start_ticks)]
+    process.require(target.pid, target.start_ticks)
+    return [(member, limit) for member, limit in read if limit is not None]
+
+
+def _of_then(record: Record) -> list[_Limited]:
+    """Its processes of then whose limit is ours; one that has set itself another meanwhile keeps that."""
+    found = []
+    lowered = record.get("lowered") or repeat(None)  # not told by who died before it was all done
+    for (pid, ticks), before, low in zip(record["members"], record["limits"], lowered, strict=False):
+        now = _limit(pid, ticks)
+        if now is not None and now != before and (low is None or now == [low, before[1]]):
+            found.append(_Limited(pid, ticks, now, before))
+    return found
+
+
+def _since(record: Record, of_then: list[_Limited]) -> list[_Limited]:
+    """Workers that it has started since and that have a limit of ours from it.
+
+    One with another has set it itself, as nginx's do that have ``worker_rlimit_nofile``.
+    """
+    before = {tuple(one.now): one.before for one in reversed(of_then)}
+    started: list[list[int]] = []
+    if before:
+        with suppress(UnavailableError):  # it is gone
+            started = [member for member in process.members(*record["members"][0]) if member not in record["members"]]
+    limits = ((pid, ticks, _limit(pid, ticks)) for pid, ticks in started)
+    return [_Limited(pid, ticks, now, before[tuple(now)]) for pid, ticks, now in limits if now and tuple(now) in before]
 
 
 def _least(soft: int, wanted: int) -> int:
@@ -80,9 +119,15 @@ def _set(pid: int, ticks: int, soft: int, hard: int) -> None:
 
 
 def _limit(pid: int, ticks: int) -> list[int] | None:
-    with suppress(ProcessLookupError), process.opened(pid, ticks):
-        return list(resource.prlimit(pid, resource.RLIMIT_NOFILE))
-    return None
+    """Soft and hard; ``None`` if that very process is gone. Raises ``UnavailableError`` if it may not be read."""
+    try:
+        with process.opened(pid, ticks):
+            return list(resource.prlimit(pid, resource.RLIMIT_NOFILE))
+    except ProcessLookupError:
+        return None
+    except OSError as error:
+        why = f"the limits of process {pid} cannot be read ({error.strerror})"
+        raise UnavailableError(f"{why}; run Murphy as its user, or with CAP_SYS_RESOURCE.") from None
 
 
 def _beyond(pid: int, leave: int) -> int:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import signal
 import sys
+from contextlib import suppress
+from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
@@ -46,7 +48,7 @@ class Slowdown(held.Held):
             return {"driver": target.driver, **able(target, Slows).freezing(target), "share": share}
         if reason := process.stopped(target.pid, target.start_ticks):
             raise UnavailableError(reason, where=target.instance)
-        members = process.members(target.pid, target.start_ticks)
+        members = process.going(target.pid, target.start_ticks)
         return {"members": members, "share": share, **held.record(context)}
 
     def inject(self, record: Record, lease_s: float) -> dict[str, Any]:
@@ -73,7 +75,7 @@ class Slowdown(held.Held):
         """Whether the helper is at work, or has left a process stopped."""
         if _elsewhere(record):
             return able(record, Slows).slowed(record)
-        return held.alive(record) or any(process.state(pid, ticks) == "T" for pid, ticks in record["members"])
+        return held.alive(record) or any(process.state(pid, ticks) == "T" for pid, ticks in _all(record))
 
     def revert(self, record: Record) -> None:
         """End the helper and let the processes go on."""
@@ -81,7 +83,61 @@ class Slowdown(held.Held):
             able(record, Slows).thaw(record)
         else:
             held.end(record)
-            process.send_all(record["members"], signal.SIGCONT)
+            process.send_all(_all(record), signal.SIGCONT)
+            _joined(Path(record["deadline"])).unlink(missing_ok=True)
+
+
+class _Followed:
+    """The processes, and workers that they start meanwhile. Those are noted before they are first stopped.
+
+    Nobody would know of them otherwise who is to let them go on when the helper, and perhaps their parent, is gone.
+    """
+
+    def __init__(self, members: list[list[int]], note: Path) -> None:
+        self.members, self.note = members, note
+        self._seen: set[int] = set()
+
+    def stop(self) -> bool:
+        """Stop them, and whoever has joined them; whether any was still there."""
+        there = process.send_all(self.members, signal.SIGSTOP)
+        while joined := self._join():
+            process.send_all(joined, signal.SIGSTOP)
+            self.members[1:] = [member for member in (*self.members[1:], *joined) if process.alive(*member)]
+        return there
+
+    def go_on(self) -> None:
+        """Let them go on."""
+        process.send_all(self.members, signal.SIGCONT)
+
+    def _join(self) -> list[list[int]]:
+        """New ones. To look for workers takes a while: that is done only where one of them has a new child."""
+        before, self._seen = self._seen, set(process.pids())
+        known = {pid for pid, _ in self.members}
+        if not any(process.parent(pid) in known for pid in self._seen - before - known):
+            return []
+        with suppress(UnavailableError, OSError):  # it has ended; or there is no room for a note: let them run then
+            found = [member for member in process.going(*self.members[0]) if member not in self.members]
+            if found:
+                with self.note.open("a", encoding="ascii") as note:
+                    note.writelines(f"{pid} {ticks}\n" for pid, ticks in found)
+            return found
+        return []
+
+
+def _all(record: Record) -> list[list[int]]:
+    """The processes, and those that have joined them: of these one that is not noted to the end was never stopped."""
+    try:
+        noted = _joined(Path(record["deadline"])).read_text(encoding="ascii")
+    except OSError:
+        noted = ""
+    return [
+        *record["members"],
+        *([int(n) for n in line.split()] for line in noted.splitlines(True) if line[-1] == "\n"),
+    ]
+
+
+def _joined(deadline: Path) -> Path:
+    return deadline.with_suffix(".joined")
 
 
 def _elsewhere(record: Record) -> bool:
@@ -92,19 +148,19 @@ def _elsewhere(record: Record) -> bool:
 def main() -> None:
     """The helper: stop, continue, and always continue at the end."""
     lease, (given, share) = child.lease(sys.argv[1:])
-    members = json.loads(given)
+    followed = _Followed(json.loads(given), _joined(lease.deadline))
     run_s = PERIOD_S * float(share)
     signal.signal(signal.SIGTERM, _leave)
     child.ready()
     try:
-        while process.send_all(members, signal.SIGSTOP):
+        while followed.stop():
             if not lease.wait(PERIOD_S - run_s):
                 return
-            process.send_all(members, signal.SIGCONT)
+            followed.go_on()
             if not lease.wait(run_s):
                 return
     finally:
-        process.send_all(members, signal.SIGCONT)
+        followed.go_on()
 
 
 def _leave(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - a signal handler's

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -78,7 +79,7 @@ def server() -> Iterator[Running]:
     running.end()
 
 
-def prepared(fault: FaultSpec, target: ProcessTarget, path: Path) -> dict[str, object]:
+def prepared(fault: FaultSpec, target: ProcessTarget, path: Path) -> dict[str, Any]:
     how = behaviour(fault.model_dump()["kind"])
     assert how.unsupported(fault, target) is None
     return how.prepare(
@@ -165,6 +166,82 @@ def test_a_process_that_somebody_else_has_stopped_is_refused(server: Running, tm
     with pytest.raises(UnavailableError):
         how.prepare(fault, target, Context(System(name="s", services=(target.service,)), "m", str(tmp_path)))
     assert process.state(target.pid, target.start_ticks) == "T"
+
+
+@pytest.mark.parametrize("fault", [Hang(), Slowdown(cpu_percent=50)], ids=lambda fault: fault.kind)
+def test_a_worker_that_somebody_else_has_stopped_stays_so(tmp_path: Path, fault: FaultSpec) -> None:
+    running = Running("prefork")
+    try:
+        target, how = running.target(), behaviour(fault.model_dump()["kind"])
+        until(lambda: len(process.members(target.pid, target.start_ticks)) == 3)
+        members = process.members(target.pid, target.start_ticks)
+        process.send(*members[1], signal.SIGSTOP)
+        until(lambda: process.state(*members[1]) == "T")
+        record = prepared(fault, target, tmp_path)
+        record |= dict(how.inject(record, 60))
+        until(lambda: [process.state(*each) for each in members] == ["T", "T", "T"])
+        how.revert(record)
+        until(lambda: [process.state(*each) == "T" for each in members] == [False, True, False])
+        assert how.active(record) is False
+    finally:
+        running.end()
+
+
+FORKING = """
+import os, sys, time
+for line in sys.stdin:
+    parent = os.getpid()
+    if not os.fork():
+        print(os.getpid(), flush=True)
+        while os.getppid() in (parent, 1):
+            time.sleep(0.02)
+        os._exit(0)
+"""
+
+
+def test_slowdown_reaches_workers_that_are_started_meanwhile(tmp_path: Path) -> None:
+    """They go on with the others, and also when the helper and their parent are killed while they stand still."""
+    forking = subprocess.Popen([sys.executable, "-c", FORKING], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert forking.stdin is not None
+    assert forking.stdout is not None
+
+    def started() -> list[int]:
+        assert forking.stdin is not None
+        assert forking.stdout is not None
+        forking.stdin.write(b"\n")
+        forking.stdin.flush()
+        pid = int(forking.stdout.readline())
+        return [pid, start_ticks(pid) or 0]
+
+    service, how = Service(name="it"), behaviour("service.slowdown")
+    target = ProcessTarget(service, "it-1", forking.pid, start_ticks(forking.pid) or 0, None)
+    workers = [started()]
+    try:
+        record = prepared(Slowdown(cpu_percent=5), target, tmp_path)
+        record |= dict(how.inject(record, 60))
+        for _ in range(3):
+            workers.append(started())
+            until(lambda: process.state(*workers[-1]) == "T")
+            until(lambda: process.state(*workers[-1]) != "T")
+        how.revert(record)
+        assert [process.state(*each) == "T" for each in workers] == [False] * 4
+        assert how.active(record) is False
+        assert list(tmp_path.iterdir()) == []
+        record = prepared(Slowdown(cpu_percent=5), target, tmp_path)
+        record |= dict(how.inject(record, 60))
+        workers.append(started())
+        until(lambda: process.state(*workers[-1]) == "T")
+        (helper,) = child.living(Path(str(record["deadline"])))
+        process.send(helper.pid, helper.start_ticks, signal.SIGKILL)
+        assert process.wait_gone(helper.pid, helper.start_ticks, 10)
+        process.send_all(workers, signal.SIGSTOP)  # wherever it was in its turn
+        forking.kill()
+        until(lambda: not process.alive(target.pid, target.start_ticks))
+        how.revert(record)
+        assert [process.state(*each) == "T" for each in workers] == [False] * 5
+    finally:
+        process.send_all([[forking.pid, target.start_ticks], *workers], signal.SIGKILL)
+        forking.communicate()
 
 
 def test_slowdown_whose_helper_was_killed_lets_the_process_go_on(server: Running, tmp_path: Path) -> None:
