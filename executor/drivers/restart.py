@@ -29,6 +29,9 @@ PATIENCE_S = {"supervised": 10.0, "unknown": 2.0, "by_hand": 0.0}
 BACK_S = 10.0
 """How long what was started may take to be there."""
 _COLLECTED_S = 0.5
+_COLLECTS_S = {None: 0.0, 1: 3.0}
+"""How long it may take until somebody has asked how a process ended: if it has no parent, being gone; or the system's
+first process."""
 _LAUNCH_S = 10.0
 
 _begun: dict[str, str] = {}
@@ -142,10 +145,10 @@ def see_back(kept: Mapping[str, Any], *, coming: Callable[[], bool], start: Call
 def _see_collected(members: Sequence[Sequence[int]]) -> None:
     """Wait a moment until nobody has the pids of those that ended: a lock file with one is still valid to its reader.
 
-    A parent that never asks how its child ended is not waited for.
+    The system's first process asks how those ended that are left to it, be it late; another parent may never do.
     """
-    until = time.monotonic() + _COLLECTED_S
-    while any(Path(f"/proc/{pid}").exists() for pid, _ in members) and time.monotonic() < until:
+    begun = time.monotonic()
+    while any(time.monotonic() - begun < _COLLECTS_S.get(process.parent(pid), _COLLECTED_S) for pid, _ in members):
         time.sleep(0.01)
 
 
