@@ -86,6 +86,22 @@ def _each(record: Record) -> Iterator[tuple[int, int]]:
         with suppress(ProcessLookupError), process.opened(pid, ticks):
             for tid in _threads(pid):
                 yield tid, before.get(tid, before[pid])
+    yield from _since(record)
+
+
+def _since(record: Record) -> Iterator[tuple[int, int]]:
+    """The same of workers that were started meanwhile and have our value from whoever started them."""
+    started: list[list[int]] = []
+    with suppress(UnavailableError):  # it is gone
+        started = [member for member in process.members(*record["members"][0]) if member not in record["members"]]
+    head = str(record["members"][0][0])
+    for pid, ticks in started:
+        above = str(process.parent(pid))
+        before = record["before"][above][above] if above in record["before"] else record["before"][head][head]
+        with suppress(ProcessLookupError), process.opened(pid, ticks):
+            for tid in _threads(pid):
+                if os.getpriority(os.PRIO_PROCESS, tid) == record["nice"]:
+                    yield tid, before
 
 
 def _threads(pid: int) -> list[int]:

@@ -48,6 +48,38 @@ def test_the_contract_suite_runs_over_the_example(installed: Path) -> None:
     assert "nice 19 asked, 19; the bystander has 0" in done.stdout
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can put a priority back that was lowered")
+def test_a_worker_started_meanwhile_gets_its_priority_back(installed: Path) -> None:
+    code = """if True:
+        import os, subprocess, sys
+        import executor.model.faults
+        from executor.clock import start_ticks
+        from executor.drivers.targets import ProcessTarget
+        from executor.faults.registry import behaviour
+        from executor.model.system import Service
+        from murphy_priority.fault import Priority
+        forks = "import os, time; input(); os.fork() or print(os.getpid(), flush=True); time.sleep(100)"
+        made = subprocess.Popen([sys.executable, "-c", forks], stdin=-1, stdout=-1, start_new_session=True)
+        target = ProcessTarget(Service(name="it"), "it-1", made.pid, start_ticks(made.pid), None)
+        how = behaviour("resource.priority")
+        try:
+            record = how.prepare(Priority(), target, None)
+            how.inject(record, 60)
+            made.stdin.write(bytes([10]))
+            made.stdin.flush()
+            pids = (made.pid, int(made.stdout.readline()))
+            print([os.getpriority(os.PRIO_PROCESS, pid) for pid in pids], how.active(record))
+            how.revert(record)
+            print([os.getpriority(os.PRIO_PROCESS, pid) for pid in pids], how.active(record))
+        finally:
+            os.killpg(made.pid, 9)
+            made.communicate()
+    """
+    done = with_it(installed, "-c", code)
+    own = os.getpriority(os.PRIO_PROCESS, 0)
+    assert done.stdout == f"[19, 19] True\n[{own}, {own}] False\n", done.stderr
+
+
 def test_the_catalogue_shows_it(installed: Path) -> None:
     done = with_it(installed, "-c", "from planner.cli import murphy; murphy()", "faults", "--json")
     row = next(row for row in json.loads(done.stdout) if row["kind"] == "resource.priority")
