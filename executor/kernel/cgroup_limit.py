@@ -164,15 +164,6 @@ def memory_shortage(where: Hierarchy, directory: Path, room: int, *, empty: bool
     return settings
 
 
-def out_of_memory_kills(directory: Path) -> int:
-    """How often the kernel has ended a process of a cgroup because its memory was used up."""
-    for name in ("memory.events", "memory.oom_control"):
-        with suppress(OSError):
-            lines = (directory / name).read_text(encoding="ascii").splitlines()
-            return next((int(line.split()[1]) for line in lines if line.startswith("oom_kill ")), 0)
-    return 0
-
-
 def io_limit(where: Hierarchy, device: str, rates: Mapping[str, int]) -> dict[str, str]:
     """Rates of one disk (``8:0``): ``rbps``, ``wbps`` in bytes, ``riops``, ``wiops`` in operations, each a second."""
     if where.version == 2:
