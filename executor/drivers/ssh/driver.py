@@ -51,13 +51,14 @@ _SENT: Final = (
         "kernel/cgroup",
         "kernel/child",
         "kernel/holding",
+        "kernel/io_priority",
         "kernel/naming",
         "kernel/process",
         "kernel/program",
         "kernel/sockets",
     ),
     *("state/__init__", "state/reading"),
-    *("drivers/__init__", "drivers/ending", "drivers/launch", "drivers/restart"),
+    *("drivers/__init__", "drivers/confinement", "drivers/ending", "drivers/launch", "drivers/restart"),
     *("drivers/ssh/__init__", "drivers/ssh/jobs", "drivers/ssh/keeper", "drivers/ssh/remote"),
 )
 _PARTS: Final = ("environ", "arguments")

@@ -101,8 +101,8 @@ class _Followed:
         """Stop them, and whoever has joined them; whether any was still there."""
         there = process.send_all(self.members, signal.SIGSTOP)
         while joined := self._join():
-            process.send_all(joined, signal.SIGSTOP)
             self.members[1:] = [member for member in (*self.members[1:], *joined) if process.alive(*member)]
+            process.send_all(joined, signal.SIGSTOP)
         return there
 
     def go_on(self) -> None:
