@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -55,6 +55,29 @@ def session(reference: str, login: tuple[str, str] | None = None, *, answer_s: f
         raise UnavailableError(f"Redis says: {str(error).rstrip('.')}.", where=reference) from None
     finally:
         pool.disconnect()
+
+
+def refused(client: Any, commands: Sequence[Sequence[bytes | str | int]]) -> str | None:
+    """What the server says against a command, and would before doing it: no right to it, no such command, no memory.
+
+    Nothing is done: they are queued as a transaction, where all of that is looked at, and thrown away in one go.
+    """
+    import redis
+
+    line = client.connection
+    line.send_packed_command(line.pack_commands([("MULTI",), *commands, ("DISCARD",)]))
+    said = []
+    for _ in range(len(commands) + 2):
+        try:
+            line.read_response()
+        except redis.ResponseError as error:
+            said.append(str(error))
+    return said[0] if said else None
+
+
+def text(value: bytes | str) -> str:
+    """What the server says as bytes or text, as the client was told."""
+    return value.decode() if isinstance(value, bytes) else value
 
 
 @contextmanager

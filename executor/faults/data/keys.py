@@ -55,21 +55,33 @@ return found"""
 def look(target: ProcessTarget, pattern: str) -> list[bytes]:
     """The keys meant, each once. Raises ``UnavailableError`` if they are not to be taken, are none or too many."""
     service = target.service
-    if not service.disposable and service.backup is None:  # the preflight sees whether the backup is good
-        why = "holds data that is neither disposable nor backed up; say which in system.yaml."
-        raise UnavailableError(why, where=service.name)
     with redis_server.session_of(target) as client:
+        if not service.disposable and service.backup is None:  # the preflight sees whether the backup is good
+            why = "holds data that is neither disposable nor backed up; say which in system.yaml."
+            raise UnavailableError(why, where=service.name)
         info = client.info()
         if info.get("cluster_enabled") or info["role"] != "master":
             raise UnavailableError("is a replica or part of a cluster; it is left alone.", where=service.name)
         found = matching(client, pattern)
         size = sum(sum(filter(None, each(client, part, "MEMORY", "USAGE"))) for part in parts(found))
+        reason = next(filter(None, (_refused(client, part) for part in parts(found))), None)
     if not found:
         raise UnavailableError(f"has no key {pattern}, so none can go.", where=service.name)
     if size > MOST_BYTES:
         asked, most = size // 2**20, MOST_BYTES // 2**20
         raise UnavailableError(f"{asked} MiB would go, {most} at most; be more exact.", where=service.name)
+    if reason:
+        why = f"would not let this user take keys and put them back: {reason.rstrip('.')}."
+        hint = "Let its dsn log in as a user with all rights to these keys, RESTORE and EVAL among them."
+        raise UnavailableError(why, where=service.name, hint=hint)
     return found
+
+
+def _refused(client: Any, keys: Sequence[bytes]) -> str | None:
+    """What Redis would say against taking these keys or putting them back; nothing is done to them."""
+    first = [(command, keys[0]) for command in ("DUMP", "PTTL", "PERSIST")]
+    taking = (("UNLINK", *keys), ("EVAL", "return 0", len(keys), *keys), ("PEXPIREAT", keys[0], 1), ("TIME",))
+    return redis_server.refused(client, (*first, *taking, *(("RESTORE", key, 0, b"") for key in keys)))
 
 
 def matching(client: Any, pattern: str) -> list[bytes]:

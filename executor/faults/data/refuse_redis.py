@@ -24,7 +24,7 @@ OUTLIVES_THE_SERVER = False
 def look(target: ProcessTarget, *, refuse: bool) -> dict[str, Any]:
     """What the record needs of the server. Raises ``UnavailableError`` if clients cannot be refused there."""
     with redis_server.session_of(target) as client:
-        user = _text(client.acl_whoami())
+        user = redis_server.text(client.acl_whoami())
         if not refuse:
             return {"user": user}
         if client.info("replication").get("connected_slaves"):
@@ -91,7 +91,3 @@ def _login(record: Record) -> tuple[str, str]:
         raise UnavailableError(
             "the password of Murphy's own user is lost.", where=record["password"], hint="Restart Redis."
         ) from None
-
-
-def _text(value: bytes | str) -> str:
-    return value.decode() if isinstance(value, bytes) else value

@@ -26,9 +26,9 @@ def look(target: ProcessTarget, fault: Spec) -> dict[str, Any]:
     role = fault.role
     if role is None:
         with redis_server.session_of(target) as client:
-            role = _text(client.acl_whoami())
+            role = redis_server.text(client.acl_whoami())
     with redis_server.session_of(target, administrator=True) as client:
-        if _text(client.acl_whoami()) == role:
+        if redis_server.text(client.acl_whoami()) == role:
             raise UnavailableError(f"logs in as {role} itself, and could not undo it.", where=service.admin_dsn or "")
         user = client.acl_getuser(role)
         if user is None or "on" not in user["flags"]:
@@ -81,13 +81,9 @@ def _changed(client: Any, record: Record) -> bool | None:
         return False
     if record["how"] == "revoke":
         return "off" in user["flags"]
-    return [_text(each) for each in user["passwords"]] == [record["put"]]
+    return [redis_server.text(each) for each in user["passwords"]] == [record["put"]]
 
 
 def _passwords(user: Any) -> list[str]:
     """What gives a user these passwords again."""
-    return ["nopass"] if "nopass" in user["flags"] else [f"#{_text(each)}" for each in user["passwords"]]
-
-
-def _text(value: bytes | str) -> str:
-    return value.decode() if isinstance(value, bytes) else value
+    return ["nopass"] if "nopass" in user["flags"] else [f"#{redis_server.text(each)}" for each in user["passwords"]]

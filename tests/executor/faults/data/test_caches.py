@@ -141,6 +141,27 @@ def test_keys_go_only_where_they_can_be_thrown_away_or_got_back(cache: RedisSubj
         assert behaviour(fault.kind).unsupported(fault, backed_up) is None
 
 
+@pytest.mark.parametrize("lacking", ["restore", "eval", "unlink", "pexpireat"])
+def test_keys_that_could_not_be_put_back_stay(cache: RedisSubject, lacking: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The user's rights are asked for without a key being touched."""
+    with cache.server.client() as client:
+        client.acl_setuser("app", True, passwords=["+canary"], keys=["*"], commands=["+@all", f"-{lacking}"])
+        before = cache.state()
+        monkeypatch.setenv("TEST_REDIS", cache.server.url.replace(f":{cache.server.password}", "app:canary"))
+        for fault in (CacheFlush(pattern="product:*"), CacheStampede(pattern="product:*")):
+            why = why_not(fault, cache.resolved())
+            assert "would not let this user take keys and put them back" in why
+            assert f"'{lacking}'" in why
+        assert cache.state() == before
+        client.acl_deluser("app")
+
+
+def test_what_is_no_redis_is_said_first(cache: RedisSubject) -> None:
+    assert "not known to be Redis" in why_not(
+        CacheFlush(), altered(cache.resolved(), technology="memcached", disposable=False)
+    )
+
+
 def test_those_who_only_read_go_on_while_writes_are_held(bench: Bench, tmp_path: Path) -> None:
     subject = PauseSubject(bench.redis(), CachePause(what="writes"))
     before = subject.state()
