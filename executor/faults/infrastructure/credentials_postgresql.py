@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 OUTLIVES_THE_SERVER = True
 _ABOUT = """
 SELECT r.oid::bigint, r.rolsuper, r.rolcanlogin, r.rolpassword IS NULL, coalesce(r.rolvaliduntil < now(), false),
-  pg_is_in_recovery()
+  pg_is_in_recovery(),
+  (SELECT k.rolname FROM pg_authid k WHERE k.rolname LIKE 'murphy-%%' AND NOT k.rolcanlogin AND
+   shobj_description(k.oid, 'pg_authid') = encode(sha256(convert_to(r.rolpassword, 'UTF8')), 'hex') LIMIT 1)
 FROM pg_authid r WHERE r.rolname = %s"""
 _SETTINGS = """
 SELECT set_config('murphy.oid', %s, true), set_config('murphy.kept', %s, true), set_config('murphy.how', %s, true),
@@ -90,9 +92,11 @@ def look(target: ProcessTarget, fault: Spec) -> dict[str, Any]:
         found = session.execute(_ABOUT, (role,)).fetchone()
         if found is None:
             raise UnavailableError(f"has no role {role}.", where=service.name)
-        oid, superuser, may_log_in, without, over, replica = found
+        oid, superuser, may_log_in, without, over, replica, ours = found
         reasons = {
             "is a replica, whose roles are its primary's.": replica,
+            # Two changes undone in another order than made would leave the first one's password.
+            f"{role} has a password of {ours} already; wait until that is undone, or undo it: murphy recover.": ours,
             f"{role} is an administrator's; choose the application's.": superuser,
             f"{role} cannot log in as it is.": not may_log_in or over,
             f"{role} has no password that could be changed or expire; choose revoke.": without

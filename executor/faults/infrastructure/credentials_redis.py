@@ -33,6 +33,13 @@ def look(target: ProcessTarget, fault: Spec) -> dict[str, Any]:
         user = client.acl_getuser(role)
         if user is None or "on" not in user["flags"]:
             raise UnavailableError(f"has no user {role} that can log in.", where=service.name)
+        # Two changes undone in another order than made would leave the first one's password.
+        known = (redis_server.text(line).split() for line in client.acl_list())
+        if ours := next(
+            (name for _, name, *words in known if name.startswith("murphy-") and f"~{role}" in words), None
+        ):
+            hint = "Wait until that is undone, or undo it: murphy recover."
+            raise UnavailableError(f"{role} has been changed by {ours} already.", where=service.name, hint=hint)
     # Of a password that nobody has ever seen.
     return {"role": role, "put": hashlib.sha256(secrets.token_bytes(32)).hexdigest()}
 
@@ -42,7 +49,9 @@ def change(record: Record) -> None:
     with redis_server.session(record["dsn"]) as client:
         user = client.acl_getuser(record["role"])
         pipe = client.pipeline(transaction=True)
-        pipe.execute_command("ACL", "SETUSER", record["name"], "reset", "off", *_passwords(user))
+        # Whose they are is kept as the only key that ours could reach, if it could log in.
+        kept = ("reset", "off", f"~{record['role']}", *_passwords(user))
+        pipe.execute_command("ACL", "SETUSER", record["name"], *kept)
         how = ["off"] if record["how"] == "revoke" else ["resetpass", f"#{record['put']}"]
         pipe.execute_command("ACL", "SETUSER", record["role"], *how)
         pipe.execute()

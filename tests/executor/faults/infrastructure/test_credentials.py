@@ -120,6 +120,22 @@ def test_what_an_administrator_sets_meanwhile_stays_and_is_told(
         change(role, f"ALTER ROLE clerk PASSWORD '{was}'")
 
 
+def test_a_password_is_not_changed_twice(role: Clerk, tmp_path: Path) -> None:
+    """Undone in the order in which they were made, the first one's would stay."""
+    before, record = role.state(), injected(role, Credentials(), tmp_path)
+    assert f"clerk has a password of {MARK} already" in why_not(role.resolved(), role="clerk")
+    HOW.revert(record)
+    assert why_not(role.resolved(), role="clerk") == ""
+    assert role.state() == before
+
+
+def test_a_user_of_redis_is_not_changed_twice(user: Auditor, tmp_path: Path) -> None:
+    before, record = user.state(), injected(user, Credentials(role="auditor"), tmp_path)
+    assert f"auditor has been changed by {MARK} already" in why_not(user.resolved(), role="auditor")
+    HOW.revert(record)
+    assert user.state() == before
+
+
 def why_not(target: ProcessTarget, service: dict[str, Any] | None = None, **fields: Any) -> str:
     altered = Service.model_validate({**dict(target.service), **(service or {})})
     return HOW.unsupported(Credentials(**fields), replace(target, service=altered)) or ""
