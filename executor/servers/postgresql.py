@@ -38,6 +38,12 @@ SELECT c.oid::bigint, n.nspname, c.relname FROM pg_class c JOIN pg_namespace n O
 WHERE c.oid = coalesce(to_regclass(%(plain)s), to_regclass(%(quoted)s)) AND c.relkind IN ('r', 'p')
   AND n.nspname NOT LIKE 'pg\\_%%' AND n.nspname <> 'information_schema'"""
 
+SAME_TEXT = """
+SELECT set_config('timezone', 'UTC', false), set_config('datestyle', 'ISO', false),
+  set_config('intervalstyle', 'postgres', false), set_config('bytea_output', 'hex', false),
+  set_config('extra_float_digits', '1', false)"""
+"""So that a row reads the same in whoever's session it is read."""
+
 
 @contextmanager
 def session(
@@ -112,6 +118,13 @@ def table(session: psycopg.Connection, name: str, *, where: str) -> tuple[int, s
         raise UnavailableError(f"has no table {name} of its own.", where=where)
     oid, schema, table = found
     return oid, schema, table
+
+
+def cluster(session: psycopg.Connection) -> str:
+    """Unique to a server's data; its copies and its standbys have the same."""
+    found = session.execute("SELECT system_identifier::text FROM pg_control_system()").fetchone()
+    assert found is not None
+    return str(found[0])
 
 
 def wait_ended(session: psycopg.Connection, pids: list[int], *, where: str) -> None:

@@ -46,7 +46,7 @@ SELECT setting FROM pg_file_settings
 WHERE name = %s AND sourcefile = current_setting('data_directory') || '/postgresql.auto.conf'
 ORDER BY seqno DESC LIMIT 1"""
 _IN_FORCE = "SELECT setting::bigint FROM pg_settings WHERE name = %s"
-_CLUSTER = "SELECT system_identifier::text || ' ' || current_setting('data_directory') FROM pg_control_system()"
+_DIRECTORY = "SELECT current_setting('data_directory')"
 
 
 def look(fault: Spec, target: ProcessTarget) -> dict[str, Any]:
@@ -73,7 +73,7 @@ def look(fault: Spec, target: ProcessTarget) -> dict[str, Any]:
         }
         if why := next((reason for reason, holds in reasons.items() if holds), None):
             raise UnavailableError(why, where=where)
-        was, cluster = _written(session), _cluster(session)
+        was, cluster = _written(session), _server(session)
     dsn = target.service.admin_dsn if administrator else target.service.dsn
     return {"dsn": dsn, "cluster": cluster, "was": was, "put": f"{asked}ms", "ms": asked}
 
@@ -122,7 +122,7 @@ def _wait_read(record: Record) -> None:
 def _session(record: Record, *, name: str = postgresql.OURS) -> Iterator[psycopg.Connection]:
     """With the very server of the record. Raises ``UnavailableError`` if the dsn leads to another one by now."""
     with postgresql.session(record["dsn"], name=name) as session:
-        if _cluster(session) != record["cluster"]:
+        if _server(session) != record["cluster"]:
             raise UnavailableError("leads to another server than then.", where=record["dsn"])
         yield session
 
@@ -148,8 +148,8 @@ def _in_force(session: psycopg.Connection) -> int | None:
     return found[0] if found else None
 
 
-def _cluster(session: psycopg.Connection) -> str:
-    """Unique to a server's data: a standby has its primary's identifier, in a directory of its own."""
-    found = session.execute(_CLUSTER).fetchone()
+def _server(session: psycopg.Connection) -> str:
+    """A standby has its primary's identifier, in a directory of its own."""
+    found = session.execute(_DIRECTORY).fetchone()
     assert found is not None
-    return str(found[0])
+    return f"{postgresql.cluster(session)} {found[0]}"

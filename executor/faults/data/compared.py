@@ -19,9 +19,6 @@ _TABLES = """
 SELECT format('%I.%I', schemaname, tablename) FROM pg_tables
 WHERE schemaname NOT IN ('pg_catalog', 'information_schema') AND schemaname NOT LIKE 'murphy-%' ORDER BY 1"""
 _ROLES = "SELECT rolname FROM pg_roles WHERE rolname NOT LIKE 'pg\\_%'"
-_SAME_TEXT = """
-SET timezone = 'UTC'; SET datestyle = 'ISO'; SET intervalstyle = 'postgres'; SET bytea_output = 'hex';
-SET extra_float_digits = 1"""
 
 
 def compare(dsn: str, scratch: Scratch, tables: list[str], invariants: list[str]) -> dict[str, Any]:
@@ -33,7 +30,7 @@ def compare(dsn: str, scratch: Scratch, tables: list[str], invariants: list[str]
 
     with postgresql.session(dsn) as live, _copy(scratch) as copy:
         for session in (live, copy):
-            session.execute(_SAME_TEXT)
+            session.execute(postgresql.SAME_TEXT)
         chosen = tables or [name for (name,) in live.execute(_TABLES).fetchall()]
         lost: dict[str, int] = {}
         missing: list[str] = []

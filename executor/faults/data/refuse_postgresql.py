@@ -16,16 +16,15 @@ OUTLIVES_THE_SERVER = True
 """The flag is in the catalogue, so it is owed even when the server is down."""
 _ALLOWS = "SELECT datallowconn FROM pg_database WHERE datname = %s"
 _OWNS = "SELECT pg_has_role(datdba, 'USAGE') FROM pg_database WHERE datname = %s"
-_CLUSTER = "SELECT system_identifier::text FROM pg_control_system()"
 
 
 def look(target: ProcessTarget, *, refuse: bool) -> dict[str, Any]:
     """What the record needs of the server. Raises ``UnavailableError`` if clients cannot be refused, or are already."""
     with postgresql.session_of(target) as session:
-        database, cluster = session.info.dbname, _cluster(session)
+        database, cluster = session.info.dbname, postgresql.cluster(session)
     assert target.service.dsn is not None  # else there was no session
     with postgresql.maintenance(target.service.dsn, but=database) as session:
-        if _cluster(session) != cluster or _one(session, _ALLOWS, database) is not True:
+        if postgresql.cluster(session) != cluster or _one(session, _ALLOWS, database) is not True:
             raise UnavailableError(f"its database {database} refuses clients already.", where=target.service.name)
         if refuse and _one(session, _OWNS, database) is not True:
             raise UnavailableError(f"only the owner of {database} can make it refuse.", where=target.service.name)
@@ -81,15 +80,8 @@ def _allow(record: Record, *, allowed: bool) -> None:
 
 
 def _same(session: psycopg.Connection, record: Record) -> None:
-    if _cluster(session) != record["cluster"]:
+    if postgresql.cluster(session) != record["cluster"]:
         raise UnavailableError("leads to another server than then.", where=record["dsn"])
-
-
-def _cluster(session: psycopg.Connection) -> str:
-    """Unique to a server's data; a file copy of it aside."""
-    found = session.execute(_CLUSTER).fetchone()
-    assert found is not None
-    return str(found[0])
 
 
 def _one(session: psycopg.Connection, query: str, value: Any) -> Any:
