@@ -79,9 +79,9 @@ def look(target: ProcessTarget, pattern: str) -> list[bytes]:
 
 def _refused(client: Any, keys: Sequence[bytes]) -> str | None:
     """What Redis would say against taking these keys or putting them back; nothing is done to them."""
-    first = [(command, keys[0]) for command in ("DUMP", "PTTL", "PERSIST")]
-    taking = (("UNLINK", *keys), ("EVAL", "return 0", len(keys), *keys), ("PEXPIREAT", keys[0], 1), ("TIME",))
-    return redis_server.refused(client, (*first, *taking, *(("RESTORE", key, 0, b"") for key in keys)))
+    first: list[Sequence[bytes | str | int]] = [(command, keys[0]) for command in ("DUMP", "PTTL", "PERSIST")]
+    first += (("UNLINK", *keys), ("EVAL", "return 0", len(keys), *keys), ("PEXPIREAT", keys[0], 1), ("TIME",))
+    return redis_server.refused(client, [*first, *(("RESTORE", key, 0, b"") for key in keys)])
 
 
 def matching(client: Any, pattern: str) -> list[bytes]:

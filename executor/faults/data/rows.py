@@ -8,6 +8,7 @@ from executor.drivers.targets import ProcessTarget
 from executor.errors import SafetyRefusalError, UnavailableError
 from executor.faults.behaviour import Record
 from executor.faults.data import damage
+from executor.model.wording import many
 from executor.servers import postgresql
 
 MOST_BYTES: Final = 256 * 2**20
@@ -18,7 +19,8 @@ SELECT c.relkind = 'r' AND NOT c.relhasrules AND NOT c.relhassubclass,
   row_security_active(c.oid), pg_table_size(c.oid), pg_is_in_recovery(),
   has_table_privilege(c.oid, 'SELECT') AND has_table_privilege(c.oid, 'UPDATE')
     AND has_table_privilege(c.oid, 'INSERT') AND has_table_privilege(c.oid, 'DELETE'),
-  has_database_privilege(current_database(), 'CREATE')
+  has_database_privilege(current_database(), 'CREATE'), current_setting('transaction_read_only')::bool,
+  EXISTS (SELECT FROM pg_publication WHERE puballtables)
 FROM pg_class c WHERE c.oid = %s"""
 
 
@@ -28,13 +30,13 @@ def look(target: ProcessTarget, table: str, rows: int, how: str, column: str | N
     Raises ``UnavailableError`` that says what is in the way, of data too that is neither disposable nor backed up.
     """
     service = target.service
-    if not service.disposable and service.backup is None:
-        raise UnavailableError("is neither disposable nor has a backup; say so in system.yaml.", where=service.name)
     with postgresql.session_of(target) as session:
+        if not service.disposable and service.backup is None:
+            raise UnavailableError("is neither disposable nor has a backup; say so in system.yaml.", where=service.name)
         oid, _, _ = postgresql.table(session, table, where=service.name)
         about = session.execute(_ABOUT, (oid,)).fetchone()
         assert about is not None
-        plain, triggers, hidden, size, replica, may, may_keep = about
+        plain, triggers, hidden, size, replica, may, may_keep, reads, all_published = about
         reasons = {
             f"{table} is partitioned, inherited from or rewritten by rules; choose another.": not plain,
             f"{table} has triggers, whose work could not be undone; choose another.": triggers,
@@ -43,6 +45,9 @@ def look(target: ProcessTarget, table: str, rows: int, how: str, column: str | N
             "is a replica, which cannot be written to.": replica,
             f"does not let this role change {table}.": not may,
             "does not let this role make a schema, where the rows are kept.": not may_keep,
+            "lets this role only read (default_transaction_read_only); name one that writes.": reads,
+            "publishes all its tables, so that ours, where rows are kept, would end the replication of those who have"
+            " no such table; let it publish its tables by name.": all_published,
         }
         if why := next((reason for reason, holds in reasons.items() if holds), None):
             raise UnavailableError(why, where=service.name)
@@ -84,4 +89,12 @@ def mend(record: Record) -> int:
     with postgresql.session(record["dsn"]) as session:
         postgresql.end_named(session, record["name"], where=record["dsn"])  # or it might still commit
         with session.transaction():
-            return damage.mend(session, record)
+            lost, owed = damage.mend(session, record)
+    if owed:
+        kept = f'in "{record["name"]}".kept (was)'
+        raise UnavailableError(
+            f"{many(len(owed), 'row')} cannot be put back since the table was altered: PostgreSQL says {owed[0]}.",
+            where=record["dsn"],
+            hint=f"What was there is {kept}; put it right by hand and drop that schema.",
+        )
+    return lost

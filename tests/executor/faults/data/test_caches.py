@@ -142,7 +142,9 @@ def test_keys_go_only_where_they_can_be_thrown_away_or_got_back(cache: RedisSubj
 
 
 @pytest.mark.parametrize("lacking", ["restore", "eval", "unlink", "pexpireat"])
-def test_keys_that_could_not_be_put_back_stay(cache: RedisSubject, lacking: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_keys_that_could_not_be_put_back_stay(
+    cache: RedisSubject, lacking: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The user's rights are asked for without a key being touched."""
     with cache.server.client() as client:
         client.acl_setuser("app", True, passwords=["+canary"], keys=["*"], commands=["+@all", f"-{lacking}"])

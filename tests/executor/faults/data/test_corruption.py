@@ -18,6 +18,7 @@ import pytest
 from executor.drivers.targets import ProcessTarget
 from executor.errors import UnavailableError
 from executor.faults.behaviour import Context
+from executor.faults.data import named
 from executor.faults.registry import behaviour
 from executor.model.faults.data import Corruption
 from executor.model.system import Backup, Service
@@ -29,6 +30,7 @@ HOW = behaviour("data.corruption")
 ROOT = Path(__file__).parents[4]
 INJECT = """
 import json, sys
+from executor.faults.data import named
 from executor.faults.registry import behaviour
 behaviour("data.corruption").inject(json.load(sys.stdin), 60)
 """
@@ -227,11 +229,84 @@ def test_what_is_not_struck_is_said(database: Database, shop: psycopg.Connection
     assert "has no column" in why("CREATE TABLE orders (a int PRIMARY KEY, b text CHECK (b <> ''))")
     assert "has no column" in why("CREATE TABLE orders (a int PRIMARY KEY, b text NOT NULL)", how="null")
     assert "column b is none" in why("CREATE TABLE orders (a int PRIMARY KEY, b date, c text)", column="b")
+    shop.execute("CREATE DOMAIN always AS int NOT NULL")
+    assert "has no column" in why("CREATE TABLE orders (a int PRIMARY KEY, b always)", how="null")
+    shop.execute("DROP DOMAIN always CASCADE")
     assert "is partitioned" in why("CREATE TABLE orders (a int PRIMARY KEY) PARTITION BY RANGE (a)")
     trigger = "CREATE TRIGGER t BEFORE UPDATE ON orders EXECUTE FUNCTION suppress_redundant_updates_trigger()"
     assert "has triggers" in why(f"CREATE TABLE orders (a int PRIMARY KEY, b text); {trigger}")
     hides = "ALTER TABLE orders ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY"
     assert "hides rows" in why(f"CREATE TABLE orders (a int PRIMARY KEY, b text); {hides}")
+
+
+def test_an_altered_table_gets_back_what_it_still_takes(
+    database: Database, shop: psycopg.Connection, tmp_path: Path
+) -> None:
+    """A wider type takes all; a shorter one refuses a row, which is owed, with the others put back."""
+    shop.execute("ALTER TABLE orders ADD n int DEFAULT 7; UPDATE orders SET plain = 'some longer text' WHERE a = 1")
+    record = prepared(database, Corruption(table="orders", rows=50, column="n"), tmp_path)
+    HOW.inject(record, 60)
+    shop.execute("ALTER TABLE orders ALTER n TYPE numeric(10, 2), ALTER a TYPE bigint")
+    assert HOW.active(record) is True
+    HOW.revert(record)
+    assert shop.execute("SELECT DISTINCT n::text FROM orders").fetchall() == [("7.00",)]
+    record = prepared(database, Corruption(table="orders", rows=50, column="plain", how="truncate"), tmp_path)
+    HOW.inject(record, 60)
+    shop.execute("ALTER TABLE orders ALTER plain TYPE varchar(10)")
+    with pytest.raises(UnavailableError, match=r"1 row cannot be put back .* value too long .*\.kept \(was\)"):
+        HOW.revert(record)
+    assert HOW.active(record) is True
+    assert shop.execute("SELECT a, plain FROM orders WHERE plain <> 'plain ' || a").fetchall() == [(1, "some lon")]
+    shop.execute("ALTER TABLE orders ALTER plain TYPE text")
+    HOW.revert(record)
+    assert shop.execute("SELECT plain FROM orders WHERE a = 1").fetchone() == ("some longer text",)
+    assert HOW.active(record) is False
+    assert schemas(shop) == []
+
+
+def test_rows_are_not_struck_twice(database: Database, shop: psycopg.Connection, tmp_path: Path) -> None:
+    """Undone in the order in which they were struck, they would stay false."""
+    first, second = Corruption(table="orders"), Corruption(table="orders", rows=2, how="null")
+    record, late = prepared(database, first, tmp_path), prepared(database, second, tmp_path) | {"name": "murphy-late"}
+    HOW.inject(record, 60)
+    assert f"has rows that {record['name']} has struck" in (HOW.unsupported(second, database.resolved()) or "")
+    with pytest.raises(UnavailableError, match="has struck"):
+        HOW.inject(late, 60)
+    assert HOW.unsupported(Corruption(table="goods"), database.resolved()) is None
+    HOW.revert(late)
+    HOW.revert(record)
+    assert HOW.unsupported(second, database.resolved()) is None
+
+
+def test_where_all_tables_are_published_none_of_ours_is_made(database: Database, shop: psycopg.Connection) -> None:
+    """A subscriber has no such table, and would come to a halt at its first row."""
+    with psycopg.connect(database.server.url("postgres"), autocommit=True) as administrator:
+        administrator.execute("CREATE PUBLICATION everything FOR ALL TABLES")
+        try:
+            why = HOW.unsupported(Corruption(table="orders"), database.resolved()) or ""
+            assert "publishes all its tables" in why
+        finally:
+            administrator.execute("DROP PUBLICATION everything")
+
+
+def test_a_role_that_only_reads_is_refused(database: Database, shop: psycopg.Connection) -> None:
+    shop.execute("ALTER ROLE shop SET default_transaction_read_only = on")
+    try:
+        assert "only read" in (HOW.unsupported(Corruption(table="orders"), database.resolved()) or "")
+    finally:
+        shop.execute("ALTER ROLE shop RESET default_transaction_read_only")
+
+
+def test_of_a_large_table_only_a_part_is_read(
+    database: Database, shop: psycopg.Connection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(named, "_SAMPLED_BYTES", 8 * 8192)
+    shop.execute("INSERT INTO orders SELECT n, 'b', repeat('x', 500) FROM generate_series(51, 20000) n")
+    before = checksum(shop, "orders")
+    record = prepared(database, Corruption(table="orders", rows=10_000), tmp_path)
+    assert 0 < HOW.inject(record, 60)["struck"] < 2_000
+    HOW.revert(record)
+    assert checksum(shop, "orders") == before
 
 
 def test_data_that_is_not_disposable_needs_a_backup_that_is_good_now(database: Database, tmp_path: Path) -> None:
