@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from executor.errors import UnavailableError
 from executor.servers.served import NobodyError
@@ -60,7 +60,7 @@ def _ask(
 
     line = http.client.HTTPConnection(*address(control), timeout=_ANSWER_S)
     try:
-        line.request(method, f"/config/{path.lstrip('/')}", body, headers or {})
+        line.request(method, f"/config/{quote(path.lstrip('/'))}", body, headers or {})
         answer = line.getresponse()
         said = answer.read()
         content = json.loads(said) if said else None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import ipaddress
 import socket
 from typing import Any
 
@@ -53,3 +55,21 @@ def servers(path: str) -> dict[str, dict[str, dict[str, Any]]]:
             "by_name": about["srv_fqdn"] != "-",
         }
     return found
+
+
+def trackers(path: str) -> dict[str, list[str]]:
+    """Server → servers that go down and come back with it (``track``), each as backend/server."""
+    head, *rows = [line for line in ask(path, "show stat").splitlines() if line]
+    found: dict[str, list[str]] = {}
+    for about in csv.DictReader(rows, head.removeprefix("# ").split(",")):
+        if tracked := about.get("tracked"):
+            found.setdefault(tracked, []).append(f"{about['pxname']}/{about['svname']}")
+    return found
+
+
+def same(one: str, other: str) -> bool:
+    """Whether two texts are one address, however they are written; HAProxy writes it in its own way."""
+    try:
+        return ipaddress.ip_address(one) == ipaddress.ip_address(other)
+    except ValueError:  # a socket's
+        return one == other

@@ -26,6 +26,9 @@ def look(fault: Spec, target: ProcessTarget, control: str) -> dict[str, Any]:
     if fault.how == "drain":
         raise UnavailableError("Caddy knows no drain; member_down lets requests under way come to their end.")
     path, handler = _handler(fault, control)
+    if " " in path:
+        why = "has a space in the name of its server, and Caddy changes nothing there only if it is as it was"
+        raise UnavailableError(f"{why}; call it otherwise.", where=path)
     dials = [upstream.get("dial") for upstream in handler["upstreams"]]
     if fault.member and fault.member not in dials:
         raise UnavailableError(f"has no upstream {fault.member}; it has {', '.join(dials)}.", where=control)

@@ -41,7 +41,20 @@ def look(fault: Spec, target: ProcessTarget, control: str) -> dict[str, Any]:
             raise UnavailableError(
                 f"{backend}/{name} has its address by a look-up, which would undo it.", where=control
             )
+        if not row["port"] and fault.how == "wrong_upstream":
+            why = f"{backend}/{name} is reached by a socket or at its client's port, which could not be put back"
+            raise UnavailableError(f"{why}; choose another.", where=control)
+    if fault.how in ("member_down", "all_down", "drain"):
+        _refuse_tracked(backend, meant, control)
     return {"backend": backend, "servers": meant, "asked": asked}
+
+
+def _refuse_tracked(backend: str, meant: dict[str, Row], control: str) -> None:
+    known, ours = haproxy.trackers(control), [f"{backend}/{name}" for name in meant]
+    for name in ours:
+        if beside := sorted(set(known.get(name, ())) - set(ours)):
+            why = f"{', '.join(beside)} would go with {name}, which it tracks; choose another or its weight."
+            raise UnavailableError(why, where=control)
 
 
 def _meant(fault: Spec, names: list[str], control: str) -> list[str]:
@@ -68,6 +81,7 @@ def put(record: Record) -> None:
     }.get(asked["how"], "set server {} state maint")
     _tell(record, {name: [command] for name in record["servers"]})
     if len(_faulted(record)) < len(record["servers"]):
+        _set_back(record, list(record["servers"]))  # whatever it made of it, nobody else has
         raise UnavailableError("HAProxy did not do what it was told.", where=record["control"])
 
 
@@ -78,8 +92,14 @@ def shows(record: Record) -> bool:
 
 def put_back(record: Record) -> None:
     """Set those servers back that still are as they were set; what others have changed since is theirs."""
+    _set_back(record, _faulted(record))
+    if _faulted(record):
+        raise UnavailableError("HAProxy did not take back what it was told.", where=record["control"])
+
+
+def _set_back(record: Record, names: list[str]) -> None:
     commands = {}
-    for name in _faulted(record):
+    for name in names:
         was = record["servers"][name]
         commands[name] = {
             "weight": [f"set weight {{}} {was['weight']}"],
@@ -88,8 +108,6 @@ def put_back(record: Record) -> None:
         if record["asked"]["how"] in ("member_down", "all_down") and was["admin"] & haproxy.FORCED_DRAIN:
             commands[name] += ["set server {} state drain"]
     _tell(record, commands)
-    if _faulted(record):
-        raise UnavailableError("HAProxy did not take back what it was told.", where=record["control"])
 
 
 def _tell(record: Record, commands: dict[str, list[str]]) -> None:
@@ -109,5 +127,5 @@ def _shows(row: Row, asked: Row) -> bool:
     if asked["how"] == "weight":
         return bool(row["weight"] == asked["weight"])
     if asked["how"] == "wrong_upstream":
-        return bool((row["address"], row["port"]) == (asked["address"], asked["port"]))
+        return haproxy.same(row["address"], asked["address"]) and bool(row["port"] == asked["port"])
     return bool(row["admin"] & (haproxy.FORCED_DRAIN if asked["how"] == "drain" else haproxy.FORCED_MAINT))

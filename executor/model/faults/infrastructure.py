@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import ipaddress
 import json
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal, Self
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from executor.model.base import Line, Milliseconds, Name, Percent, Seconds
 from executor.model.faults.base import FaultSpec, TargetKind, delayed
@@ -246,6 +247,15 @@ _BALANCED: Final = {
 }
 
 
+def _address(text: str) -> str:
+    """An address and port that there can be."""
+    host, _, port = text.rpartition(":")
+    ipaddress.ip_address(host.strip("[]"))
+    if not 0 < int(port) < 2**16:
+        raise ValueError("a port is a number from 1 to 65535")
+    return text
+
+
 class LoadBalancer(FaultSpec):
     """A load balancer leaves out a member, or all, gives one a wrong weight, or leads its requests elsewhere."""
 
@@ -264,7 +274,9 @@ class LoadBalancer(FaultSpec):
     """HAProxy's name of the server, or else its address; empty: the first."""
     weight: Annotated[int, Field(ge=1, le=256)] = 10
     """For ``weight``; the others keep theirs, which is 1 unless they say otherwise."""
-    upstream: Annotated[str, StringConstraints(pattern=r"^(\d+(\.\d+){3}|\[[0-9a-f:]+\]):\d{1,5}$")] = "127.0.0.1:9"
+    upstream: Annotated[
+        str, StringConstraints(pattern=r"^(\d+(\.\d+){3}|\[[0-9a-f:]+\]):\d{1,5}$"), AfterValidator(_address)
+    ] = "127.0.0.1:9"
     """For ``wrong_upstream``: where its requests go; where nobody listens they fail."""
 
     def looks(self) -> FaultType:

@@ -42,6 +42,12 @@ backend app
     server m3 127.0.0.1:{2}
 backend other
     server o1 127.0.0.1:{3}
+backend odd
+    server d1 unix@{directory}/none.sock
+    server d2 127.0.0.1
+    server d3 127.0.0.1:{3} check inter 3600s
+backend follows
+    server f1 127.0.0.1:{3} track odd/d3
 """
 _NGINX = """\
 # as deployed {{ in May; }}
@@ -72,7 +78,7 @@ class Balancer:
 
     def __init__(self, make: str, directory: Path, members: tuple[int, ...]) -> None:
         self.make, self.directory, self.members = make, directory, members
-        self.front, self.side, admin = free_ports(3)
+        self.front, self.side, self.odd, admin = free_ports(4)
         places = {"front": self.front, "side": self.side, "directory": directory}
         self.file = directory / f"{make}.conf"
         self.control = {
@@ -103,6 +109,7 @@ class Balancer:
         servers = {
             "front": server(self.front, self.members[:3], load_balancing=turns, **{"@id": "app"}),
             "side": server(self.side, self.members[3:]),
+            "odd one": server(self.odd, self.members[3:], **{"@id": "odd"}),
         }
         quiet = {"logs": {"default": {"writer": {"output": "discard"}}}}
         return {"admin": {"listen": f"127.0.0.1:{admin}"}, "apps": {"http": {"servers": servers}}, "logging": quiet}

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from executor.drivers.targets import ProcessTarget
 from executor.errors import UnavailableError
@@ -130,6 +131,39 @@ def test_what_the_operator_has_set_since_stays(running: dict[str, Balancer], tmp
     haproxy.ask(made.control, "set weight app/m1 1")
 
 
+def test_an_address_is_known_however_it_is_written(running: dict[str, Balancer], tmp_path: Path) -> None:
+    """HAProxy keeps it as ::1, and says so."""
+    made = running["haproxy"]
+    subject = BalancerSubject(made, fault_for(made, "wrong_upstream", member="m1", upstream="[0:0:0:0:0:0:0:1]:9"))
+    before, record = subject.state(), prepared(subject, tmp_path)
+    HOW.inject(record, 60)
+    assert haproxy.servers(made.control)["app"]["m1"]["address"] == "::1"
+    assert HOW.active(record) is True
+    HOW.revert(record)
+    assert HOW.active(record) is False
+    assert subject.state() == before
+    until(subject.normal)
+
+
+def test_what_haproxy_made_of_an_order_that_it_did_not_follow_is_taken_back(
+    running: dict[str, Balancer], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = running["haproxy"]
+    subject = BalancerSubject(made, fault_for(made, "wrong_upstream", member="m1", upstream="[::1]:9"))
+    before, record = subject.state(), prepared(subject, tmp_path)
+    monkeypatch.setattr(haproxy, "same", lambda *_: False)
+    with pytest.raises(UnavailableError, match="did not do what it was told"):
+        HOW.inject(record, 60)
+    assert subject.state() == before
+    until(subject.normal)
+
+
+@pytest.mark.parametrize("upstream", ["127.0.0.01:9", "[:::]:9", "127.0.0.1:0", "127.0.0.1:65536", "1.2.3.256:9"])
+def test_what_can_be_no_address_is_no_upstream(upstream: str) -> None:
+    with pytest.raises(ValidationError, match="upstream"):
+        LoadBalancer(how="wrong_upstream", upstream=upstream)
+
+
 def test_a_server_that_drained_before_drains_again(running: dict[str, Balancer], tmp_path: Path) -> None:
     made = running["haproxy"]
     subject = BalancerSubject(made, fault_for(made, "member_down", member="m2"))
@@ -214,6 +248,13 @@ def test_what_is_not_supported_is_said(running: dict[str, Balancer], tmp_path: P
     first, second, third = running.values()
     assert "no HAProxy answers" in why(first, fault_for(first, "all_down"), control=str(tmp_path / "none"))
     assert "is no address of Caddy's admin API" in why(second, fault_for(second, "all_down"), control="/run/caddy.sock")
+    for member in ("d1", "d2"):
+        assert "which could not be put back" in why(
+            first, fault_for(first, "wrong_upstream", backend="odd", member=member)
+        )
+    for how in ("member_down", "drain", "all_down"):
+        assert "follows/f1 would go with odd/d3" in why(first, fault_for(first, how, backend="odd", member="d3"))
+    assert "has a space in the name of its server" in why(second, fault_for(second, "all_down", backend="odd"))
     elsewhere = f"http://127.0.0.1:{first.front}"
     assert "does not lead to process" in why(second, fault_for(second, "all_down"), control=elsewhere)
     assert "leads to another HAProxy" in why_of_another(first, second)
