@@ -100,6 +100,12 @@ async def _queue(dsn: str, fault: Spec) -> dict[str, Any]:
             raise UnavailableError(f"is not what {subject or 'no subject'} leads to.", where=fault.queue)
         if settings.get("sealed") or settings.get("deny_delete"):
             raise UnavailableError("lets nobody take a message out, so ours would stay.", where=fault.queue)
+        if settings.get("subject_transform"):
+            why = "gives messages other subjects (subject_transform), and ours would not be found; choose another."
+            raise UnavailableError(why, where=fault.queue)
+        if settings.get("republish"):
+            why = "tells others of each message (republish), who would take ours for real ones; choose another."
+            raise UnavailableError(why, where=fault.queue)
         for other in await streams.all():
             copied = [source["name"] for source in (other.get("mirror"), *(other.get("sources") or ())) if source]
             if fault.queue in copied:
@@ -115,7 +121,11 @@ async def _queue(dsn: str, fault: Spec) -> dict[str, Any]:
 
 
 def _refuse_full(fault: Spec, settings: dict[str, Any], state: dict[str, Any]) -> None:
-    size = fault.messages * (fault.message_bytes + _OVERHEAD_BYTES)
+    each, largest = fault.message_bytes + _OVERHEAD_BYTES, settings.get("max_msg_size", -1)
+    if 0 < largest < each:
+        why = f"takes messages of {largest:,} bytes at most, and ours have {each:,} with their header; ask for smaller."
+        raise UnavailableError(why, where=fault.queue)
+    size = fault.messages * each
     for what, asked, most, now in (
         ("messages", fault.messages, settings.get("max_msgs", -1), state["messages"]),
         ("bytes", size, settings.get("max_bytes", -1), state["bytes"]),

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from nats.js import JetStreamContext
-from nats.js.api import StorageType, StreamConfig, StreamSource
+from nats.js.api import RePublish, StorageType, StreamConfig, StreamSource, SubjectTransform
 from pydantic import ValidationError
 
 from executor.drivers.targets import ProcessTarget
@@ -129,6 +129,9 @@ def test_a_queue_that_would_lose_or_keep_messages_is_left_alone(subject: QueueSu
         ("LIGHT", {"max_bytes": 50_000}, "has room for 50,000 bytes"),
         ("LATEST", {"max_msgs_per_subject": 1}, "has room for 1 messages of a subject"),
         ("STRICT", {"deny_delete": True}, "lets nobody take a message out"),
+        ("SHORT", {"max_msg_size": 500}, "takes messages of 500 bytes at most"),
+        ("TURNED", {"subject_transform": SubjectTransform(src="turned", dest="other")}, "(subject_transform)"),
+        ("TOLD", {"republish": RePublish(src="told", dest="copy.told")}, "(republish)"),
     ):
         target = with_queue(subject, name, **settings)
         assert why in why_not(QueueBacklog(queue=name, messages=30), target)
