@@ -16,8 +16,11 @@ MEASURED = ("tables_compared", "tables_equal", "tables_missing", "rows_lost", "i
 MOST_ROWS = 200_000
 """A larger table is not compared: reading it would be a fault of its own."""
 _TABLES = """
-SELECT format('%I.%I', schemaname, tablename) FROM pg_tables
-WHERE schemaname NOT IN ('pg_catalog', 'information_schema') AND schemaname NOT LIKE 'murphy-%' ORDER BY 1"""
+SELECT format('%I.%I', n.nspname, c.relname) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relkind = 'r' AND c.relpersistence <> 't' AND n.nspname NOT IN ('pg_catalog', 'information_schema')
+  AND n.nspname NOT LIKE 'murphy-%' ORDER BY 1"""
+"""Partitions, but not what is partitioned, whose rows are theirs."""
+_IS_PARTITIONED = "SELECT relkind = 'p' FROM pg_class WHERE oid = %s::regclass"
 _ROLES = "SELECT rolname FROM pg_roles WHERE rolname NOT LIKE 'pg\\_%'"
 
 
@@ -71,12 +74,13 @@ def _copy(scratch: Scratch) -> psycopg.Connection:
 
 
 def _rows(session: psycopg.Connection, table: str) -> Counter[str] | None:
-    """Its rows as hashes; ``None`` if there are too many to be compared."""
+    """Its own rows as hashes, those of one that is partitioned too; ``None`` if there are too many to be compared."""
     from psycopg import sql
 
-    ready = sql.SQL("SELECT md5(ROW(t.*)::text) FROM {} t LIMIT {}")
+    only = sql.SQL("" if session.execute(_IS_PARTITIONED, (table,)).fetchone() == (True,) else "ONLY")
+    ready = sql.SQL("SELECT md5(ROW(t.*)::text) FROM {} {} t LIMIT {}")
     # A name that was looked up, or that a spec has found to be nothing but a name.
-    found = session.execute(ready.format(sql.SQL(table), sql.Literal(MOST_ROWS + 1))).fetchall()
+    found = session.execute(ready.format(only, sql.SQL(table), sql.Literal(MOST_ROWS + 1))).fetchall()
     return None if len(found) > MOST_ROWS else Counter(row for (row,) in found)
 
 

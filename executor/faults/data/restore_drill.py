@@ -30,6 +30,8 @@ _WAIT_S = 12.0
 """How long making the fault waits for the drill to be over; then it goes on, and is told of at the end."""
 _ROOM = 4
 """Free space that is needed, in sizes of the database: the copy, its log, and room beside it."""
+_HEAD_BYTES = 64 * 2**10
+"""Of a backup, from which it is told what it is."""
 _ABOUT = (
     "SELECT pg_database_size(current_database()), pg_encoding_to_char(encoding) FROM pg_database WHERE datname = %s"
 )
@@ -157,7 +159,7 @@ def _owner(pid: int) -> tuple[int, int]:
 def _usual(backup: Path) -> list[str]:
     """How what pg_dump wrote is restored. Raises ``UnavailableError`` for anything else."""
     with backup.open("rb") as stream:
-        begins = stream.read(256)
+        begins = stream.read(_HEAD_BYTES)
     if begins.startswith(b"PGDMP"):
         of = backup.parent if backup.name == "toc.dat" else backup
         return [
@@ -169,7 +171,10 @@ def _usual(backup: Path) -> list[str]:
             scratch_postgresql.DATABASE,
             str(of),
         ]
-    if b"PostgreSQL database dump" in begins:
+    if b"PostgreSQL database dump" in begins[:256]:
+        if b"\n\\connect " in begins:
+            hint = "Dump without -C, or name the restore_command of backup in system.yaml."
+            raise UnavailableError("goes into a database of its own (pg_dump -C).", where=str(backup), hint=hint)
         return ["psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-f", str(backup)]
     raise UnavailableError(
         "is nothing that pg_dump wrote.", where=str(backup), hint="Name the restore_command of backup in system.yaml."

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 
 from executor.errors import UnavailableError
@@ -44,7 +46,7 @@ def carried_out(drill: Drill, path: Path, fault: RestoreDrill | None = None, **b
     altered = {**dict(target.service), "backup": {**dict(target.service.backup), **backup}}
     target = replace(target, service=Service.model_validate(altered))
     scratch = path / "scratch"
-    scratch.mkdir(mode=0o700)
+    scratch.mkdir(mode=0o700, parents=True)
     context = Context(drill.system, f"murphy-drill-{os.getpid()}-1", str(scratch))
     record = HOW.prepare(fault or RestoreDrill(tables=TABLES), target, context)
     try:
@@ -69,6 +71,21 @@ def test_what_is_measured(drill: Drill, tmp_path: Path) -> None:
     assert found["rows_lost"] >= NEWER + 20
     assert found["invariants_broken"] == list(INVARIANTS[1:])
     assert f"{found['rows_lost']} rows lost, 2 invariants broken" in found["told"]
+
+
+def test_rows_of_partitions_and_heirs_are_counted_once(drill: Drill, tmp_path: Path) -> None:
+    with psycopg.connect(drill.server.url(), autocommit=True) as shop:
+        shop.execute("CREATE TABLE years (n int) PARTITION BY RANGE (n); CREATE TABLE heir () INHERITS (sold)")
+        shop.execute("CREATE TABLE year PARTITION OF years FOR VALUES FROM (0) TO (100)")
+        try:
+            before = carried_out(drill, tmp_path / "before", RestoreDrill())["rows_lost"]
+            shop.execute("INSERT INTO years SELECT generate_series(1, 7); INSERT INTO heir VALUES (1000, 'heir')")
+            found = carried_out(drill, tmp_path / "after", RestoreDrill())
+            assert found["rows_lost"] == before + 8
+            assert "public.years" not in found["tables_missing"]
+            assert carried_out(drill, tmp_path / "named", RestoreDrill(tables=("years",)))["rows_lost"] == 7
+        finally:
+            shop.execute("DROP TABLE years, heir")
 
 
 def test_a_backup_that_is_damaged_is_what_the_drill_finds(drill: Drill, tmp_path: Path) -> None:
@@ -151,6 +168,10 @@ def test_what_is_not_drilled_is_said(drill: Drill, tmp_path: Path) -> None:
     other = tmp_path / "other"
     other.write_bytes(b"something else")
     assert "has no backup" in why(backup=None)
+    own = tmp_path / "own"
+    dump = [str(drill.server.programs / "bin" / "pg_dump"), "-C", "-s", "-d", drill.server.url(), "-f", str(own)]
+    subprocess.run(dump, check=True)
+    assert "goes into a database of its own" in why(backup={"path": str(own), "verify_command": ("true",)})
     assert "is nothing that pg_dump wrote" in why(backup={"path": str(other), "verify_command": ("true",)})
     assert "holds no backup" in why(backup={"path": str(tmp_path / "nowhere"), "verify_command": ("true",)})
     assert "has no table nowhere" in why(RestoreDrill(tables=("nowhere",)))
