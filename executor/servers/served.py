@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from executor.errors import UnavailableError
 from executor.kernel import process, sockets
+from executor.servers.address import is_here
 
 if TYPE_CHECKING:
     from executor.drivers.targets import ProcessTarget
@@ -25,7 +26,7 @@ def require(target: ProcessTarget, host: str, port: int, *, where: str) -> None:
     if not heard & {_plain(address) for address in _addresses(host)} and not any(each.is_unspecified for each in heard):
         why = f"does not lead to process {target.pid}; nothing is done there."
         raise UnavailableError(why, where=where, hint="Correct it in system.yaml.")
-    if not all(_plain(address).is_loopback or _here(address) for address in _addresses(host)):
+    if not all(_plain(address).is_loopback or is_here(address) for address in _addresses(host)):
         raise UnavailableError("leads to another machine; nothing is done there.", where=where)
 
 
@@ -34,17 +35,6 @@ def _addresses(host: str) -> list[str]:
         return [str(found[4][0]) for found in socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)]
     except OSError:
         return []
-
-
-def _here(address: str) -> bool:
-    """Whether it is an address of this machine: only such a one can be bound."""
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    with socket.socket(family, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.bind((address, 0))
-        except OSError:
-            return False
-    return True
 
 
 def _plain(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
