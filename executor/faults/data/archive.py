@@ -42,7 +42,8 @@ def look(path: Path) -> dict[str, Any]:
 def names(record: Record, mark: str) -> dict[str, Any]:
     """Where the whole one is meanwhile, and where the cut one is made."""
     archive = Path(record["archive"])
-    return {"aside": str(archive.with_name(f".{archive.name}.{mark}")), "name": mark}
+    # Without the archive's name, which may be as long as a name can be.
+    return {"aside": str(archive.with_name(f".{mark}")), "name": mark}
 
 
 def cut(record: Record) -> None:
@@ -84,7 +85,7 @@ def put_back(record: Record) -> Path | None:
             return None
         kept = archive
         if archive.exists() and not archive.samefile(aside) and not _is_ours(archive.stat(), record):
-            kept = archive.with_name(f"{archive.name}.before-{record['name']}")
+            kept = archive.with_name(f"before-{record['name']}")
         if archive.exists() and archive.samefile(aside):
             aside.unlink()  # a rename between two names of one file would do nothing
         else:

@@ -61,8 +61,16 @@ def test_an_archive_that_was_written_meanwhile_stays_and_so_does_the_old_one(who
     whole.write_bytes(b"new archive")
     assert not archive.is_cut(record)
     kept = archive.put_back(record)
-    assert kept == whole.with_name(f"shop.dump.before-{MARK}")
+    assert kept == whole.with_name(f"before-{MARK}")
     assert (whole.read_bytes(), kept.read_bytes()) == (b"new archive", b"whole archive")
+
+
+def test_an_archive_with_the_longest_name(whole: Path) -> None:
+    record = recorded(whole.rename(whole.with_name("a" * 255)))
+    archive.cut(record)
+    assert archive.is_cut(record)
+    whole.with_name("a" * 255).write_bytes(b"new archive")
+    assert archive.put_back(record) == whole.with_name(f"before-{MARK}")
 
 
 def test_an_archive_that_was_moved_away_meanwhile_is_there_again(whole: Path) -> None:
@@ -135,7 +143,7 @@ def test_another_archive_in_its_place_is_told(bench: Bench, tmp_path: Path, capl
     with caplog.at_level(logging.WARNING):
         HOW.revert(record)
     assert "another archive was put in place of" in caplog.text
-    assert sorted(file.name for file in made.directory.iterdir()) == ["shop.dump", f"shop.dump.before-{MARK}"]
+    assert sorted(file.name for file in made.directory.iterdir()) == [f"before-{MARK}", "shop.dump"]
     assert all(made.restorable(file) == "" for file in made.directory.iterdir())
 
 
