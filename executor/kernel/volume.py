@@ -12,13 +12,14 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import executor
 from executor.errors import UnavailableError
-from executor.kernel import privilege
+from executor.kernel import privilege, process
 
 FLOOR_PERCENT: Final = 10
 FLOOR_BYTES: Final = 2 * 2**30
@@ -111,6 +112,24 @@ def ours(path: Path, *places: str) -> str | None:
     for place in (Path(place).resolve() for place in places):
         if place.is_relative_to(path):
             return f"{path} holds what Murphy itself needs ({place}); choose another directory."
+    return None
+
+
+def shared(path: Path) -> str | None:
+    """What under a directory is shared by processes in a way that ends at another mount, in one sentence; or ``None``.
+
+    A file that is mapped as shared memory, by whom, or a Unix socket that is bound there by its full path.
+    """
+    below = os.fsencode(f"{path}/")
+    for pid in process.pids():
+        with suppress(OSError):  # it ends, or is not ours to look at
+            for line in Path(f"/proc/{pid}/maps").read_bytes().splitlines():
+                _, how, *_, name = line.split(None, 5)
+                if how.endswith(b"s") and name.startswith(below):
+                    return f"{os.fsdecode(name)} is mapped as shared memory by pid {pid}"
+    for line in Path("/proc/net/unix").read_bytes().splitlines():
+        if (name := line.split(None, 7)[-1]).startswith(below):
+            return f"{os.fsdecode(name)} is a Unix socket in use"
     return None
 
 

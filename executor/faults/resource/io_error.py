@@ -28,7 +28,7 @@ class IoError(held.Held):
         return fuse.unusable()
 
     def unsupported(self, fault: Spec, target: Resolved) -> str | None:
-        """The directory must be the target's own, seen by it as by us."""
+        """The directory must be the target's own, seen by it as by us, and hold nothing that processes share by it."""
         assert isinstance(target, ProcessTarget)
         path = Path(fault.path)
         if not volume.same_files(target.pid):
@@ -36,7 +36,11 @@ class IoError(held.Held):
         there = volume.mounted_on(path)
         if there is not None and there.source.startswith("murphy-"):
             return f"{path} is struck by another fault already ({there.source})."
-        return volume.unfit(path)
+        if reason := volume.unfit(path):
+            return reason
+        if (what := volume.shared(path)) is not None:
+            return f"{what}, and who opens it during the fault would not get the same; choose a directory without it."
+        return None
 
     def prepare(self, fault: Spec, target: Resolved, context: Context) -> dict[str, Any]:
         """Record what fails where. Raises ``UnavailableError`` if it must not be, or the target is gone."""

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import errno
+import mmap
 import os
 import shutil
 import signal
+import socket
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -13,46 +15,17 @@ from typing import Any
 
 import pytest
 
-from executor.faults.behaviour import Context
-from executor.faults.registry import behaviour
-from executor.kernel import child, process, volume
-from executor.model.faults.resource import IoError
-from tests.executor.faults.cases.volumes import DATA, Failing, directories, no_fuse
-from tests.executor.faults.hungry_kit import pair
+from executor.errors import UnavailableError
+from executor.kernel import child, process
+from tests.executor.faults.cases.volumes import DATA
+from tests.executor.faults.failing_kit import HOW, Begin, beginning, failing
 from tests.executor.kit import until
-from tests.missing import missing
-
-MARK = "murphy-larder-1"
-HOW = behaviour("resource.io_error")
-Begin = Callable[..., dict[str, Any]]
 
 
 @pytest.fixture
 def begin(tmp_path: Path) -> Iterator[Begin]:
-    """Makes the fault; undone afterwards."""
-    if reason := no_fuse():
-        missing(reason)
-    with directories(), pair(Failing) as subject:
-        made = []
-
-        def inject(**fields: Any) -> dict[str, Any]:
-            context = Context(subject.system, MARK, str(tmp_path))
-            record = HOW.prepare(IoError(path=str(DATA), **fields), subject.resolved(), context)
-            made.append(record)
-            return {**record, **HOW.inject(record, 60)}
-
-        yield inject
-        for record in made:
-            HOW.revert(record)
-            assert not volume.mounted_on(DATA)
-        for path in DATA.iterdir():
-            path.unlink()
-
-
-def failing(how: Callable[[], Any]) -> int:
-    with pytest.raises(OSError) as caught:
-        how()
-    return caught.value.errno or 0
+    with beginning(tmp_path) as begun:
+        yield begun
 
 
 def test_only_the_calls_and_files_that_were_meant_fail(begin: Begin) -> None:
@@ -118,6 +91,19 @@ def looks(file: Path) -> Any:
     about = file.stat()
     kept = (about.st_mode, about.st_uid, about.st_gid, about.st_size, about.st_mtime_ns, about.st_nlink, about.st_ino)
     return kept, os.getxattr(file, "user.kind")
+
+
+def test_what_processes_share_by_the_directory_is_refused(begin: Begin) -> None:
+    file = DATA / "shared"
+    file.write_bytes(bytes(mmap.PAGESIZE))
+    mapped = pytest.raises(UnavailableError, match=f"{file} is mapped as shared memory by pid {os.getpid()},")
+    with file.open("r+b") as stream, mmap.mmap(stream.fileno(), 0), mapped:
+        begin()
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(DATA / "socket"))
+        with pytest.raises(UnavailableError, match=f"{DATA / 'socket'} is a Unix socket in use,"):
+            begin()
+    begin()
 
 
 def test_a_killed_helper_fails_closed_until_the_fault_is_undone(begin: Begin) -> None:
