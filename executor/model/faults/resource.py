@@ -214,8 +214,10 @@ class IoError(_OnPath):
 
     scope: ClassVar[tuple[Scope, ...]] = (Scope.DIRECTORY,)
     differs: ClassVar[str] = (
-        "Only files opened during the fault are struck, and calls take some 0.1 ms longer meanwhile; a file that is"
-        " still open when the fault ends has to be opened again."
+        "Only files opened during the fault are struck, and not by a path from a working directory in it; meanwhile"
+        " calls take some 0.1 ms longer (more by a deep path), nothing can be mapped as shared memory (SQLite's WAL and"
+        " LMDB do not open), and a file that is removed while open cannot be looked at. What is still open when the"
+        " fault ends has to be opened again, and a socket made meanwhile be made anew."
     )
     strength: ClassVar[tuple[str, ...]] = ("probability",)
     kind: Literal["resource.io_error"] = "resource.io_error"
