@@ -7,7 +7,18 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Discriminator, Field, StringConstraints, Tag, model_validator
 
-from executor.model.base import Contract, Line, Milliseconds, Name, Port, Seconds, SecretRef
+from executor.model.base import (
+    Contract,
+    Directory,
+    Line,
+    Milliseconds,
+    Name,
+    Port,
+    QueueName,
+    Seconds,
+    SecretRef,
+    SqlName,
+)
 from executor.model.probe import Check, DetectionSignal, Probe
 from executor.model.vocabulary import Environment, ServiceKind
 from executor.secrets import look_secret
@@ -270,15 +281,15 @@ class Service(Contract):
     """Where the connection string for data faults is found; only the reference is ever stored."""
     admin_dsn: SecretRef | None = None
     """The same for an administrator; only faults on credentials use it."""
-    tables: tuple[Line, ...] = ()
+    tables: tuple[SqlName, ...] = ()
     """Tables of a database, busiest first, as seen at discovery."""
-    directories: tuple[Line, ...] = ()
+    directories: tuple[Directory, ...] = ()
     """Directories of its data, as this machine sees them, the busiest first; faults on its disk strike these."""
     disposable: bool = False
     """Whether its data may be damaged: it can be thrown away and made anew."""
     backup: Backup | None = None
     """What its data can be got back from; without one only disposable data is struck."""
-    queues: tuple[Line, ...] = ()
+    queues: tuple[QueueName, ...] = ()
     """Queues of a broker that a fault may fill, busiest first: streams of NATS JetStream, each by its name."""
     control: Line | None = None
     """Where a load balancer is told what to do: HAProxy's runtime socket or nginx's file with the members (a path),

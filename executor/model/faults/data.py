@@ -4,20 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal, Self
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import Field, model_validator
 
-from executor.model.base import Line, Milliseconds, Probability
+from executor.model.base import Line, Milliseconds, PlainName, Probability, QueueName, SqlName
 from executor.model.faults.base import BY_REDIRECT, FaultSpec, TargetKind, delayed
 from executor.model.vocabulary import FaultType, Scope
 from executor.model.wording import duration, many, share
 
 if TYPE_CHECKING:
     from executor.model.system import Service
-
-SqlName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,62}(\.[A-Za-z_][A-Za-z0-9_]{0,62})?$")]
-"""A table, optionally with its schema; never quoted text, so nothing can be smuggled in."""
-PlainName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,62}$")]
-"""A column or a role."""
 
 
 class CacheFlush(FaultSpec):
@@ -94,7 +89,7 @@ class QueueBacklog(FaultSpec):
     strength: ClassVar[tuple[str, ...]] = ("messages", "rate_per_s")
     look: ClassVar[FaultType] = FaultType.SLOW
     kind: Literal["data.queue_backlog"] = "data.queue_backlog"
-    queue: Annotated[str, StringConstraints(pattern=r"^[^\s.*>/\\]{1,200}$")]
+    queue: QueueName
     """One that system.yaml names (``queues``): a stream of NATS JetStream."""
     subject: Line = ""
     """By which subject; empty: the only one by which the queue takes messages."""

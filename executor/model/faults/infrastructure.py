@@ -8,10 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal, Self
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
-from executor.model.base import Line, Milliseconds, Name, Percent, Seconds
+from executor.model.base import Directory, Line, Milliseconds, Name, Percent, PlainName, Seconds
 from executor.model.faults.base import FaultSpec, TargetKind, delayed
-from executor.model.faults.data import PlainName
-from executor.model.faults.resource import Directory
 from executor.model.vocabulary import FaultType, Scope
 from executor.model.wording import duration, number
 from executor.secrets import look_secret, named_secret

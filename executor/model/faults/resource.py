@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal, Self
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import Field, model_validator
 
-from executor.model.base import Line, Percent, Probability
+from executor.model.base import Directory, Line, Percent, Probability
 from executor.model.faults.base import FaultSpec, TargetKind
 from executor.model.faults.service import RESTART, RestartBy
 from executor.model.vocabulary import FaultType, Scope
@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from executor.model.system import Service
 
 _MIB: Final = 2**20
-Directory = Annotated[str, StringConstraints(pattern=r"^/[^\x00\n]*[^/\x00\n]$", max_length=400)]
-"""An absolute path, as this machine sees it; not the root."""
 Rate = Annotated[int, Field(ge=0, le=1_099_511_627_776)]
 
 

@@ -102,12 +102,27 @@ def test_every_fault_says_what_it_is(spec: type[Any]) -> None:
         ({"services": ()}, "at least 1"),
         ({"services": (Service(name="a"), Service(name="a"))}, "service a is there twice"),
         ({"dependencies": (Dependency(caller="a", callee="ghost"),)}, "no service is named ghost"),
-        ({"name": "Not A Name"}, "pattern"),
+        ({"name": "Not A Name"}, "must be a name"),
     ],
 )
 def test_a_system_that_does_not_hang_together_is_refused(change: dict[str, Any], message: str) -> None:
     with pytest.raises(ValidationError, match=message):
         System(**{"name": "s", "services": (Service(name="a"),), **change})
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("tables", "Order Items", "must be a table, perhaps with its schema"),
+        ("tables", "shop.public.goods", "must be a table, perhaps with its schema"),
+        ("directories", "data/", "must be a whole path below /"),
+        ("directories", "/", "must be a whole path below /"),
+        ("queues", "a b", "must be the name of a stream"),
+    ],
+)
+def test_what_no_fault_could_strike_is_no_part_of_a_service(field: str, value: str, message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        Service(name="a", **{field: (value,)})
 
 
 def test_a_process_that_could_not_be_found_again_is_refused() -> None:
