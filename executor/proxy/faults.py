@@ -23,6 +23,10 @@ CONNECTION_KINDS: Final = frozenset({"refuse", "blackhole"})
 WAYS: Final = ("both", "calls", "answers")
 """Bytes of the caller, of the callee, or of both."""
 
+DISTRIBUTIONS: Final = ("uniform", "normal", "pareto")
+_TAIL: Final = 2.0
+"""Shape of the Pareto distribution: a finite mean, and a variance that grows with every sample."""
+
 _BOUNDS: Final = {
     "probability": 1.0,
     "delay_ms": 600_000.0,
@@ -47,6 +51,9 @@ class Spec:
     """Glob over the request path, without the query; of a gRPC call: ``/package.Service/Method``."""
     delay_ms: float = 0.0
     jitter_ms: float = 0.0
+    distribution: str = "uniform"
+    """How delays are spread: evenly over ``delay_ms`` ± ``jitter_ms``; ``normal`` with ``jitter_ms`` as the standard
+    deviation; or ``pareto``, never less than ``delay_ms`` and ``jitter_ms`` more on average, with a long tail."""
     status: int = 503
     grpc_status: str = ""
     """Name of the status that an error has on an edge that speaks gRPC; empty: it has ``status``."""
@@ -94,6 +101,8 @@ class Spec:
             raise ValueError(f"delay_statement needs an edge to a database, not one that speaks {protocol}")
         if self.kind == "throttle" and not self.bytes_per_s > 0:
             raise ValueError("fault bytes_per_s must be above 0 for a throttle")
+        if self.distribution not in DISTRIBUTIONS:
+            raise ValueError(f"fault distribution must be one of {', '.join(DISTRIBUTIONS)}, not {self.distribution!r}")
         if self.way not in WAYS:
             raise ValueError(f"fault way must be one of {', '.join(WAYS)}, not {self.way!r}")
         self._check_requests(protocol)
@@ -149,8 +158,16 @@ class Fault:
 
     def delay_s(self) -> float:
         """How late this time, seconds."""
-        spread = self._dice.uniform(-1, 1) * self.spec.jitter_ms if self.spec.jitter_ms else 0.0
-        return max(0.0, self.spec.delay_ms + spread) / 1000
+        if not self.spec.jitter_ms:
+            return self.spec.delay_ms / 1000
+        match self.spec.distribution:
+            case "normal":
+                spread = self._dice.gauss()
+            case "pareto":
+                spread = self._dice.paretovariate(_TAIL) - 1
+            case _:
+                spread = self._dice.uniform(-1, 1)
+        return min(max(0.0, self.spec.delay_ms + spread * self.spec.jitter_ms), _BOUNDS["delay_ms"]) / 1000
 
     def flipped(self, data: bytes) -> bytes:
         """A segment's worth of bytes, with one bit flipped if the dice say so."""

@@ -98,6 +98,8 @@ def _on_network(action: str, how: Json, where: Where, direction: str) -> Json:
 
 
 def _latency(fault: Fault, where: Where) -> Json:
+    if fault["distribution"] != "uniform":
+        raise _no("spreads delays evenly and no other way")
     delay = {"latency": seconds(fault["delay_ms"] / 1000), "jitter": seconds(fault["jitter_ms"] / 1000)}
     return _on_network("delay", {"delay": {**delay, "correlation": "0"}}, where, "to")
 

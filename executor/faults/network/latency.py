@@ -17,4 +17,5 @@ class Latency(EdgeFault):
 
     def wanted(self, fault: Spec) -> dict[str, Any]:
         """The fault as the proxy takes it."""
-        return {"kind": "delay", "delay_ms": fault.delay_ms, "jitter_ms": fault.jitter_ms}
+        spread = {"jitter_ms": fault.jitter_ms, "distribution": fault.distribution}
+        return {"kind": "delay", "delay_ms": fault.delay_ms, **spread}

@@ -23,6 +23,13 @@ TOTAL_PERCENT: Final = 90.0
 """From this share of lost packets on, hardly any connection comes about."""
 
 
+_SPREAD: Final = {
+    "uniform": " ± {}",
+    "normal": ", normally spread by {}",
+    "pareto": " and more, {} on average, with a long tail",
+}
+
+
 class Latency(FaultSpec):
     """Each request (or, on an edge that is not HTTP, each burst of bytes) arrives late."""
 
@@ -36,7 +43,10 @@ class Latency(FaultSpec):
     kind: Literal["network.latency"] = "network.latency"
     delay_ms: Annotated[Milliseconds, Field(gt=0)]
     jitter_ms: Milliseconds = 0
-    """Half-width of the uniform spread around ``delay_ms``."""
+    """How much delays differ, by ``distribution``."""
+    distribution: Literal["uniform", "normal", "pareto"] = "uniform"
+    """``uniform``: evenly over ``delay_ms`` ± ``jitter_ms``. ``normal``: ``jitter_ms`` is the standard deviation.
+    ``pareto``: never less than ``delay_ms`` and ``jitter_ms`` more on average, with a long tail."""
 
     def looks(self) -> FaultType:
         """By its parameters."""
@@ -44,7 +54,7 @@ class Latency(FaultSpec):
 
     def words(self) -> str:
         """What is done."""
-        spread = f" ± {duration(self.jitter_ms / 1000)}" if self.jitter_ms else ""
+        spread = _SPREAD[self.distribution].format(duration(self.jitter_ms / 1000)) if self.jitter_ms else ""
         return f"delay each request by {duration(self.delay_ms / 1000)}{spread}"
 
 

@@ -59,6 +59,7 @@ FAULTS = [
     (ClockSkew(offset_s=-300), POD, {"timeOffset": "-300s"}),
 ]
 REFUSED = [
+    (Latency(delay_ms=250, jitter_ms=50, distribution="pareto"), POD, "evenly"),
     (Crash(signal="SEGV"), POD, "no SIGSEGV"),
     (Error(probability=0.5), POD, "every request"),
     (Error(), Where("shop", "web-1", 60), "port"),
