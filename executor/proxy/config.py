@@ -51,8 +51,8 @@ def parse(data: Any, *, where: str) -> Config:
     """The same from parsed JSON."""
     _only(data, {"control", "edges"}, where)
     control, edges = data["control"], data["edges"]
-    if not isinstance(control, str) or len(control.encode()) > 107:
-        raise InputError("must be a path of at most 107 bytes.", where=f"{where}: control", hint=_HINT)
+    if not isinstance(control, str) or not control.isprintable() or len(control.encode()) > 107:
+        raise InputError("must be a path of at most 107 printable bytes.", where=f"{where}: control", hint=_HINT)
     if not isinstance(edges, list) or not edges:
         raise InputError("must be a list with at least one edge.", where=f"{where}: edges", hint=_HINT)
     parsed = tuple(_edge(item, f"{where}: edges[{index}]") for index, item in enumerate(edges))
@@ -65,7 +65,7 @@ def parse(data: Any, *, where: str) -> Config:
 
 def _edge(item: Any, where: str) -> EdgeConfig:
     _only(item, {"edge", "listen", "upstream", "protocol"}, where)
-    if not isinstance(item["edge"], str) or not item["edge"]:
+    if not isinstance(item["edge"], str) or not item["edge"] or not item["edge"].isprintable():
         raise InputError("must be a name such as storefront->catalog.", where=f"{where}.edge")
     protocol = item["protocol"]
     if protocol not in get_args(Protocol):
@@ -80,7 +80,7 @@ def _edge(item: Any, where: str) -> EdgeConfig:
 
 def _address(value: Any, where: str) -> tuple[str, int]:
     host, _, port = str(value).rpartition(":")
-    if isinstance(value, bool) or not port.isdecimal() or not 0 < int(port) < 65_536:
+    if isinstance(value, bool) or not host.isprintable() or not port.isdecimal() or not 0 < int(port) < 65_536:
         raise InputError(f"must be a port or host:port, not {value!r}.", where=where)
     return (host.strip("[]") or "127.0.0.1", int(port))
 

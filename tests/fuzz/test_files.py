@@ -35,7 +35,7 @@ WORDS = 2000
 
 @pytest.fixture(scope="module")
 def ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
-    sleeper = subprocess.Popen(["sleep", "600"])
+    sleeper = subprocess.Popen(["sleep", "6000"])
     try:
         ticks = start_ticks(sleeper.pid)
         pinned = ProcessInstance(id="sleeper-1", pid=sleeper.pid, start_ticks=ticks)
