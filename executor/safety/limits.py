@@ -6,6 +6,7 @@ import difflib
 import json
 import re
 import tomllib
+from os.path import lexists
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args
 
@@ -157,12 +158,15 @@ def in_force(path: Path | None = None, *, home: Home | None = None) -> str:
 
 
 def _files(path: Path | None, home: Home | None) -> tuple[Path | None, Path | None]:
-    """The project's file and the operator's, as far as they are there; a ``path`` that is named must be."""
+    """The project's file and the operator's, as far as they are there; a ``path`` that is named must be.
+
+    A link that leads nowhere is there, and cannot be read: what it led to may have protected something.
+    """
     operator = (home or Home.seen()).path / FILE
     project = path or Path(FILE)
     if operator.exists() and project.exists() and project.samefile(operator):
         return None, operator
-    return project if path or project.exists() else None, operator if operator.exists() else None
+    return project if path or lexists(project) else None, operator if lexists(operator) else None
 
 
 def _parsed(path: Path) -> tuple[Limits, str]:

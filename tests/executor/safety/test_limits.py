@@ -206,6 +206,14 @@ def test_what_is_wrong_is_named_with_its_place(tmp_path: Path, text: str, messag
     assert str(caught.value) == f"{file}{message}"
 
 
+@pytest.mark.parametrize("goal", ["gone/limits.toml", "limits.toml"], ids=["to what is gone", "to itself"])
+def test_a_link_that_leads_nowhere_is_no_leave_to_go_by_the_defaults(home: Home, goal: str) -> None:
+    """What it led to may have protected something."""
+    (home.path / "limits.toml").symlink_to(home.path / goal)
+    with pytest.raises(InputError, match="limits.toml"):
+        load_limits(home=home)
+
+
 def test_a_named_file_must_be_there(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="there is no such file"):
         load_limits(tmp_path / "limits.toml")
