@@ -24,7 +24,7 @@ from executor.state.durable import write
 from executor.state.home import Home
 from executor.state.journal import Injection
 from executor.state.reading import read
-from executor.state.rows import LEASE_S_MAX
+from executor.state.rows import LEASE_S_MAX, record_digest
 
 _PREFIX = "undo-"
 _KINDS: dict[str, type | tuple[type, ...]] = {
@@ -84,7 +84,7 @@ def keep(home: Home, injection: Injection, record: Mapping[str, Any]) -> None:
     fields |= {"holder": os.getpid(), "holder_ticks": own_ticks()}
     try:
         making = path in _undone_meanwhile
-        write(path, json.dumps(fields, allow_nan=False).encode(), mode=_MAKING if making else _MADE)
+        write(path, _summed(fields), mode=_MAKING if making else _MADE)
         os.utime(path, (end, end))
         with _lock:
             if path in _undone_meanwhile:
@@ -208,9 +208,26 @@ def _paths(home: Home, run: str | None) -> Iterator[Path]:
     return (path for directory in directories for path in sorted(directory.glob(f"{_PREFIX}*.json")))
 
 
+def _sum(fields: Mapping[str, Any]) -> str:
+    return record_digest(json.dumps(fields, allow_nan=False, sort_keys=True).encode())
+
+
+def _summed(fields: Mapping[str, Any]) -> bytes:
+    """As it is written: with its sum, so that one wrong digit is not taken for how to undo something else."""
+    return json.dumps({**fields, "sum": _sum(fields)}, allow_nan=False).encode()
+
+
+def _whole(fields: dict[str, Any]) -> dict[str, Any]:
+    """Without the sum. Raises ``ValueError`` if they are not what it was made of, ``KeyError`` if there is none."""
+    said = fields.pop("sum")
+    if said != _sum(fields):
+        raise ValueError("it is not as it was written")
+    return fields
+
+
 def _read(path: Path) -> Note | None:
     try:
-        fields = json.loads(read(path))
+        fields = _whole(json.loads(read(path)))
         status = path.stat()
         if _is_lease(status.st_mtime):
             fields["expires"] = status.st_mtime
@@ -218,5 +235,5 @@ def _read(path: Path) -> Note | None:
         note = Note(**fields)
         whole = all(isinstance(value, _KINDS.get(name, str)) for name, value in fields.items())
         return note if whole and path == _beside(path.parent, note) else None
-    except (OSError, ValueError, TypeError, RecursionError):
+    except (OSError, ValueError, TypeError, LookupError, AttributeError, RecursionError):
         return None

@@ -59,13 +59,21 @@ def test_a_note_is_what_the_journal_says(home: Home, armed: Injection) -> None:
 
 
 @pytest.mark.parametrize("lease", [float("nan"), float("inf"), 1e300])
-def test_a_lease_without_end_has_lapsed(home: Home, armed: Injection, lease: float) -> None:
+def test_a_lease_without_end_is_a_damaged_note(home: Home, armed: Injection, lease: float) -> None:
     undo_notes.keep(home, armed, {})
     (file,) = home.run_dir("run-1").iterdir()
     file.write_text(json.dumps({**json.loads(file.read_text()), "expires": lease}), encoding="utf-8")
-    (note,) = undo_notes.left(home)
-    assert note.lapsed
-    assert not note.held
+    assert undo_notes.left(home) == []
+    assert undo_notes.unreadable(home) == [file]
+
+
+def test_one_wrong_digit_damages_a_note(home: Home, armed: Injection) -> None:
+    """It would be undone at another process, and found gone there."""
+    undo_notes.keep(home, armed, {"ticks": 4711})
+    (file,) = home.run_dir("run-1").iterdir()
+    file.write_text(file.read_text(encoding="utf-8").replace("4711", "4712"), encoding="utf-8")
+    assert undo_notes.left(home) == []
+    assert undo_notes.unreadable(home) == [file]
 
 
 def test_a_note_of_an_earlier_and_longer_boot_is_whole_and_lapsed(home: Home, armed: Injection) -> None:
