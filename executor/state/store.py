@@ -81,6 +81,11 @@ class Store:
                 anchor.make(self._anchor, head(db))
         db.commit()
 
+    def wait(self, busy_s: float) -> None:
+        """From now on another writer is waited for up to so many seconds."""
+        with self._lock:
+            self._db.execute(f"PRAGMA busy_timeout = {int(busy_s * 1000)}")
+
     @contextmanager
     def write(self) -> Iterator[sqlite3.Connection]:
         """A transaction that no other writer overlaps; durable when the block ends, undone if it raises.

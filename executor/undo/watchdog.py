@@ -42,6 +42,10 @@ _AGAIN_S = 0.5
 """During the run, what is still owed is tried again after so long, then after twice that, and so on…"""
 _AGAIN_S_MAX = 30.0
 """…up to this."""
+_WRITES_S = 0.2
+"""During the run, another writer to the journal is waited for no longer: a lease may lapse meanwhile."""
+_SETTLES_S = 5.0
+"""After the run it is waited for so long."""
 
 
 @dataclass
@@ -65,6 +69,7 @@ class Watchdog:
         self.executor = (pid, ticks)
         self.spares = Spares()  # first: their numbers are low then, and within any limit that is set later
         self.journal = Journal(home.journal)
+        self.journal.store.wait(_WRITES_S)
         self.dead = False
         self.left_alone = False
         self.halted_at: float | None = None
@@ -73,6 +78,8 @@ class Watchdog:
         """What there is to undo, as last read and as undone since."""
         self._version: int | None = None
         self._undone: set[str] = set()
+        self._late: dict[str, Injection] = {}
+        """By mark, what was undone while its executor was still making it: it may be made after that, and again."""
         self.beside: dict[str, _Beside] = {}
         """By mark, what is being undone beside the loop."""
         self._again: dict[str, tuple[float, float]] = {}
@@ -123,7 +130,12 @@ class Watchdog:
                 state = self.journal.state_of(self.run, *self.executor)
                 if self.state != "running" or state == "ended":  # what was its own run stays its own, whatever is said
                     self.state = state
-                self.known = [i for i in self.journal.pending(self.run) if not self._is_undone(i)]
+                pending = self.journal.pending(self.run)
+                self.known = [i for i in pending if not self._is_undone(i)]
+                if undone := [i.id for i in pending if self._is_undone(i)]:
+                    self._write_at_last(undone)
+                if self.state == "running" and not self.dead:  # else it is settled, or nobody makes it any more
+                    self.known += [self._late[mark] for mark in self._late.keys() - {i.mark for i in pending}]
                 self._version = version
         except UnavailableError as error:
             if self._version is not None:
@@ -191,6 +203,7 @@ class Watchdog:
 
     def _settle(self) -> int:
         """Undo all that the run left; again also what others undid before, since a hung executor may have gone on."""
+        self.journal.store.wait(_SETTLES_S)
         if self.dead:
             with suppress(UnavailableError):
                 self._undo(self.journal.reverted_by_others(self.run), again=True)
@@ -252,11 +265,20 @@ class Watchdog:
             if result.reverted and undo_notes.noted(self.home, result.injection) is None:
                 gone.add(mark)
                 self._again.pop(mark, None)
+                self._late.pop(mark, None)
+            elif result.reverted:
+                self._late[mark] = result.injection
+                self._again[mark] = time.monotonic() + _AGAIN_S, _AGAIN_S
             else:
                 _, wait = self._again.get(mark, (0.0, _AGAIN_S))
                 self._again[mark] = time.monotonic() + wait, min(2 * wait, _AGAIN_S_MAX)
         self.known = [i for i in self.known if i.mark not in gone]
         self.read(anew=True)
+
+    def _write_at_last(self, undone: list[int]) -> None:
+        """Write down what is undone and could not be written down before; if it cannot be now, at the next reading."""
+        with suppress(UnavailableError):
+            self.journal.reverted_all(undone, by=WHO, verified=True)
 
     def _is_undone(self, injection: Injection) -> bool:
         """Whether it was undone here, though it could not be written down, and nobody has noted it again since."""

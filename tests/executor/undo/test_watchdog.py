@@ -38,6 +38,22 @@ HEAVY = (
     *("openai", "psutil", "psycopg", "pydantic", "redis", "rfc8785", "sqlalchemy", "ssl"),
 )
 RESIDENT_BYTES_MAX = 45 * 1024 * 1024
+_MAKER = """
+import sys
+from pathlib import Path
+from executor.state import undo_notes
+from executor.state.home import Home
+from executor.state.journal import Journal
+home = Home(Path(sys.argv[1]))
+(one,) = Journal(home.journal).pending()
+home.run_dir(one.run)
+undo_notes.keep(home, one, one.record)
+undo_notes.making(home, one)
+print("making", flush=True)
+sys.stdin.read()
+undo_notes.made(home, one)
+"""
+"""Another process that is making the only fault until its standard input ends."""
 
 
 @pytest.fixture
@@ -291,6 +307,37 @@ def test_what_was_made_after_it_was_undone_is_undone_again(home: Home, journal: 
     assert journal.pending() == []
     own.journal.close()
     os.close(pidfd)
+
+
+def test_what_its_executor_makes_after_it_was_undone_and_then_hangs_again_is_undone(
+    home: Home, journal: Journal, shelf: Shelf
+) -> None:
+    """It stood still twice: while its lease lapsed, and again right after it had made its fault."""
+    admit(journal)
+    hang(journal, shelf, lease_s=0.5)
+    (armed,) = journal.pending()
+    until(lambda: journal.injection(armed.id).lapsed)
+    maker = subprocess.Popen(
+        [sys.executable, "-c", _MAKER, str(home.path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    assert maker.stdout is not None
+    assert maker.stdout.readline() == b"making\n"
+    pidfd = os.pidfd_open(os.getpid())
+    own = Watchdog(home, "run-1", pidfd, os.getpid(), own_ticks())
+    try:
+        looks(own)
+        assert not shelf.stopped()
+        assert journal.pending() == []
+        process.send(*armed.record["members"][0], signal.SIGSTOP)  # made after all, and never told
+        until(lambda: (looks(own), not shelf.stopped())[1])
+        maker.communicate()  # its thread has come to its end
+        until(lambda: (looks(own), not own.known)[1])
+        assert undo_notes.left(home) == []
+    finally:
+        maker.kill()
+        maker.communicate()
+        own.journal.close()
+        os.close(pidfd)
 
 
 def test_a_guardian_replaces_a_watchdog_that_is_dead_or_hangs(journal: Journal, guardian: Guardian) -> None:
