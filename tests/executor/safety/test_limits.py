@@ -210,7 +210,7 @@ def test_what_is_wrong_is_named_with_its_place(tmp_path: Path, text: str, messag
 def test_a_link_that_leads_nowhere_is_no_leave_to_go_by_the_defaults(home: Home, goal: str) -> None:
     """What it led to may have protected something."""
     (home.path / "limits.toml").symlink_to(home.path / goal)
-    with pytest.raises(InputError, match="limits.toml"):
+    with pytest.raises(InputError, match=r"limits\.toml"):
         load_limits(home=home)
 
 
