@@ -16,7 +16,7 @@ from executor.faults.registry import behaviour
 from executor.model.faults.network import Saturation
 from executor.model.system import System
 from tests.executor.faults.net_kit import Echo, echoes, listener, nets, no_networks
-from tests.executor.kit import until
+from tests.executor.kit import free_port, until
 from tests.missing import missing
 
 pytestmark = pytest.mark.root
@@ -57,9 +57,8 @@ def test_a_listener_that_only_its_own_network_reaches_is_refused() -> None:
 
 
 def test_datagrams_that_another_process_would_get_are_not_sent() -> None:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as ours:
-        ours.bind(("127.0.0.1", 0))
-        port = ours.getsockname()[1]
-        with listener(port, "127.0.0.1") as target:
-            why = str(why_not(HOW, Saturation(rate_mbps=1), target))
-            assert f"another process takes datagrams at port {port}" in why
+    port = free_port()
+    with listener(port, "127.0.0.1") as target, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as ours:
+        ours.bind(("127.0.0.1", port))
+        why = str(why_not(HOW, Saturation(rate_mbps=1), target))
+        assert f"another process takes datagrams at port {port}" in why

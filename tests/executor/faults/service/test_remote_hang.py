@@ -177,6 +177,10 @@ def test_a_whole_run(home: Home, shelf: Shelf, sshd: Sshd, quick: None) -> None:
 )
 def test_what_ssh_or_a_reader_could_take_amiss_is_refused(field: dict[str, Any]) -> None:
     given: dict[str, Any] = {"id": "books-1", "host": "there", "port": 80}
-    SshInstance(**given)
+    _at(**given)
     with pytest.raises(ValidationError):
-        SshInstance(**given | field)
+        _at(**given | field)
+
+
+def _at(**fields: Any) -> System:
+    return System(name="library", services=(Service(name="books", instances=(SshInstance(**fields),)),))
