@@ -25,7 +25,7 @@ def found(pid: int) -> str | None:
     root = f"/proc/{pid}/root"
     if os.readlink(root) != os.readlink("/proc/self/root") or not Path(root).samefile("/proc/self/root"):  # noqa: PTH115
         return f"a root directory of its own ({os.readlink(root)})"  # noqa: PTH115
-    its, ours = _status(pid), _status(os.getpid())
+    its, ours = process.status(pid), process.status(os.getpid())
     for name in _SAME:
         if its.get(name) != ours.get(name):
             return f"{name} {its.get(name)}"
@@ -67,8 +67,3 @@ def _handed(pid: int) -> bool:
     own = sockets.listening(pid)
     holders = (other for other in process.pids() if own & sockets.held(other)) if own else ()
     return any(pid not in process.lineage(other) for other in holders)
-
-
-def _status(pid: int) -> dict[str, str]:
-    text = Path(f"/proc/{pid}/status").read_text(encoding="utf-8", errors="replace")
-    return {name: value.strip() for name, _, value in (line.partition(":") for line in text.splitlines())}

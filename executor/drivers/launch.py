@@ -39,7 +39,7 @@ _PASSED_ON = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT)
 
 def recipe(pid: int) -> dict[str, Any]:
     """With what a process runs, its arguments and environment aside. Raises ``OSError`` if it may not be looked at."""
-    status = dict(line.split(":", 1) for line in _read(pid, "status").splitlines())
+    status = process.status(pid)
     return {
         "cwd": os.readlink(f"/proc/{pid}/cwd"),  # noqa: PTH115 - the kernel's text, not a path of ours
         "uid": int(status["Uid"].split()[1]),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
-from pathlib import Path
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from executor.drivers.targets import ProcessTarget
@@ -147,12 +147,9 @@ def users(caller: ProcessTarget) -> set[int]:
     """Users that own the sockets of a process and its workers."""
     found: set[int] = set()
     for pid, _ in process.members(caller.pid, caller.start_ticks):
-        try:
-            status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8", errors="replace")
-        except OSError:
-            continue
-        # The directory's owner would be root for one that has dropped its privileges.
-        found.update(int(line.split()[4]) for line in status.splitlines() if line.startswith("Uid:"))
+        with suppress(OSError):  # it has ended
+            # The directory's owner would be root for one that has dropped its privileges.
+            found.add(int(process.status(pid)["Uid"].split()[3]))
     return found
 
 

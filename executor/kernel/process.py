@@ -254,10 +254,20 @@ def has_child(pid: int, number: int) -> bool:
 
 def _inner(pid: int) -> int | None:
     try:
-        status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8", errors="replace")
+        return int(status(pid).get("NSpid", str(pid)).split()[-1])
     except OSError:
         return None
-    return next((int(line.split()[-1]) for line in status.splitlines() if line.startswith("NSpid:")), pid)
+
+
+def status(pid: int) -> dict[str, str]:
+    """What the kernel says of a process, by name (``/proc/PID/status``). Raises ``OSError`` if it is gone."""
+    text = Path(f"/proc/{pid}/status").read_text(encoding="utf-8", errors="replace")
+    return {name: value.strip() for name, _, value in (line.partition(":") for line in text.splitlines())}
+
+
+def catches(pid: int, number: signal.Signals) -> bool:
+    """Whether a process has a handler of its own for a signal. Raises ``OSError`` if it is gone."""
+    return bool(int(status(pid)["SigCgt"], 16) >> (number - 1) & 1)
 
 
 def forbidden(pid: int, ticks: int) -> str | None:

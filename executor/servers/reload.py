@@ -10,7 +10,6 @@ import signal
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -106,13 +105,10 @@ def _run(command: Sequence[str]) -> None:
 
 
 def _catches(pid: int, number: str) -> bool:
-    """Whether a process has a handler of its own for a signal."""
     try:
-        status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8", errors="replace")
+        return process.catches(pid, signal.Signals[f"SIG{number}"])
     except OSError:
         return False
-    caught = next((int(line.split()[1], 16) for line in status.splitlines() if line.startswith("SigCgt:")), 0)
-    return bool(caught >> (signal.Signals[f"SIG{number}"] - 1) & 1)
 
 
 def _program(pid: int) -> str:

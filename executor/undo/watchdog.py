@@ -131,9 +131,9 @@ class Watchdog:
                 if self.state != "running" or state == "ended":  # what was its own run stays its own, whatever is said
                     self.state = state
                 pending = self.journal.pending(self.run)
-                self.known = [i for i in pending if not self._is_undone(i)]
-                if undone := [i.id for i in pending if self._is_undone(i)]:
-                    self._write_at_last(undone)
+                undone = [i for i in pending if self._is_undone(i)]
+                write_down(self.journal, self.home, [Undone(i, verified=True) for i in undone], by=WHO)
+                self.known = [i for i in pending if i not in undone]
                 if self.state == "running" and not self.dead:  # else it is settled, or nobody makes it any more
                     self.known += [self._late[mark] for mark in self._late.keys() - {i.mark for i in pending}]
                 self._version = version
@@ -274,11 +274,6 @@ class Watchdog:
                 self._again[mark] = time.monotonic() + wait, min(2 * wait, _AGAIN_S_MAX)
         self.known = [i for i in self.known if i.mark not in gone]
         self.read(anew=True)
-
-    def _write_at_last(self, undone: list[int]) -> None:
-        """Write down what is undone and could not be written down before; if it cannot be now, at the next reading."""
-        with suppress(UnavailableError):
-            self.journal.reverted_all(undone, by=WHO, verified=True)
 
     def _is_undone(self, injection: Injection) -> bool:
         """Whether it was undone here, though it could not be written down, and nobody has noted it again since."""

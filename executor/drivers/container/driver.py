@@ -282,9 +282,7 @@ def _listens(pid: int, port: int | None) -> bool:
 def _refuse_deaf(record: Record, number: Signals) -> None:
     """Raise ``UnavailableError`` for a signal that the first process of a container does not get."""
     pid, _ = record["members"][0]
-    status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8", errors="replace")
-    caught = next(int(line.split()[1], 16) for line in status.splitlines() if line.startswith("SigCgt:"))
-    if number != Signals.SIGKILL and process.is_called(pid, 1) and not caught >> (number - 1) & 1:
+    if not process.catches(pid, number) and number != Signals.SIGKILL and process.is_called(pid, 1):
         why = f"the first process of a container does not get {number.name} unless it has a handler for it; use KILL."
         raise UnavailableError(why, where=record["instance"])
 

@@ -151,9 +151,9 @@ def _programs(pid: int) -> Path:
 
 
 def _owner(pid: int) -> tuple[int, int]:
-    status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8", errors="replace").splitlines()
-    ids = {line.split()[0]: int(line.split()[2]) for line in status if line.startswith(("Uid:", "Gid:"))}
-    return ids["Uid:"], ids["Gid:"]
+    about = process.status(pid)
+    uid, gid = (int(about[name].split()[1]) for name in ("Uid", "Gid"))
+    return uid, gid
 
 
 def _usual(backup: Path) -> list[str]:
