@@ -122,7 +122,7 @@ class Home:
     def run_dir(self, run: str, *, make: bool = True) -> Path:
         """Directory of one run's files, made if ``make``. Raises ``InputError`` for what is no run's name."""
         if not _RUN_ID.fullmatch(run):
-            raise InputError(f"{run!r} is not the name of a run.", hint="murphy findings lists the runs.")
+            raise InputError(f"{run!r} is not the name of a run.", hint="murphy run says it, like run-977f6a625aa6.")
         path = self.runs / run
         if make:
             path.mkdir(mode=0o700, parents=True, exist_ok=True)
