@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import threading
+import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -85,9 +86,24 @@ def test_only_operations_that_call_each_time_exercise_an_edge(shop: System):
 
 def test_other_traffic_is_not_taken_for_the_operations(shop: System, traffic):
     url = shop.services[0].operations[0].probe.url  # type: ignore[union-attr]
-    traffic(url, 0.05)
-    settling = Pace(ambient_s=0.6, settle_s=0.2, pause_s=0.05)  # long enough for more other calls than operations
+    traffic(url, 0.07)
+    settling = Pace(ambient_s=0.6, settle_s=0.2, pause_s=0.05)  # other calls alone are enough to claim the edge
     assert exercises(observe_exercises(shop, pace=settling)) == EXPECTED
+
+
+def test_where_much_other_traffic_leaves_it_open_none_is_claimed_and_that_is_told(server, free_port):
+    front = free_port()
+    server("front", front)
+    system = System(
+        name="shop",
+        services=(part("front", front, operation("home", front, "/")), part("stock", 1)),
+        dependencies=(Dependency(caller="front", callee="stock"),),
+    )
+    told: list[str] = []
+    much = Pace(ambient_s=0.1, settle_s=0.0, pause_s=0.0)
+    seen = observe_exercises(system, lambda _: int(time.monotonic() * 10_000), much, told.append)
+    assert exercises(seen) == {"home": ()}
+    assert told == ["other traffic leaves it open whether operation home uses front->stock; taken as not used"]
 
 
 def test_an_edge_that_cannot_be_counted_is_claimed_where_its_caller_is_reached(server, free_port):
