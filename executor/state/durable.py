@@ -5,8 +5,9 @@ A halt is written with it, so it loads little: ``tempfile`` alone takes a third 
 
 from __future__ import annotations
 
+import errno
 import os
-from contextlib import suppress
+import stat
 from pathlib import Path
 
 
@@ -42,11 +43,15 @@ def sync_directory(path: Path) -> None:
 
 
 def create(path: Path) -> None:
-    """See that a database's file is there, mode 0600 from birth. Raises ``OSError`` if it cannot be made.
+    """See that a database's file is there, mode 0600 from birth. Raises ``OSError`` if it is none, or cannot be made.
 
     One that is there is not opened: closing it again would drop every lock that this process holds on it (POSIX), and
     then another process takes itself for the last user of the database and removes its log under those that write it.
     """
-    with suppress(FileExistsError):
+    try:
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600))
+    except FileExistsError:
+        if not stat.S_ISREG(path.stat().st_mode):  # SQLite would wait for somebody to write into a pipe
+            raise OSError(errno.EINVAL, "it is not a regular file", str(path)) from None
+    else:
         sync_directory(path.parent)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from executor.errors import UnavailableError
+from executor.state.reading import opened
 from executor.state.store import Store
 
 _TRIES, _AGAIN_S = 20, 0.05
@@ -26,13 +27,12 @@ class Frozen(Store):
     def __init__(self, path: Path, *, why: str) -> None:
         """Copy database and log to where there is room, memory first. Raises ``UnavailableError`` if that cannot be."""
         self.why = why
-        self._directory = _copied(path)
+        directory = _copied(path)
         try:
-            super().__init__(self._directory / path.name, anchored=False)
+            super().__init__(directory / path.name, anchored=False)
             self._refuse_torn(path)
-        except BaseException:
-            shutil.rmtree(self._directory, ignore_errors=True)
-            raise
+        finally:
+            shutil.rmtree(directory, ignore_errors=True)  # its files are open by now, and go with us however we end
         self.path = path
 
     def _refuse_torn(self, path: Path) -> None:
@@ -44,11 +44,6 @@ class Frozen(Store):
         raise UnavailableError(
             f"the journal cannot be written: {self.why}.", where=str(self.path), hint="Make room, or make it writable."
         )
-
-    def close(self) -> None:
-        """Close the copy and remove it. Idempotent."""
-        super().close()
-        shutil.rmtree(self._directory, ignore_errors=True)
 
 
 def _copied(path: Path) -> Path:
@@ -97,7 +92,7 @@ def _read(path: Path) -> bytes:
     found = path.stat()
     handle = _kept.get((found.st_dev, found.st_ino))
     if handle is None:
-        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        handle = opened(path)
         found = os.fstat(handle)
         _kept[found.st_dev, found.st_ino] = handle
     return os.pread(handle, found.st_size, 0)

@@ -26,8 +26,13 @@ def read(path: Path, *, most: int = MOST_BYTES) -> bytes:
 
 def regular(path: Path) -> BinaryIO:
     """A regular file, opened. Raises ``OSError``, at once, for any other kind."""
+    return os.fdopen(opened(path), "rb")
+
+
+def opened(path: Path) -> int:
+    """The descriptor of a regular file, for whoever may not close it. Raises ``OSError`` as ``regular`` does."""
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
         raise OSError(errno.EINVAL, "it is not a regular file", str(path))
-    return os.fdopen(descriptor, "rb")
+    return descriptor

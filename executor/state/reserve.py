@@ -24,7 +24,7 @@ def keep(journal: Path) -> None:
     path = place(journal)
     handle = -1
     try:
-        handle = os.open(path, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o600)
+        handle = os.open(path, os.O_CREAT | os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC, 0o600)
         os.posix_fallocate(handle, 0, SIZE)
     except OSError as error:
         give_up(journal)

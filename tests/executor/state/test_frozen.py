@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import subprocess
 import sys
@@ -11,8 +12,12 @@ from pathlib import Path
 import pytest
 
 from executor.errors import UnavailableError
+from executor.safety.settle import settled
+from executor.state import audit
 from executor.state.home import Home
 from executor.state.journal import Journal
+from executor.undo.recover import recovery
+from planner.shelf import Shelf
 from tests.executor.injections import admit, arm
 
 
@@ -33,6 +38,7 @@ def test_it_has_all_that_the_log_holds_and_takes_nothing(home: Home, journal: Jo
     assert home.journal.stat().st_size < home.journal.with_name("journal.db-wal").stat().st_size  # all is in the log
     held = copies()
     frozen = Journal.frozen(home, why="the disk is full")
+    assert copies() == held, "nothing stays if we are killed"
     assert frozen.pending() == [armed]
     assert (frozen.installation, frozen.used("run-1")) == (journal.installation, ("run-1",))
     with pytest.raises(UnavailableError, match="cannot be written: the disk is full"):
@@ -85,6 +91,17 @@ def test_undoing_takes_the_journal_itself_if_it_can(home: Home, journal: Journal
     usable.note("tester", "noted")
     usable.close()
     assert len(journal.store.read("SELECT * FROM audit")) == 1
+
+
+@pytest.mark.timeout(20)
+def test_a_pipe_in_its_place_hangs_nobody(home: Home) -> None:
+    os.mkfifo(home.journal)
+    for ask in (Journal.to_undo, audit.verify, settled, recovery):
+        with pytest.raises(UnavailableError, match="not a regular file"):
+            ask(home)
+    os.mkfifo(home.sessions)
+    with pytest.raises(UnavailableError, match="not a regular file"):
+        Shelf(home.sessions)
 
 
 def test_what_is_damaged_or_not_there_is_said(home: Home) -> None:
