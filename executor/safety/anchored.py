@@ -6,7 +6,6 @@ An edit by hand, or an older file put back in its place, no longer matches. Noth
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
@@ -45,7 +44,7 @@ def latest(home: Home, acts: tuple[str, ...], **detail: str) -> audit.Entry | No
     query = f"SELECT * FROM audit WHERE what IN ({marks}) ORDER BY seq DESC"  # noqa: S608 - question marks only
     with closing(Store(home.journal)) as store:
         for row in store.read(query, acts):
-            entry = audit.Entry(**{**dict(row), "detail": json.loads(row["detail"])})
+            entry = audit.Entry(**{**dict(row), "detail": audit.parsed(row["detail"])})
             if detail.items() <= entry.detail.items():
                 return entry
     return None

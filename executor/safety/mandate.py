@@ -104,13 +104,13 @@ def read_policy(home: Home, name: str) -> SignedPolicy:
         raise _no(name, "its file cannot be read or is damaged", "a whole signed policy") from error
     last = latest(home, CHANGES, policy=name)
     if last is not None and last.what == "policy_revoked":
-        measured = f"{last.who} revoked it on {last.at[:19]}Z ({last.detail['reason']})"
+        measured = f"{last.who} revoked it on {last.at[:19]}Z ({last.detail.get('reason')})"
         raise _no(name, measured, "a policy that is in force")
     if signed is None:
         raise _no(name, "there is no such policy", "a policy that an operator has signed")
     if signed.mandate.policy.name != name:
         raise _no(name, f"its file holds the policy {signed.mandate.policy.name}", "each policy under its own name")
-    if last is not None and last.detail["digest"] != digest_of(content):
+    if last is not None and last.detail.get("digest") != digest_of(content):
         raise _no(name, "its file is not the one that was signed last", "the policy as it was signed last")
     return signed
 

@@ -145,7 +145,7 @@ def checked(home: Home) -> dict[str, Trusted]:
     last = latest(home, CHANGES)
     if last is None and known:
         raise _unusable(trusted_file(home), "no row of the audit trail vouches for it")
-    if last is not None and last.detail["digest"] != digest:
+    if last is not None and last.detail.get("digest") != digest:
         raise _unusable(trusted_file(home), f"{last.who} left another list ({last.what}, {last.at[:19]}Z)")
     return known
 

@@ -74,7 +74,7 @@ def plain(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
-def _parsed(text: str | bytes) -> dict[str, Any]:
+def parsed(text: str | bytes) -> dict[str, Any]:
     """A JSON object; what is none stands in one under a name that says so."""
     try:
         found = json.loads(text)
@@ -86,7 +86,7 @@ def _parsed(text: str | bytes) -> dict[str, Any]:
 def entries(home: Home) -> list[Entry]:
     """The whole trail, oldest first, unchecked. Raises ``UnavailableError`` if the journal cannot be read."""
     with closing(_readable(home)) as store:
-        return [Entry(**{**row, "detail": _parsed(row["detail"])}) for row in rows_of(store)]
+        return [Entry(**{**row, "detail": parsed(row["detail"])}) for row in rows_of(store)]
 
 
 def export(home: Home) -> Iterator[str]:
@@ -123,7 +123,7 @@ def verify_file(path: Path, *, head: str | None = None) -> Verification:
     try:
         with regular(path) as file:
             for number, line in enumerate(file, start=1):
-                row = _parsed(line)
+                row = parsed(line)
                 if row.keys() != set(FIELDS):
                     fault = f"line {number} is no row"
                     break

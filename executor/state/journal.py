@@ -18,7 +18,7 @@ from typing import Any, Literal
 from executor.clock import boottime, here, machine, own_ticks, wall
 from executor.errors import UnavailableError
 from executor.state import audit
-from executor.state.altered import altered, refuse_altered
+from executor.state.altered import LOOK, altered, refuse_altered
 from executor.state.frozen import Frozen
 from executor.state.home import Home
 from executor.state.rows import Injection as Injection
@@ -80,8 +80,11 @@ class Journal:
     @property
     def installation(self) -> str:
         """What tells this journal on this machine, at this place, from any other and from a copy; 32 hex digits."""
-        (row,) = self.store.read("SELECT value FROM meta WHERE key = 'identity'")
-        parts = (row["value"], machine(), str(self.store.path.resolve()))
+        rows = self.store.read("SELECT value FROM meta WHERE key = 'identity'")
+        if not rows:
+            where = str(self.store.path)
+            raise UnavailableError("the journal has lost what tells it from others.", where=where, hint=LOOK)
+        parts = (rows[0]["value"], machine(), str(self.store.path.resolve()))
         return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogateescape")).hexdigest()[:32]
 
     def used(self, nonce: str) -> tuple[str, ...]:

@@ -21,7 +21,7 @@ def unit(home: Home) -> str:
     program = Path(sys.executable).with_name("murphy")
     given = {
         "@HOME@": _word(home.path),
-        "@USER@": pwd.getpwuid(owner).pw_name,
+        "@USER@": _user(owner),
         "@ENVIRONMENT@": _word(f"MURPHY_HOME={home.path}"),
         "@VARIABLES@": _escaped(home.path / "recover.env"),
         "@PROGRAM@": _word(program).replace("$", "$$"),
@@ -30,6 +30,13 @@ def unit(home: Home) -> str:
     for name, value in given.items():
         text = text.replace(name, value)
     return text
+
+
+def _user(number: int) -> str:
+    try:
+        return pwd.getpwuid(number).pw_name
+    except KeyError:  # one that has no name here, as in a container
+        return str(number)
 
 
 def _word(value: Path | str) -> str:

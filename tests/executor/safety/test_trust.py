@@ -271,3 +271,13 @@ def test_what_replaces_a_file_is_private_and_told(home: Home) -> None:
     assert path.stat().st_mode & 0o777 == 0o600
     last = entries(home)[-1]
     assert (last.what, last.detail["policy"]) == ("policy_signed", "x")
+
+
+@pytest.mark.parametrize("detail", ["x", "[]", "{}", '{"digest": 5}'])
+def test_a_row_that_says_nothing_vouches_for_nothing(home: Home, detail: str) -> None:
+    create_key(home, "ann")
+    with closing(sqlite3.connect(home.journal)) as db, db:
+        db.execute("DROP TRIGGER audit_stays")
+        db.execute("UPDATE audit SET detail = ? WHERE what = 'key_created'", (detail,))
+    with pytest.raises(SafetyRefusalError, match="left another list"):
+        read_trusted(home)

@@ -5,6 +5,7 @@ import os
 import tempfile
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from executor.clock import boottime, own_ticks
-from executor.errors import SafetyRefusalError
+from executor.errors import SafetyRefusalError, UnavailableError
 from executor.state import journal as module
 from executor.state import rows
+from executor.state.home import Home
 from executor.state.journal import Journal, RunRow
 from tests.executor.injections import REACH, admit, arm
 
@@ -263,3 +265,11 @@ class Leases(RuleBasedStateMachine):
 
 TestLeases = Leases.TestCase
 TestLeases.settings = settings(max_examples=12, stateful_step_count=25)
+
+
+def test_one_without_its_identity_is_nobodys(home: Home) -> None:
+    with closing(Journal(home.journal)) as journal:
+        with journal.store.write() as db:
+            db.execute("DELETE FROM meta")
+        with pytest.raises(UnavailableError, match="lost what tells it from others"):
+            _ = journal.installation

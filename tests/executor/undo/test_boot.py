@@ -138,6 +138,14 @@ def test_a_home_that_systemd_cannot_be_told_is_refused(tmp_path: Path) -> None:
         unit(Home.open(tmp_path / "two\nlines"))
 
 
+def test_an_owner_without_a_name_is_told_by_its_number(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown(_: int) -> pwd.struct_passwd:
+        raise KeyError
+
+    monkeypatch.setattr(pwd, "getpwuid", unknown)
+    assert f"\nUser={os.geteuid()}\n" in unit(Home.open(tmp_path / "home"))
+
+
 def test_the_unit_is_printed_for_this_home(tmp_path: Path) -> None:
     said = subprocess.run(
         [sys.executable, "-m", "planner.cli.main", "recover", "--unit"],
