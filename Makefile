@@ -7,9 +7,9 @@ BIN := .venv/bin
 demo: .venv/ready
 	$(BIN)/murphy demo $(DEMO)
 
-# In four processes, most of which wait most of the time; what concerns the whole host stays in one of them. PYTEST="-n 0 …" for one after another.
+# In six processes, most of which wait most of the time; what shares servers stays in one. PYTEST="-n 0 …" for one after another.
 test: .venv/ready
-	$(BIN)/pytest -n 4 $(PYTEST)
+	$(BIN)/pytest -n 6 $(PYTEST)
 
 # What takes long and differs little from what `make test` does: further faults by ssh and libvirt, every sort of
 # damage to the journal, more of the crash matrix. Seven minutes.

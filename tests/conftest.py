@@ -28,7 +28,7 @@ _BETWEEN_NAMESPACES = ipaddress.ip_network("198.18.0.0/15")
 
 _DATA = ("executor/faults/data/", "executor/faults/test_data_crash.py")
 _BEYOND = re.compile(r"\[infrastructure\.|-(container|pod|vm|ec2|ssh)\b")
-_HOST = ("bench/", "crash/", "executor/run/", "executor/selftest/", "executor/undo/", "system/")
+_HOST = ("bench/", "crash/", "executor/selftest/", "system/")
 
 
 class Together(LoadScopeScheduling):
@@ -38,12 +38,16 @@ class Together(LoadScopeScheduling):
         path, _, name = nodeid.removeprefix("tests/").partition("::")
         if path.startswith(_HOST):
             return "host"
+        if path.startswith(("executor/run/", "executor/undo/")):
+            return "runs"
         if path.startswith(_DATA) or "[data." in name or "[infrastructure.credentials" in name:
             return "data"
         if not path.startswith("executor/faults/"):
             return path
         beyond = path.startswith("executor/faults/infrastructure/") or _BEYOND.search(name)
-        return "beyond processes" if beyond else "faults"
+        if beyond:
+            return "beyond processes"
+        return "services" if path.startswith("executor/faults/service/") or "[service." in name else "faults"
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -47,12 +47,10 @@ def plan(
     from executor.safety.limits import load_limits
     from executor.state.home import Home
     from experts.brief import Constraints
-    from experts.roster import from_environment
     from knowledge.topology.annotations import load_system
     from planner import files
     from planner import goal as goals
     from planner.cli.output import emit, err, out
-    from planner.session import Session
 
     if len(goal) > GOAL_MAX:
         raise InputError(f"has {len(goal)} characters, and the limit is {GOAL_MAX}.", where="--goal")
@@ -69,6 +67,11 @@ def plan(
     if understood:
         err.print(f"Understood: {'; '.join(understood)}.")
     home = Home.open()
+
+    # What takes seconds to load waits until there is something to plan for.
+    from experts.roster import from_environment
+    from planner.session import Session
+
     if again:
         session = Session.repeat(home, found, again=again, limits=allowed, proposer=whoami())
     else:

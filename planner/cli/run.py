@@ -38,17 +38,20 @@ def run(
     from executor.state.home import Home
     from knowledge.topology.annotations import load_system
     from planner import files
-    from planner.cli import results_view
-    from planner.cli.interrupt import stopping
-    from planner.cli.live import Live
-    from planner.cli.output import emit, err, heading, out
-    from planner.session import Session
 
     home, plan, allowed = Home.open(), files.load_plan(path), load_limits(limits)
     signed = approval or files.approval_path(path)
     if not signed.exists():
         raise InputError("the plan is not approved.", where=str(path), hint=f"murphy approve {path} signs it.")
     granted = files.load_approval(signed)
+
+    # What takes seconds to load waits until there is something to run.
+    from planner.cli import results_view
+    from planner.cli.interrupt import stopping
+    from planner.cli.live import Live
+    from planner.cli.output import emit, err, heading, out
+    from planner.session import Session
+
     session = Session.find(home, plan)
     written = system or Path("system.yaml")
     if session is None:

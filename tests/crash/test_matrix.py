@@ -13,7 +13,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 KINDS = {"watchdog", "parent_death", "server"}
-A_FEW = ("--boundaries", "0", "--undoing", "0", "--troubles", "1", "--instants", "6")
+A_FEW = ("--boundaries", "0", "--undoing", "0", "--troubles", "1", "--instants", "3")
 
 
 def struck(tmp_path: Path, module: str, *options: str) -> dict[str, Any]:

@@ -233,7 +233,7 @@ def test_a_black_hole_swallows_calls(edge: Managed, caller: GrpcCaller, mark: st
     _put(edge, mark, kind="blackhole")
     before = _calls(edge)
     assert caller.call(edge.grpc, timeout_s=0.3)["codes"] == {"DEADLINE_EXCEEDED": 1}
-    assert _calls(edge) > before
+    wait_until(lambda: _calls(edge) > before)  # the caller may give up first
 
 
 def test_a_black_hole_silences_an_answer_under_way(tmp_path: Path) -> None:

@@ -55,7 +55,7 @@ COLUMNS = {
     "injections": "id run experiment trial action kind subject mark record state expires boot_id error by armed"
     " reverted",
 }
-SOME = ("x", '{"targets": [1]}', -7)
+SOME = ("x", -7)
 OTHERS = tuple(value for value in VALUES if value not in SOME)
 EACH = [(table, column) for table, columns in COLUMNS.items() for column in columns.split()]
 

@@ -81,7 +81,7 @@ class Case:
     stays: bool = True
     """Whether the fault stays to be seen; one that only ends sessions does not."""
     slow: bool = False
-    """Whether it is left to ``make test-slow``, where another case of the same driver is not."""
+    """Whether it is left to ``make test-slow``, where another case, or a whole run, of the same driver is not."""
 
 
 OTHERS = "MURPHY_CASES"
