@@ -45,14 +45,21 @@ def halt(home: Home, reason: str, *, by: str | None = None) -> Halted:
     """Raise the flag: every run reverts all it did and ends, and no run begins until ``resume``.
 
     The flag is durable on return; reverting goes on (see ``executor.safety.settle``). Halting twice keeps the first
-    reason. Raises ``UnavailableError`` if the flag cannot be written.
+    reason, and puts it into the audit trail if that had no row of it yet (see ``audited``). Raises
+    ``UnavailableError`` if the flag cannot be written.
     """
     before = raise_flag(home, reason, by=by)
-    flag = _unaudited.pop(home.halt_file, None)  # with its reason, for which a full disk may have had no room
+    flag = _unaudited.get(home.halt_file)  # with its reason, for which a full disk may have had no room
     if flag is None:
         return before
-    _audit(home, flag.by, "halted", reason=flag.reason)
+    if _audit(home, flag.by, "halted", reason=flag.reason):
+        del _unaudited[home.halt_file]
     return flag
+
+
+def audited(home: Home) -> bool:
+    """Whether the audit trail has every halt of this process; halting again tries once more."""
+    return home.halt_file not in _unaudited
 
 
 def raise_flag(home: Home, reason: str, *, by: str | None = None) -> Halted:
@@ -131,9 +138,11 @@ def _by_hand(path: Path) -> Halted:
     return Halted(since.isoformat(timespec="milliseconds"), "the file HALTED was put there", "somebody")
 
 
-def _audit(home: Home, who: str, what: str, **detail: object) -> None:
+def _audit(home: Home, who: str, what: str, **detail: object) -> bool:
     # Halting must work where the journal does not, so its row is written if it can be.
     from executor.state.journal import Journal  # loading it takes longer than halting
 
     with suppress(UnavailableError), closing(Journal(home.journal, busy_s=BUSY_S)) as journal:
         journal.note(who, what, **detail)
+        return True
+    return False

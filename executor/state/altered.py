@@ -69,6 +69,12 @@ def _meddling(store: Store) -> str:
         if row["sql"] not in made:
             what = "an index" if row["type"] == "index" else f"a {row['type']}"
             return f"the journal holds {what}, {row['name']}, that Murphy did not make"
-    if len({*schema.TABLES} - {row["sql"] for row in held}):
-        return "the journal lacks a table or an index that Murphy made"
+    if made - {row["sql"] for row in held}:
+        return "the journal lacks a table, an index or a trigger that Murphy made"
+    (whole,) = store.read("PRAGMA integrity_check(1)")  # an index may lack a row that its table has
+    if whole[0] != "ok":
+        return f"the journal is damaged: {whole[0]}"
+    identity = [(row["key"], len(row["value"])) for row in store.read("SELECT key, value FROM meta")]
+    if identity != [("identity", schema.IDENTITY_DIGITS)]:
+        return "the journal has lost what tells it from others"
     return ""

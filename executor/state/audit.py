@@ -14,7 +14,7 @@ from executor.clock import wall
 from executor.errors import InputError, UnavailableError
 from executor.state.altered import altered, lost
 from executor.state.anchor import BEGINNING, Mark
-from executor.state.chain import FIELDS, HASHED, broken, hash_of, rows_of
+from executor.state.chain import FIELDS, HASHED, broken, hash_of, plain, rows_of
 from executor.state.frozen import Frozen
 from executor.state.home import Home
 from executor.state.reading import regular
@@ -67,11 +67,6 @@ def append(db: sqlite3.Connection, who: str, what: str, **detail: object) -> Non
             "the audit trail does not take what is written to it.",
             hint="murphy audit verify says what was done to the journal.",
         )
-
-
-def plain(text: str) -> str:
-    """Text that can be kept: half of a character, as in a file's name that is no text, becomes an escape."""
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def parsed(text: str | bytes) -> dict[str, Any]:

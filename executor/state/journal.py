@@ -19,6 +19,7 @@ from executor.clock import boottime, here, machine, own_ticks, wall
 from executor.errors import UnavailableError
 from executor.state import audit
 from executor.state.altered import LOOK, altered, refuse_altered
+from executor.state.chain import plain
 from executor.state.frozen import Frozen
 from executor.state.home import Home
 from executor.state.rows import Injection as Injection
@@ -238,9 +239,7 @@ class Journal:
     def owe(self, number: int, error: str, *, by: str) -> None:
         """Note that reverting failed, and why; it stays owed until somebody succeeds."""
         with self.store.write() as db:
-            done = db.execute(
-                "UPDATE injections SET state = 'owed', error = ? WHERE id = ?", (audit.plain(error), number)
-            )
+            done = db.execute("UPDATE injections SET state = 'owed', error = ? WHERE id = ?", (plain(error), number))
             if done.rowcount:
                 audit.append(db, by, "revert_owed", injection=number, error=error)
 

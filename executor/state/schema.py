@@ -10,6 +10,8 @@ from typing import Final, Literal
 VERSION: Final = 2
 _NUMBERS = "CREATE TABLE sqlite_sequence(name,seq)"
 """What SQLite makes by itself for ids that never come again."""
+IDENTITY_DIGITS: Final = 32
+"""Of what tells a journal from any other; it is in ``meta``."""
 APPLICATION_ID = 0x4D555246  # "MURF": a file that is some other program's database is not touched
 
 _STANDINGS: dict[int, Literal["current", "old"]] = {VERSION: "current", 1: "old"}
@@ -83,7 +85,7 @@ def migrate(db: sqlite3.Connection, old: int) -> None:
     """Give a database of that version these tables, within the caller's transaction; what is recorded stays."""
     for statement in _statements(_FROM_1 if old else _NEW):
         db.execute(statement)
-    db.execute("INSERT INTO meta VALUES ('identity', ?)", (secrets.token_hex(16),))
+    db.execute("INSERT INTO meta VALUES ('identity', ?)", (secrets.token_hex(IDENTITY_DIGITS // 2),))
     db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
     db.execute(f"PRAGMA user_version = {VERSION}")
 

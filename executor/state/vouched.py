@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from executor.state.chain import plain
 from executor.state.rows import injection_of, record_digest, run_of
 from executor.state.store import Store
 
@@ -41,13 +42,12 @@ def forgotten(store: Store, rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _runs(store: Store, said: Said) -> str:
-    used = {(row["nonce"], row["use"], row["run"]) for row in store.read("SELECT nonce, use, run FROM approvals")}
     runs = {row["run"]: row for row in store.read("SELECT *, CAST(targets AS BLOB) AS reach FROM runs")}
     begun = {detail.get("run"): detail for detail in said["run_started"]}
     reach = {detail.get("run"): detail.get("reach") for detail in (*said["run_started"], *said["occupied"])}
-    for run, detail in begun.items():
-        if (detail.get("nonce"), detail.get("use", 1), run) not in used:
-            return f"the journal has forgotten that {run} used its approval"
+    if what := _uses(store, begun):
+        return what
+    for run in begun:
         if run not in runs:
             return f"the journal has forgotten the run {run}"
     ended = {detail.get("run"): detail.get("outcome") for detail in said["run_finished"]}
@@ -62,6 +62,16 @@ def _runs(store: Store, said: Said) -> str:
                 return f"the journal holds another {column} of the run {run} than it began with"
         if reach[run] not in (None, _digest(row["reach"])):
             return f"the journal holds another reach of the run {run} than was written"
+    return ""
+
+
+def _uses(store: Store, begun: Mapping[Any, Mapping[str, Any]]) -> str:
+    held = {(row["nonce"], row["use"], row["run"]) for row in store.read("SELECT nonce, use, run FROM approvals")}
+    told = {(detail.get("nonce"), detail.get("use", 1), run) for run, detail in begun.items()}
+    for _nonce, _use, run in told - held:
+        return f"the journal has forgotten that {run} used its approval"
+    for nonce, use, run in held - told:
+        return f"the journal holds use {use} of the approval {nonce} by {run}, and nobody used it"
     return ""
 
 
@@ -118,13 +128,9 @@ def _otherwise(fault: Any, armed: Mapping[str, Any], life: Sequence[Mapping[str,
         return f"the fault {mark} as {fault['state']}, and it was {'/'.join(states)}"
     if not _same(by, fault["by"]):
         return f"the fault {mark} as reverted by {fault['by']!r}, and it was by {by!r}"
-    if not _same(_kept(error), fault["error"]):
+    if not _same(plain(error), fault["error"]):
         return f"another error of the fault {mark} than was written"
     return ""
-
-
-def _kept(text: str) -> str:
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _unread(store: Store) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated
 
 import typer
@@ -25,6 +26,7 @@ def halt(
 ) -> int:
     """Revert everything of every run, now, and let no run begin until ``murphy resume``."""
     from executor.errors import OwedRevertError, UnavailableError
+    from executor.safety.halt import audited
     from executor.safety.halt import halt as raise_flag
     from executor.safety.settle import settled
     from executor.state.home import Home
@@ -45,6 +47,10 @@ def halt(
             f"halted, and no run begins; but whether every fault is undone cannot be told: what is noted beside the "
             f"journal is, and {error}"
         ) from error
+    if not audited(home):
+        raise_flag(home, reason)  # whoever held the journal may be gone by now
+    if not audited(home):
+        print("The audit trail has no row of this halt: the journal cannot be written.", file=sys.stderr)  # noqa: T201
     return _tell(
         {"halted": True, "since": flag.since, "by": flag.by, "reason": flag.reason, "owed": left},
         f"Halted ({flag.reason}). Every fault is undone; no run begins until murphy resume.",

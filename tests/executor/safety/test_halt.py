@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from executor.errors import UnavailableError
 from executor.safety import halt as module
-from executor.safety.halt import halt, halted, halted_since, lowered, raise_flag, resume
+from executor.safety.halt import audited, halt, halted, halted_since, lowered, raise_flag, resume
 from executor.safety.settle import settled
 from executor.state import audit
 from executor.state.home import Home
+from executor.state.journal import Journal
 
 
 def test_it_is_up_until_resumed(home: Home) -> None:
@@ -120,3 +122,13 @@ def test_a_flag_raised_in_haste_is_audited_once(home: Home) -> None:
     assert halt(home, "what the command line says", by="bob") == raised
     assert halt(home, "again") == raised
     assert [(row.who, row.detail) for row in audit.entries(home)] == [("alice", {"reason": "a drill"})]
+
+
+def test_a_halt_while_the_journal_is_held_is_audited_later(home: Home) -> None:
+    with closing(Journal(home.journal)) as journal, journal.store.write():
+        halt(home, "a drill", by="alice")
+        assert halted(home) is not None
+        assert not audited(home)
+    assert halt(home, "again", by="bob").reason == "a drill"
+    assert audited(home)
+    assert [(row.who, row.what) for row in audit.entries(home)] == [("alice", "halted")]

@@ -21,6 +21,7 @@ from executor.state import anchor, audit
 from executor.state.chain import FIELDS, hash_of
 from executor.state.home import Home
 from executor.state.journal import Journal
+from executor.state.schema import TRIGGERS
 from tests.executor.injections import admit, arm
 
 TEXTS = FIELDS[1:]
@@ -49,12 +50,10 @@ def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @contextmanager
 def copy_of(original: Path) -> Iterator[tuple[Home, sqlite3.Connection]]:
-    """A copy of the home, and its database with nothing in the way of writing to it."""
+    """A copy of the home, and its database."""
     with tempfile.TemporaryDirectory() as directory:
         home = Home(Path(shutil.copytree(original, Path(directory) / "home")))
         with closing(sqlite3.connect(home.journal, isolation_level=None)) as db:
-            for trigger in ("audit_keeps", "audit_stays"):
-                db.execute(f"DROP TRIGGER {trigger}")
             yield home, db
 
 
@@ -63,9 +62,13 @@ def rows_in(db: sqlite3.Connection) -> list[dict[str, Any]]:
 
 
 def put(db: sqlite3.Connection, rows: list[dict[str, Any]]) -> None:
-    """These rows and no others."""
+    """These rows and no others, and the triggers that forbid it as they were."""
+    for trigger in ("audit_keeps", "audit_stays"):
+        db.execute(f"DROP TRIGGER {trigger}")
     db.execute("DELETE FROM audit")
     db.executemany(f"INSERT INTO audit ({COLUMNS}) VALUES (:{', :'.join(FIELDS)})", rows)
+    for trigger in TRIGGERS:
+        db.execute(trigger)
 
 
 def chained(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -209,6 +212,10 @@ FORGOTTEN = {
         " services, faults, targets, started, outcome, ended FROM runs WHERE run = 'run-2'",
         "the run run-9, and nobody began it",
     ),
+    "a use that never was": (
+        "INSERT INTO approvals VALUES ('other', 1, 'run-9', '')",
+        "use 1 of the approval other by run-9, and nobody used it",
+    ),
     "who armed it": (
         "INSERT INTO injections SELECT 9, run, experiment, trial, action, kind, subject, 'm9', record, state, expires,"
         " boot_id, error, by, armed, reverted FROM injections WHERE mark = 'm2'",
@@ -313,7 +320,7 @@ def test_a_journal_replaced_while_it_is_in_use_takes_no_more(original: Path) -> 
 )
 def test_a_trigger_that_keeps_the_trail_from_growing(original: Path, what: str) -> None:
     with copy_of(original) as (home, db):
-        db.execute(f"CREATE {what}")
+        db.executescript(f"DROP TRIGGER audit_keeps; CREATE {what}")
         assert "that Murphy did not make" in audit.verify(home).faults[0]
 
 
@@ -328,13 +335,28 @@ def freeze(db: sqlite3.Connection) -> None:
     db.execute("DROP TABLE audit_old")
 
 
+def leave_out(db: sqlite3.Connection) -> None:
+    """Take what is owed out of the index of what is open, by which it is found."""
+    rule = " WHERE state <> 'reverted'"
+    for now, then in ((rule, " WHERE state = 'armed'"), (" WHERE state = 'armed'", rule)):
+        db.execute("PRAGMA writable_schema = ON")
+        db.execute("UPDATE sqlite_master SET sql = replace(sql, ?, ?) WHERE name = 'injections_open'", (now, then))
+        db.execute("PRAGMA writable_schema = RESET")
+        if now == rule:
+            db.execute("REINDEX injections_open")
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
         (freeze, "a table, audit, that Murphy did not make"),
         (lambda db: db.execute("CREATE TABLE theirs (x)"), "a table, theirs, that Murphy did not make"),
         (lambda db: db.execute("CREATE INDEX more ON audit (who)"), "an index, more, that Murphy did not make"),
-        (lambda db: db.execute("DROP INDEX injections_open"), "lacks a table or an index"),
+        (lambda db: db.execute("DROP INDEX injections_open"), "lacks a table, an index or a trigger"),
+        (lambda db: db.execute("DROP TRIGGER audit_stays"), "lacks a table, an index or a trigger"),
+        (leave_out, "row 2 missing from index injections_open"),
+        (lambda db: db.execute("UPDATE meta SET value = 'x'"), "lost what tells it from others"),
+        (lambda db: db.execute("DELETE FROM meta"), "lost what tells it from others"),
     ],
 )
 def test_a_journal_with_other_tables_is_found(
@@ -351,7 +373,10 @@ def test_a_journal_with_other_tables_is_found(
     [
         freeze,
         lambda db: db.execute("CREATE TRIGGER quiet BEFORE INSERT ON audit BEGIN SELECT RAISE(IGNORE); END"),
-        lambda db: db.execute("CREATE TRIGGER gone AFTER INSERT ON audit BEGIN DELETE FROM audit WHERE seq > 9; END"),
+        lambda db: db.executescript(
+            "DROP TRIGGER audit_keeps;"
+            "CREATE TRIGGER gone AFTER INSERT ON audit BEGIN DELETE FROM audit WHERE seq > 9; END"
+        ),
     ],
 )
 def test_nothing_is_done_that_the_trail_does_not_take(

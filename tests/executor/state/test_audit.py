@@ -13,6 +13,7 @@ from executor.errors import InputError, UnavailableError
 from executor.state import anchor, audit
 from executor.state.home import Home
 from executor.state.journal import Journal
+from executor.state.schema import TRIGGERS
 
 
 @pytest.fixture
@@ -31,7 +32,7 @@ def tamper(home: Home, *statements: str) -> None:
     with db:
         db.execute("DROP TRIGGER audit_keeps")
         db.execute("DROP TRIGGER audit_stays")
-        for statement in statements:
+        for statement in (*statements, *TRIGGERS):
             db.execute(statement)
     db.close()
 
