@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from executor.clock import boot_id, own_ticks, start_ticks
+from executor.clock import here, own_ticks, start_ticks, whereabouts
 from executor.errors import SafetyRefusalError, UnavailableError
 from executor.state.durable import create
 
@@ -62,18 +62,20 @@ class Shelf:
     def claimed(self, session: str) -> Iterator[None]:
         """Only one thread of one process works on a session at a time; a dead one's claim does not count.
 
+        One of another pid namespace, as of another container, counts until the next boot: we cannot see it.
+
         Raises ``SafetyRefusalError`` if another is at it.
         """
         with self._writing() as db:
             row = db.execute("SELECT pid, start_ticks, boot_id FROM sessions WHERE id = ?", (session,)).fetchone()
-            if row and row[0] is not None and row[2] == boot_id() and start_ticks(row[0]) == row[1]:
+            if row and row[0] is not None and _may_live(*row):
                 raise SafetyRefusalError(
                     "one at a time",
                     measured=f"process {row[0]} is working on session {session}",
                     limit="one process a session",
                     hint="Wait for its end.",
                 )
-            mine = (os.getpid(), own_ticks(), boot_id(), session)
+            mine = (os.getpid(), own_ticks(), here(), session)
             db.execute("UPDATE sessions SET pid = ?, start_ticks = ?, boot_id = ? WHERE id = ?", mine)
         try:
             yield
@@ -123,3 +125,9 @@ def unkept(path: Path, error: Exception) -> UnavailableError:
     return UnavailableError(
         f"planning sessions cannot be kept: {error}.", where=str(path), hint="Is the disk full or read-only?"
     )
+
+
+def _may_live(pid: int, ticks: int, place: str) -> bool:
+    """Whether the process that claimed a session may still be at it."""
+    where = whereabouts(place)
+    return where == "elsewhere" or (where == "here" and start_ticks(pid) == ticks)

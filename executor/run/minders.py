@@ -96,7 +96,7 @@ class Minders:
         pending = course.journal.pending(course.run)
         live = {i.id for i in pending if i.state in ("armed", "injected") and not i.lapsed}
         undo_notes.renew(course.home, (i for i in pending if i.id in live), course.limits.lease_s)
-        lost = [(each, "its lease lapsed, and the watchdog undid it") for each in held if each.injection.id not in live]
+        lost = [(each, "its lease lapsed, and it was undone") for each in held if each.injection.id not in live]
         for each in held:
             if each.record is not None and each.injection.id in live and isinstance(each.how, Renewable):
                 try:

@@ -24,7 +24,7 @@ def unit(home: Home) -> str:
         "@USER@": _user(owner),
         "@ENVIRONMENT@": _word(f"MURPHY_HOME={home.path}"),
         "@VARIABLES@": _escaped(home.path / "recover.env"),
-        "@PROGRAM@": _word(program).replace("$", "$$"),
+        "@PROGRAM@": _word(program),  # no variable, whatever it holds: systemd takes this word as it stands
     }
     text = files("executor.undo").joinpath("systemd/murphy-recover.service").read_text(encoding="utf-8")
     for name, value in given.items():

@@ -74,8 +74,12 @@ def recover(home: Home) -> list[Undone]:
 def unnoted(found: Recovery) -> str:
     """What is to be said of a journal that could not be written."""
     owed = sum(not result.reverted for result in found.results)
-    rest = f"{owed} reverts are still owed" if owed else "none is left on any target"
-    return f"{len(found.results) - owed} faults are undone, {rest}, but the journal could not be written:"
+    rest = f"{_counted(owed, 'revert')} still owed" if owed else "none is left on any target"
+    return f"{_counted(len(found.results) - owed, 'fault')} undone, {rest}, but the journal could not be written:"
+
+
+def _counted(number: int, thing: str) -> str:
+    return f"{number} {thing} is" if number == 1 else f"{number} {thing}s are"
 
 
 def recover_lapsed(journal: Journal, home: Home) -> list[Undone]:

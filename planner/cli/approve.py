@@ -143,7 +143,10 @@ def _show(plan: Plan, system: System | None, limits: Limits, good_for: str) -> N
         out.print("The system is not at hand: its rules are asked when the plan is run.", style="inconclusive")
     else:
         struck_view.show(plan, system)
-    radius = limits.blast_radius
+    radius, budget = limits.blast_radius, limits.error_budget
+    if budget.source:
+        asked = f"{budget.source} ({budget.query})" if budget.query else budget.source
+        out.print(f"Error budget: at least {budget.floor * 100:g} % left, says {asked}.", markup=False, soft_wrap=True)
     out.print(
         f"Limits: blast radius {radius.instances_percent:g} % of instances, {radius.services_percent:g} % of services, "
         f"{radius.traffic_percent:g} % of what users do, though always one instance or edge; "

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from executor.errors import InputError
+
 if TYPE_CHECKING:
     from executor.state.home import Home
     from planner.session import Outcome
@@ -32,20 +34,36 @@ def demo(
     forget: Annotated[bool, typer.Option("--forget", help="Begin without what earlier demos have learned.")] = False,
 ) -> int:
     """Start the shop, discover it, plan, sign, run under the guard, report, learn. A second run knows more."""
-    from executor.state.home import Home
-    from executor.undo.recover import forget as forget_state
     from planner.cli.output import out
     from planner.cli.run import exit_code
 
     began = time.monotonic()
-    if forget:
-        forget_state(Home(home.resolve()))
-    state = Home.open(home)
+    state = _opened(home, forget=forget)
     result, shop = _turn(state, output, experiments, seconds, experts)
     clean = _prove(state, shop, result)
     out.print(f"\nReport: [head]{output}[/head]   The whole took {time.monotonic() - began:.0f} s.")
     out.print("Run it again: it plans from what it has just learned.", style="quiet")
     return exit_code(result.evidence, found=False) if clean else INTERNAL
+
+
+def _opened(path: Path, *, forget: bool) -> Home:
+    from executor.state.home import Home
+    from executor.undo.recover import forget as forget_state
+
+    home = Home.seen(path)
+    if forget and home.is_made():
+        if not home.demo_file.exists():
+            raise InputError(
+                "--forget removes only what a demo has made, and this is no demo's state.",
+                where=str(path),
+                hint="Give another --home.",
+            )
+        forget_state(home)
+    ours = forget or not home.is_made()
+    home = Home.open(path)
+    if ours:
+        home.demo_file.touch()
+    return home
 
 
 def _turn(home: Home, output: Path, experiments: int, seconds: float, experts: str | None) -> tuple[Outcome, Path]:

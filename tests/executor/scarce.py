@@ -76,7 +76,7 @@ def unwritten(scene: Scene) -> None:
     done = murphy(scene, "recover")
     assert done.returncode == 4, done
     assert "Undone: service.hang on shelf-0-1" in done.stdout, done
-    assert "1 faults are undone, none is left on any target, but the journal could not be written" in done.stdout, done
+    assert "1 fault is undone, none is left on any target, but the journal could not be written" in done.stdout, done
     assert "Run murphy recover again once there is room" in done.stdout, done
     assert not scene.shelf.stopped()
 

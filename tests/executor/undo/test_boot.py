@@ -133,6 +133,19 @@ def test_the_unit_is_one_that_systemd_takes(tmp_path: Path, name: str) -> None:
         assert (said.returncode, said.stderr) == (0, "")
 
 
+@pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="needs systemd-analyze")
+def test_a_program_with_dollars_in_its_path_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = tmp_path / "a$b$$c${d}" / "murphy"
+    program.parent.mkdir()
+    program.write_text("#!/bin/sh\n", encoding="utf-8")
+    program.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(program.with_name("python")))
+    file = tmp_path / "murphy-recover.service"
+    file.write_text(unit(Home.open(tmp_path / "home")), encoding="utf-8")
+    said = subprocess.run(["systemd-analyze", "verify", str(file)], capture_output=True, text=True, check=False)
+    assert (said.returncode, said.stderr) == (0, "")
+
+
 def test_a_home_that_systemd_cannot_be_told_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="takes no such path"):
         unit(Home.open(tmp_path / "two\nlines"))

@@ -146,6 +146,12 @@ def test_who_signs_is_told_that_one_instance_is_always_allowed(capsys: Said) -> 
     assert "though always one instance or edge" in " ".join(capsys.readouterr().out.split())
 
 
+def test_who_signs_sees_whose_word_on_the_error_budget_is_taken(capsys: Said) -> None:
+    Path("limits.toml").write_text("[error_budget]\nsource = '/srv/left.json'\nfloor = 0.2")
+    assert murphy(*SIGN) == 0
+    assert "Error budget: at least 20 % left, says /srv/left.json." in " ".join(capsys.readouterr().out.split())
+
+
 def test_it_can_be_for_another_installation_and_several_runs(home: Home) -> None:
     other = "0123456789abcdef" * 2
     assert murphy(*SIGN, "--for", other) == 0

@@ -1,0 +1,29 @@
+"""What `murphy demo --forget` may remove; the demo itself is run by `make smoke`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from executor.errors import InputError
+from executor.safety.signing import create_key
+from executor.state.home import Home
+from planner.cli.demo import _opened
+
+
+def test_a_demo_forgets_what_a_demo_has_made(tmp_path: Path) -> None:
+    home = _opened(tmp_path / "demo", forget=False)
+    create_key(home, "alice")
+    assert _opened(tmp_path / "demo", forget=False).journal.exists()
+    assert not _opened(tmp_path / "demo", forget=True).journal.exists()
+    assert not _opened(tmp_path / "demo", forget=True).journal.exists()
+
+
+def test_it_forgets_nobody_elses_state(tmp_path: Path) -> None:
+    home = Home.open(tmp_path / "home")
+    create_key(home, "alice")
+    assert _opened(home.path, forget=False) == home, "a demo may work in it"
+    with pytest.raises(InputError, match="this is no demo's state"):
+        _opened(home.path, forget=True)
+    assert home.journal.exists()
