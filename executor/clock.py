@@ -16,6 +16,9 @@ _FIRST: Final = 0xEFFFFFFC
 ``PROC_PID_INIT_INO``."""
 
 
+_taken_for_gone: set[str] = set()
+
+
 class Clock(Protocol):
     """Where a run gets its time stamps from; passed in, so that a test can hold it still."""
 
@@ -63,12 +66,20 @@ def whereabouts(place: str) -> Where:
 
     ``elsewhere``: processes that are named there may live, and to us their pids are other processes'. ``gone``: none of
     them lives, for that was before this boot, or nobody is left in that pid namespace, which is seen only outside of
-    all containers. A bare boot's id, which earlier versions wrote, is taken for here.
+    all containers, or was said to this process (``take_for_gone``). A bare boot's id, which earlier versions wrote, is
+    taken for here.
     """
     if place in (here(), boot_id()):
         return "here"
+    if place in _taken_for_gone:
+        return "gone"
     boot, _, namespaces = place.partition(":")
     return "gone" if boot != boot_id() or _ended(namespaces.partition(":")[0]) else "elsewhere"
+
+
+def take_for_gone(place: str) -> None:
+    """From now on this process takes it for true that nobody is left there."""
+    _taken_for_gone.add(place)
 
 
 def _ended(namespace: str) -> bool:

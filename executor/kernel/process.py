@@ -5,6 +5,7 @@ Standard library only: the watchdog uses it.
 
 from __future__ import annotations
 
+import errno
 import os
 import select
 import signal
@@ -61,10 +62,16 @@ def opened(pid: int, ticks: int) -> Iterator[int]:
     The start time is read after the pidfd is open: from then on the descriptor can mean no other process, so a pid
     that was reused is noticed and never signalled. Raises ``ProcessLookupError`` if that very process is gone.
     """
-    descriptor = os.pidfd_open(pid)
+    gone = ProcessLookupError(f"process {pid} of then is gone")
+    try:
+        descriptor = os.pidfd_open(pid)
+    except OSError as error:
+        if error.errno in (errno.EINVAL, errno.ENOENT):  # it is a thread's by now; Linux 6.13 and later: ENOENT
+            raise gone from error
+        raise
     try:
         if not alive(pid, ticks):
-            raise ProcessLookupError(f"process {pid} of then is gone")
+            raise gone
         yield descriptor
     finally:
         os.close(descriptor)

@@ -16,7 +16,7 @@ LEASE_S_MAX: Final = 120.0
 """The longest lease that limits may allow, seconds."""
 ELSEWHERE: Final = (
     "it ran in another pid or time namespace (a container, say), where alone its processes can be told; "
-    "run murphy recover where it ran"
+    "run murphy recover where it ran, or murphy recover --gone if that is gone for good"
 )
 """Why nothing is done about a run that may go on, or may have died, where its pids mean other processes than here."""
 _LARGEST: Final = 2**63 - 1

@@ -14,9 +14,11 @@ from planner.cli.visible import visible
 if TYPE_CHECKING:
     from collections.abc import Iterable, Set
 
+    from executor.state.home import Home
     from executor.undo.recover import Recovery
     from executor.undo.swept import Swept
 
+NOT_SAID = 3
 _HEADS = {
     "done": "",
     "spared": "Left alone, a run goes on: ",
@@ -52,6 +54,11 @@ def recover(
             help="With --sweep: also in Amazon's regions that this system is in; by default system.yaml's, if there.",
         ),
     ] = None,
+    gone: Annotated[
+        bool,
+        typer.Option("--gone", help="Also what was begun in other containers, which you know to be gone for good."),
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="With --gone: do not ask.")] = False,
     unit: Annotated[bool, typer.Option("--unit", help="Print a systemd unit that does this at boot.")] = False,
 ) -> int:
     """Undo what a run that died has left, and show what is still owed."""
@@ -77,7 +84,26 @@ def recover(
         return _tell_swept(sweep(Home.seen(), lambda held: at_amazon(system, held)), as_json=as_json)
     from executor.undo.recover import recovery
 
-    return _tell(recovery(Home.open()), as_json=as_json)
+    home = Home.open()
+    if gone and not _gone(home, yes=yes):
+        return NOT_SAID
+    return _tell(recovery(home), as_json=as_json)
+
+
+def _gone(home: Home, *, yes: bool) -> bool:
+    """Whether whoever asks stands for it that nobody is left where this was begun."""
+    from executor.undo.elsewhere import begun_elsewhere, declare_gone
+    from planner.cli.consent import refuse_unattended
+
+    places = begun_elsewhere(home)
+    if places and not yes:
+        refuse_unattended(instead="--yes", given=False)
+        told = ["Begun in other containers:", *(f"  {each}" for of in places.values() for each in of)]
+        typer.echo("\n".join(map(visible, told)), err=True)
+        if not typer.confirm("Are they gone for good, and every process in them?", err=True):
+            return False
+    declare_gone(home, places)
+    return True
 
 
 def at_amazon(system: Path | None, held: Set[str]) -> Iterable[Swept]:

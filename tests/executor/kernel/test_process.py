@@ -6,7 +6,9 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
@@ -310,3 +312,10 @@ def test_where_a_listener_is_reached(bound: str, reached: str) -> None:
         assert [sockets.reachable(address) for address in sockets.listeners(port).values()] == [reached]
         with socket.create_connection((reached, port)):
             assert sockets.connections(os.getpid(), port) == 1
+
+
+def test_a_pid_that_is_a_threads_by_now_is_nobodys() -> None:
+    with ThreadPoolExecutor(1) as pool:
+        number = pool.submit(threading.get_native_id).result()
+        assert number != os.getpid()
+        assert not process.send(number, -1, signal.SIGCONT)

@@ -20,7 +20,7 @@ import pytest
 from executor.clock import boot_id, here, own_ticks, start_ticks, whereabouts
 from executor.kernel import process
 from executor.safety.settle import settled
-from executor.state import undo_notes
+from executor.state import audit, undo_notes
 from executor.state.home import Home
 from executor.state.journal import Journal
 from executor.state.rows import ELSEWHERE
@@ -218,6 +218,37 @@ def test_nobody_is_left_in_a_namespace_that_has_ended(home: Home) -> None:
     until(lambda: whereabouts(note.boot_id) == "gone")  # its first process is to be waited for by ours
     assert [result.error for result in recovery(home).results] == [""]
     assert held(home) == ([], [], [])
+
+
+def test_a_container_that_is_gone_is_taken_for_gone_at_somebodys_word(home: Home) -> None:
+    """As after every start of a container on the directory of the one before."""
+
+    def recovered(*words: str) -> tuple[int, str]:
+        command = [*unshare(*KINDS["pid"]), sys.executable, "-m", "planner.cli.main", "recover", *words]
+        environment = {**os.environ, "MURPHY_HOME": str(home.path)}
+        null = subprocess.DEVNULL
+        done = subprocess.run(
+            command, cwd=ROOT, env=environment, stdin=null, capture_output=True, text=True, check=False
+        )
+        return done.returncode, done.stdout + done.stderr
+
+    with container(home, "pid"):
+        code, said = recovered("--gone", "--yes")
+        assert (code, "was renewed a short while ago" in said) == (3, True), said
+    with closing(Journal(home.journal)) as journal:
+        journal.renew("run-1", 0.0)
+        undo_notes.renew(home, journal.pending(), 0.0)
+    assert recovered()[0] == 4
+    code, said = recovered("--gone")
+    assert (code, "no terminal to ask a person on" in said) == (3, True), said
+    assert held(home) == UNTOUCHED
+    code, said = recovered("--gone", "--yes")
+    assert (code, said.startswith("Undone: ")) == (0, True), said
+    assert held(home) == ([], [], [])
+    assert audit.verify(home).intact
+    (word,) = (row for row in audit.entries(home) if row.what == "declared_gone")
+    assert "the run run-1, begun by process" in word.detail["of"][0]
+    assert recovered("--gone")[0] == 0, "there is nothing to ask about"
 
 
 def test_helpers_of_another_namespace_are_not_swept(tmp_path: Path) -> None:

@@ -1,0 +1,65 @@
+"""What was begun in another container that is gone for good: somebody's word for what cannot be seen from here."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from contextlib import closing, suppress
+
+from executor.clock import boottime, here, take_for_gone
+from executor.errors import SafetyRefusalError, UnavailableError
+from executor.person import whoami
+from executor.state import undo_notes
+from executor.state.home import Home
+from executor.state.journal import Injection, Journal
+from executor.state.rows import LEASE_S_MAX
+
+WHO = "recover"
+
+
+def begun_elsewhere(home: Home) -> dict[str, list[str]]:
+    """What is not over and was begun in other pid or time namespaces, in words, by where that was.
+
+    Raises ``UnavailableError`` if the journal cannot be read, and ``SafetyRefusalError`` if a lease there still runs:
+    somebody renews it.
+    """
+    with closing(Journal.to_undo(home)) as journal:
+        runs = [row for row in journal.running() if row.elsewhere]
+        noted = [note for note in undo_notes.left(home) if note.elsewhere]
+        marks = {note.mark for note in noted}
+        faults = [*noted, *(each for each in journal.pending() if each.elsewhere and each.mark not in marks)]
+    _refuse_leased(faults)
+    found = defaultdict(list)
+    for row in runs:
+        found[row.boot_id].append(f"the run {row.run}, begun by process {row.pid} there")
+    for fault in faults:
+        found[fault.boot_id].append(str(fault))
+    return dict(found)
+
+
+def declare_gone(home: Home, places: Mapping[str, Iterable[str]]) -> None:
+    """Take it from whoever calls that no process is left in these places, which the audit trail gets to know.
+
+    From then on this process undoes what was begun there, all but what lay in those processes themselves.
+    """
+    if not places:
+        return
+    with suppress(UnavailableError), closing(Journal(home.journal)) as journal:  # as with all undoing
+        journal.note(
+            WHO, "declared_gone", by=whoami(), places=[*places], of=[each for of in places.values() for each in of]
+        )
+    for place in places:
+        take_for_gone(place)
+
+
+def _refuse_leased(faults: Iterable[Injection]) -> None:
+    for fault in faults:
+        same_clock = fault.boot_id.rpartition(":")[2] == here().rpartition(":")[2]
+        left = fault.expires - boottime()
+        if same_clock and 0 < left <= LEASE_S_MAX:
+            raise SafetyRefusalError(
+                "gone",
+                measured=f"the lease of {fault} runs for another {left:.0f} s, so it was renewed a short while ago",
+                limit="a run whose leases have lapsed",
+                hint="Run murphy recover where it runs, or wait until its lease has lapsed.",
+            )
