@@ -28,7 +28,7 @@ _BETWEEN_NAMESPACES = ipaddress.ip_network("198.18.0.0/15")
 
 _DATA = ("executor/faults/data/", "executor/faults/test_data_crash.py")
 _BEYOND = re.compile(r"\[infrastructure\.|-(container|pod|vm|ec2|ssh)\b")
-_HOST = ("bench/", "crash/", "executor/selftest/", "system/")
+_HOST = ("bench/", "crash/", "executor/selftest/", "executor/undo/")
 
 
 class Together(LoadScopeScheduling):
@@ -38,7 +38,7 @@ class Together(LoadScopeScheduling):
         path, _, name = nodeid.removeprefix("tests/").partition("::")
         if path.startswith(_HOST):
             return "host"
-        if path.startswith(("executor/run/", "executor/undo/")):
+        if path.startswith(("executor/run/", "system/")):
             return "runs"
         if path.startswith(_DATA) or "[data." in name or "[infrastructure.credentials" in name:
             return "data"

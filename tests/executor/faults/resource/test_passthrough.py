@@ -110,6 +110,7 @@ def test_who_opened_a_database_before_and_who_opened_it_during_keep_each_other_o
     HOW.revert(record)
     with pytest.raises(sqlite3.Error):
         during.execute("commit")
+    before.execute("pragma busy_timeout = 30000")  # its lock ends with the process that passed it on
     before.execute("insert into event (what) values ('after')")
     assert before.execute("pragma integrity_check").fetchall() == [("ok",)]
     assert before.execute("select count(*) from event").fetchone() == (7,)
