@@ -2,6 +2,9 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
+# Sources are compiled once, and not anew by each of the thousands of processes that the tests start.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: demo test test-slow test-vm check format lint types imports smoke score schemas lock clean fuzz crash bench bench-peers test-k8s
 
 demo: .venv/ready
