@@ -165,7 +165,7 @@ def command_line(pid: int) -> tuple[str, ...]:
         raw = Path(f"/proc/{pid}/cmdline").read_bytes()
     except OSError:
         return ()
-    return tuple(os.fsdecode(part) for part in raw.removesuffix(b"\0").split(b"\0")) if raw else ()
+    return tuple(os.fsdecode(raw).removesuffix("\0").split("\0")) if raw else ()
 
 
 def parent(pid: int) -> int | None:
