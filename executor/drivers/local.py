@@ -15,7 +15,7 @@ from executor.drivers import beside, ending, restart
 from executor.drivers.driver import Record, RestartBy
 from executor.drivers.targets import ContainerTarget, ProcessTarget, ResolvedInstance
 from executor.errors import UnavailableError
-from executor.kernel import netns, process, sockets
+from executor.kernel import locate, netns, process, sockets
 
 if TYPE_CHECKING:
     from executor.faults.behaviour import Context
@@ -31,7 +31,7 @@ class Local:
 
     def find(self, service: Service, instance: ProcessInstance) -> ProcessTarget:
         """The process it means right now. Raises ``UnavailableError`` if there is none, or more than one."""
-        found = process.find(instance)
+        found = locate.find(instance)
         return ProcessTarget(service, instance.id, found.pid, found.start_ticks, instance.port, instance.command)
 
     def beside(

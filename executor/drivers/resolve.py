@@ -9,7 +9,7 @@ from executor.clock import start_ticks
 from executor.drivers.driver import driver
 from executor.drivers.targets import EdgeTargets, ProcessTarget, Resolved, ResolvedInstance
 from executor.errors import InputError, UnavailableError
-from executor.kernel import process
+from executor.kernel import locate
 from executor.model.plan import EdgeTarget, GroupsTarget, InstanceTarget, Target
 from executor.model.system import Dependency, Instance, Service, System
 
@@ -86,7 +86,7 @@ def everyone(system: System) -> list[ResolvedInstance]:
 
 
 def _fitting(service: Service, instance: Any) -> Iterator[ProcessTarget]:
-    for pid in process.heads_of(instance):
+    for pid in locate.heads_of(instance):
         ticks = start_ticks(pid)
         if ticks is not None:
             yield ProcessTarget(service, instance.id, pid, ticks, instance.port, instance.command)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from executor.clock import boot_id
 from executor.drivers import confinement, launch
 from executor.errors import UnavailableError
-from executor.kernel import child, process
+from executor.kernel import child, locate, process
 
 if TYPE_CHECKING:
     from executor.drivers.targets import ProcessTarget
@@ -155,7 +155,7 @@ def _see_collected(members: Sequence[Sequence[int]]) -> None:
 def heads(kept: Mapping[str, Any]) -> list[int]:
     """Pids of the processes that fit the instance; of one that nothing tells apart, those with its command line."""
     if not kept.get("same"):
-        return process.heads_of(SimpleNamespace(id=kept["instance"], port=kept["port"], command=kept["command"]))  # type: ignore[arg-type]
+        return locate.heads_of(SimpleNamespace(id=kept["instance"], port=kept["port"], command=kept["command"]))  # type: ignore[arg-type]
     same = {pid for pid in process.pids() if _fingerprint(process.command_line(pid)) == kept["same"]}
     return sorted(pid for pid in same if process.parent(pid) not in same)
 

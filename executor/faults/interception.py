@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from executor.drivers.targets import ProcessTarget
 from executor.errors import UnavailableError
-from executor.kernel import process, reach, redirect, sockets
+from executor.kernel import locate, process, reach, redirect, sockets
 from executor.kernel.reach import Reach
 from executor.proxy import edges as proxies
 
@@ -137,7 +137,7 @@ def _sockets(instance: Instance) -> frozenset[str]:
     if instance.driver != "process":
         return frozenset()
     try:
-        head = process.find(instance)  # type: ignore[arg-type]  # the driver says so
+        head = locate.find(instance)  # type: ignore[arg-type]  # the driver says so
         return frozenset().union(*(sockets.held(pid) for pid, _ in process.members(head.pid, head.start_ticks)))
     except UnavailableError:
         return frozenset()

@@ -1,6 +1,6 @@
-"""Local processes: finding them, looking at them, and signalling them without ever hitting another one.
+"""Local processes: looking at them, and signalling them without ever hitting another one.
 
-Standard library only: the watchdog uses it.
+Which one an instance means is told by ``executor.kernel.locate``. Standard library only: the watchdog uses it.
 """
 
 from __future__ import annotations
@@ -18,17 +18,14 @@ from typing import TYPE_CHECKING
 
 from executor.clock import start_ticks
 from executor.errors import UnavailableError
-from executor.kernel import naming, program, sockets
+from executor.kernel import program, sockets
 
 if TYPE_CHECKING:
     import subprocess
 
-    from executor.model.system import ProcessInstance
-
 LEASE_SUFFIX = ".lease"
 """What the name of a helper's deadline file ends with, which is among its arguments."""
 _STOPS_WITHIN_S = 2.0
-_WORDS = "; command is whole arguments, of which the first may be the end of a path."
 
 
 @dataclass(frozen=True)
@@ -213,7 +210,7 @@ def require(pid: int, ticks: int) -> None:
 def _workers(pid: int) -> list[int]:
     if pid != 1 and _inner(pid) == 1:
         return _in_namespace_of(pid)
-    file = _file(pid)
+    file = executable(pid)
     children: dict[int | None, list[int]] = {}
     for other in pids():
         children.setdefault(parent(other), []).append(other)
@@ -223,7 +220,9 @@ def _workers(pid: int) -> list[int]:
     while ahead:
         above = ahead.pop()
         for child in children.get(above, ()):
-            if file is None or _file(child) != file or not (_same(above, child) or _same(pid, child)):
+            if file is None or executable(child) != file:
+                continue
+            if not (same_program(above, child) or same_program(pid, child)):
                 continue
             own = sockets.listening(pid) if own is None else own  # looked up only where somebody asks: it takes a while
             if sockets.listening(child) <= own:
@@ -232,7 +231,17 @@ def _workers(pid: int) -> list[int]:
     return sorted(found)
 
 
-def _same(above: int, below: int) -> bool:
+def executable(pid: int) -> tuple[int, int] | None:
+    """Which file it runs, by device and inode; ``None`` if it is gone or may not be looked at."""
+    try:
+        file = Path(f"/proc/{pid}/exe").stat()
+    except OSError:
+        return None
+    return file.st_dev, file.st_ino
+
+
+def same_program(above: int, below: int) -> bool:
+    """Whether a process and one below it run the same program, the executable aside (``program.same``)."""
     return program.same(above, below, (command_line(above), command_line(below)))
 
 
@@ -316,94 +325,3 @@ def lineage(pid: int) -> Iterator[int]:
     while ahead:
         yield ahead
         ahead = parent(ahead)
-
-
-def _file(pid: int) -> tuple[int, int] | None:
-    """Which file it runs, by device and inode; ``None`` if it is gone or may not be looked at."""
-    try:
-        file = Path(f"/proc/{pid}/exe").stat()
-    except OSError:
-        return None
-    return file.st_dev, file.st_ino
-
-
-def find(instance: ProcessInstance) -> Found:
-    """The process an instance means, right now.
-
-    Of several that share a listening socket (a server and its workers) it is the one whose parent is not among them.
-    Raises ``UnavailableError`` if there is none, more than one, or a pinned one is gone.
-    """
-    if instance.pid is not None and instance.start_ticks is not None:
-        require(instance.pid, instance.start_ticks)
-        return Found(instance.pid, instance.start_ticks)
-    heads = heads_of(instance)
-    if not heads:
-        near = ", ".join(map(_shown, _near(instance)))
-        raise UnavailableError(
-            f"no process that we may look at {_wanted(instance)}"
-            + (f"; {near} only names it among what it is told." if near else "."),
-            where=instance.id,
-            hint=f"Start it, or run Murphy as the user who runs it{_WORDS if near else '.'}",
-        )
-    if len(heads) > 1:
-        raise UnavailableError(
-            f"{len(heads)} processes fit, and one should: each {_wanted(instance)} ({', '.join(map(_shown, heads))}).",
-            where=instance.id,
-            hint="Make command or port more exact, with the program as it was started (python3 worker.py), for "
-            "instance, or give its pid and start_ticks.",
-        )
-    ticks = start_ticks(heads[0])
-    if ticks is None:
-        raise UnavailableError(f"process {heads[0]} ended while it was looked at.", where=instance.id)
-    return Found(heads[0], ticks)
-
-
-def heads_of(instance: ProcessInstance) -> list[int]:
-    """Pids of the processes that fit an instance's port and command line, pinned or not; their workers are left out.
-
-    Without a port a child that fits is its parent's worker only if it runs the same program: else it is not told which
-    of them is meant.
-    """
-    matching = set(_matches(instance))
-    parents = {pid: parent(pid) for pid in matching}
-    return sorted(
-        pid
-        for pid, above in parents.items()
-        if above is not None  # else it ended
-        and (above not in matching or not (instance.port or (_file(above) == _file(pid) and _same(above, pid))))
-    )
-
-
-def _matches(instance: ProcessInstance) -> Iterator[int]:
-    """Pids that fit, this process and Murphy's helpers aside: those are told in words what they strike."""
-    wanted = frozenset(sockets.listeners(instance.port)) if instance.port else None
-    if wanted is not None and not wanted:
-        return
-    for pid in pids():
-        words = command_line(pid) if instance.command else ()
-        if pid == os.getpid() or not naming.fits(instance.command, words) or _is_helper(words):
-            continue
-        if start_ticks(pid) is not None and (wanted is None or wanted & sockets.held(pid)):
-            yield pid
-
-
-def _near(instance: ProcessInstance) -> list[int]:
-    """Pids of processes that have the text somewhere in their command lines."""
-    if not instance.command or instance.port:
-        return []
-    lines = ((pid, command_line(pid)) for pid in pids() if pid not in lineage(os.getpid()))
-    return [pid for pid, words in lines if instance.command in " ".join(words) and not _is_helper(words)]
-
-
-def _shown(pid: int) -> str:
-    return f"{pid} ({naming.called(command_line(pid))})"
-
-
-def _is_helper(words: tuple[str, ...]) -> bool:
-    return any(word.endswith(LEASE_SUFFIX) for word in words)
-
-
-def _wanted(instance: ProcessInstance) -> str:
-    port = f"listens on port {instance.port}" if instance.port else ""
-    command = f"has {instance.command!r} in its command line" if instance.command else ""
-    return " and ".join(filter(None, (port, command)))

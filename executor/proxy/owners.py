@@ -9,7 +9,7 @@ from types import SimpleNamespace
 from typing import Any, Final
 
 from executor.errors import UnavailableError
-from executor.kernel import process, sockdiag, sockets
+from executor.kernel import locate, process, sockdiag, sockets
 from executor.kernel.sockdiag import Address
 
 _LOOK_AGAIN_S: Final = 0.25
@@ -56,7 +56,7 @@ def _pids(instance: dict[str, Any]) -> list[int]:
             id=instance["id"], port=instance["port"], command=instance["command"], pid=None, start_ticks=None
         )
         try:
-            head = process.find(wanted)
+            head = locate.find(wanted)
         except UnavailableError:
             return []
     return [pid for pid, _ in process.members(head.pid, head.start_ticks)]

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from executor.clock import start_ticks
 from executor.errors import UnavailableError
-from executor.kernel import process
+from executor.kernel import locate, process
 
 if TYPE_CHECKING:
     from executor.drivers.targets import ProcessTarget
@@ -71,7 +71,7 @@ def running(kept: Mapping[str, Any]) -> list[tuple[int, int]]:
     if not (kept["port"] or kept["command"]):
         return []
     like: Any = SimpleNamespace(id=kept["instance"], port=kept["port"], command=kept["command"])
-    found = [(pid, start_ticks(pid)) for pid in process.heads_of(like) if _program(pid) == kept["program"]]
+    found = [(pid, start_ticks(pid)) for pid in locate.heads_of(like) if _program(pid) == kept["program"]]
     return [(pid, ticks) for pid, ticks in found if ticks is not None]
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from pydantic import model_validator
 
 from executor.errors import InputError, UnavailableError
-from executor.kernel import process
+from executor.kernel import locate, process
 from executor.model.base import Contract, Line, Port
 from executor.model.system import Instance, ProcessInstance, Service, System
 from executor.secrets import plain
@@ -65,7 +65,7 @@ def command_line(instance: Instance) -> str:
     if not isinstance(instance, ProcessInstance):
         return ""
     try:
-        return " ".join(process.command_line(process.find(instance).pid)) or instance.command
+        return " ".join(process.command_line(locate.find(instance).pid)) or instance.command
     except UnavailableError:
         return instance.command
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from executor.errors import UnavailableError
-from executor.kernel import process
+from executor.kernel import locate, process
 from executor.model.approval import Approval
 from executor.model.criteria import RecoversWithin, SteadyState
 from executor.model.digest import digest
@@ -101,7 +101,7 @@ class Shelf:
     def found(self) -> process.Found | None:
         """The process that serves now."""
         try:
-            return process.find(self.instance)
+            return locate.find(self.instance)
         except UnavailableError:
             return None
 

@@ -52,6 +52,7 @@ _SENT: Final = (
         "kernel/child",
         "kernel/holding",
         "kernel/io_priority",
+        "kernel/locate",
         "kernel/naming",
         "kernel/process",
         "kernel/program",

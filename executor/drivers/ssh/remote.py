@@ -19,7 +19,7 @@ from executor.clock import boot_id
 from executor.drivers import restart
 from executor.drivers.ssh import jobs, keeper
 from executor.errors import FaultGoneError, MurphyError, UnavailableError
-from executor.kernel import process
+from executor.kernel import locate, process
 
 Question = Mapping[str, Any]
 _NOBODY: Final = -1
@@ -45,7 +45,7 @@ MARK: Final = "murphy: "
 
 
 def _find(question: Question) -> dict[str, Any]:
-    found = process.find(SimpleNamespace(pid=None, start_ticks=None, **question["instance"]))  # type: ignore[arg-type]
+    found = locate.find(SimpleNamespace(pid=None, start_ticks=None, **question["instance"]))  # type: ignore[arg-type]
     above = list(process.lineage(found.pid))[1:]
     workers = [pid for pid, _ in process.members(found.pid, found.start_ticks)[1:]]
     return {"pid": found.pid, "start_ticks": found.start_ticks, "boot": boot_id(), "above": above, "workers": workers}

@@ -21,7 +21,7 @@ from executor.drivers import restart
 from executor.drivers.targets import ProcessTarget
 from executor.errors import UnavailableError
 from executor.faults.behaviour import Context
-from executor.kernel import process
+from executor.kernel import locate, process
 from executor.model.system import ProcessInstance, Service, System
 from tests.executor.kit import until
 
@@ -82,14 +82,14 @@ def begin() -> Iterator[Begin]:
             until(lambda: output.read_bytes().endswith(b"\n"))
             instance = ProcessInstance(id="it-1", command=mark)
             service = Service(name="it", instances=(instance,), **({"restarts": "by_hand"} | fields))
-            found = process.find(instance)
+            found = locate.find(instance)
             return ProcessTarget(service, "it-1", found.pid, found.start_ticks, None), child, output
 
         yield start
         for child in children:
             end(child)
         for mark in begun:
-            for pid in process.heads_of(ProcessInstance(id="it", command=mark)):
+            for pid in locate.heads_of(ProcessInstance(id="it", command=mark)):
                 ticks = start_ticks(pid) or 0
                 process.send(pid, ticks, signal.SIGKILL)
                 process.wait_gone(pid, ticks, 10)
@@ -154,7 +154,7 @@ def test_a_process_under_way_is_not_started_twice(
     for _ in range(3):
         with pytest.raises(UnavailableError, match="is not back yet"):
             restart.ensure(kept)
-    assert len(process.heads_of(ProcessInstance(id="it", command=f"underway-{os.getpid()}"))) == 1
+    assert len(locate.heads_of(ProcessInstance(id="it", command=f"underway-{os.getpid()}"))) == 1
     restart.ensure(kept | {"count": 1})
     assert len(until(lambda: lines(output, 2))) == 2
 
@@ -170,7 +170,7 @@ def test_one_that_cannot_be_noted_is_not_started_twice(
     for _ in range(3):
         with pytest.raises(UnavailableError, match="is not back yet"):
             restart.ensure(kept)
-    assert len(process.heads_of(ProcessInstance(id="it", command=f"unnoted-{os.getpid()}"))) == 1
+    assert len(locate.heads_of(ProcessInstance(id="it", command=f"unnoted-{os.getpid()}"))) == 1
     restart.ensure(kept | {"count": 1})
     assert len(until(lambda: lines(output, 2))) == 2
 
@@ -180,12 +180,12 @@ def test_siblings_count(begin: Begin, tmp_path: Path) -> None:
     target, child, _ = begin(f"sibling-{os.getpid()}")
     other = subprocess.Popen([PYTHON, "-c", "import time; time.sleep(100)", f"sibling-{os.getpid()}"])
     try:
-        until(lambda: len(process.heads_of(ProcessInstance(id="it", command=f"sibling-{os.getpid()}"))) == 2)
+        until(lambda: len(locate.heads_of(ProcessInstance(id="it", command=f"sibling-{os.getpid()}"))) == 2)
         kept = keep(target, tmp_path)
         end(child)
         assert restart.back(kept) is False
         restart.ensure(kept)
-        assert len(process.heads_of(ProcessInstance(id="it", command=f"sibling-{os.getpid()}"))) == 2
+        assert len(locate.heads_of(ProcessInstance(id="it", command=f"sibling-{os.getpid()}"))) == 2
     finally:
         end(other)
 
@@ -209,7 +209,7 @@ def test_a_process_that_hides_its_command_line_is_refused(begin: Begin) -> None:
         until(lambda: process.command_line(child.pid)[:1] == ("worker: masked",))
         for fields, possible in (({}, False), ({"restarts": "supervised"}, True), ({"restart_command": ("it",)}, True)):
             service = Service.model_validate({"name": "it", "instances": (instance,), **fields})
-            found = process.find(instance)
+            found = locate.find(instance)
             reason = restart.impossible(ProcessTarget(service, "it-1", found.pid, found.start_ticks, None))
             assert (reason is None) is possible
     finally:

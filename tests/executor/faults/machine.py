@@ -13,7 +13,7 @@ from typing import Any
 import psutil
 
 from executor.errors import UnavailableError
-from executor.kernel import process
+from executor.kernel import locate, process
 from executor.model.system import ProcessInstance, Service, System, VmInstance
 from tests.executor.kit import until
 
@@ -107,7 +107,7 @@ class Machine(Guest):
     def found(self) -> process.Found | None:
         """QEMU's process that serves now."""
         try:
-            return process.find(ProcessInstance(id=self.name, command=f"unix:{self.qmp},server=on,wait=off"))
+            return locate.find(ProcessInstance(id=self.name, command=f"unix:{self.qmp},server=on,wait=off"))
         except UnavailableError:
             return None
 

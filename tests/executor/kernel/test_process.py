@@ -16,7 +16,7 @@ import pytest
 
 from executor.clock import own_ticks, start_ticks
 from executor.errors import UnavailableError
-from executor.kernel import process, sockets
+from executor.kernel import locate, process, sockets
 from executor.model.system import ProcessInstance
 from tests.executor.kit import free_port, until
 
@@ -69,7 +69,7 @@ def ticks(child: subprocess.Popen[bytes]) -> int:
 
 def test_found_by_command_line(start: Start) -> None:
     child = start(SLEEPER, f"alone-{os.getpid()}")
-    assert process.find(instance(command=f"alone-{os.getpid()}")) == process.Found(child.pid, ticks(child))
+    assert locate.find(instance(command=f"alone-{os.getpid()}")) == process.Found(child.pid, ticks(child))
 
 
 def test_a_helper_that_is_told_of_a_process_is_not_taken_for_it(start: Start, tmp_path: Path) -> None:
@@ -77,15 +77,15 @@ def test_a_helper_that_is_told_of_a_process_is_not_taken_for_it(start: Start, tm
     mark = f"lamp-{os.getpid()}"
     lamp = start(SLEEPER, mark)
     start(SLEEPER, str(tmp_path / "murphy-1.lease"), f'{{"command": "{mark}"}}')
-    assert process.find(instance(command=mark)).pid == lamp.pid
+    assert locate.find(instance(command=mark)).pid == lamp.pid
 
 
 def test_none_and_several_are_refused(start: Start) -> None:
     with pytest.raises(UnavailableError, match="no process that we may look at has 'twice-"):
-        process.find(instance(command=f"twice-{os.getpid()}"))
+        locate.find(instance(command=f"twice-{os.getpid()}"))
     children = {start(SLEEPER, f"twice-{os.getpid()}").pid for _ in range(2)}
     with pytest.raises(UnavailableError, match="2 processes fit") as caught:
-        process.find(instance(command=f"twice-{os.getpid()}"))
+        locate.find(instance(command=f"twice-{os.getpid()}"))
     assert all(str(pid) in str(caught.value) for pid in children)
 
 
@@ -98,11 +98,11 @@ def test_what_only_names_a_program_is_not_taken_for_it(begin: Start, tmp_path: P
     until(lambda: bool(below(text)) and process.command_line(reader.pid)[:1] == ("tail",))
     try:
         with pytest.raises(UnavailableError, match="only names it among what it is told") as none:
-            process.find(instance(command=str(path)))
+            locate.find(instance(command=str(path)))
         assert f"{reader.pid} (tail)" in str(none.value)
         assert f"{text.pid} (sh)" in str(none.value)
         worker = begin("worker.py", SLEEPER)
-        assert process.find(instance(command=str(path))).pid == worker.pid
+        assert locate.find(instance(command=str(path))).pid == worker.pid
     finally:
         for child in (reader, text):
             child.kill()
@@ -120,15 +120,15 @@ def test_a_program_and_another_that_has_its_name_are_not_told_apart(begin: Start
     until(lambda: all(process.command_line(pid)[1:2] == (mark,) for pid in below(mother)))
     (mailer,) = below(mother)
     with pytest.raises(UnavailableError, match="2 processes fit") as several:
-        process.find(instance(command=mark))
+        locate.find(instance(command=mark))
     assert f"{mother.pid} ({Path(sys.executable).name} mother.py)" in str(several.value)
-    assert process.find(instance(command=f"{sys.executable} {mark}")).pid == mailer
+    assert locate.find(instance(command=f"{sys.executable} {mark}")).pid == mailer
 
 
 def test_a_server_is_found_and_not_its_workers(start: Start) -> None:
     port = free_port()
     server = start(PREFORK, str(port))
-    assert process.find(instance(port=port)).pid == server.pid
+    assert locate.find(instance(port=port)).pid == server.pid
     members = process.members(server.pid, ticks(server))
     assert members[0] == [server.pid, ticks(server)]
     assert len(members) == 3
@@ -148,7 +148,7 @@ time.sleep(100)
     try:
         assert process.members(supervisor.pid, ticks(supervisor)) == [[supervisor.pid, ticks(supervisor)]]
     finally:
-        found = process.find(instance(port=port))
+        found = locate.find(instance(port=port))
         process.send(found.pid, found.start_ticks, signal.SIGKILL)
 
 
@@ -241,12 +241,12 @@ time.sleep(100)
 def test_a_pinned_process_that_is_gone_is_refused_though_another_fits(start: Start) -> None:
     first = start(SLEEPER, f"pinned-{os.getpid()}")
     pin = instance(command=f"pinned-{os.getpid()}", pid=first.pid, start_ticks=ticks(first))
-    assert process.find(pin).pid == first.pid
+    assert locate.find(pin).pid == first.pid
     first.kill()
     first.wait()
     start(SLEEPER, f"pinned-{os.getpid()}")
     with pytest.raises(UnavailableError, match="gone, or its pid is another process's now"):
-        process.find(pin)
+        locate.find(pin)
 
 
 def test_nothing_is_sent_to_a_process_with_another_start_time(start: Start) -> None:

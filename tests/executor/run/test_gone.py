@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from executor.kernel import process
+from executor.kernel import locate, process
 from executor.model.evidence import Event, EventKind
 from executor.model.faults.infrastructure import Vm, Zone
 from executor.model.faults.network import Latency
@@ -43,7 +43,7 @@ def test_a_proxy_that_is_killed_in_mid_run_aborts_it(
 
     def kill(event: Event) -> None:
         if event.kind is EventKind.INJECTED:
-            proxy = process.find(ProcessInstance(id="proxy", command=str(tmp_path / "proxy.json")))
+            proxy = locate.find(ProcessInstance(id="proxy", command=str(tmp_path / "proxy.json")))
             process.send(proxy.pid, proxy.start_ticks, signal.SIGKILL)
 
     with proxied(tmp_path) as (_, system):

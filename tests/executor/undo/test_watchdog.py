@@ -19,7 +19,7 @@ from executor.drivers.targets import ProcessTarget
 from executor.errors import UnavailableError
 from executor.faults.behaviour import Context
 from executor.faults.registry import behaviour
-from executor.kernel import process
+from executor.kernel import locate, process
 from executor.model.faults.service import Crash
 from executor.model.system import ProcessInstance
 from executor.safety.halt import halt, resume
@@ -140,7 +140,7 @@ def test_a_lapsed_lease_is_undone_while_the_executor_lives(journal: Journal, gua
 def test_a_revert_that_hangs_holds_up_no_other(journal: Journal, guardian: Guardian, tmp_path: Path) -> None:
     """A fault proxy that stands still keeps whoever asks it waiting."""
     with proxied(tmp_path) as ((base, _front), _system):
-        proxy = process.find(ProcessInstance(id="proxy", command=str(tmp_path / "proxy.json")))
+        proxy = locate.find(ProcessInstance(id="proxy", command=str(tmp_path / "proxy.json")))
         process.send(proxy.pid, proxy.start_ticks, signal.SIGSTOP)
         try:
             admit(journal)

@@ -15,7 +15,7 @@ import psutil
 
 from executor.drivers.resolve import resolve
 from executor.drivers.targets import ProcessTarget
-from executor.kernel import process
+from executor.kernel import locate, process
 from executor.model.faults import FaultSpec
 from executor.model.faults.resource import Connections, Cpu, Memory
 from executor.model.faults.service import Crash, Hang, Overload, RestartLoop, Slowdown, Stop
@@ -67,7 +67,7 @@ class ShelfSubject:
             "output": [Path(f"/proc/{target.pid}/fd/{number}").readlink() for number in (1, 2)],
             "descriptors": about.num_fds(),
             "stopped": self.shelf.stopped(),
-            "siblings": len(process.heads_of(self.shelf.instance)),
+            "siblings": len(locate.heads_of(self.shelf.instance)),
         }
 
     def die(self) -> None:

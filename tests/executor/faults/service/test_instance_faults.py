@@ -17,7 +17,7 @@ from executor.drivers.targets import ProcessTarget
 from executor.errors import UnavailableError
 from executor.faults.behaviour import Context
 from executor.faults.registry import behaviour
-from executor.kernel import child, process
+from executor.kernel import child, locate, process
 from executor.model.faults import FaultSpec
 from executor.model.faults.service import Crash, Hang, Slowdown, Stop
 from executor.model.system import ProcessInstance, Service, System
@@ -57,11 +57,11 @@ class Running:
         self.service = Service(name="it", instances=(instance,), restarts=restarts)
 
     def heads(self) -> list[int]:
-        return process.heads_of(self.service.instances[0])
+        return locate.heads_of(self.service.instances[0])
 
     def target(self) -> ProcessTarget:
         until(self.heads)
-        found = process.find(self.service.instances[0])
+        found = locate.find(self.service.instances[0])
         return ProcessTarget(self.service, "it-1", found.pid, found.start_ticks, self.port)
 
     def end(self) -> None:

@@ -23,7 +23,7 @@ from executor.drivers.targets import SshTarget
 from executor.errors import FaultGoneError, SafetyRefusalError, UnavailableError
 from executor.faults.behaviour import Context, why_not
 from executor.faults.registry import behaviour
-from executor.kernel import process, sockets
+from executor.kernel import locate, process, sockets
 from executor.model.faults.infrastructure import Zone
 from executor.model.faults.service import Crash, RestartLoop, Stop
 from executor.model.system import Service, SshInstance, System
@@ -135,7 +135,7 @@ def test_a_lost_machine_starts_it_again_after_the_lease(books: Shelf, own: Sshd,
     own.begin()
     CRASH.revert(record)
     assert CRASH.active(record) is False
-    assert len(process.heads_of(books.instance)) == 1, "it was started twice"
+    assert len(locate.heads_of(books.instance)) == 1, "it was started twice"
 
 
 def test_our_connection_is_killed_in_the_middle(books: Shelf, sshd: Sshd, tmp_path: Path) -> None:
@@ -186,7 +186,7 @@ def test_its_supervisor_comes_first(sshd: Sshd, tmp_path: Path) -> None:
         CRASH.renew(record, 60.0)
         assert sshd.keepers(), "nobody would see it back if its supervisor gave up"
         CRASH.revert(record)
-        assert len(process.heads_of(shelf.instance)) == 1
+        assert len(locate.heads_of(shelf.instance)) == 1
         served = shelf.found()
         assert served is not None
         assert process.parent(served.pid) == shelf.started.pid, "it was not its supervisor that started it"
