@@ -92,6 +92,22 @@ class Damage:
         return bytes(flipped)
 
 
+class Stall:
+    """Lets the beginning of one answer's body through. ``due``: that was all, and the answer stands still."""
+
+    def __init__(self, fault: Fault) -> None:
+        self.fault = fault
+        self._left = fault.spec.after_bytes
+        self.due = False
+
+    def passes(self, data: bytes, raw: bytes) -> tuple[bytes, bytes]:
+        """What may pass of ``data``, and of ``raw``, which frames it and ends with it."""
+        kept = data[: self._left]
+        self._left -= len(kept)
+        self.due = len(kept) < len(data)
+        return kept, raw[: len(raw) - len(data) + len(kept)]
+
+
 def _head(answer: h11.Response, *, without: tuple[bytes, ...], extra: bytes) -> bytes:
     kept = b"".join(b"%b: %b\r\n" % pair for pair in answer.headers.raw_items() if pair[0].lower() not in without)
     return b"HTTP/%b %d %b\r\n%b%b\r\n" % (answer.http_version, answer.status_code, answer.reason, kept, extra)

@@ -7,7 +7,7 @@ from typing import Literal
 
 import h11
 
-from executor.proxy.answers import Damage
+from executor.proxy.answers import Damage, Stall
 from executor.proxy.faults import DAMAGE_KINDS, Fault
 from executor.proxy.link import Link
 from executor.proxy.messages import MessageReader, response_reader
@@ -67,6 +67,8 @@ class _Answer:
         self._damage = next((Damage(fault) for fault in struck if fault.spec.kind in DAMAGE_KINDS), None)
         if self._damage and request.method == b"HEAD" and self._damage.of_body:
             self._damage = None
+        hangs = [fault for fault in struck if fault.spec.kind == "hang"]
+        self._stall = Stall(min(hangs, key=lambda fault: fault.spec.after_bytes)) if hangs else None
         resets = [fault.spec.after_bytes for fault in struck if fault.spec.kind == "reset"]
         self._reset_after = min(resets, default=None)
 
@@ -81,9 +83,11 @@ class _Answer:
                     if not await self._wait_for_more():
                         return "unreadable"
                     self.responses.feed(await self._link.more(self._link.callee))
-                elif self._damage:
-                    await self._send(self._damaged(self._damage, event))
-                    if self._damage.cut:
+                elif self._damage or self._stall:
+                    await self._send(self._struck(event))
+                    if self._stall and self._stall.due:
+                        await self._link.hold_until_gone([self._stall.fault])
+                    if self._damage and self._damage.cut:
                         return "cut"
             last = self.responses.raw()
             await self._send(self._damage.end(last) if self._damage else last)
@@ -91,11 +95,18 @@ class _Answer:
             return "unreadable"
         return "unreadable" if self.responses.pending else "whole"
 
-    def _damaged(self, damage: Damage, event: object) -> bytes:
+    def _struck(self, event: object) -> bytes:
+        """The bytes to send for what the callee sent."""
         raw = self.responses.raw()
-        if isinstance(event, h11.Response):
-            return damage.head(event, raw)
-        return damage.data(bytes(event.data), raw) if isinstance(event, h11.Data) else raw
+        if isinstance(event, h11.Data):
+            data = bytes(event.data)
+            if self._stall:
+                data, raw = self._stall.passes(data, raw)
+            if self._damage:
+                return self._damage.data(data, raw) if data else b""
+        elif isinstance(event, h11.Response) and self._damage:
+            return self._damage.head(event, raw)
+        return raw
 
     async def _wait_for_more(self) -> bool:
         """Wait until the callee sends or ends. ``False``: the request turned out to be unreadable, or is all there is.

@@ -59,7 +59,8 @@ class Spec:
     """Name of the status that an error has on an edge that speaks gRPC; empty: it has ``status``."""
     grpc_message: str = ""
     after_bytes: int = 0
-    """Bytes of the answer, head included, that pass before a reset."""
+    """Bytes of the answer that pass before a reset, its head included, or, of its body alone, before a hang; of a hang
+    0 means that the callee is not asked at all."""
     way: str = "both"
     """Which bytes it strikes, for the kinds that strike bytes."""
     damage: float = 0.0

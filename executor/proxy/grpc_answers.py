@@ -27,6 +27,11 @@ def trailers_only(status: str, message: str) -> Answer:
     ]
 
 
+def trailers(status: str, message: str) -> Answer:
+    """The header block that ends an answer of which something has been given."""
+    return [field for field in trailers_only(status, message) if field[0].startswith(b"grpc-")]
+
+
 def http_status(status: int) -> Answer:
     """The header block of what answers for a callee without knowing gRPC, as balancers do."""
     return [(b":status", str(status).encode()), (b"content-length", b"0")]

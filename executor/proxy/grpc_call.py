@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, field
 
-from executor.proxy.http2 import DATA, Frame, Headers
+from executor.proxy.faults import Fault
+from executor.proxy.http2 import DATA, Frame, Headers, data_of
 
 Part = Frame | Headers
 """A frame of a stream; header blocks come whole."""
@@ -26,8 +27,13 @@ class Call:
     """Who holds it; whoever lets it go clears this first."""
     reset_after: int | None = None
     """Bytes of the answer that pass before the connection is cut."""
+    stall: Fault | None = None
+    """Whose silence comes over the answer once so many bytes of its messages have passed."""
+    stalled: bool = False
+    """Whether it has. What the callee still sends is nobody's."""
     caller_ended: bool = False
     callee_ended: bool = False
+    _passed_bytes: int = 0
 
     @property
     def caller(self) -> int:
@@ -44,7 +50,21 @@ class Call:
         """Whether both ends have said all."""
         return self.caller_ended and self.callee_ended
 
+    def passes(self, part: Part) -> Part | None:
+        """What may pass of the callee's answer: all of it until it stands still, then nothing.
 
-def flow(part: Part) -> int:
+        Raises ``Http2Error`` for data that cannot be read.
+        """
+        if self.stalled or not self.stall or not isinstance(part, Frame) or part.kind != DATA:
+            return None if self.stalled else part
+        data, left = data_of(part), self.stall.spec.after_bytes - self._passed_bytes
+        self._passed_bytes += len(data)
+        if len(data) <= left:
+            return part
+        self.stalled = True
+        return Frame(DATA, 0, part.stream, data[:left]) if left else None
+
+
+def flow(part: Part | None) -> int:
     """Bytes that count against the sender's room for data."""
     return len(part.payload) if isinstance(part, Frame) and part.kind == DATA else 0

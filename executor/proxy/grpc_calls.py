@@ -86,9 +86,9 @@ class Calls:
         self._by_callee.pop(call.callee, None)
         return self.drop_waiting(call)
 
-    def unseen(self) -> list[Call]:
-        """Those that the callee has not seen."""
-        return [call for call in self._by_caller.values() if not call.callee]
+    def held(self) -> list[Call]:
+        """Those that the callee has not seen, and those whose answer stands still."""
+        return [call for call in self._by_caller.values() if not call.callee or call.stalled]
 
     def close(self, last: int) -> list[Call]:
         """The callee sees to none after its number ``last``; returns those. ``ANY_STREAM``: it may close soon."""

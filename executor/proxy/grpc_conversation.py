@@ -12,13 +12,15 @@ import logging
 from collections.abc import Callable
 
 from executor.proxy.faults import CONNECTION_KINDS, Fault, delayed, silence
-from executor.proxy.grpc_answers import Answer, http_status, trailers_only
+from executor.proxy.grpc_answers import Answer, http_status, trailers, trailers_only
 from executor.proxy.grpc_call import Call, Part, flow
 from executor.proxy.grpc_calls import ANY_STREAM, Calls
 from executor.proxy.http2 import (
     ACK,
+    CANCEL,
     DATA,
     GOAWAY,
+    INTERNAL_ERROR,
     NO_ERROR,
     PREFACE,
     PRIORITY,
@@ -38,6 +40,8 @@ from executor.proxy.http2_way import Way
 from executor.proxy.link import Link
 
 log = logging.getLogger(__name__)
+
+_GIVEN_UP = ("UNAVAILABLE", "the fault that held this call has ended")
 
 
 class Conversation:
@@ -64,7 +68,7 @@ class Conversation:
             await self._read(self._answers_way, self._callee_says, data)
         for task in running:
             task.cancel()
-        for call in self._calls.unseen():
+        for call in self._calls.held():
             self._calls.forget(call)
 
     async def _leave(self) -> None:
@@ -78,7 +82,7 @@ class Conversation:
         await self._read(self._calls_way, self._caller_says, data)
         while data := await self._link.more(self._link.client):
             await self._read(self._calls_way, self._caller_says, data)
-        for call in self._calls.unseen():
+        for call in self._calls.held():
             self._forget(call)
         await self._calls_way.end(self._link.callee.end)
 
@@ -132,15 +136,16 @@ class Conversation:
                 raise Http2Error(PROTOCOL_ERROR, "a frame came for a call that was never begun")
             self._answers_way.out += credit(flow(frame))  # the call is over, and its bytes are nobody's
         elif frame.kind == RST_STREAM:
-            if call.callee:
+            if call.callee and not call.over:
                 self._calls_way.out += frame.on(call.callee)
             self._forget(call)
         else:
             self._more_of(call, frame)
 
     def _more_of(self, call: Call, part: Part) -> None:
+        useless = call.mute or call.over  # the callee has said all, and the caller does not know
         call.caller_ended |= part.ends
-        if call.mute:
+        if useless:
             self._answers_way.out += credit(flow(part))
         elif call.callee:
             self._pass_on(call, part)
@@ -149,7 +154,7 @@ class Conversation:
 
     def _pass_on(self, call: Call, part: Part) -> None:
         self._calls_way.out += _on(self._calls_way, call.callee, part)
-        if call.over:
+        if call.over and not call.stalled:
             self._forget(call)
 
     # What becomes of a call.
@@ -189,7 +194,7 @@ class Conversation:
         for fault in struck:
             if fault.spec.kind == "reset" and not fault.spec.after_bytes:
                 raise ConnectionResetError
-            if fault.spec.kind == "hang":
+            if fault.spec.kind == "hang" and not fault.spec.after_bytes:
                 self._answers_way.out += credit(self._calls.drop_waiting(call))
                 call.mute = True
                 call.holder = self._tasks.create_task(self._hang(call, fault))
@@ -201,13 +206,23 @@ class Conversation:
                 self._answer(call, given or http_status(spec.status))
                 return
         call.reset_after = min((f.spec.after_bytes for f in struck if f.spec.kind == "reset"), default=None)
+        hangs = [fault for fault in struck if fault.spec.kind == "hang"]
+        call.stall = min(hangs, key=lambda fault: fault.spec.after_bytes, default=None)
         self._open(call)
 
     async def _hang(self, call: Call, fault: Fault) -> None:
+        """Nothing, or no more, of its answer until the fault ends; then it is broken off."""
         await silence([fault])
         call.holder = None
-        given_up = trailers_only("UNAVAILABLE", "the fault that held this call has ended")
-        self._answer(call, given_up if call.is_grpc else http_status(503))
+        if call.callee and not call.over:
+            self._calls_way.out += reset(call.callee, CANCEL)
+        if call.is_grpc:
+            self._answer(call, (trailers if call.callee else trailers_only)(*_GIVEN_UP))
+        elif call.callee:
+            self._answers_way.out += reset(call.caller, INTERNAL_ERROR)
+            self._forget(call)
+        else:
+            self._answer(call, http_status(503))
         await self._flush()
 
     def _answer(self, call: Call, answer: Answer) -> None:
@@ -252,18 +267,27 @@ class Conversation:
 
     def _callee_goes_on(self, part: Part) -> None:
         call = self._calls.of_callee(part.stream)
+        passes = call.passes(part) if call else None
+        self._calls_way.out += credit(flow(part) - flow(passes))  # what does not pass must take no room from others
         if call is None:
-            self._calls_way.out += credit(flow(part))
             return
+        if passes:
+            self._answer_goes_on(call, passes)
+        broken_off = isinstance(part, Frame) and part.kind == RST_STREAM
+        call.callee_ended |= part.ends or broken_off
+        call.caller_ended |= broken_off
+        if call.stall and call.stalled and not call.holder:
+            call.holder = self._tasks.create_task(self._hang(call, call.stall))
+        if call.over and not call.stalled:
+            self._forget(call)
+
+    def _answer_goes_on(self, call: Call, part: Part) -> None:
         data = _on(self._answers_way, call.caller, part)
         if call.reset_after is not None and (isinstance(part, Headers) or part.kind == DATA):
             self._cut = len(data) > call.reset_after
             data = data[: call.reset_after]
             call.reset_after -= len(data)
         self._answers_way.out += data
-        call.callee_ended |= part.ends
-        if call.over or (isinstance(part, Frame) and part.kind == RST_STREAM):
-            self._forget(call)
 
     def _callee_leaves(self, frame: Frame) -> None:
         unseen = self._calls.close(int.from_bytes(frame.payload[:4], "big") & ANY_STREAM)

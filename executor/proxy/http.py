@@ -75,7 +75,7 @@ async def _before_callee(link: Link, struck: list[Fault]) -> None:
     for fault in struck:
         if fault.spec.kind == "refuse" or (fault.spec.kind == "reset" and not fault.spec.after_bytes):
             raise ConnectionResetError
-        if fault.spec.kind in ("hang", "blackhole"):
+        if fault.spec.kind in ("hang", "blackhole") and not fault.spec.after_bytes:
             await link.hold_until_gone([fault])
 
 

@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 from hpack import Decoder, Encoder, HeaderTuple
 from hpack.exceptions import HPACKError
 from hyperframe.exceptions import HyperframeError
-from hyperframe.frame import ContinuationFrame, GoAwayFrame, HeadersFrame, RstStreamFrame, WindowUpdateFrame
+from hyperframe.frame import ContinuationFrame, DataFrame, GoAwayFrame, HeadersFrame, RstStreamFrame, WindowUpdateFrame
 
 PREFACE: Final = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 DATA, HEADERS, PRIORITY, RST_STREAM, SETTINGS, PUSH_PROMISE, PING, GOAWAY, WINDOW_UPDATE, CONTINUATION = range(10)
@@ -22,8 +22,10 @@ ACK: Final = 0x1
 
 NO_ERROR: Final = 0x0
 PROTOCOL_ERROR: Final = 0x1
+INTERNAL_ERROR: Final = 0x2
 FRAME_SIZE_ERROR: Final = 0x6
 REFUSED_STREAM: Final = 0x7
+CANCEL: Final = 0x8
 COMPRESSION_ERROR: Final = 0x9
 ENHANCE_YOUR_CALM: Final = 0xB
 
@@ -170,6 +172,17 @@ class HeaderWriter:
             frames[0].flags.add("END_STREAM")
         frames[-1].flags.add("END_HEADERS")
         return b"".join(frame.serialize() for frame in frames)
+
+
+def data_of(frame: Frame) -> bytes:
+    """What a frame of data holds beside its padding. Raises ``Http2Error`` if that cannot be told."""
+    read = DataFrame(frame.stream)
+    read.parse_flags(frame.flags)
+    try:
+        read.parse_body(memoryview(frame.payload))
+    except HyperframeError as error:
+        raise Http2Error(PROTOCOL_ERROR, f"a frame of data cannot be read ({error})") from None
+    return bytes(read.data)
 
 
 def reset(stream: int, code: int) -> bytes:

@@ -113,12 +113,14 @@ class Link:
 
     async def gate_answer(self, data: bytes) -> None:
         """Send ``data`` to the caller, unless silence or a reset is due."""
-        for fault in self.struck_by("reset"):
+        for fault in self.struck_by("reset", "hang"):
             if fault.spec.after_bytes:
                 left = fault.spec.after_bytes - self._answered_bytes.get(fault, 0)
                 self._answered_bytes[fault] = self._answered_bytes.get(fault, 0) + len(data)
                 if len(data) > left:
                     await self.to_caller(data[: max(0, left)])
+                    if fault.spec.kind == "hang":
+                        await self.hold_until_gone([fault])
                     raise ConnectionResetError
         await self.gate_silence()
         await self.to_caller(data)
@@ -143,7 +145,7 @@ class Link:
 
     async def gate_silence(self) -> None:
         """Hold everything while a black hole is in force; when it goes, the connection is cut."""
-        if silent := self.struck_by("hang", "blackhole"):
+        if silent := [fault for fault in self.struck_by("hang", "blackhole") if not fault.spec.after_bytes]:
             await self.hold_until_gone(silent)
 
     async def hold_until_gone(self, faults: list[Fault]) -> None:

@@ -204,6 +204,8 @@ def _error(fault: Fault, where: Where) -> Json:
 
 
 def _timeout(fault: Fault, where: Where) -> Json:
+    if fault["after_bytes"]:
+        raise _no("holds requests up, and no answer in its middle; leave after_bytes at 0")
     return {**_requests(fault, where, "Request"), "delay": seconds(where.duration_s)}
 
 

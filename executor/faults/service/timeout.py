@@ -1,4 +1,4 @@
-"""service.timeout: requests on the edge are taken and never answered."""
+"""service.timeout: requests on the edge are taken and never answered, or their answers stand still."""
 
 from __future__ import annotations
 
@@ -17,4 +17,4 @@ class Timeout(EdgeFault):
 
     def wanted(self, fault: Spec) -> dict[str, Any]:
         """The fault as the proxy takes it."""
-        return {"kind": "hang", **matching(fault)}
+        return {"kind": "hang", "after_bytes": fault.after_bytes, **matching(fault)}

@@ -9,7 +9,7 @@ from pydantic import Field, StringConstraints, model_validator
 from executor.model.base import Line, Milliseconds, Percent, Probability, Seconds
 from executor.model.faults.base import BY_REDIRECT, FaultSpec, TargetKind, delayed
 from executor.model.vocabulary import FaultType, GrpcStatus, Scope
-from executor.model.wording import duration, named, number, share
+from executor.model.wording import duration, many, named, number, share
 
 Method = Literal["*", "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
 RestartBy = Literal["supervisor", "murphy"]
@@ -201,17 +201,23 @@ class Error(HttpMatch):
 
 
 class Timeout(HttpMatch):
-    """Requests on the edge are accepted and never answered."""
+    """Requests on the edge are accepted and never answered, or their answers stand still."""
 
     differs: ClassVar[str] = (
-        "The callee never sees the request; a real time-out may follow work that was done." + BY_REDIRECT
+        "The callee never sees the request; a real time-out may follow work that was done. With after_bytes it does the"
+        " work and cannot get rid of its answer; whoever still waits when the fault ends is cut off." + BY_REDIRECT
     )
     look: ClassVar[FaultType] = FaultType.SILENT
     kind: Literal["service.timeout"] = "service.timeout"
+    after_bytes: Annotated[int, Field(ge=0, le=1_000_000_000)] = 0
+    """0: the callee is never asked. Else it is, and its answer stands still after its head and so many bytes of its
+    body; one that has no more passes whole. Of gRPC: of its messages; of what is neither: of a connection's answers."""
 
     def words(self) -> str:
         """What is done."""
-        return f"leave {self.requests()} unanswered"
+        if not self.after_bytes:
+            return f"leave {self.requests()} unanswered"
+        return f"let the answers to {self.requests()} stand still after {many(self.after_bytes, 'byte')} of their body"
 
 
 class CorruptResponse(HttpMatch):

@@ -6,15 +6,19 @@ import http.client
 import json
 import os
 import select
+import socket
 import sys
 import time
+from contextlib import suppress
 
 kept: dict[int, http.client.HTTPConnection] = {}
 
 
 def ask(
-    port: int, path: str = "/", method: str = "GET", keep: bool = False, timeout_s: float = 20.0
+    port: int, path: str = "/", method: str = "GET", keep: bool = False, timeout_s: float = 20.0, raw: bool = False
 ) -> dict[str, object]:
+    if raw:
+        return {"body": asked_raw(port, f"{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", timeout_s)}
     connection = kept.pop(port, None) if keep else None
     if connection and select.select([connection.sock], [], [], 0)[0]:  # ended meanwhile: every pool looks at this
         connection.close()
@@ -40,6 +44,16 @@ def ask(
         else:
             connection.close()
     return said | {"s": time.monotonic() - begun, "pid": os.getpid()}
+
+
+def asked_raw(port: int, request: str, timeout_s: float) -> str:
+    """Every byte that comes back until nothing more comes in time."""
+    got = b""
+    with socket.create_connection(("127.0.0.1", port), timeout=timeout_s) as connection, suppress(OSError):
+        connection.sendall(request.encode())
+        while more := connection.recv(65536):
+            got += more
+    return got.decode("latin-1")
 
 
 def answer_all() -> None:

@@ -113,6 +113,89 @@ def test_hang_takes_the_request_and_says_nothing(proxy: Managed, callee: Callee,
     assert status(_ask(dial(proxy.http), get("/plain"))) == 200
 
 
+@pytest.mark.parametrize(("path", "body"), [("/plain", b'{"tex'), ("/chunked", b"abcde"), ("/until-close", b"until")])
+def test_hang_in_the_middle_of_an_answer(proxy: Managed, callee: Callee, dial: Dial, path: str, body: bytes) -> None:
+    """What has passed is the beginning of the very answer, with exactly so much of its body."""
+    proxy.put(kind="hang", path=path, after_bytes=5)
+    one = dial(proxy.http)
+    one.sendall(get(path))
+    whole = ANSWERS[path.encode()]
+    until = whole.index(body) + 5
+    got = b""
+    while len(got) < until:
+        got += one.recv(until - len(got))
+    one.settimeout(0.3)
+    with pytest.raises(TimeoutError):
+        got += one.recv(100)
+        got += one.recv(100)
+    assert whole.startswith(got)
+    assert got.removeprefix(whole[:until]) in (b"", b"\r\n", b"\r\n1\r\n"), "more than the framing of chunks has passed"
+    assert callee.requests == 1, "the callee is asked"
+    one.settimeout(20)
+    proxy.drop()
+    with pytest.raises(ConnectionResetError):
+        one.recv(1)
+    assert status(_ask(dial(proxy.http), get("/plain"))) == 200
+
+
+def test_an_answer_that_is_no_longer_than_what_passes_is_whole(proxy: Managed, dial: Dial) -> None:
+    proxy.put(kind="hang", after_bytes=26)
+    one = dial(proxy.http)
+    assert _ask(one, get("/plain")) == ANSWERS[b"/plain"]
+    assert _ask(one, get("/nothing")) == ANSWERS[b"/nothing"]
+    one.sendall(get("/plain", method="HEAD"))
+    assert status(read_answer(one, head_only=True)) == 200
+    assert proxy.counters()["faulted"] == 3
+
+
+def test_a_callee_whose_answer_stands_still_learns_that_the_caller_gave_up(
+    proxy: Managed, callee: Callee, dial: Dial
+) -> None:
+    proxy.put(kind="hang", after_bytes=100_000)
+    one = dial(proxy.http)
+    one.sendall(get("/big"))
+    got = 0
+    while got < 100_000:
+        got += len(one.recv(1 << 16))
+    assert len(callee.open) == 1, "it still has the rest to give"
+    one.close()
+    wait_until(lambda: not callee.open)
+
+
+def test_an_answer_may_be_damaged_and_stand_still(proxy: Managed, dial: Dial) -> None:
+    proxy.put(kind="hang", after_bytes=3, mark="hang")
+    for how, wanted in (("wrong_content_type", b"abc"), ("empty", b"")):
+        proxy.put(kind=how)
+        one = dial(proxy.http)
+        one.sendall(get("/chunked"))
+        one.settimeout(0.3)
+        got = b""
+        with pytest.raises(TimeoutError):
+            while True:
+                got += one.recv(100)
+        head, _, body = got.partition(b"\r\n\r\n")
+        assert (b"text/html" in head, b"Length: 0" in head) == (how != "empty", how == "empty")
+        assert body.partition(b"\r\n")[2] == wanted
+
+
+def test_bytes_that_cannot_be_read_stand_still_after_so_many_of_the_answers(proxy: Managed, dial: Dial) -> None:
+    proxy.put(edge="a->c", kind="hang", after_bytes=6)
+    one = dial(proxy.tcp)
+    for said, wanted in ((b"1234", b"1234"), (b"5678", b"56")):
+        one.sendall(said)
+        got = b""
+        while len(got) < len(wanted):
+            got += one.recv(10)
+        assert got == wanted
+    one.settimeout(0.3)
+    with pytest.raises(TimeoutError):
+        one.recv(1)
+    proxy.drop()
+    one.settimeout(20)
+    with pytest.raises(ConnectionResetError):
+        one.recv(1)
+
+
 def test_hang_with_a_path_leaves_what_is_no_request_alone(proxy: Managed, dial: Dial) -> None:
     proxy.put(kind="hang", path="/x")
     one = dial(proxy.http)

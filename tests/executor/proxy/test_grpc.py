@@ -214,6 +214,66 @@ def test_a_call_that_hangs_is_never_seen_by_the_callee(
     assert server.seen()[UNARY] == before
 
 
+@pytest.mark.parametrize("way", ["Unary", "Down", "Chat", "Forever"])
+def test_an_answer_stands_still_and_holds_up_no_other(
+    edge: Managed, caller: GrpcCaller, server: GrpcServer, mark: str, way: str
+) -> None:
+    """More of it than fits into the connection's first room for data never reaches the caller."""
+    path, before = f"/demo.Echo/{way}", server.seen()
+    connections = edge.counters("a->g")["connections"]
+    _put(edge, mark, kind="hang", path=path, after_bytes=10_000)
+    said = caller.call(edge.grpc, path=path, size=100_000, times=5, timeout_s=0.3)
+    assert said["codes"] == {"DEADLINE_EXCEEDED": 5}
+    assert server.seen()[path] == before.get(path, 0) + 5, "the callee is asked"
+    assert caller.well(edge.grpc, path=OTHER, size=MIB, times=3)
+    if way == "Forever":
+        wait_until(lambda: server.seen()["given up"] == before.get("given up", 0) + 5)
+    assert edge.counters("a->g")["connections"] == connections
+    calls = _calls(edge)
+    caller.begin(edge.grpc, path=path, size=100_000, timeout_s=60)
+    wait_until(lambda: _calls(edge) > calls and server.seen()[path] == before.get(path, 0) + 6)
+    edge.drop(mark)
+    said = caller.answer()
+    assert said["codes"] == {"UNAVAILABLE": 1}
+    assert said["messages"] == ["the fault that held this call has ended"]
+    assert caller.well(edge.grpc, path="/demo.Echo/Down", size=100_000)
+    assert edge.counters("a->g")["connections"] == connections
+
+
+def test_an_answer_stands_still_after_exactly_so_many_bytes(edge: Managed, mark: str) -> None:
+    _put(edge, mark, kind="hang", path=UNARY, after_bytes=7)
+    with Raw(edge.grpc) as raw:
+        for stream, message in ((1, b"struck"), (3, b"ok")):
+            framed = bytes([0, 0, 0, 0, len(message)]) + message
+            raw.send(raw.call(stream), DataFrame(stream, framed, flags=["END_STREAM"]))
+        given, ended = {1: b"", 3: b""}, set[int]()
+        while 3 not in ended or len(given[1]) < 7:
+            frame = raw.frame()
+            if isinstance(frame, DataFrame):
+                given[frame.stream_id] += frame.data
+            ended |= {frame.stream_id} if "END_STREAM" in frame.flags else set()
+        assert (given[1], given[3]) == (b"\0\0\0\0\6st", b"\0\0\0\0\2ok")
+        assert 1 not in ended
+        edge.drop(mark)
+        last = raw.until(HeadersFrame)
+        assert (last.stream_id, "END_STREAM" in last.flags) == (1, True)
+
+
+def test_a_callee_that_is_gone_ends_an_answer_that_stands_still(tmp_path: Path) -> None:
+    server, caller = GrpcServer(), GrpcCaller("still")
+    managed = Managed(tmp_path, server.port, grpc=True)
+    try:
+        _put(managed, "m", kind="hang", after_bytes=10)
+        caller.begin(managed.grpc, path="/demo.Echo/Forever", timeout_s=60)
+        wait_until(lambda: server.seen().get("/demo.Echo/Forever"))
+        server.process.kill()
+        assert caller.answer()["codes"] == {"UNAVAILABLE": 1}
+    finally:
+        managed.stop()
+        for one in (caller, server):
+            one.end()
+
+
 @pytest.mark.parametrize(
     "fault",
     [{"kind": "reset"}, {"kind": "reset", "after_bytes": 2000}, {"kind": "refuse"}],

@@ -26,6 +26,7 @@ class EdgeSubject:
     def __init__(self, made: Scene, fault: FaultSpec, shows: Callable[[Call], bool]) -> None:
         self.scene, self.parted, self.shows = made, isinstance(fault, Partition), shows
         self.delay_ms = fault.delay_ms if isinstance(fault, Latency) else None
+        self.after_bytes = fault.after_bytes if isinstance(fault, Timeout) else 0
         self.system = made.system()
 
     def resolved(self) -> Resolved:
@@ -52,12 +53,24 @@ class EdgeSubject:
 
     def size(self) -> str:
         """How many of some calls it struck, and how late they were where it delays them."""
+        if self.after_bytes:
+            return self._given()
         calls = [self.scene.call(timeout_s=0.6) for _ in range(5)]
         struck = f"every call asked, {sum(map(self.shows, calls))} of {len(calls)}"
         if self.delay_ms is None:
             return struck
         late_ms = 1000 * statistics.median(call["s"] for call in calls)
         return f"{self.delay_ms:.0f} ms asked, {late_ms:.0f} ms in the median of {len(calls)}"
+
+    def _given(self) -> str:
+        """How much of an answer's body is given, read off the wire; and that the callee was asked for each."""
+        before, given = self.scene.callee_requests(), set()
+        for _ in range(5):
+            call = self.scene.call(timeout_s=0.6, raw=True)
+            given.add(len(call["body"].partition("\r\n\r\n")[2]))
+        assert given == {self.after_bytes}
+        assert self.scene.callee_requests() - before == 5
+        return f"{self.after_bytes} bytes of the body asked, {given.pop()} given in each of 5 answers"
 
     def die(self) -> None:
         """What the fault lives in dies: the managed proxy, or else the caller that is to be hurt."""
@@ -69,7 +82,7 @@ class EdgeSubject:
             self.scene.managed.process.wait()
 
 
-def case(fault: FaultSpec, shows: Callable[[Call], bool], way: str = "managed") -> Case:
+def case(fault: FaultSpec, shows: Callable[[Call], bool], way: str = "managed", name: str = "") -> Case:
     kind = fault.kind
 
     @contextmanager
@@ -77,7 +90,7 @@ def case(fault: FaultSpec, shows: Callable[[Call], bool], way: str = "managed") 
         with scene(way, bench.path) as made:
             yield EdgeSubject(made, fault, shows)
 
-    return Case(f"{kind}-{way}", fault, opened)
+    return Case(f"{kind}-{way}{name}", fault, opened)
 
 
 def _silent(call: Call) -> bool:
@@ -96,6 +109,7 @@ CASES = (
     case(Error(status=500), lambda call: bool(call["status"] == 500)),
     case(Error(status=500), lambda call: bool(call["status"] == 500), "redirect"),
     case(Timeout(), _silent),
+    case(Timeout(after_bytes=1000), _silent, name="-after-bytes"),
     case(CorruptResponse(how="empty"), lambda call: bool(call["status"] == 200 and not call["body"])),
     case(DependencyFailure(mode="blackhole"), _silent),
     case(DependencyFailure(mode="refuse"), _cut, "redirect"),

@@ -63,6 +63,7 @@ REFUSED = [
     (Crash(signal="SEGV"), POD, "no SIGSEGV"),
     (Error(probability=0.5), POD, "every request"),
     (Error(), Where("shop", "web-1", 60), "port"),
+    (Timeout(after_bytes=100), POD, "after_bytes at 0"),
     (CorruptResponse(how="truncate"), POD, "bodies of answers whole"),
     (CorruptResponse(how="empty"), POD, "bodies of answers whole"),
     (Loss(percent=20), POD, "towards"),

@@ -56,6 +56,18 @@ def test_timeout_never_answers(edge: Scene, mark: str) -> None:
         assert edge.bystander.call(edge.direct, path="/slow")["status"] == 200
 
 
+def test_timeout_in_the_middle_of_an_answer(edge: Scene, mark: str) -> None:
+    begun = edge.callee_requests()
+    with faulted(edge, on_edge(edge, Timeout(path="/slow", after_bytes=100), mark=mark)):
+        struck = edge.call(path="/slow", timeout_s=0.3)
+        assert (struck["status"], struck["type"], struck["error"]) == (200, "application/json", "TimeoutError")
+        assert edge.callee_requests() - begun == 2  # one before the fault, and this one
+        assert edge.call(path="/fast")["status"] == 200
+        assert edge.bystander.call(edge.direct, path="/slow")["status"] == 200
+    with faulted(edge, on_edge(edge, Timeout(after_bytes=len(BODY)), mark=f"{mark}-2")):
+        assert edge.well(), "an answer that is no longer is struck"
+
+
 def test_whoever_waits_when_the_fault_ends_is_cut_off(edge: Scene, mark: str) -> None:
     held = on_edge(edge, Timeout(), mark=mark)
     held.inject()

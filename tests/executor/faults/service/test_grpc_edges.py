@@ -85,6 +85,16 @@ def test_one_method_times_out(subject: GrpcSubject, on: Any) -> None:
     assert _codes(subject, path=OTHER, times=5) == ["OK"]
 
 
+def test_one_methods_answers_stand_still(subject: GrpcSubject, on: Any) -> None:
+    on(Timeout(path=UNARY, after_bytes=50))
+    until(lambda: _codes(subject, timeout_s=0.4) == ["DEADLINE_EXCEEDED"])
+    seen = subject.callee.seen()[UNARY]
+    assert _codes(subject, timeout_s=0.4) == ["DEADLINE_EXCEEDED"]
+    assert subject.callee.seen()[UNARY] == seen + 1, "the callee is asked"
+    assert _codes(subject, size=40, times=5) == ["OK"]
+    assert _codes(subject, path=OTHER, times=5) == ["OK"]
+
+
 def test_latency_is_each_calls(subject: GrpcSubject, on: Any) -> None:
     on(Latency(delay_ms=250))
     _slow(subject, 0.25)
