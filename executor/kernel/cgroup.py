@@ -26,6 +26,7 @@ _CONTROLLERS: Final = ("cpu", "memory", "pids", "io")
 _VERSION_1: Final = {"io": "blkio"}
 """Controllers that version 1 calls otherwise."""
 _LIMITS: Final = {"cpu": ("cpu.max", "cpu.cfs_quota_us"), "memory": ("memory.max", "memory.limit_in_bytes")}
+_MEMORY_USED: Final = ("memory.current", "memory.usage_in_bytes")
 _UNLIMITED: Final = 2**62
 """Version 1 says no limit by a number of bytes that no machine has."""
 _PROC: Final = Path("/proc")
@@ -127,13 +128,34 @@ def own_and_limited(controller: str, pid: int, ticks: int) -> bool:
     Raises ``UnavailableError`` if the process is gone.
     """
     directory = own_place(controller, pid, ticks)
-    if not directory:
-        return False
-    said = ""
-    for name in _LIMITS[controller]:
-        with suppress(OSError):  # the other version of cgroups
-            said = said or (Path(directory) / name).read_text(encoding="ascii").split()[0]
-    return said not in ("", "max", "-1") and int(said) < _UNLIMITED
+    return bool(directory) and limit(controller, Path(directory)) is not None
+
+
+def limit(controller: str, directory: Path) -> int | None:
+    """The limit of a cgroup: bytes of memory, or µs of processor time in each period; ``None``: it has none."""
+    said = _first(directory, _LIMITS[controller])
+    return None if said in ("", "max", "-1") or int(said) >= _UNLIMITED else int(said)
+
+
+def memory_used(directory: Path) -> int:
+    """Memory that a cgroup and those below it use and could not do without at once, bytes.
+
+    Source: kubelet's working set: usage without the cached files that have not been used lately.
+    """
+    used = int(_first(directory, _MEMORY_USED) or 0)
+    with suppress(OSError):
+        lines = (directory / "memory.stat").read_text(encoding="ascii").splitlines()
+        said = {name: int(number) for name, number in (line.split() for line in lines)}
+        used -= said.get("total_inactive_file", said.get("inactive_file", 0))
+    return max(0, used)
+
+
+def _first(directory: Path, names: tuple[str, ...]) -> str:
+    """The first word of whichever file is there; the other one is the other version's."""
+    for name in names:
+        with suppress(OSError):
+            return (directory / name).read_text(encoding="ascii").split()[0]
+    return ""
 
 
 def strangers(directory: Path, pid: int, ticks: int) -> set[int]:

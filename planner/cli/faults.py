@@ -96,8 +96,9 @@ def _row(spec: type[FaultSpec], how: Behaviour) -> dict[str, Any]:
 
 
 def _parameter(field: dict[str, Any]) -> str:
-    bounds = [f"{word} {field[key]}" for key, word in _BOUNDS.items() if key in field]
-    choices = " | ".join(map(str, field.get("enum", ())))
+    given = next((each for each in field.get("anyOf", ()) if each.get("type") != "null"), field)  # it may be left out
+    bounds = [f"{word} {given[key]}" for key, word in _BOUNDS.items() if key in given]
+    choices = " | ".join(map(str, given.get("enum", ())))
     default = f"default {field['default']}" if "default" in field else "must be given"
     about = " ".join(field.get("description", "").split())
     return "; ".join(part for part in (choices, ", ".join(bounds), default, about) if part)

@@ -155,6 +155,8 @@ def _memory(fault: Fault, where: Where) -> Json:
     del where
     if fault["grow_bytes_per_s"]:
         raise _no("takes memory at once; leave grow_bytes_per_s at 0")
+    if fault["bytes"] is None:
+        raise _no("takes an amount of memory and does not fill it to a level; choose bytes")
     return {"stressors": {"memory": {"workers": 1, "size": f"{max(1, round(fault['bytes'] / 2**20))}MiB"}}}
 
 

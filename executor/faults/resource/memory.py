@@ -19,6 +19,7 @@ from executor.model.vocabulary import Scope
 if TYPE_CHECKING:
     from executor.model.faults.resource import Memory as Spec
 
+_LEAST_BYTES = 2**20
 FLOOR_PERCENT = 10
 """Share of the host's memory that always stays free, whatever is asked."""
 _TAKES_BYTES_PER_S = 100 * 2**20
@@ -37,14 +38,13 @@ class Memory(held.Held):
     kind = "resource.memory"
     lease: LeaseKind = "parent_death"
 
-    def unsupported(self, fault: Spec, target: Resolved) -> str | None:  # noqa: ARG002 - the host's memory is meant
-        """What would bring the host itself down is not done."""
-        total, free = host_memory()
-        floor = total * FLOOR_PERCENT // 100
-        if free - fault.bytes < floor:
-            most = max(0, free - floor) // 2**20
-            asked = fault.bytes // 2**20
-            return f"{asked} MiB would leave the host less than {FLOOR_PERCENT} %; ask for at most {most} MiB."
+    def unsupported(self, fault: Spec, target: Resolved) -> str | None:
+        """What would bring the host itself down is not done, nor what is there already."""
+        assert isinstance(target, ProcessTarget)
+        try:
+            _amount(fault, target)
+        except UnavailableError as error:
+            return str(error)
         return None
 
     def reaches(self, fault: Spec, target: Resolved) -> tuple[Scope, ...]:  # noqa: ARG002 - the protocol's
@@ -54,19 +54,49 @@ class Memory(held.Held):
         return (Scope.TARGET,) if bounded else (Scope.MACHINE,)
 
     def prepare(self, fault: Spec, target: Resolved, context: Context) -> dict[str, Any]:
-        """Record how much, and how fast. Raises ``UnavailableError`` if too little is left, or no target."""
+        """Record how much, in bytes, and how fast.
+
+        Raises ``UnavailableError`` if too little is left, the level is reached already, or there is no target.
+        """
         assert isinstance(target, ProcessTarget)
         process.require(target.pid, target.start_ticks)
-        if reason := self.unsupported(fault, target):
-            raise UnavailableError(reason)
+        amount = _amount(fault, target)
         place = cgroup.own_place("memory", target.pid, target.start_ticks)
-        return {"bytes": fault.bytes, "grow": fault.grow_bytes_per_s, "cgroup": place, **held.record(context)}
+        return {"bytes": amount, "grow": fault.grow_bytes_per_s, "cgroup": place, **held.record(context)}
 
     def inject(self, record: Record, lease_s: float) -> dict[str, Any]:
         """Start the helper; it is ready once it holds what it takes at once."""
         arguments = [str(record["bytes"]), str(record["grow"]), record.get("cgroup", "")]
         ready_s = 10 + record["bytes"] / _TAKES_BYTES_PER_S
         return held.start("executor.faults.resource.memory", arguments, record, lease_s, ready_s=ready_s)
+
+
+def _amount(fault: Spec, target: ProcessTarget) -> int:
+    """How much is to be taken now, bytes. Raises ``UnavailableError`` if it is nothing, or too much for the host."""
+    total, free = host_memory()
+    amount = fault.bytes
+    if amount is None:
+        amount = _missing(fault.fill_percent or 0, target, total, free)
+    floor = total * FLOOR_PERCENT // 100
+    if free - amount < floor:
+        most = max(0, free - floor) // 2**20
+        asked = amount // 2**20
+        raise UnavailableError(
+            f"{asked} MiB would leave the host less than {FLOOR_PERCENT} %; ask for at most {most} MiB."
+        )
+    return amount
+
+
+def _missing(percent: float, target: ProcessTarget, total: int, free: int) -> int:
+    """What is missing until so much of the cgroup's limit, or else of the host's memory, is in use."""
+    whose, used = "the host's memory", total - free
+    place = cgroup.own_place("memory", target.pid, target.start_ticks)
+    if place and (limit := cgroup.limit("memory", Path(place))) is not None:
+        whose, total, used = f"the limit of its cgroup ({limit // 2**20:,} MiB)", limit, cgroup.memory_used(Path(place))
+    missing = int(total * percent / 100) - used
+    if missing < _LEAST_BYTES:
+        raise UnavailableError(f"{100 * used / total:.1f} % of {whose} is in use already; fill it to more than that.")
+    return missing
 
 
 def host_memory() -> tuple[int, int]:

@@ -48,19 +48,37 @@ class Memory(FaultSpec):
     scope: ClassVar[tuple[Scope, ...]] = (Scope.MACHINE,)
     differs: ClassVar[str] = (
         "The memory is another process's: the target feels pressure, but its own heap does not grow. In a cgroup of the"
-        " target's own it counts against the target's limit, and the kernel ends the burner before the target."
+        " target's own it counts against the target's limit, and the kernel ends the burner before the target. A level"
+        " (fill_percent) is met once and not followed: others may take and give back memory meanwhile."
     )
     strength: ClassVar[tuple[str, ...]] = ("bytes",)
     usual: ClassVar[dict[str, Any]] = {"bytes": 256 * 2**20}
     look: ClassVar[FaultType] = FaultType.STARVED_MEMORY
     kind: Literal["resource.memory"] = "resource.memory"
-    bytes: Annotated[int, Field(ge=1_048_576, le=1_099_511_627_776)]
+    bytes: Annotated[int | None, Field(ge=1_048_576, le=1_099_511_627_776)] = None
+    """How much is taken; either this or ``fill_percent``."""
+    fill_percent: Annotated[float | None, Field(ge=1, le=95)] = None
+    """As much as is missing, when the fault is prepared, until this share of the memory that there is is in use: of the
+    limit of the target's own cgroup, else of the host's memory. Cached files that give way are not in use. Steps do not
+    raise it; ``grow_bytes_per_s`` lets it come slowly."""
     grow_bytes_per_s: Annotated[int, Field(ge=0)] = 0
-    """0 takes all at once and holds; else it grows to ``bytes`` at this rate."""
+    """0 takes all at once and holds; else it grows to that at this rate."""
+
+    @model_validator(mode="after")
+    def _one_amount(self) -> Self:
+        if (self.bytes is None) == (self.fill_percent is None):
+            raise ValueError("give either bytes or fill_percent")
+        return self
+
+    def at(self, share: float) -> Self | None:
+        """Of a level none: how much is in use already is not known yet."""
+        return None if self.bytes is None else super().at(share)
 
     def words(self) -> str:
         """What is done."""
-        return f"take {self.bytes / 2**20:,.0f} MiB of memory beside it"
+        if self.bytes is not None:
+            return f"take {self.bytes / 2**20:,.0f} MiB of memory beside it"
+        return f"take memory beside it until {number(self.fill_percent or 0)} % of what there is is in use"
 
 
 class Connections(FaultSpec):

@@ -15,6 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 
 MOST = 512
+kept: list[bytearray] = []
 
 
 def spin(s: float) -> float:
@@ -114,13 +115,20 @@ def hold(path: str) -> int:
     return os.open(path, os.O_CREAT | os.O_RDWR, 0o644)
 
 
+def grow(size: int, path: str) -> int:
+    """Take memory from now on, and leave as much of a file in the cache."""
+    kept.append(bytearray(os.urandom(min(size, 2**27))))
+    _write(path, size)
+    return len(kept[-1])
+
+
 def clock() -> list[float]:
     """The wall clock and the monotonic one."""
     return [time.time(), time.monotonic()]
 
 
 def main() -> None:
-    known = {how.__name__: how for how in (spin, descriptors, children, touch, direct, hold, clock)}
+    known = {how.__name__: how for how in (spin, descriptors, children, touch, direct, hold, grow, clock)}
     for line in sys.stdin:
         told = json.loads(line)
         print(json.dumps(known[told.pop("do")](**told)), flush=True)

@@ -244,3 +244,22 @@ def test_both_versions_are_read_from_the_mount_table(tmp_path: Path) -> None:
         ("memory", 2, str(unified), "/"),
         ("pids", 2, str(unified), "/"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("files", "limit"),
+    [
+        ({"memory.max": "1000000\n", "memory.current": "700000\n"}, 1_000_000),
+        ({"memory.max": "max\n", "memory.current": "700000\n"}, None),
+        ({"memory.limit_in_bytes": "1000000\n", "memory.usage_in_bytes": "700000\n"}, 1_000_000),
+        ({"memory.limit_in_bytes": "9223372036854771712\n", "memory.usage_in_bytes": "700000\n"}, None),
+    ],
+    ids=["2", "2 without", "1", "1 without"],
+)
+def test_memory_in_use_is_without_what_is_only_cached(files: dict[str, str], limit: int | None, tmp_path: Path) -> None:
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+    below = "total_inactive_file 250000\n" if "memory.usage_in_bytes" in files else ""
+    (tmp_path / "memory.stat").write_text(f"anon 400000\ninactive_file {200_000 if below else 250_000}\n{below}")
+    assert cgroup.memory_used(tmp_path) == 450_000
+    assert cgroup.limit("memory", tmp_path) == limit

@@ -103,6 +103,7 @@ def test_every_fault_either_has_a_strength_or_refuses_a_ramp() -> None:
         with pytest.raises(ValidationError, match="is there or it is not: it has no strength to raise in steps"):
             _on("base", fault, ramp=Ramp(steps=2, hold_s=1))
     assert Partition().at(0.5) is None
+    assert Memory(fill_percent=80).at(0.5) is None
     assert DependencyFailure(mode="refuse").at(0.5) is None
     for spec in SPECS:
         fault = spec.typical(Service(name="db", tables=("orders",), queues=("orders",), directories=("/srv/db",)))

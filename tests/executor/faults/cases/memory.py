@@ -1,4 +1,4 @@
-"""The kernel ends a process of a cgroup whose memory is used up, and none beside it."""
+"""The memory of a process's cgroup is filled to a level, or used up, so that the kernel ends it and none beside it."""
 
 from __future__ import annotations
 
@@ -9,11 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from executor.kernel import cgroup, cgroup_limit
-from executor.model.faults.resource import Oom
+from executor.model.faults.resource import Memory, Oom
 from tests.executor.faults.cases import Bench, Case
 from tests.executor.faults.cases.instances import ShelfSubject
 from tests.executor.faults.hungry_kit import no_cgroup, scratch_cgroup
 from tests.executor.kit import Shelf, shelves
+
+FILL_PERCENT = 75
+LIMIT_BYTES = 192 * 2**20
+LIMIT = ("memory.max", "memory.limit_in_bytes")
 
 
 class Starved(ShelfSubject):
@@ -43,6 +47,29 @@ class Starved(ShelfSubject):
         return f"1 process asked; it was ended by signal {-ended}, for lack of memory as the kernel says"
 
 
+class Filled(Starved):
+    """A shelf alone in a cgroup with a limit."""
+
+    def __init__(self, shelf: Shelf, other: Shelf, path: Path, directory: Path) -> None:
+        super().__init__(shelf, other, path, directory)
+        self.shows, self._size = Filled.full, Filled.level
+
+    def share(self) -> float:
+        """How much of the limit is in use, cached files aside, percent."""
+        lines = (self.directory / "memory.stat").read_text(encoding="ascii").splitlines()
+        said = {name: int(number) for name, number in (line.split() for line in lines)}
+        used = said["total_rss"] if "total_rss" in said else said["anon"]
+        return 100 * used / LIMIT_BYTES
+
+    def full(self) -> bool:
+        return self.share() > FILL_PERCENT - 3
+
+    def level(self) -> str:
+        share = self.share()
+        assert abs(share - FILL_PERCENT) < 3
+        return f"{FILL_PERCENT} % of {LIMIT_BYTES / 2**20:.0f} MiB in use asked, {share:.1f} %"
+
+
 def _kills() -> int:
     """How often the kernel has ended a process of this machine for lack of memory, in a cgroup or at all."""
     lines = Path("/proc/vmstat").read_text(encoding="ascii").splitlines()
@@ -60,4 +87,20 @@ def inside(*, own: bool) -> Callable[[Bench], Any]:
     return opened
 
 
-CASES = (Case("resource.oom", Oom(), inside(own=False), unavailable=partial(no_cgroup, "memory")),)
+@contextmanager
+def limited(bench: Bench) -> Iterator[Filled]:
+    with scratch_cgroup("memory") as directory, shelves("books", "beside", chained=False) as (shelf, beside):
+        next(directory / name for name in LIMIT if (directory / name).exists()).write_text(str(LIMIT_BYTES))
+        cgroup.enter(directory, shelf.started.pid)
+        yield Filled(shelf, beside, bench.path, directory)
+
+
+CASES = (
+    Case("resource.oom", Oom(), inside(own=False), unavailable=partial(no_cgroup, "memory")),
+    Case(
+        "resource.memory-fill-cgroup",
+        Memory(fill_percent=FILL_PERCENT),
+        limited,
+        unavailable=partial(no_cgroup, "memory"),
+    ),
+)

@@ -72,6 +72,7 @@ REFUSED = [
     (Dns(mode="slow"), POD, "not slow"),
     (Dns(names=("*.shop",)), POD, "only at the end"),
     (Memory(bytes=256 * 2**20, grow_bytes_per_s=1), POD, "at once"),
+    (Memory(fill_percent=80), POD, "choose bytes"),
 ]
 
 

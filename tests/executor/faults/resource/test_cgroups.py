@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
+from executor.errors import UnavailableError
 from executor.faults.behaviour import Context
 from executor.faults.registry import behaviour
+from executor.faults.resource.memory import host_memory
 from executor.kernel import cgroup, child
 from executor.model.faults.resource import Cpu, CpuThrottle, Memory, Oom
 from tests.executor.faults.cases import Bench
 from tests.executor.faults.cases.limits import Throttled, Wanting
 from tests.executor.faults.cases.limits import inside as throttled
+from tests.executor.faults.cases.memory import LIMIT
 from tests.executor.faults.cases.memory import inside as starved
 from tests.executor.faults.hungry_kit import no_cgroup
 from tests.executor.kit import until
@@ -79,6 +83,52 @@ def test_a_helper_works_in_a_cgroup_of_the_targets_own_and_in_no_other(
         finally:
             how.revert(record)
         assert cgroup.members(subject.directory) == [subject.target.process.pid, *_other(subject, own)]
+
+
+def test_memory_is_filled_to_a_level_with_what_the_target_uses_already(bench: Bench) -> None:
+    """Of its own memory, that is: what is only cached gives way."""
+    how, mib = behaviour("resource.memory"), 2**20
+    with throttled("memory", Wanting, own=True)(bench) as subject:
+        context = Context(subject.system, MARK, str(bench.path))
+        next(subject.directory / name for name in LIMIT if (subject.directory / name).exists()).write_text(
+            str(96 * mib)
+        )
+        subject.target.ask("grow", size=40 * mib, path=str(bench.path / "cached"))
+        record = how.prepare(Memory(fill_percent=75), subject.resolved(), context)
+        assert record["bytes"] == pytest.approx(32 * mib, abs=6 * mib)
+        how.inject(record, 60)
+        try:
+            assert cgroup.memory_used(subject.directory) == pytest.approx(72 * mib, abs=6 * mib)
+            assert how.active(record)
+        finally:
+            how.revert(record)
+        why = how.unsupported(Memory(fill_percent=40), subject.resolved())
+        assert why is not None
+        assert re.fullmatch(
+            r"4\d\.\d % of the limit of its cgroup \(96 MiB\) is in use already; fill it to more than that\.", why
+        )
+        with pytest.raises(UnavailableError, match="in use already"):
+            how.prepare(Memory(fill_percent=40), subject.resolved(), context)
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_without_a_limit_of_its_own_the_hosts_memory_is_filled(own: bool, bench: Bench) -> None:
+    how = behaviour("resource.memory")
+    with throttled("memory", Wanting, own=own)(bench) as subject:
+        total, free = host_memory()
+        used = 100 * (total - free) / total
+        if used > 80:
+            pytest.skip("little memory is free")
+        context = Context(subject.system, MARK, str(bench.path))
+        record = how.prepare(Memory(fill_percent=used + 4), subject.resolved(), context)
+        assert record["bytes"] == pytest.approx(0.04 * total, abs=0.03 * total)  # others take and give meanwhile
+        for percent, words in (
+            (1, "% of the host's memory is in use already"),
+            (95, "would leave the host less than 10 %"),
+        ):
+            why = how.unsupported(Memory(fill_percent=percent), subject.resolved())
+            assert why is not None
+            assert words in why
 
 
 def _other(subject: Wanting, own: bool) -> list[int]:
