@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from collections.abc import Iterable, Iterator
@@ -54,6 +55,25 @@ def look_secret(arguments: Iterable[str]) -> bool:
     """Whether any of a command line's arguments looks like a secret."""
     given = list(arguments)
     return list(plain(given)) != given
+
+
+def body_secret(body: str) -> bool:
+    """Whether a request's body looks as if it held a secret: by a name in its JSON or form, or by a value's form."""
+    try:
+        left = [json.loads(body)]
+    except (ValueError, RecursionError):
+        return look_secret((body,))
+    while left:
+        value = left.pop()
+        if isinstance(value, dict):
+            if any(named_secret(name) and each not in (None, "") for name, each in value.items()):
+                return True
+            left += value.values()
+        elif isinstance(value, list):
+            left += value
+        elif isinstance(value, str) and look_secret((value,)):
+            return True
+    return False
 
 
 def reveal(reference: str) -> str:

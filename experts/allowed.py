@@ -78,6 +78,8 @@ def _excluded(fault: Fault, target: Target, brief: Brief, view: View) -> str:
             return f"{name} is protected"
     if limits.services and not any(name in limits.services for name in touched):
         return f"{target_name(target)} is outside {', '.join(limits.services)}"
+    if left := fault.leaves():
+        return f"{left} would not be undone, so only a person may choose that {kind}"
     if not any(fnmatchcase(kind, glob) for glob in limits.allowed_faults):
         return f"{kind} is not among the allowed faults"
     if any(fnmatchcase(kind, glob) for glob in limits.excluded_faults):

@@ -146,6 +146,9 @@ def refuse_outside(policy: Policy, plan: Plan, system: System, limits: Limits, n
     _refuse_ended(policy, now)
     if plan.system_name not in policy.systems:
         raise _no(policy.name, f"the plan is for {plan.system_name}", f"a plan for {' or '.join(policy.systems)}")
+    for action in plan.actions:
+        if left := action.fault.leaves():
+            raise _no(policy.name, f"{left} in action {action.id} is not undone", "faults that leave nothing behind")
     for refusal in refusals(plan, system, _as_limits(policy, limits)):
         raise _no(f"{policy.name} ({refusal.rule})", refusal.measured, refusal.limit)
 

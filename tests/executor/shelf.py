@@ -1,7 +1,7 @@
 """A small real service that anybody can start: ``python shelf.py PORT [UPSTREAM_PORT]``. Bounded: it ends by itself.
 
-``/`` answers at once, ``/count`` with how many requests for ``/`` there have been; ``/via`` asks the upstream service
-first, with a time-out of half a second, and fails with it.
+``/`` answers at once, ``/count`` with how many requests there have been for ``/``, or by POST for ``/orders``;
+``/via`` asks the upstream service first, with a time-out of half a second, and fails with it.
 """
 
 from __future__ import annotations
@@ -19,9 +19,13 @@ class Handler(BaseHTTPRequestHandler):
     upstream = 0
     served = 0
 
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers.get("content-length") or 0))
+        self.do_GET()
+
     def do_GET(self) -> None:
         status, body = 200, str(os.getpid()).encode()
-        if self.path == "/":
+        if self.path == ("/" if self.command == "GET" else "/orders"):
             Handler.served += 1
         elif self.path == "/count":
             body = str(self.served).encode()

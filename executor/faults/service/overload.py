@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 from executor.drivers import local
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Overload(held.Held):
-    """GET requests at a steady rate, whatever the answers; no more under way at once than asked."""
+    """The same request at a steady rate, whatever the answers; no more under way at once than asked."""
 
     kind = "service.overload"
     lease: LeaseKind = "parent_death"
@@ -29,10 +30,10 @@ class Overload(held.Held):
     def prepare(self, fault: Spec, target: Resolved, context: Context) -> dict[str, Any]:
         """Record where and how much. Raises ``UnavailableError`` if the very process does not listen there."""
         assert isinstance(target, ProcessTarget)
-        load = {"rate_rps": fault.rate_rps, "concurrency": fault.concurrency, "path": fault.path}
-        return {"address": local.address(target), "port": target.port, **load, **held.record(context)}
+        load = {name: getattr(fault, name) for name in type(fault).model_fields if name != "kind"}
+        return {"address": local.address(target), "port": target.port, "load": load, **held.record(context)}
 
     def inject(self, record: Record, lease_s: float) -> dict[str, Any]:
         """Start the helper."""
-        arguments = [str(record[name]) for name in ("address", "port", "rate_rps", "concurrency", "path")]
+        arguments = [record["address"], str(record["port"]), json.dumps(record["load"])]
         return held.start("executor.faults.service.traffic", arguments, record, lease_s)

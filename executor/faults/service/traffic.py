@@ -6,8 +6,11 @@ A module of its own, since the watchdog loads the behaviour and must stay small.
 from __future__ import annotations
 
 import asyncio
+import json
 import sys
+from collections.abc import Mapping
 from contextlib import suppress
+from typing import Any
 
 from executor.kernel import child
 
@@ -17,16 +20,17 @@ _BURST = 20
 """Requests that may be due at once after the helper itself was held up: it does not catch up in one go."""
 
 
-async def _load(lease: child.Lease, where: tuple[str, int], rate_rps: float, concurrency: int, path: str) -> None:
+async def _load(lease: child.Lease, where: tuple[str, int], load: Mapping[str, Any]) -> None:
     """Send until the lease ends. A request that is due while all are under way is not sent later."""
+    rate_rps, request = load["rate_rps"], _request(where[0], load)
     underway: set[asyncio.Task[None]] = set()
     clock = asyncio.get_running_loop().time
     due = clock()
     leased = asyncio.create_task(asyncio.to_thread(_until_over, lease))
     while not leased.done():
         due = max(due, clock() - _BURST / rate_rps)
-        if len(underway) < concurrency:
-            task = asyncio.create_task(_request(where, path))
+        if len(underway) < load["concurrency"]:
+            task = asyncio.create_task(_ask(where, request))
             underway.add(task)
             task.add_done_callback(underway.discard)
         due += 1 / rate_rps
@@ -40,13 +44,23 @@ def _until_over(lease: child.Lease) -> None:
         pass
 
 
-async def _request(where: tuple[str, int], path: str) -> None:
+def _request(host: str, load: Mapping[str, Any]) -> bytes:
+    """The bytes of the request. One that may have a body says its length, also where that is 0."""
+    body = str(load["body"]).encode()
+    head = [f"{load['method']} {load['path']} HTTP/1.1", f"Host: {host}", "User-Agent: murphy", "Connection: close"]
+    if body:
+        head.append(f"Content-Type: {load['content_type']}")
+    if load["method"] in ("POST", "PUT", "PATCH"):
+        head.append(f"Content-Length: {len(body)}")
+    return "\r\n".join([*head, "\r\n"]).encode("ascii") + body
+
+
+async def _ask(where: tuple[str, int], request: bytes) -> None:
     with suppress(OSError, TimeoutError):  # refusals and silence are what this fault is about
         async with asyncio.timeout(_REQUEST_S):
             reader, writer = await asyncio.open_connection(*where)
             try:
-                head = f"GET {path} HTTP/1.1\r\nHost: {where[0]}\r\nUser-Agent: murphy\r\nConnection: close\r\n\r\n"
-                writer.write(head.encode("ascii"))
+                writer.write(request)
                 while await reader.read(65536):
                     pass
             finally:
@@ -55,9 +69,9 @@ async def _request(where: tuple[str, int], path: str) -> None:
 
 def main() -> None:
     """The helper: send requests."""
-    lease, (address, port, rate_rps, concurrency, path) = child.lease(sys.argv[1:])
+    lease, (address, port, load) = child.lease(sys.argv[1:])
     child.ready()
-    asyncio.run(_load(lease, (address, int(port)), float(rate_rps), int(concurrency), path))
+    asyncio.run(_load(lease, (address, int(port)), json.loads(load)))
 
 
 if __name__ == "__main__":

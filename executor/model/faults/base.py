@@ -62,6 +62,10 @@ class FaultSpec(Contract):
         """How far it reaches: whatever shares that with its target counts as struck."""
         return self.scope
 
+    def leaves(self) -> str:
+        """What it may leave behind that nobody undoes, in words; empty: nothing. Only a person chooses such a fault."""
+        return ""
+
     def words(self) -> str:
         """What is done, in plain words and without its target: ``delay each request by 2.5 s``."""
         raise NotImplementedError

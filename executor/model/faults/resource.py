@@ -105,6 +105,7 @@ class CpuThrottle(FaultSpec):
     scope: ClassVar[tuple[Scope, ...]] = (Scope.TARGET,)
     differs: ClassVar[str] = (
         "A quota stops all threads for the rest of each 100 ms, as a container's does; a busy host takes time in turns."
+        " Where no cgroup can be limited there is service.slowdown."
     )
     usual: ClassVar[dict[str, Any]] = {"quota_percent": 20}
     look: ClassVar[FaultType] = FaultType.STARVED_CPU

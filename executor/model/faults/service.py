@@ -6,10 +6,11 @@ from typing import Annotated, Any, ClassVar, Final, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
-from executor.model.base import Line, Milliseconds, Percent, Probability, Seconds
+from executor.model.base import Line, Matching, Milliseconds, Percent, Probability, Seconds, Text
 from executor.model.faults.base import BY_REDIRECT, FaultSpec, TargetKind, delayed
 from executor.model.vocabulary import FaultType, GrpcStatus, Scope
 from executor.model.wording import duration, many, named, number, share
+from executor.secrets import body_secret, look_secret
 
 Method = Literal["*", "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
 RestartBy = Literal["supervisor", "murphy"]
@@ -22,8 +23,7 @@ _MODES: Final = {
     "blackhole": FaultType.SILENT,
     "error": FaultType.SERVER_ERROR,
 }
-
-
+_WITH_BODY: Final = ("POST", "PUT", "PATCH")
 _GRPC_SERVER_ERRORS: Final = ("UNKNOWN", "DEADLINE_EXCEEDED", "UNIMPLEMENTED", "INTERNAL", "UNAVAILABLE", "DATA_LOSS")
 """Source: OpenTelemetry semantic conventions for gRPC, "Server": what a server's span counts as its own error."""
 
@@ -80,26 +80,27 @@ class Hang(FaultSpec):
 
 
 class Slowdown(FaultSpec):
-    """The instance gets only a share of the processor."""
+    """The instance stands still and goes on by turns, ten times a second."""
 
     target_kind: ClassVar[TargetKind] = "instances"
     scope: ClassVar[tuple[Scope, ...]] = (Scope.TARGET,)
     differs: ClassVar[str] = (
-        "Without a cgroup it is stopped and continued in turn, which adds pauses of tens of milliseconds."
+        "It pauses for tens of milliseconds also when it has nothing to compute; a crowded host slows only what"
+        " computes, as the quota of resource.cpu_throttle does."
     )
     usual: ClassVar[dict[str, Any]] = {"cpu_percent": 20}
     look: ClassVar[FaultType] = FaultType.SLOW
     kind: Literal["service.slowdown"] = "service.slowdown"
     cpu_percent: Annotated[Percent, Field(ge=1, le=95)]
-    """Share of one core that it keeps."""
+    """Share of the time in which it runs, on as many cores as it has threads for."""
 
     def at(self, share: float) -> Self:
-        """It keeps more of the core, the smaller the share is."""
+        """It runs the longer, the smaller the share is."""
         return self._with(cpu_percent=min(95.0, 100 - share * (100 - self.cpu_percent)))
 
     def words(self) -> str:
         """What is done."""
-        return f"leave it {number(self.cpu_percent)} % of one core"
+        return f"let it run {number(self.cpu_percent)} % of the time, by turns"
 
 
 class Overload(FaultSpec):
@@ -108,7 +109,8 @@ class Overload(FaultSpec):
     target_kind: ClassVar[TargetKind] = "instances"
     scope: ClassVar[tuple[Scope, ...]] = (Scope.TARGET,)
     differs: ClassVar[str] = (
-        "All requests are the same, come from one address, and go to one instance past its load balancer."
+        "All requests are the same, come from one address, and go to one instance past its load balancer. What requests"
+        " other than GET and HEAD write stays there: it is not undone."
     )
     strength: ClassVar[tuple[str, ...]] = ("rate_rps",)
     usual: ClassVar[dict[str, Any]] = {"rate_rps": 200}
@@ -118,12 +120,35 @@ class Overload(FaultSpec):
     """Requests a second; how many really get there depends on the instance, and on the processor that is left."""
     concurrency: Annotated[int, Field(ge=1, le=1_000)] = 50
     """Requests under way at once, at most."""
+    method: Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"] = "GET"
+    """One that writes (all but GET and HEAD) is a person's choice: no expert proposes it, and no policy approves it."""
     path: Annotated[str, StringConstraints(pattern=r"^/[\x21-\x7e]{0,1000}$")] = "/"
-    """What is asked for, by GET."""
+    """What is asked for."""
+    body: Text = ""
+    """Sent with each POST, PUT or PATCH, in UTF-8. It is kept with the plan, so it must hold no secret."""
+    content_type: Annotated[str, Matching(r"^[\x21-\x7e]([\x20-\x7e]{0,198}[\x21-\x7e])?$", "plain printable text")] = (
+        "application/json"
+    )
+    """What the body is said to be."""
+
+    @model_validator(mode="after")
+    def _carries_what_it_may(self) -> Self:
+        if self.body and self.method not in _WITH_BODY:
+            raise ValueError(f"a {self.method} has no body; leave it out, or choose {', '.join(_WITH_BODY)}")
+        if look_secret((self.path,)) or body_secret(self.body):
+            raise ValueError("path or body looks as if it held a secret, which no plan may hold")
+        return self
+
+    def leaves(self) -> str:
+        """By the method."""
+        return "" if self.method in ("GET", "HEAD") else f"what its {self.method} requests write or remove"
 
     def words(self) -> str:
         """What is done."""
-        return f"send it {number(self.rate_rps)} requests a second for {self.path}, at most {self.concurrency} at once"
+        method = "" if self.method == "GET" else f"{self.method} "
+        stays = f"; {self.leaves()} is not undone" if self.leaves() else ""
+        much = f"{number(self.rate_rps)} {method}requests a second for {self.path}"
+        return f"send it {much}, at most {self.concurrency} at once{stays}"
 
 
 class RestartLoop(FaultSpec):

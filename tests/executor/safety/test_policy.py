@@ -14,7 +14,8 @@ from pydantic import ValidationError
 from executor.errors import InputError, SafetyRefusalError
 from executor.model.approval import Approval
 from executor.model.digest import digest
-from executor.model.plan import AbortCondition, Plan
+from executor.model.faults.service import Overload
+from executor.model.plan import AbortCondition, InstanceTarget, Plan
 from executor.model.system import System
 from executor.model.vocabulary import Environment
 from executor.safety.approval import installation_of, make_grant, verify
@@ -24,7 +25,7 @@ from executor.safety.pem import key_file, sign
 from executor.safety.policy import Policy, approve_under, sign_policy
 from executor.safety.signing import accept_list, create_key, revoke_key
 from executor.state.home import Home
-from tests.executor.safety.examples import CHECK, PRODUCTION, chain, experiment, hang, plan, slow
+from tests.executor.safety.examples import CHECK, PRODUCTION, act, chain, experiment, hang, plan, slow
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
 TEN = chain()
@@ -75,6 +76,7 @@ def test_the_operators_key_is_not_needed_any_more(home: Home) -> None:
         (plan(TEN, hang("s1", duration_s=31)), {}, "policy nightly (fault duration)"),
         (plan(TEN, [experiment(hang("s1")), experiment(hang("s2"))]), {}, "policy nightly (blast radius)"),
         (PLAN, {"run_s_max": 5}, "policy nightly (run length)"),
+        (plan(TEN, act(Overload(rate_rps=9, method="POST"), InstanceTarget(service="s1"), "a")), {}, "policy nightly"),
         (PLAN, {"systems": ("other",)}, "policy nightly"),
         (PLAN, {"environments": ("staging",)}, "policy nightly (environment)"),
         (PLAN, {"valid_until": NOW}, "policy nightly"),
@@ -152,9 +154,9 @@ def test_an_older_policy_put_back_does_not_count(home: Home) -> None:
     sign_policy(home, policy(fault_s_max=5), "operator")
     for file, content in older.items():
         file.write_bytes(content)
-    for act in (lambda: under(home), lambda: ask(home, approval)):
+    for again in (lambda: under(home), lambda: ask(home, approval)):
         with pytest.raises(SafetyRefusalError, match="its file is not the one that was signed last"):
-            act()
+            again()
 
 
 def test_a_policy_that_no_row_vouches_for_still_needs_its_signature(home: Home) -> None:

@@ -180,6 +180,15 @@ def test_imported_text_stays_quoted(make: Callable[[Provider], Client]) -> None:
         ({"parameters": [{"name": "delay_ms", "value": "-3"}]}, "delay_ms"),
         ({"parameters": [{"name": "delay_ms", "value": "1"}, {"name": "loss", "value": "9"}]}, "loss"),
         ({"parameters": []}, "delay_ms"),
+        (
+            {
+                "place": "reviews",
+                "target": "reviews",
+                "fault": "service.overload",
+                "parameters": [{"name": "rate_rps", "value": "9"}, {"name": "method", "value": "POST"}],
+            },
+            "only a person may choose",
+        ),
         ({"target": "desk"}, "takes an edge"),
         ({"target": "reviews->desk"}, "target"),
         ({"probability": 1.5}, "probability"),

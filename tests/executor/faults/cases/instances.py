@@ -199,7 +199,7 @@ def _rate(subject: ShelfSubject) -> str:
     time.sleep(2)
     measured = (subject.served() - before) / (time.monotonic() - began)
     assert 10 < measured <= 105  # less on a busy machine: the fault asks, it does not take
-    return f"100 requests a second asked, {measured:.0f}"
+    return f"100 requests a second asked, {measured:.0f} answered"
 
 
 def killed_again(subject: ShelfSubject) -> bool:
@@ -217,6 +217,7 @@ def case(
     size: Callable[[ShelfSubject], str],
     *,
     supervised: bool = False,
+    name: str = "",
 ) -> Case:
     @contextmanager
     def opened(bench: Bench) -> Iterator[ShelfSubject]:
@@ -228,7 +229,7 @@ def case(
             shelf.end()
             other.end()
 
-    return Case(fault.kind, fault, opened)
+    return Case(f"{fault.kind}{name}", fault, opened)
 
 
 CASES = (
@@ -240,5 +241,11 @@ CASES = (
     case(Memory(bytes=MEBIBYTES * 2**20), _full, _taken),
     case(Connections(count=CONNECTIONS), _crowded, _connected),
     case(Overload(rate_rps=100, concurrency=20), _flooded, _rate),
+    case(
+        Overload(rate_rps=100, concurrency=20, method="POST", path="/orders", body='{"item": 1}'),
+        _flooded,
+        _rate,
+        name="-post",
+    ),
     case(RestartLoop(every_s=0.5, times=20), killed_again, kills, supervised=True),
 )
