@@ -122,6 +122,7 @@ def test_every_fault_is_in_the_catalogue_with_its_parameters(murphy: Murphy) -> 
     rows = {row["kind"]: row for row in json.loads(murphy("faults", "--json").stdout)}
     assert rows["network.latency"]["takes"] == "edge"
     assert "delay_ms" in rows["network.latency"]["parameters"]
+    assert rows["resource.memory"]["parameters"]["fill_percent"].startswith("from 1, to 95; default None; ")
     assert all(row["what"] and row["differs"] and row["lease"] for row in rows.values())
 
 

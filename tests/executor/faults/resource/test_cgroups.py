@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
@@ -93,7 +94,8 @@ def test_memory_is_filled_to_a_level_with_what_the_target_uses_already(bench: Be
         next(subject.directory / name for name in LIMIT if (subject.directory / name).exists()).write_text(
             str(96 * mib)
         )
-        subject.target.ask("grow", size=40 * mib, path=str(bench.path / "cached"))
+        cached = "" if "MURPHY_VM" in os.environ else str(bench.path / "cached")  # there all new files are in memory
+        subject.target.ask("grow", size=40 * mib, path=cached)
         record = how.prepare(Memory(fill_percent=75), subject.resolved(), context)
         assert record["bytes"] == pytest.approx(32 * mib, abs=6 * mib)
         how.inject(record, 60)
