@@ -21,13 +21,14 @@ from executor.model.system import ProcessInstance, Service, System
 from tests.executor.kit import free_port, until
 
 SERVER = """
-import http.server, json, sys
+import http.server, json, os, sys
 
 class Takes(http.server.BaseHTTPRequestHandler):
     def take(self):
         size = self.headers.get("content-length")
         got = [self.command, self.path, self.headers.get("content-type"), size]
-        print(json.dumps([*got, self.rfile.read(int(size or 0)).decode()]), flush=True)
+        line = json.dumps([*got, self.rfile.read(int(size or 0)).decode()])
+        os.write(1, line.encode() + b"\\n")  # whole, whatever other threads write
         self.send_response(200)
         self.send_header("content-length", "0")
         self.end_headers()
@@ -36,7 +37,7 @@ class Takes(http.server.BaseHTTPRequestHandler):
 
 http.server.ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Takes).serve_forever()
 """
-BODY = '{"name": "a cup\\u0000", "note": "für\nzwei"}'
+BODY = "name=a\0cup&note=für\nzwei"
 
 
 @pytest.fixture
