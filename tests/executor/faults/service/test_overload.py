@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from executor.drivers.targets import ProcessTarget
 from executor.faults.behaviour import Context
 from executor.faults.registry import behaviour
-from executor.kernel import child, process
+from executor.kernel import child, locate
 from executor.model.faults.service import Overload
 from executor.model.system import ProcessInstance, Service, System
 from tests.executor.kit import free_port, until
@@ -47,8 +47,8 @@ def server(tmp_path: Path) -> Iterator[tuple[ProcessTarget, Path]]:
         started = subprocess.Popen([sys.executable, "-c", SERVER, str(port)], stdout=out)
     try:
         instance = ProcessInstance(id="it-1", port=port)
-        until(lambda: process.heads_of(instance))
-        found = process.find(instance)
+        until(lambda: locate.heads_of(instance))
+        found = locate.find(instance)
         yield ProcessTarget(Service(name="it", instances=(instance,)), "it-1", found.pid, found.start_ticks, port), got
     finally:
         started.kill()
