@@ -236,11 +236,16 @@ class Watchdog:
         return True
 
     def _died_late(self) -> bool:
-        """Stay while a thread that was given up may still make its fault, which is noted; whether the executor died."""
+        """Stay while a thread that was given up may still make its fault, which is noted; whether the executor died.
+
+        No lease is renewed any more: what has lapsed is undone meanwhile, or it would stay if the executor stood still.
+        """
         poll = select.poll()
         poll.register(self.pidfd, select.POLLIN)
-        while not self.dead and undo_notes.left(self.home, self.run):
+        while not self.dead and (left := undo_notes.left(self.home, self.run)):
+            self._begin([note for note in left if note.lapsed and self._is_due(note.mark)])
             self.dead = bool(poll.poll(_LATE_S * 1000))
+            self._take_in()
         return self.dead
 
     def _undo(self, injections: list[Injection], *, again: bool = False) -> None:
