@@ -150,13 +150,11 @@ class Home:
         """A scratch directory for no run, locked and removed at the end, or by ``clear_rehearsals`` if we die in it."""
         import tempfile
 
-        with tempfile.TemporaryDirectory(prefix=_REHEARSAL, dir=self.path) as path:
-            handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX)
-                yield path
-            finally:
-                os.close(handle)
+        while True:
+            with tempfile.TemporaryDirectory(prefix=_REHEARSAL, dir=self.path) as path, _locked(path) as there:
+                if there:  # else it was taken for one of the dead before it was locked
+                    yield path
+                    return
 
     def clear_rehearsals(self) -> list[Path]:
         """Remove the directories of rehearsals in which somebody died: they may hold a target's secrets."""
@@ -173,3 +171,18 @@ class Home:
                 finally:
                     os.close(handle)
         return left
+
+
+@contextmanager
+def _locked(directory: str) -> Iterator[bool]:
+    """Whether it is there, once it is locked."""
+    try:
+        handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        yield False
+        return
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield Path(directory).exists()
+    finally:
+        os.close(handle)

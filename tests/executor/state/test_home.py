@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import stat
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -71,3 +74,29 @@ def test_forgetting_takes_what_is_ours_and_keeps_the_rest_and_a_halt(tmp_path: P
     home.scratch("run-1")
     home.forget()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["HALTED", "theirs"]
+
+
+CLEARING = """
+import sys
+from pathlib import Path
+from executor.state.home import Home
+home = Home(Path(sys.argv[1]))
+print("ready", flush=True)
+while True:
+    home.clear_rehearsals()
+"""
+
+
+def test_a_rehearsal_is_not_taken_for_one_of_the_dead_as_it_begins(tmp_path: Path) -> None:
+    home = Home.open(tmp_path)
+    with subprocess.Popen([sys.executable, "-c", CLEARING, str(tmp_path)], stdout=subprocess.PIPE) as clearing:
+        try:
+            assert clearing.stdout is not None
+            assert clearing.stdout.readline() == b"ready\n"
+            until = time.monotonic() + 3  # it fails within some hundred on the code that did not look again
+            while time.monotonic() < until:
+                with home.rehearsal() as path:
+                    assert Path(path).is_dir()
+        finally:
+            clearing.kill()
+    assert not list(tmp_path.glob("readiness-*"))
