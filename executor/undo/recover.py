@@ -33,12 +33,18 @@ def recovery(home: Home) -> Recovery:
 
     A full or read-only disk does not stop it: what the journal holds is read from a copy then. Nor does a damaged row:
     the others, and what is noted, are undone, and it is told of in ``altered``. Raises ``UnavailableError`` if it
-    cannot even be opened; what is noted beside it is undone all the same.
+    cannot even be opened; what is noted beside it is undone all the same, and what of that failed, or cannot be read,
+    raises ``OwedRevertError``.
     """
     try:
         journal = Journal.to_undo(home)
-    except UnavailableError:
-        undo_noted(home, by=WHO)
+    except UnavailableError as error:
+        left = [result.error for result in undo_noted(home, by=WHO) if not result.reverted]
+        left += [f"{path} cannot be read, and says what is to be undone" for path in undo_notes.unreadable(home)]
+        if left:  # a unit that tries again must learn of it, and nobody else tells
+            said = f"{len(left)} reverts are owed by what is noted beside the journal, first {left[0]}; and"
+            hint = "murphy recover tries them again, and murphy recover --sweep looks for more."
+            raise OwedRevertError(f"{said} {error.where}: {error.message}", hint=hint) from error
         raise
     with closing(journal):
         altered = _altered(journal)  # first, for undoing writes over it

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from executor.errors import SafetyRefusalError
+from executor.errors import OwedRevertError, SafetyRefusalError, UnavailableError
+from executor.state import undo_notes
 from executor.state.home import Home
 from executor.state.journal import Journal, Reach
 from executor.undo.recover import forget, recover, recovery
 from tests.executor.injections import admit, arm, hang
-from tests.executor.kit import Shelf
+from tests.executor.kit import Shelf, until
 
 
 def test_state_is_not_forgotten_while_a_run_is_under_way(tmp_path: Path) -> None:
@@ -81,3 +82,21 @@ def test_a_note_that_cannot_be_read_and_that_no_journal_knows_is_told(home: Home
     note = home.run_dir("run-1") / "undo-m1.json"
     note.write_text("{", encoding="utf-8")
     assert str(note) in recovery(home).altered
+
+
+def test_what_is_owed_is_told_where_the_journal_cannot_be_read(home: Home, journal: Journal) -> None:
+    home.run_dir("run-1")
+    armed = arm(journal, record={"nothing": "that tells how"}, lease_s=0.1)
+    undo_notes.keep(home, armed, armed.record)
+    journal.close()
+    home.journal.write_bytes(b"no database" * 1000)
+    (note,) = home.runs.glob("*/undo-*.json")
+    until(lambda: undo_notes.left(home)[0].lapsed)
+    with pytest.raises(OwedRevertError, match=r"1 reverts are owed.*m1.*not a database"):
+        recovery(home)
+    note.write_text("{", encoding="utf-8")
+    with pytest.raises(OwedRevertError, match=r"undo-m1\.json cannot be read"):
+        recovery(home)
+    note.unlink()
+    with pytest.raises(UnavailableError, match="not a database"):
+        recovery(home)
