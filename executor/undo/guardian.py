@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +24,8 @@ MODULE = holding.WATCHDOG
 _START_S = 15.0
 _ANSWER_S = 3.0
 _END_S = 3.0
+_LOG = os.O_CREAT | os.O_WRONLY | os.O_APPEND | os.O_NONBLOCK | os.O_CLOEXEC
+"""A pipe in its place must not hang us, nor the watchdog."""
 
 
 class Guardian:
@@ -40,10 +43,27 @@ class Guardian:
     def start(self) -> None:
         """Start a watchdog and wait until it says that it is ready. Raises ``UnavailableError`` if it does not."""
         self._see_off()
-        pidfd = os.pidfd_open(os.getpid())
-        words = os.open(self._home.path / "watchdog.log", os.O_CREAT | os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC, 0o600)
         try:
-            self._process = subprocess.Popen(
+            self._process = self._begun()
+        except OSError as error:  # no process or descriptor to be had, or its log is no file
+            raise UnavailableError(
+                f"the watchdog cannot be started, so nothing is injected: {error.strerror}.",
+                where=str(error.filename or ""),
+                hint="murphy doctor says why.",
+            ) from error
+        if not self._hear(_START_S):
+            self._end()
+            raise UnavailableError(
+                "the watchdog did not start, so nothing is injected.", hint="murphy doctor says why."
+            )
+
+    def _begun(self) -> subprocess.Popen[bytes]:
+        with ExitStack() as stack:
+            pidfd = os.pidfd_open(os.getpid())
+            stack.callback(os.close, pidfd)
+            words = os.open(self._home.path / "watchdog.log", _LOG, 0o600)
+            stack.callback(os.close, words)
+            return subprocess.Popen(
                 [sys.executable, "-P", "-m", MODULE, *self._arguments(pidfd)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
@@ -52,14 +72,6 @@ class Guardian:
                 pass_fds=(pidfd,),
                 env=child.environment(),
                 bufsize=0,
-            )
-        finally:
-            os.close(pidfd)
-            os.close(words)
-        if not self._hear(_START_S):
-            self._end()
-            raise UnavailableError(
-                "the watchdog did not start, so nothing is injected.", hint="murphy doctor says why."
             )
 
     def exited(self) -> bool:

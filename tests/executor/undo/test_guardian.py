@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import resource
 import signal
+from contextlib import suppress
 
 import anyio
 import pytest
 
+from executor.errors import UnavailableError
 from executor.kernel import process
 from executor.model.evidence import Event, EventKind, Evidence
 from executor.model.vocabulary import Phase
@@ -14,7 +18,7 @@ from executor.run.engine import run
 from executor.run.minders import Minders
 from executor.state.home import Home
 from executor.state.journal import Journal
-from executor.undo.guardian import Watcher, watchers
+from executor.undo.guardian import Guardian, Watcher, watchers
 from tests.executor.kit import LIMITS, Shelf, approve, experiment_on, plan_of, system_of
 
 pytestmark = pytest.mark.usefixtures("quick")
@@ -77,3 +81,33 @@ def test_with_none_to_be_had_nothing_more_is_injected(
     assert journal.pending() == []
     journal.close()
     assert not shelf.stopped()
+
+
+@pytest.mark.parametrize("kind", ["a pipe", "a directory", "a link that leads nowhere"])
+def test_what_stands_in_its_logs_place_is_said_and_hangs_nobody(home: Home, kind: str) -> None:
+    log = home.path / "watchdog.log"
+    if kind == "a pipe":
+        os.mkfifo(log)
+    elif kind == "a directory":
+        log.mkdir()
+    else:
+        log.symlink_to(home.path / "nowhere" / "log")
+    with pytest.raises(UnavailableError, match=r"watchdog\.log: the watchdog cannot be started"):
+        Guardian(home, "run-1").start()
+    assert watchers(home) == []
+
+
+def test_no_descriptor_for_it_is_said(home: Home) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    held = [os.open(os.devnull, os.O_RDONLY)]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (held[0] + 1, hard))
+    try:
+        with suppress(OSError):
+            while True:
+                held.append(os.open(os.devnull, os.O_RDONLY))
+        with pytest.raises(UnavailableError, match="Too many open files"):
+            Guardian(home, "run-1").start()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        for each in held:
+            os.close(each)
