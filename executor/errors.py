@@ -6,6 +6,11 @@ _LONGEST = 1000
 """Characters of one part of a sentence. Files that are quoted in it may hold anything."""
 
 
+def plain(text: str) -> str:
+    """Text that can be kept: half of a character, as in a file's name that is no text, becomes an escape."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
 class MurphyError(Exception):
     """Any error that reaches a person: ``message`` says what and where, ``hint`` what to do."""
 
@@ -13,7 +18,7 @@ class MurphyError(Exception):
 
     def __init__(self, message: str, *, where: str = "", hint: str = "") -> None:
         super().__init__(message)
-        self.message, self.where, self.hint = map(_readable, (message, where, hint))
+        self.message, self.where, self.hint = map(_readable, map(plain, (message, where, hint)))
 
     def __str__(self) -> str:
         where = f"{self.where}: " if self.where else ""
@@ -67,4 +72,4 @@ class OwedRevertError(MurphyError):
 
 def words_of(error: Exception) -> str:
     """Any error in one sentence: ours as it is, another's with its kind."""
-    return str(error) if isinstance(error, MurphyError) else f"{type(error).__name__}: {error}"
+    return plain(str(error) if isinstance(error, MurphyError) else f"{type(error).__name__}: {error}")

@@ -13,6 +13,7 @@ from typing import Literal
 import anyio
 
 from executor.clock import Clock
+from executor.errors import plain
 from executor.faults.behaviour import Behaviour, Record
 from executor.measure.judge import Judgement
 from executor.measure.records import TrialRecord
@@ -147,7 +148,7 @@ class Course:
                 trial=trial,
                 action=action,
                 phase=phase,
-                detail=detail[:4000],
+                detail=plain(detail)[:4000],
             )
         )
 
@@ -164,7 +165,7 @@ class Course:
         """End the run early: everything is reverted. The first reason stands; later ones change nothing."""
         if self.ending is not None:
             return
-        self.ending = self.order or Ending(outcome, reason)
+        self.ending = self.order or Ending(outcome, plain(reason))
         self.closed.set()
         kind = EventKind.HALTED if self.ending.outcome == "halted" else EventKind.ABORTED
         self.emit(kind, detail=self.ending.reason)

@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from executor.clock import wall
-from executor.errors import UnavailableError
+from executor.errors import UnavailableError, plain
 from executor.person import whoami
 from executor.state.durable import sync_directory, write
 from executor.state.home import Home
@@ -67,7 +67,7 @@ def raise_flag(home: Home, reason: str, *, by: str | None = None) -> Halted:
     before = halted(home)
     if before and home.halt_file.exists():  # one that merely cannot be read now may not be there
         return before
-    flag = Halted(wall(), reason, by or whoami())
+    flag = Halted(wall(), plain(reason), plain(by or whoami()))
     try:
         write(home.halt_file, json.dumps(vars(flag)).encode(), seen_first=True)
     except OSError as error:
@@ -126,10 +126,12 @@ def lowered(home: Home) -> Lowered:
 def _read(path: Path) -> Halted | None:
     try:
         content = read(path)
-        return Halted(**json.loads(content)) if content else _by_hand(path)
+        if not content:
+            return _by_hand(path)
+        return Halted(**{name: plain(str(value)) for name, value in json.loads(content).items()})
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, TypeError, RecursionError):
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError):
         return Halted("unknown", "the halt file cannot be read", "unknown")
 
 

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from executor.clock import wall
-from executor.errors import InputError, UnavailableError
+from executor.errors import InputError, UnavailableError, plain
 from executor.state.altered import altered, lost
 from executor.state.anchor import BEGINNING, Mark
-from executor.state.chain import FIELDS, HASHED, broken, hash_of, plain, rows_of
+from executor.state.chain import FIELDS, HASHED, broken, hash_of, rows_of
 from executor.state.frozen import Frozen
 from executor.state.home import Home
 from executor.state.reading import regular

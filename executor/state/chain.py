@@ -16,11 +16,6 @@ _BYTES = ", ".join(f"CAST({name} AS BLOB)" for name in FIELDS[1:])
 _ALL = f"SELECT seq, {_BYTES} FROM audit ORDER BY seq"  # noqa: S608 - constant text
 
 
-def plain(text: str) -> str:
-    """Text that can be kept: half of a character, as in a file's name that is no text, becomes an escape."""
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")
-
-
 def hash_of(row: Mapping[str, Any]) -> str:
     """The hash that a row must have: over all its other fields, as text and in order."""
     text = json.dumps([row[name] for name in HASHED], ensure_ascii=False)

@@ -16,10 +16,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from executor.clock import boottime, here, machine, own_ticks, wall
-from executor.errors import UnavailableError
+from executor.errors import UnavailableError, plain
 from executor.state import audit
 from executor.state.altered import LOOK, altered, refuse_altered
-from executor.state.chain import plain
 from executor.state.frozen import Frozen
 from executor.state.home import Home
 from executor.state.rows import Injection as Injection

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from executor.state.chain import plain
+from executor.errors import plain
 from executor.state.rows import injection_of, record_digest, run_of
 from executor.state.store import Store
 

@@ -14,7 +14,7 @@ from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 
 from executor.clock import start_ticks, whereabouts
-from executor.errors import InputError, UnavailableError
+from executor.errors import InputError, UnavailableError, plain
 from executor.faults.behaviour import Behaviour, Record, Unclaimed, of_another_boot
 from executor.faults.registry import behaviour
 from executor.kernel import process
@@ -125,7 +125,7 @@ def free_all(
             with nullcontext() if _unclaimed(injection.kind) else _claim(home, injection):
                 result = _freed(journal, home, injection, by=by, again=again)
         except Exception as error:  # noqa: BLE001 - whatever it is, the other reverts go on
-            result = Undone(injection, verified=False, error=f"{injection}: {error}")
+            result = Undone(injection, verified=False, error=plain(f"{injection}: {error}"))
         if told:
             told(result)
         return result
@@ -215,7 +215,7 @@ def _attempt(injection: Injection) -> Undone:
             return Undone(injection, verified=True, gone=gone)
         error = "the target still shows the fault, or cannot be asked"
     except Exception as failed:  # noqa: BLE001 - it is recorded as owed and reported
-        error = f"{type(failed).__name__}: {failed}"
+        error = plain(f"{type(failed).__name__}: {failed}")
     return Undone(injection, verified=False, error=f"{injection}: {error}", gone=gone)
 
 

@@ -127,6 +127,17 @@ def test_whatever_is_in_its_place_halts(home: Home, shelf: Shelf, kind: str) -> 
     assert nothing_left(home)
 
 
+@pytest.mark.parametrize("reason", ["caf\udce9", "\x00\x1b[2J", "x" * 100_000])
+def test_a_halt_for_whatever_reason_ends_the_run_with_its_evidence(home: Home, shelf: Shelf, reason: str) -> None:
+    run = Run(home, shelf)
+    until(shelf.stopped)
+    halt(home, reason)
+    evidence = run.ended()
+    assert evidence.outcome == "halted"
+    assert not shelf.stopped()
+    assert nothing_left(home)
+
+
 def test_nothing_is_injected_after_a_halt(home: Home, shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
     real, touched = Journal.arm, threading.Event()
 

@@ -11,7 +11,7 @@ import pytest
 
 from executor.errors import UnavailableError
 from executor.safety import halt as module
-from executor.safety.halt import audited, halt, halted, halted_since, lowered, raise_flag, resume
+from executor.safety.halt import Halted, audited, halt, halted, halted_since, lowered, raise_flag, resume
 from executor.safety.settle import settled
 from executor.state import audit
 from executor.state.home import Home
@@ -64,11 +64,19 @@ def test_an_empty_flag_is_no_damage(home: Home) -> None:
     assert (flag.by, flag.reason) == ("somebody", "the file HALTED was put there")
 
 
-@pytest.mark.parametrize("content", ["", "{", '{"since": 1}', "[]", json.dumps({"x": 1})])
+@pytest.mark.parametrize("content", ["", "{", '{"since": 1}', "[]", "7", json.dumps({"x": 1})])
 def test_a_flag_that_cannot_be_read_is_up(home: Home, content: str) -> None:
     home.halt_file.write_text(content, encoding="utf-8")
     assert halted(home) is not None
     assert resume(home)
+
+
+def test_what_is_no_text_is_kept_as_some(home: Home) -> None:
+    home.halt_file.write_text(r'{"since": 1, "by": null, "reason": "caf\udce9"}', encoding="utf-8")
+    assert halted(home) == Halted("1", r"caf\udce9", "None")
+    assert resume(home)
+    assert halt(home, "caf\udce9", by="\udc80").reason == r"caf\udce9"
+    assert halted(home) == halt(home, "again")
 
 
 def test_halting_works_without_a_journal(home: Home) -> None:
