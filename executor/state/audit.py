@@ -136,6 +136,8 @@ def _readable(home: Home) -> Store:
         why = "it is empty"
     except FileNotFoundError as error:
         raise UnavailableError("there is no journal.", where=str(home.journal)) from error
+    except OSError as error:
+        raise UnavailableError(f"the journal cannot be read: {error.strerror}.", where=str(home.journal)) from error
     except UnavailableError as error:
         why = error.message
     return Frozen(home.journal, why=why)

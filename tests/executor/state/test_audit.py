@@ -70,6 +70,7 @@ EDITS: dict[str, tuple[Callable[[Home], None], str]] = {
         "row 3 does not follow",
     ),
     "first removed": (lambda home: tamper(home, "DELETE FROM audit WHERE seq = 1"), "row 1 is missing"),
+    "identity lost": (lambda home: tamper(home, "DELETE FROM meta"), "has lost what tells it from others"),
 }
 
 
@@ -155,6 +156,9 @@ def test_looking_at_a_journal_that_was_emptied_or_removed_changes_nothing(home: 
         audit.entries(home)
     assert not home.journal.exists()
     assert audit.verify(Home(home.path / "none")).intact
+    home.journal.symlink_to(home.journal)
+    with pytest.raises(UnavailableError, match="the journal cannot be read: Too many levels"):
+        audit.entries(home)
 
 
 def test_words_that_are_no_text_are_kept_as_escapes(tmp_path: Path) -> None:

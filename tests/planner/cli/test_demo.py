@@ -24,6 +24,10 @@ def test_it_forgets_nobody_elses_state(tmp_path: Path) -> None:
     home = Home.open(tmp_path / "home")
     create_key(home, "alice")
     assert _opened(home.path, forget=False) == home, "a demo may work in it"
-    with pytest.raises(InputError, match="this is no demo's state"):
-        _opened(home.path, forget=True)
+    link = tmp_path / "checkout" / "demo"  # as a checkout may bring along
+    link.parent.mkdir()
+    link.symlink_to(home.path)
+    for path in (home.path, link):
+        with pytest.raises(InputError, match="this is no demo's state"):
+            _opened(path, forget=True)
     assert home.journal.exists()
