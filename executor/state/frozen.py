@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import tempfile
@@ -10,10 +11,12 @@ from pathlib import Path
 from typing import NoReturn
 
 from executor.errors import UnavailableError
-from executor.state.reading import opened
+from executor.state.reading import opened, regular
 from executor.state.store import Store
 
 _TRIES, _AGAIN_S = 20, 0.05
+_MOST_BYTES = 2**30
+"""More than a journal grows to. What is larger, or without an end, would fill the memory that it is copied to."""
 _kept: dict[tuple[int, int], int] = {}
 """Databases that were read, by device and inode: closing one would drop all locks that this process holds on it."""
 
@@ -71,7 +74,9 @@ def _copy(path: Path, to: Path) -> None:
         before = _traces(path), _traces(logs[0])
         to.write_bytes(_read(path))
         if before[1]:
-            shutil.copyfile(*logs)
+            with regular(logs[0]) as log, logs[1].open("wb") as copy:
+                _refuse_huge(log.fileno(), logs[0])
+                shutil.copyfileobj(log, copy)
         if before == (_traces(path), _traces(logs[0])):
             return
         logs[1].unlink(missing_ok=True)
@@ -95,4 +100,10 @@ def _read(path: Path) -> bytes:
         handle = opened(path)
         found = os.fstat(handle)
         _kept[found.st_dev, found.st_ino] = handle
+    _refuse_huge(handle, path)
     return os.pread(handle, found.st_size, 0)
+
+
+def _refuse_huge(handle: int, path: Path) -> None:
+    if os.fstat(handle).st_size > _MOST_BYTES:
+        raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), str(path))

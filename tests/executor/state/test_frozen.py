@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import sqlite3
 import subprocess
 import sys
@@ -102,6 +103,28 @@ def test_a_pipe_in_its_place_hangs_nobody(home: Home) -> None:
     os.mkfifo(home.sessions)
     with pytest.raises(UnavailableError, match="not a regular file"):
         Shelf(home.sessions)
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("part", ["journal.db", "journal.db-wal"])
+def test_what_has_no_end_or_is_huge_fills_no_memory(home: Home, part: str) -> None:
+    Journal(home.journal).close()
+    path, held = home.path / part, copies()
+    path.unlink(missing_ok=True)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    try:
+        path.symlink_to("/dev/zero")
+        resource.setrlimit(resource.RLIMIT_FSIZE, (2**24, before[1]))  # what would be copied all the same ends there
+        with pytest.raises(UnavailableError, match="not a regular file"):
+            Journal.frozen(home)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    path.unlink()
+    path.touch()
+    os.truncate(path, 2**40)
+    with pytest.raises(UnavailableError, match="File too large"):
+        Journal.frozen(home)
+    assert copies() == held
 
 
 def test_what_is_damaged_or_not_there_is_said(home: Home) -> None:
