@@ -303,3 +303,27 @@ def test_a_pid_is_nobodys_before_the_next_one_starts(
     collecting.join()
     assert began == [False]
     assert len(until(lambda: lines(output, 2))) == 2
+
+
+def test_one_that_others_start_while_its_end_is_awaited_is_not_started_twice(
+    begin: Begin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target, child, _ = begin(f"once-{os.getpid()}")
+    kept = keep(target, tmp_path)
+    end(child)
+    waits, goes_on, real = threading.Event(), threading.Event(), restart._see_collected
+
+    def slow(members: Any) -> None:
+        if threading.current_thread() is first:
+            waits.set()
+            assert goes_on.wait(60)
+        real(members)
+
+    monkeypatch.setattr(restart, "_see_collected", slow)
+    first = threading.Thread(target=restart.ensure, args=(kept,), daemon=True)
+    first.start()
+    assert waits.wait(60)
+    restart.ensure(kept)
+    goes_on.set()
+    first.join(60)
+    assert len(restart.heads(kept)) == 1
