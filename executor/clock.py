@@ -10,6 +10,8 @@ from functools import cache
 from pathlib import Path
 from typing import Final, Literal, Protocol
 
+from executor.errors import UnavailableError
+
 Where = Literal["here", "elsewhere", "gone"]
 _FIRST: Final = 0xEFFFFFFC
 """Inode of the pid namespace that a machine boots with, in which all its processes are seen. Source: Linux,
@@ -57,7 +59,17 @@ def boot_id() -> str:
 
 @cache
 def here() -> str:
-    """Which boot, pid namespace and time namespace: where a pid and a start time mean what they do to us. Read once."""
+    """Which boot, pid namespace and time namespace: where a pid and a start time mean what they do to us. Read once.
+
+    Raises ``UnavailableError`` where ``/proc`` shows another pid namespace (one entered without its mounts, say): each
+    pid is another process's there than the one that a signal would reach.
+    """
+    if (shown := os.readlink("/proc/self")) != str(os.getpid()):  # noqa: PTH115 - the kernel's text, not a path
+        raise UnavailableError(
+            f"/proc is that of another pid namespace, which calls this process {shown}.",
+            where=f"process {os.getpid()}",
+            hint="Enter the mount namespace too (nsenter -m), or mount a /proc of this one.",
+        )
     return ":".join((boot_id(), *(_namespace("self", kind) for kind in ("pid", "time"))))
 
 

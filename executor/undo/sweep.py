@@ -14,7 +14,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from contextlib import closing, suppress
 
-from executor.clock import is_elsewhere
+from executor.clock import here, is_elsewhere
 from executor.errors import InputError, MurphyError, UnavailableError
 from executor.kernel import child, leftovers, netem, netns, nft
 from executor.person import whoami
@@ -40,7 +40,9 @@ def sweep(home: Home, elsewhere: Callable[[Set[str]], Iterable[Swept]] = lambda 
     ``elsewhere`` does the same where this machine's own means do not reach, given the marks that are held.
 
     Works on a home that can only be read, or is not there. Raises nothing for what it cannot undo: that is ``owed``.
+    Raises ``UnavailableError`` where nothing can be, since processes are not what ``/proc`` calls them.
     """
+    here()
     found = [*_by_journal(home), *_by_notes(home)]
     notes = undo_notes.left(home)
     held = {note.mark for note in notes if note.held or note.elsewhere}

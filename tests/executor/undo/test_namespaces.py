@@ -251,6 +251,40 @@ def test_a_container_that_is_gone_is_taken_for_gone_at_somebodys_word(home: Home
     assert recovered("--gone")[0] == 0, "there is nothing to ask about"
 
 
+ASK = """
+import sys
+from pathlib import Path
+from executor.clock import here
+from executor.safety.halt import halt
+from executor.safety.settle import settled
+from executor.state.home import Home
+from executor.undo.recover import recovery
+from executor.undo.sweep import sweep
+from executor.errors import UnavailableError
+home = Home(Path(sys.argv[1]))
+halt(home, "a drill")
+for ask in (recovery, settled, sweep, lambda _home: here()):
+    try:
+        print("said nothing:", ask(home))
+    except UnavailableError as error:
+        assert "that of another pid namespace" in error.message, error
+print("said", flush=True)
+"""
+
+
+def test_entered_without_its_proc_nothing_is_undone_nor_taken_for_undone(home: Home) -> None:
+    """As ``nsenter -p`` without ``-m`` does: each pid is one process's in ``/proc``, and another's to a signal."""
+    with container(home, "pid") as other:
+        assert other.says("kill") == "killed"
+        (first,) = (pid for pid in process.pids() if process.parent(pid) == other.process.pid)
+        inside = ["nsenter", "--target", str(first), "--pid", sys.executable, "-c", ASK, str(home.path)]
+        assert subprocess.check_output(inside, cwd=ROOT, text=True, timeout=60) == "said\n"
+        assert held(home) == UNTOUCHED
+        assert other.stands_still()
+        assert json.loads(other.says("recover")) == [""]
+        assert not other.stands_still()
+
+
 def test_helpers_of_another_namespace_are_not_swept(tmp_path: Path) -> None:
     """Their holder's pid is one of theirs. If it goes on, that is seen from above."""
     own = unshare("--pid", "--net", "--mount-proc")
