@@ -94,6 +94,12 @@ def take_for_gone(place: str) -> None:
     _taken_for_gone.add(place)
 
 
+def is_outside(place: str) -> bool:
+    """Whether that was in another pid namespace than ours, of whatever boot; the first has one number in all."""
+    namespaces = place.partition(":")[2]
+    return bool(namespaces) and namespaces.partition(":")[0] != here().split(":")[1]
+
+
 def _ended(namespace: str) -> bool:
     if _namespace("self", "pid") != str(_FIRST) or not Path("/proc/1").exists():  # hidepid hides that one first
         return False

@@ -24,16 +24,20 @@ NOBODY = -1
 """A start time that no process has."""
 
 
-def of_another_boot(record: Record) -> dict[str, Any]:
+def of_another_boot(record: Record, *, outside: bool = False) -> dict[str, Any]:
     """The record of a fault that was made before this boot: no process that it names is there any more.
 
-    Early in a boot, pids and start times come again; another process must not be taken for the one of then.
+    Early in a boot, pids and start times come again; another process must not be taken for the one of then. What ran
+    ``outside``, in a pid namespace that has ended since, a container's say, ended with it and is not started here:
+    whoever makes that namespace again starts it there.
     """
     forgotten: dict[str, Any] = dict(record)
     if "ticks" in forgotten:
         forgotten["ticks"] = NOBODY
     if "members" in forgotten:
         forgotten["members"] = [[pid, NOBODY] for pid, _ in forgotten["members"]]
+        if outside and "count" in forgotten:
+            forgotten["count"] = 0
     return forgotten
 
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 
-from executor.clock import start_ticks, whereabouts
+from executor.clock import is_outside, start_ticks, whereabouts
 from executor.errors import InputError, UnavailableError, plain
 from executor.faults.behaviour import Behaviour, Record, Unclaimed, of_another_boot
 from executor.faults.registry import behaviour
@@ -222,7 +222,7 @@ def _attempt(injection: Injection) -> Undone:
 def _record(injection: Injection) -> Record:
     """Without the processes that are gone, since their pids may be others' by now."""
     gone = whereabouts(injection.boot_id) == "gone"
-    return of_another_boot(injection.record) if gone else injection.record
+    return of_another_boot(injection.record, outside=is_outside(injection.boot_id)) if gone else injection.record
 
 
 def is_free(injection: Injection) -> bool:

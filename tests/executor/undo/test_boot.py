@@ -106,6 +106,8 @@ def test_a_process_of_an_earlier_boot_is_nobody_now(tmp_path: Path, shelf: Shelf
 def test_only_processes_are_forgotten() -> None:
     record = {"members": [[7, 8]], "pid": 7, "ticks": 8, "dsn": "env:X", "port": 8}
     assert of_another_boot(record) == record | {"members": [[7, -1]], "ticks": -1}
+    assert of_another_boot(record | {"count": 2}, outside=True)["count"] == 0
+    assert of_another_boot({"count": 2, "port": 8}, outside=True) == {"count": 2, "port": 8}
 
 
 @pytest.mark.parametrize("name", ["home", 'a "strange" 50% home\\'])

@@ -18,7 +18,8 @@ from pathlib import Path
 import pytest
 
 from executor.clock import boot_id, here, own_ticks, start_ticks, whereabouts
-from executor.kernel import process
+from executor.kernel import locate, process
+from executor.model.system import ProcessInstance
 from executor.safety.settle import settled
 from executor.state import audit, undo_notes
 from executor.state.home import Home
@@ -38,7 +39,7 @@ RUN = """
 import signal, subprocess, sys
 from pathlib import Path
 from executor.clock import start_ticks
-from executor.kernel import process
+from executor.kernel import locate, process
 from executor.state import undo_notes
 from executor.state.home import Home
 from executor.state.journal import Journal
@@ -249,6 +250,41 @@ def test_a_container_that_is_gone_is_taken_for_gone_at_somebodys_word(home: Home
     (word,) = (row for row in audit.entries(home) if row.what == "declared_gone")
     assert "the run run-1, begun by process" in word.detail["of"][0]
     assert recovered("--gone")[0] == 0, "there is nothing to ask about"
+
+
+CRASHED = """
+import sys
+from pathlib import Path
+from executor.model.faults.service import Crash
+from tests.crash.conftest import Scene
+from tests.executor.kit import Shelf, until
+shelf = Shelf("base")
+until(shelf.answers)
+scene = Scene(Path(sys.argv[1]), shelf)
+scene.plan(Crash(), duration_s=50.0)
+scene.start().says("injected")
+print(shelf.port, flush=True)
+sys.stdin.read()
+"""
+
+
+def test_what_ended_with_its_namespace_is_not_started_outside(tmp_path: Path) -> None:
+    command = [*unshare(*KINDS["pid"]), sys.executable, "-c", CRASHED, str(tmp_path)]
+    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as inside:
+        assert inside.stdout is not None
+        port = int(inside.stdout.readline())
+        inside.kill()
+    home = Home(tmp_path / "home")
+    (note,) = undo_notes.left(home)
+    if Path("/proc/self/ns/pid").stat().st_ino != 0xEFFFFFFC:
+        pytest.skip("we are in a pid namespace ourselves, from where it cannot be told that it has ended")
+    until(lambda: whereabouts(note.boot_id) == "gone")
+    assert [result.error for result in recovery(home).results] == [""]
+    started = locate.heads_of(ProcessInstance(id="base-1", port=port))
+    for pid in started:
+        process.send(pid, start_ticks(pid) or 0, signal.SIGKILL)
+    assert started == []
+    assert held(home) == ([], [], [])
 
 
 ASK = """
