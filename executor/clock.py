@@ -64,11 +64,15 @@ def here() -> str:
     Raises ``UnavailableError`` where ``/proc`` shows another pid namespace (one entered without its mounts, say): each
     pid is another process's there than the one that a signal would reach.
     """
-    if (shown := os.readlink("/proc/self")) != str(os.getpid()):  # noqa: PTH115 - the kernel's text, not a path
+    try:
+        shown = os.readlink("/proc/self")  # noqa: PTH115 - the kernel's text, not a path
+    except OSError:  # it is not even seen there
+        shown = "nothing"
+    if shown != str(os.getpid()):
         raise UnavailableError(
             f"/proc is that of another pid namespace, which calls this process {shown}.",
             where=f"process {os.getpid()}",
-            hint="Enter the mount namespace too (nsenter -m), or mount a /proc of this one.",
+            hint="Enter both namespaces (nsenter -p -m), or mount a /proc of this one.",
         )
     return ":".join((boot_id(), *(_namespace("self", kind) for kind in ("pid", "time"))))
 

@@ -308,12 +308,13 @@ print("said", flush=True)
 """
 
 
-def test_entered_without_its_proc_nothing_is_undone_nor_taken_for_undone(home: Home) -> None:
+@pytest.mark.parametrize("entered", ["--pid", "--mount"])
+def test_half_entered_nothing_is_undone_nor_taken_for_undone(home: Home, entered: str) -> None:
     """As ``nsenter -p`` without ``-m`` does: each pid is one process's in ``/proc``, and another's to a signal."""
     with container(home, "pid") as other:
         assert other.says("kill") == "killed"
         (first,) = (pid for pid in process.pids() if process.parent(pid) == other.process.pid)
-        inside = ["nsenter", "--target", str(first), "--pid", sys.executable, "-c", ASK, str(home.path)]
+        inside = ["nsenter", "--target", str(first), entered, sys.executable, "-c", ASK, str(home.path)]
         assert subprocess.check_output(inside, cwd=ROOT, text=True, timeout=60) == "said\n"
         assert held(home) == UNTOUCHED
         assert other.stands_still()
