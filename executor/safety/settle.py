@@ -14,7 +14,8 @@ from typing import TypeVar
 
 from executor.errors import UnavailableError
 from executor.safety.halt import BUSY_S
-from executor.state import undo_notes
+from executor.state import anchor, undo_notes
+from executor.state.altered import refuse_cut
 from executor.state.home import Home
 from executor.state.journal import Injection, Journal
 from executor.undo.noted import Lost
@@ -34,13 +35,10 @@ def settled(home: Home, *, grace_s: float = GRACE_S, making_s: float = MAKING_S)
 
     What a living process is still making then may be there only later: it is waited for ``making_s`` seconds more.
     It asks the notes beside the journal and the targets, so that it needs no journal. Returns, in words, what is still
-    owed, or being made. Raises ``UnavailableError`` if nothing is as far as is noted, but the journal cannot be read.
+    owed, or being made. Raises ``UnavailableError`` if nothing is as far as is noted, but the journal cannot be read,
+    or is another than was written.
     """
-    why_not = None
-    try:
-        journal = Journal.to_undo(home, busy_s=BUSY_S)
-    except UnavailableError as error:
-        journal, why_not = Lost(), error
+    journal, why_not = _opened(home)
     with closing(journal):
         results = _undo(home, journal, _awaited(lambda: _left(home, journal), grace_s))
         making = {note.mark for note in _making(home)}
@@ -55,6 +53,24 @@ def settled(home: Home, *, grace_s: float = GRACE_S, making_s: float = MAKING_S)
     if why_not is not None and not owed:
         raise why_not
     return owed
+
+
+def _opened(home: Home) -> tuple[Journal, UnavailableError | None]:
+    """The journal, and why there may be more to undo than it says."""
+    mark, why_not, place = None, None, anchor.place(home.journal)
+    try:
+        mark = anchor.read(place)  # before the journal, which may grow meanwhile
+    except (OSError, ValueError) as error:
+        why_not = UnavailableError(f"the audit trail's anchor cannot be read: {error}.", where=str(place))
+    try:
+        journal = Journal.to_undo(home, busy_s=BUSY_S)
+    except UnavailableError as error:
+        return Lost(), error
+    try:
+        refuse_cut(journal.store, mark)
+    except UnavailableError as error:
+        why_not = error
+    return journal, why_not
 
 
 def _awaited(look: Callable[[], Sequence[Found]], within_s: float) -> Sequence[Found]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from executor.errors import SafetyRefusalError
+from executor.errors import SafetyRefusalError, UnavailableError
 from executor.state import anchor, schema
 from executor.state.chain import broken, rows_of
 from executor.state.store import Store
@@ -49,6 +49,16 @@ def altered(store: Store) -> str:
     with store.still():
         rows = rows_of(store)
         return broken(rows) or _behind(rows, mark) or _meddling(store) or forgotten(store, rows)
+
+
+def refuse_cut(store: Store, mark: anchor.Mark | None) -> None:
+    """Raise ``UnavailableError`` if the trail lacks that row, to which it had come before the journal was opened.
+
+    Quicker than ``altered``, for whoever is in a hurry: nothing else is looked at.
+    """
+    if mark is not None and not store.holds(mark):
+        said = f"the journal is not the one that was written: row {mark.seq} of the audit trail is not there."
+        raise UnavailableError(said, where=str(store.path), hint=LOOK)
 
 
 def _behind(rows: Sequence[dict[str, Any]], mark: anchor.Mark | None) -> str:

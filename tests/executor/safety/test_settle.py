@@ -17,7 +17,7 @@ from executor.kernel import process
 from executor.safety.halt import halt
 from executor.safety.settle import settled
 from executor.selftest.parts import put
-from executor.state import undo_notes
+from executor.state import anchor, undo_notes
 from executor.state.home import Home
 from executor.state.journal import Injection, Journal
 from tests.executor.kit import LIMITS, Shelf, approve, experiment_on, plan_of, system_of, until
@@ -62,6 +62,23 @@ def test_without_a_journal_the_notes_say_what_to_undo(home: Home, journal: Journ
     for file in home.path.glob("journal.db*"):
         file.write_bytes(b"no journal" * 100)
     with pytest.raises(UnavailableError, match="journal"):
+        settled(home, grace_s=0.2)
+    assert not shelf.stopped()
+    assert undo_notes.left(home) == []
+
+
+@pytest.mark.parametrize("lost", ["replaced", "anchor damaged"])
+def test_a_journal_that_is_another_now_vouches_for_nothing(
+    home: Home, journal: Journal, shelf: Shelf, lost: str
+) -> None:
+    hung(home, journal, shelf, noted=True)
+    journal.close()
+    if lost == "replaced":
+        home.journal.unlink()
+    else:
+        anchor.place(home.journal).write_bytes(b"")
+    halt(home, "a drill")
+    with pytest.raises(UnavailableError, match="not the one that was written" if lost == "replaced" else "anchor"):
         settled(home, grace_s=0.2)
     assert not shelf.stopped()
     assert undo_notes.left(home) == []
