@@ -94,10 +94,13 @@ def known() -> dict[int, Path]:
         with suppress(OSError):
             files += directory.iterdir()
     found: dict[int, Path] = {}
+    own = _OWN.stat()
     for file in files:
         with suppress(OSError):  # it ended meanwhile, or is another user's
-            found.setdefault(file.stat().st_ino, file)
-    found.pop(_OWN.stat().st_ino, None)
+            status = file.stat()
+            if status.st_dev == own.st_dev:  # else a plain file, on which one was mounted once
+                found.setdefault(status.st_ino, file)
+    found.pop(own.st_ino, None)
     return found
 
 
