@@ -19,8 +19,8 @@ def pool_exhaustion(case: Case) -> Judging | Unfit:
     """
     if case.type is FaultType.CONNECTIONS_TAKEN:
         return _idle_callers(case)
-    if not isinstance(case.fault, Lock):
-        return Unfit("it takes a lock on one of the tables")
+    if not isinstance(case.fault, Lock) or case.fault.rows is not None:
+        return Unfit("it takes a lock on one of the tables, as a whole")
     if case.edge is None or case.edge[1] != getattr(case.target, "service", None):
         return Unfit("it is judged at an edge into the database whose table is locked")
     caller, callee = case.edge

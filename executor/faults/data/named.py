@@ -20,6 +20,13 @@ _SAMPLED_BYTES: Final = 16 * 2**20
 _SAMPLED = "TABLESAMPLE SYSTEM (least(100, 100.0 * {} / greatest(pg_relation_size({}), 1)))"
 
 
+def sampled(oid: int) -> SQL:
+    """What follows a table's name in a query of ours so that rows are chosen from a part of it, if it is large."""
+    from psycopg import sql
+
+    return sql.SQL(_SAMPLED.format(_SAMPLED_BYTES, int(oid)))  # a number, and ours
+
+
 class Names:
     """What tables and columns are called now: they may have been renamed since."""
 
@@ -63,7 +70,7 @@ class Names:
             "declared": sql.SQL(declared),
             "plain": sql.SQL(plain),  # without its length: what is too long is then refused, not cut
             "oid": sql.Literal(str(record["oid"])),
-            "sampled": sql.SQL(_SAMPLED.format(_SAMPLED_BYTES, record["oid"])),
+            "sampled": sampled(record["oid"]),
             "mark": sql.Literal(record["name"]),
             "place": name(record["name"]),  # no column of the table is called so
             "rows": sql.Literal(record["rows"]),

@@ -115,25 +115,43 @@ class QueueBacklog(FaultSpec):
 
 
 class Lock(FaultSpec):
-    """A transaction holds a lock on a table."""
+    """A transaction holds a lock on a table, or on some of its rows."""
 
     target_kind: ClassVar[TargetKind] = "instances"
     scope: ClassVar[tuple[Scope, ...]] = (Scope.SERVICE,)
-    differs: ClassVar[str] = "The lock is taken by a session of ours; the real holder would also do work."
+    differs: ClassVar[str] = (
+        "The lock is taken by a session of ours; the real holder would also do work. Rows are chosen by chance, where a"
+        " real holder mostly has those that everybody wants."
+    )
     lacks: ClassVar[str] = "no table is known; name the tables in system.yaml."
     look: ClassVar[FaultType] = FaultType.LOCKED
     kind: Literal["data.lock"] = "data.lock"
     table: SqlName
     mode: Literal["ACCESS EXCLUSIVE", "EXCLUSIVE", "SHARE ROW EXCLUSIVE"] = "ACCESS EXCLUSIVE"
     """``ACCESS EXCLUSIVE`` makes readers wait too, the others only writers."""
+    rows: Annotated[int, Field(ge=1, le=10_000)] | None = None
+    """Only so many rows at most, instead of the table: ``SELECT … FOR UPDATE``. They are read as ever; whoever writes
+    one, or a row that refers to one, waits."""
 
     @classmethod
     def typical(cls, service: Service) -> Self | None:
         """On the busiest table."""
         return cls(table=service.tables[0]) if service.tables else None
 
+    @model_validator(mode="after")
+    def _is_of_one_sort(self) -> Self:
+        if self.rows is not None and self.mode != type(self).model_fields["mode"].default:
+            raise ValueError("rows and mode exclude each other; leave out mode, which is of a lock on the whole table")
+        return self
+
+    def at(self, share: float) -> Self | None:
+        """A table is locked or not; of rows, fewer."""
+        return None if self.rows is None else self._with(rows=max(1, int(self.rows * share)))
+
     def words(self) -> str:
         """What is done."""
+        if self.rows is not None:
+            return f"hold a lock on {many(self.rows, 'row')} of table {self.table}, which can be read and not written"
         return f"hold an {self.mode} lock on table {self.table}"
 
 

@@ -155,6 +155,8 @@ def test_a_lock_is_judged_by_operations_on_other_tables() -> None:
     assert found.checks == ("list", "order")
     assert found.drivers == ("order",)
     assert unfit(Weakness.POOL_EXHAUSTION, "app->db", Lock(table="elsewhere"), InstanceTarget(service="db"))
+    few = Lock(table="orders", rows=5)
+    assert "as a whole" in unfit(Weakness.POOL_EXHAUSTION, "app->db", few, InstanceTarget(service="db"))
     assert fit(Weakness.POOL_EXHAUSTION, "web", Connections(count=50)).checks == ("home", "imprint")
 
 

@@ -122,6 +122,45 @@ class PostgresSubject(DataSubject):
         }
 
 
+class RowsSubject(PostgresSubject):
+    """What others write a row at a time: each row of the table is tried."""
+
+    def waiting(self) -> list[int]:
+        """Keys of the rows for whose writing one would have to wait; nothing is written."""
+        waiting = []
+        with psycopg.connect(self.server.url(), connect_timeout=5) as session:
+            session.execute("SET lock_timeout = '50ms'")
+            for key in range(1, 21):
+                session.commit()
+                try:
+                    session.execute("UPDATE goods SET name = name WHERE id = %s", (key,))
+                except psycopg.errors.LockNotAvailable:
+                    waiting.append(key)
+                session.rollback()
+        return waiting
+
+    def normal(self) -> bool:
+        return super().normal() and self.waiting() == []
+
+    def some(self) -> bool:
+        """Whether just the rows that were asked for wait."""
+        return len(self.waiting()) == 5
+
+    def unharmed(self) -> bool:
+        """Whether all rows are read, the other ones are written together with a new one, and other tables are well."""
+        free = sorted({*range(1, 21)} - {*self.waiting()})
+        with psycopg.connect(self.server.url(), connect_timeout=5) as session:
+            session.execute("SET lock_timeout = '100ms'")
+            session.execute("INSERT INTO goods VALUES (21, 'new')")
+            written = session.execute("UPDATE goods SET name = name WHERE id = ANY(%s)", (free,)).rowcount
+            session.rollback()
+            read = session.execute("SELECT count(*) FROM goods").fetchone()
+        return (read, written) == ((20,), 15) and super().unharmed()
+
+    def size(self) -> str:
+        return f"5 rows asked, {len(self.waiting())} of 20 cannot be written"
+
+
 class RedisSubject(DataSubject):
     def __init__(self, server: Redis, shows: Callable[[RedisSubject], bool]) -> None:
         self.server: Redis = server
@@ -200,10 +239,16 @@ class RedisSubject(DataSubject):
             }
 
 
-def postgres_case(name: str, fault: FaultSpec, shows: Callable[[PostgresSubject], bool], **fields: Any) -> Case:
+def postgres_case(
+    name: str,
+    fault: FaultSpec,
+    shows: Callable[[Any], bool],
+    sort: type[PostgresSubject] = PostgresSubject,
+    **fields: Any,
+) -> Case:
     @contextmanager
     def opened(bench: Bench) -> Iterator[PostgresSubject]:
-        subject = PostgresSubject(bench.postgres(), shows)
+        subject = sort(bench.postgres(), shows)
         try:
             yield subject
         finally:
@@ -227,6 +272,7 @@ def redis_case(name: str, fault: FaultSpec, shows: Callable[[RedisSubject], bool
 CASES = (
     redis_case("data.cache_flush", CacheFlush(pattern="product:*"), RedisSubject.empty, owed_while_dead=True),
     postgres_case("data.lock", Lock(table="goods"), PostgresSubject.locked),
+    postgres_case("data.lock-rows", Lock(table="goods", rows=5), RowsSubject.some, RowsSubject),
     postgres_case(
         "data.connection_failure-postgresql", ConnectionFailure(), PostgresSubject.refused, owed_while_dead=True
     ),

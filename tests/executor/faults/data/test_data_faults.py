@@ -13,6 +13,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from pydantic import ValidationError
 
 from executor.drivers.targets import ProcessTarget
 from executor.errors import UnavailableError
@@ -25,13 +26,20 @@ from executor.model.faults.data import CacheFlush, ConnectionFailure, Lock
 from executor.model.system import ProcessInstance, Service, System
 from executor.servers import postgresql
 from tests.executor.faults.cases import Bench
-from tests.executor.faults.cases.data import PostgresSubject, RedisSubject
+from tests.executor.faults.cases.data import PostgresSubject, RedisSubject, RowsSubject
 from tests.executor.kit import until
 
 
 @pytest.fixture
 def database(bench: Bench) -> Iterator[PostgresSubject]:
     subject = PostgresSubject(bench.postgres(), PostgresSubject.locked)
+    yield subject
+    subject.pooled.close()
+
+
+@pytest.fixture
+def rows(bench: Bench) -> Iterator[RowsSubject]:
+    subject = RowsSubject(bench.postgres(), RowsSubject.some)
     yield subject
     subject.pooled.close()
 
@@ -165,6 +173,85 @@ def test_a_lock_given_to_a_helper_that_hung_while_it_waited_is_ended_by_the_serv
         with pytest.raises(UnavailableError):
             making.result()
     assert how.active(record) is False
+
+
+def test_rows_or_a_mode_of_the_table() -> None:
+    with pytest.raises(ValidationError, match="leave out mode"):
+        Lock(table="goods", mode="EXCLUSIVE", rows=5)
+    assert Lock(table="goods", rows=10).at(0.25) == Lock(table="goods", rows=2)
+    assert Lock(table="goods").at(0.25) is None
+    assert "10 rows of table goods" in Lock(table="goods", rows=10).words()
+
+
+def test_rows_that_somebody_else_has_are_passed_over(rows: RowsSubject, tmp_path: Path) -> None:
+    """Their locks are not taken for ours, either."""
+    target, how, fault = rows.resolved(), behaviour("data.lock"), Lock(table="goods", rows=5)
+    with psycopg.connect(rows.server.url()) as other:
+        other.execute("SELECT FROM goods WHERE id > 3 FOR UPDATE")
+        assert how.active(how.prepare(fault, target, context(target, tmp_path))) is False
+        with injected(fault, target, tmp_path) as record:
+            assert how.active(record) is True
+            other.rollback()
+            assert rows.waiting() == [1, 2, 3]
+            assert how.active(record) is True
+        assert rows.waiting() == []
+        other.execute("SELECT FROM goods FOR UPDATE")
+        record = how.prepare(fault, target, context(target, tmp_path))
+        with pytest.raises(UnavailableError, match="goods has no row that nobody else has locked"):
+            how.inject(record, 60)
+        assert how.active(record) is False
+        how.revert(record)
+    assert rows.normal()
+
+
+def test_rows_of_a_helper_that_hangs_are_let_go_by_the_server(rows: RowsSubject, tmp_path: Path) -> None:
+    target, how = rows.resolved(), behaviour("data.lock")
+    record = how.prepare(Lock(table="goods", rows=5), target, context(target, tmp_path))
+    how.inject(record, 2.0)
+    (helper,) = child.living(Path(record["deadline"]))
+    process.send(helper.pid, helper.start_ticks, signal.SIGSTOP)
+    assert len(rows.waiting()) == 5
+    until(rows.normal, what="the server does not end the silent session")
+    assert how.active(record) is None, "the helper lives still, and may lock anew"
+    how.revert(record)
+    assert how.active(record) is False
+
+
+def test_rows_are_chosen_by_chance_of_a_large_table_too(rows: RowsSubject, tmp_path: Path) -> None:
+    """Of one larger than what is read of it, and with names that have to be quoted."""
+    locked: list[set[int]] = []
+    ask = 'SELECT id FROM "Large" ORDER BY id FOR UPDATE SKIP LOCKED'
+    filled = "repeat(md5(n::text), 60) AS filler FROM generate_series(1, 12000) n"  # 24 MB, too short to be compressed
+    with psycopg.connect(rows.server.url(), autocommit=True) as session:
+        session.execute(f'CREATE TABLE "Large" AS SELECT n AS id, {filled}')
+        try:
+            for mark in ("a", "b"):
+                how, target = behaviour("data.lock"), rows.resolved()
+                made = Context(rows.system, f"murphy-data-{os.getpid()}-{mark}", str(tmp_path))
+                record = how.prepare(Lock(table="Large", rows=100), target, made)
+                record = {**record, **how.inject(record, 60)}
+                free = {key for (key,) in session.execute(ask).fetchall()}
+                locked.append({*range(1, 12001)} - free)
+                how.revert(record)
+        finally:
+            session.execute('DROP TABLE "Large"')
+    assert [len(some) for some in locked] == [100, 100]
+    assert locked[0] != locked[1]
+    assert max(locked[0]) - min(locked[0]) > 1000
+
+
+def test_rows_that_cannot_be_locked_are_said(rows: RowsSubject, monkeypatch: pytest.MonkeyPatch) -> None:
+    server, fault = rows.resolved(), Lock(table="goods", rows=5)
+    with psycopg.connect(rows.server.url(), autocommit=True) as session:
+        session.execute("CREATE TABLE parts (n int) PARTITION BY RANGE (n)")
+        try:
+            assert "parts is partitioned" in why_not(Lock(table="parts", rows=5), server)
+        finally:
+            session.execute("DROP TABLE parts")
+    monkeypatch.setenv("TEST_POSTGRES", f"{rows.server.url()}?options=-c%20default_transaction_read_only%3Don")
+    assert "only read" in why_not(fault, server)
+    monkeypatch.setenv("TEST_POSTGRES", rows.server.url("clerk").replace("clerk@", f"clerk:{rows.server.password}@"))
+    assert "does not let this role lock rows of goods" in why_not(fault, server)
 
 
 def test_a_server_whose_host_vanishes_is_not_waited_for_forever(database: PostgresSubject) -> None:
