@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
 from signal import Signals
 from typing import TYPE_CHECKING, Any, Final
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 _LATE_S: Final = 0.2
 _ENDS_WITHIN_S: Final = 10.0
 _BACK_S: Final = 10.0
+_JOINED: Final = {"NetworkMode": "network", "PidMode": "pid namespace"}
 
 
 class Containers:
@@ -220,7 +222,8 @@ class Containers:
 def _ours(target: Contained) -> str | None:
     """That Murphy itself runs in it, in one sentence; ``None`` if not."""
     mounts = Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="replace")
-    if f"/{target.container}/hostname" in mounts:  # its engine puts that file into every container
+    # Its engine puts such a file into every container: Docker the first, Podman the second.
+    if any(f"/{target.container}/{file}" in mounts for file in ("hostname", "userdata/hostname")):
         return f"Murphy runs in {target.instance}; choose another target."
     return None
 
@@ -300,8 +303,7 @@ def _joined(target: Contained, others: Sequence[ResolvedInstance]) -> Beside:
 def _inside(target: Contained) -> list[tuple[str, str, str]]:
     """Id and name of each container that runs in its network, or in its pid namespace, and which of the two."""
     with engine(target.engine) as client:
-        running = {each["Id"]: each for each in client.containers()}
-    names = {one: each["Names"][0].lstrip("/") for one, each in running.items()}
+        names = {each["Id"]: each["Names"][0].lstrip("/") for each in client.containers()}
 
     def joins(mode: str) -> bool:
         kind, _, whose = mode.partition(":")
@@ -312,11 +314,10 @@ def _inside(target: Contained) -> list[tuple[str, str, str]]:
         )
 
     inside = []
-    for one, each in running.items():
-        if joins(each["HostConfig"].get("NetworkMode", "")):
-            inside.append((one, names[one], "network"))
-        elif (seen := inspected(target.engine, one)) and joins(seen["HostConfig"].get("PidMode", "")):  # no list has it
-            inside.append((one, names[one], "pid namespace"))
+    for one, name in names.items():
+        how = seen["HostConfig"] if (seen := inspected(target.engine, one)) else {}  # Podman's list tells nothing of it
+        joined = (what for mode, what in _JOINED.items() if joins(how.get(mode) or ""))
+        inside += [(one, name, what) for what in islice(joined, 1)]
     return inside
 
 

@@ -12,6 +12,7 @@ from executor import extras
 from executor.errors import UnavailableError
 
 _ANSWER_S = 8.0
+_PODMAN = "Podman Engine"
 _versions: dict[str, str] = {}
 """Of the engines that this process has asked, by URL: to tell it takes an engine longer than most of what it does."""
 
@@ -48,6 +49,12 @@ def engine(url: str) -> Iterator[Any]:
     except (DockerException, RequestException, OSError) as error:
         hint = "Start it, or run Murphy as a user who may use it."
         raise UnavailableError(f"the engine cannot be asked: {_line(error)}.", where=url, hint=hint) from None
+
+
+def is_podman(url: str) -> bool:
+    """Whether it is Podman that answers as Docker would. Raises ``UnavailableError`` if nobody does."""
+    with engine(url) as client:
+        return any(part["Name"] == _PODMAN for part in client.version().get("Components") or ())
 
 
 def _knock(url: str) -> None:

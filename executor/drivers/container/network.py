@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from executor.drivers.container import notes
-from executor.drivers.container.engine import NotThereError, engine, inspected
+from executor.drivers.container.engine import NotThereError, engine, inspected, is_podman
 from executor.drivers.container.state import Seen, asking, changing, of_then, settle
 from executor.drivers.driver import Record
 from executor.drivers.targets import Contained
@@ -19,7 +19,7 @@ _DEFAULT: Final = "bridge"
 def refusal(target: Contained, network: str) -> str | None:
     """Why a container cannot be cut off from a network (empty: from all), in one sentence; ``None`` if it can."""
     try:
-        seen = of_then(target)
+        seen, podman = of_then(target), is_podman(target.engine)
     except UnavailableError as error:
         return str(error)
     name = seen["Name"].removeprefix("/")
@@ -31,6 +31,10 @@ def refusal(target: Contained, network: str) -> str | None:
         return f"container {name} is in no network already; choose another fault."
     if network and network not in known:
         return f"container {name} is not in network {network}; it is in {', '.join(known)}."
+    if podman:
+        return (
+            f"Podman does not tell which address container {name} asked for, to ask for it again; choose another fault."
+        )
     return changing(target.instance, seen)
 
 

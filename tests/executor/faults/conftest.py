@@ -87,6 +87,13 @@ def yard() -> Iterator[containers.Yard]:
 
 
 @pytest.fixture(scope="session")
+def podman_yard() -> Iterator[containers.Yard]:
+    """The same on Podman."""
+    with containers.yard(containers.Podman) as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
 def sshd() -> Iterator[remote_machine.Sshd]:
     """A machine that ssh reaches."""
     with remote_machine.machine() as made, _patience():

@@ -16,6 +16,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
+from signal import SIGKILL
 from typing import Any, TypeVar
 
 from executor.clock import start_ticks
@@ -25,24 +26,32 @@ from tests.executor.kit import until
 IMAGE = "murphy-test"
 NETWORK = "shop"
 _PREFIX = "murphy-engine-"
+_PATH = f"{os.environ['PATH']}:/usr/lib/podman"
+"""Podman's helpers are in none of the usual places."""
 _BUSYBOX = Path("/bin/busybox")
-_PROGRAMS = ("dockerd", "containerd", "runc", "iptables", "ip", "nsenter", "setpriv")
+_PROGRAMS = ("runc", "iptables", "ip", "nsenter", "setpriv")
 _CLONE_NEWNET = 0x40000000
 _SERVE = "trap '{}' TERM; httpd -p 80 -h /www; while :; do sleep 1000 & wait $!; done"
 """The first process of a container is a shell, as behind many an entry point; the server is another one."""
 T = TypeVar("T")
 
 
-def lacking() -> str | None:
-    """Why there is no engine on this machine; ``None`` if there can be one."""
+def lacking(kind: type[Engine] | None = None) -> str | None:
+    """Why there is no such engine (``Engine`` if left out) on this machine; ``None`` if there can be one."""
     if os.geteuid() != 0:
         return "an engine of containers needs root"
-    absent = [name for name in _PROGRAMS if shutil.which(name) is None] + ([] if _BUSYBOX.exists() else ["busybox"])
+    programs = (*_PROGRAMS, *(kind or Engine).programs)
+    absent = [name for name in programs if shutil.which(name, path=_PATH) is None]
+    absent += [] if _BUSYBOX.exists() else ["busybox"]
     return f"not installed: {', '.join(absent)}" if absent else None
 
 
 class Engine:
     """A ``dockerd`` of our own. Its containers publish their ports in its network namespace."""
+
+    programs: tuple[str, ...] = ("dockerd", "containerd")
+    fleeting: tuple[str, ...] = ("EndpointID",)
+    """What a container's place in a network is given anew each time that it starts."""
 
     def __init__(self) -> None:
         _clear_stale()
@@ -53,11 +62,7 @@ class Engine:
         self.version = "auto"
         _run("ip", "netns", "add", self.name)
         _run("ip", "-n", self.name, "link", "set", "lo", "up")
-        files = {"data-root": "data", "exec-root": "exec", "pidfile": "pid", "deprecated-key-path": "key.json"}
-        settings = {"hosts": [self.url], "cgroup-parent": f"/{self.name}", "storage-driver": "overlay2"}
-        config = self.path / "daemon.json"
-        config.write_text(json.dumps(settings | {name: str(self.path / file) for name, file in files.items()}))
-        command = ["nsenter", f"--net={self.net}", "dockerd", "--config-file", str(config)]
+        command = ["nsenter", f"--net={self.net}", *self.command()]
         with (self.path / "log").open("wb") as log:
             self.process = subprocess.Popen(["setpriv", "--pdeathsig", "TERM", *command], stdout=log, stderr=log)
         try:
@@ -70,6 +75,14 @@ class Engine:
             self.end()
             raise
 
+    def command(self) -> list[str]:
+        """What starts it, its settings written."""
+        files = {"data-root": "data", "exec-root": "exec", "pidfile": "pid", "deprecated-key-path": "key.json"}
+        settings = {"hosts": [self.url], "cgroup-parent": f"/{self.name}", "storage-driver": "overlay2"}
+        config = self.path / "daemon.json"
+        config.write_text(json.dumps(settings | {name: str(self.path / file) for name, file in files.items()}))
+        return ["dockerd", "--config-file", str(config)]
+
     @contextmanager
     def client(self) -> Iterator[Any]:
         from docker import APIClient
@@ -81,7 +94,7 @@ class Engine:
     def end(self) -> None:
         """Its containers, itself, and all that it made on this machine."""
         with suppress(Exception), self.client() as client:
-            for container in client.containers(all=True):
+            for container in client.containers(all=True):  # the newest first: others may depend on an older one
                 client.remove_container(container["Id"], force=True)
         self.process.terminate()
         self.process.wait()
@@ -102,6 +115,43 @@ class Engine:
         return said[0]
 
 
+class Podman(Engine):
+    """A Podman of our own that answers as Docker would, where it sees no other's files.
+
+    There is no daemon: its containers would outlive whoever answers.
+    """
+
+    programs = ("podman", "conmon", "netavark", "aardvark-dns", "unshare")
+    fleeting = ("EndpointID", "IPAddress", "MacAddress")
+
+    def command(self) -> list[str]:
+        (self.path / "containers.conf").write_text(_PODMAN_SETTINGS.format(path=self.path))
+        for shared in _PODMAN_SHARES:
+            shared.mkdir(parents=True, exist_ok=True)
+        hidden = [f"mount -t tmpfs murphy {shared}" for shared in _PODMAN_SHARES]
+        begin = " && ".join((*hidden, 'exec "$@"'))
+        settings = [f"PATH={_PATH}", f"CONTAINERS_CONF={self.path}/containers.conf"]
+        where = [part for name in ("root", "runroot", "tmpdir") for part in (f"--{name}", str(self.path / name))]
+        podman = ["podman", *where, "--storage-driver", "overlay", "system", "service", "--time", "0", self.url]
+        return ["unshare", "--mount", "sh", "-c", begin, "sh", "env", *settings, *podman]
+
+
+_PODMAN_SHARES = (Path("/run/containers"), Path("/run/netns"), Path("/var/lib/containers"))
+"""What all of this machine have in common, whatever they are told."""
+_PODMAN_SETTINGS = """
+[containers]
+default_ulimits = ["nofile=1024:1024", "nproc=4096:4096"]
+[engine]
+runtime = "runc"
+cgroup_manager = "cgroupfs"
+events_logger = "file"
+lock_type = "file"
+[network]
+network_backend = "netavark"
+network_config_dir = "{path}/networks"
+"""
+
+
 class Served:
     """A container that answers on a port, which is made once and started again when it is wanted."""
 
@@ -111,7 +161,11 @@ class Served:
         self.engine, self.name, self.port = engine, name, port
         with engine.client() as client:
             config = client.create_host_config(
-                port_bindings={80: ("127.0.0.1", port)}, restart_policy={"Name": policy}, network_mode=NETWORK, **host
+                port_bindings={80: ("127.0.0.1", port)},
+                restart_policy={"Name": policy},
+                network_mode=NETWORK,
+                cgroup_parent=f"/{engine.name}",
+                **host,
             )
             client.create_container(
                 IMAGE,
@@ -183,9 +237,9 @@ class Yard:
 
 
 @contextmanager
-def yard() -> Iterator[Yard]:
+def yard(kind: type[Engine] = Engine) -> Iterator[Yard]:
     """One of our own, gone with all that it made at the end."""
-    engine = Engine()
+    engine = kind()
     try:
         yield Yard(engine, Served(engine, "web", 8080), Served(engine, "neighbour", 8081))
     finally:
@@ -201,8 +255,18 @@ def _clear(path: Path) -> None:
         _run("ip", "netns", "del", path.name)
     for group in Path("/sys/fs/cgroup").glob(f"*/{path.name}"):
         for directory in sorted((group, *(p for p in group.rglob("*") if p.is_dir())), reverse=True):
+            until(lambda directory=directory: _emptied(directory), what=f"somebody lives in {directory}")
             directory.rmdir()
     shutil.rmtree(path)
+
+
+def _emptied(group: Path) -> bool:
+    """End who is in a cgroup of ours; whether nobody is."""
+    found = (group / "cgroup.procs").read_text(encoding="ascii").split()
+    for pid in found:
+        with suppress(ProcessLookupError):
+            os.kill(int(pid), SIGKILL)
+    return not found
 
 
 def _clear_stale() -> None:

@@ -46,11 +46,11 @@ print(json.dumps([
 """
 
 
-@pytest.fixture
-def grounds() -> Iterator[Yard]:
-    if reason := containers.lacking():
+@pytest.fixture(params=[containers.Engine, pytest.param(containers.Podman, marks=pytest.mark.slow)])
+def grounds(request: pytest.FixtureRequest) -> Iterator[Yard]:
+    if reason := containers.lacking(request.param):
         missing(reason)
-    with containers.yard() as yard:
+    with containers.yard(request.param) as yard:
         yard.target.start()
         yard.neighbour.start()
         yield yard

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 from executor.drivers.resolve import resolve
@@ -14,7 +14,7 @@ from executor.model.faults.service import Crash, Hang
 from executor.model.plan import InstanceTarget
 from executor.model.system import Service, System
 from tests.executor.faults.cases import Bench, Case
-from tests.executor.faults.containers import Yard, lacking
+from tests.executor.faults.containers import Podman, Yard, lacking
 
 ASKED = 20
 
@@ -54,7 +54,7 @@ class ContainerSubject:
         with self.yard.engine.client() as client:
             ids = sorted(each["Id"] for each in client.containers(all=True))
             return {
-                "containers": [_lasting(client.inspect_container(each)) for each in ids],
+                "containers": [_lasting(client.inspect_container(each), self.yard.engine.fleeting) for each in ids],
                 "images": sorted(str(each["RepoTags"]) for each in client.images(all=True)),
                 "networks": sorted(each["Name"] for each in client.networks()),
                 "volumes": sorted(each["Name"] for each in client.volumes()["Volumes"] or ()),
@@ -74,11 +74,11 @@ class ContainerSubject:
         return f"{lost} of {ASKED} requests lost, {near} of {ASKED} to its neighbour answered"
 
 
-def _lasting(seen: dict[str, Any]) -> dict[str, Any]:
+def _lasting(seen: dict[str, Any], fleeting: tuple[str, ...]) -> dict[str, Any]:
     """All but what is another at each start of a container."""
     state = {name: value for name, value in seen["State"].items() if name not in ("Pid", "StartedAt", "FinishedAt")}
     networks = {
-        name: {part: value or None for part, value in one.items() if part != "EndpointID"}
+        name: {part: value or None for part, value in one.items() if part not in fleeting}
         for name, one in seen["NetworkSettings"]["Networks"].items()
     }
     ports = seen["NetworkSettings"]["Ports"]
@@ -86,12 +86,18 @@ def _lasting(seen: dict[str, Any]) -> dict[str, Any]:
     return {**rest, "State": state, "Networks": networks, "Ports": ports}
 
 
-def case(name: str, fault: FaultSpec, shows: Callable[[ContainerSubject], bool], **fields: Any) -> Case:
-    @contextmanager
-    def opened(bench: Bench) -> Iterator[ContainerSubject]:
-        yield ContainerSubject(bench.fixture("yard"), shows)
+def case(name: str, fault: FaultSpec, shows: Callable[[ContainerSubject], bool], **fields: Any) -> tuple[Case, Case]:
+    """On Docker, and on Podman."""
 
-    return Case(name, fault, opened, unavailable=lacking, **fields)
+    def on(fixture: str) -> Callable[[Bench], AbstractContextManager[ContainerSubject]]:
+        @contextmanager
+        def opened(bench: Bench) -> Iterator[ContainerSubject]:
+            yield ContainerSubject(bench.fixture(fixture), shows)
+
+        return opened
+
+    podman = Case(f"{name}-podman", fault, on("podman_yard"), unavailable=lambda: lacking(Podman), slow=True, **fields)
+    return Case(name, fault, on("yard"), unavailable=lacking, **fields), podman
 
 
 def ended(subject: ContainerSubject) -> bool:
@@ -116,9 +122,9 @@ def _started_again(subject: ContainerSubject) -> bool:
 
 
 CASES = (
-    case("service.hang-container", Hang(), paused),
-    case("service.crash-container", Crash(), ended),
-    case("infrastructure.container-remove", Container(how="remove"), _removed),
-    case("infrastructure.container-restart", Container(how="restart"), _started_again, stays=False),
-    case("infrastructure.container-disconnect", Container(how="disconnect"), _alone),
+    *case("service.hang-container", Hang(), paused),
+    *case("service.crash-container", Crash(), ended),
+    *case("infrastructure.container-remove", Container(how="remove"), _removed),
+    *case("infrastructure.container-restart", Container(how="restart"), _started_again, stays=False),
+    case("infrastructure.container-disconnect", Container(how="disconnect"), _alone)[0],  # Podman cannot undo it
 )
