@@ -61,7 +61,8 @@ class Oom(Down):
         limit = cgroup_limit.plan(where, target.pid, target.start_ticks, settings, context.mark)
         score = _score(target.pid)
         process.require(target.pid, target.start_ticks)
-        return {"driver": target.driver, **recipe, **limit, **held.record(context), "score": score}
+        how = {"driver": target.driver, "score": score, "restart": fault.restart}
+        return {**how, **recipe, **limit, **held.record(context)}
 
     def inject(self, record: Record, lease_s: float) -> dict[str, Any]:
         """Use the memory up until the process has ended. Raises ``UnavailableError`` if it has not within 12 s."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from executor.drivers.driver import Ends, able
+from executor.drivers.driver import Ends, able, push_on
 from executor.drivers.targets import Resolved, ResolvedInstance
 from executor.faults.behaviour import Context, Record
 from executor.faults.service.down import Down
@@ -22,10 +22,10 @@ class Crash(Down):
         """Record how the instance was started."""
         assert isinstance(target, ResolvedInstance)
         recipe = able(target, Ends).ending(target, context, by=fault.restart)
-        return {"driver": target.driver, **recipe, "signal": fault.signal}
+        return {"driver": target.driver, **recipe, "signal": fault.signal, "restart": fault.restart}
 
     def inject(self, record: Record, lease_s: float) -> dict[str, Any]:
         """Send the signal and see it end. Raises ``UnavailableError`` if it is gone, or does not end."""
         able(record, Ends).kill(record, record["signal"].removeprefix("SIG"))
-        self.renew(record, lease_s)
+        push_on(record, lease_s)
         return {}

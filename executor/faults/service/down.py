@@ -6,6 +6,7 @@ from typing import Any
 
 from executor.drivers.driver import Ends, able, push_on
 from executor.drivers.targets import Resolved, ResolvedInstance
+from executor.errors import FaultGoneError
 from executor.faults.behaviour import LeaseKind, Record
 
 
@@ -21,8 +22,14 @@ class Down:
         return able(target, Ends).unendable(target)
 
     def renew(self, record: Record, lease_s: float) -> None:
-        """Push on the lease that another machine keeps. Raises as ``Leased`` does; the rest the watchdog ends."""
+        """Push on the lease that another machine keeps. Raises as ``Leased`` does; the rest the watchdog ends.
+
+        Raises ``FaultGoneError`` if one runs that nobody was to start before the end (``restart: murphy``).
+        """
         push_on(record, lease_s)
+        if record.get("restart") == "murphy" and self.active(record) is False:
+            why = "somebody has started it again, and nobody was to (restart: murphy); say who does (restarts) of it."
+            raise FaultGoneError(why)
 
     def active(self, record: Record) -> bool | None:
         """Whether no instance that fits is running."""

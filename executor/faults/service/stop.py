@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from executor.drivers.driver import Ends, able
+from executor.drivers.driver import Ends, able, push_on
 from executor.drivers.targets import Resolved, ResolvedInstance
 from executor.faults.behaviour import Context, Record
 from executor.faults.service.down import Down
@@ -31,10 +31,10 @@ class Stop(Down):
         """Record how the instance was started."""
         assert isinstance(target, ResolvedInstance)
         recipe = able(target, Ends).ending(target, context, by=fault.restart, grace_s=fault.grace_s)
-        return {"driver": target.driver, **recipe}
+        return {"driver": target.driver, **recipe, "restart": fault.restart}
 
     def inject(self, record: Record, lease_s: float) -> dict[str, Any]:
         """Ask, wait for the grace time, then end it. Raises ``UnavailableError`` if it is gone before."""
         able(record, Ends).stop(record)
-        self.renew(record, lease_s)
+        push_on(record, lease_s)
         return {}

@@ -40,7 +40,9 @@ class Crash(FaultSpec):
     kind: Literal["service.crash"] = "service.crash"
     signal: Literal["KILL", "ABRT", "SEGV"] = "KILL"
     restart: RestartBy = "supervisor"
-    """Who should start it again. When the fault ends and nobody has, Murphy starts the recorded command line."""
+    """Who should start it again. When the fault ends and nobody has, Murphy starts the recorded command line.
+
+    ``murphy``: nobody else is to, and not before the fault ends; if somebody does, the fault ended before its time."""
 
     def words(self) -> str:
         """What is done."""

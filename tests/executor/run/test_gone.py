@@ -10,15 +10,28 @@ import pytest
 
 from executor.kernel import locate, process
 from executor.model.evidence import Event, EventKind
+from executor.model.faults import FaultSpec
 from executor.model.faults.infrastructure import Vm, Zone
 from executor.model.faults.network import Latency
+from executor.model.faults.service import Crash, Stop
 from executor.model.plan import Action, EdgeTarget, InstanceTarget
 from executor.model.system import ProcessInstance, Service, System
 from executor.model.vocabulary import Verdict
 from executor.run import engine
 from executor.state.home import Home
 from tests.executor.faults.machine import Machine, unavailable
-from tests.executor.kit import LIMITS, abort_when, approve, experiment_on, plan_of, proxied, shelves, system_of, until
+from tests.executor.kit import (
+    LIMITS,
+    Shelf,
+    abort_when,
+    approve,
+    experiment_on,
+    plan_of,
+    proxied,
+    shelves,
+    system_of,
+    until,
+)
 from tests.missing import missing
 
 RESUME = {"execute": "cont"}
@@ -86,6 +99,38 @@ def test_a_frozen_process_that_others_end_or_wake(
         evidence = engine.run(plan, approve(home, plan), system=system, limits=LIMITS, home=home, report=meddle)
     assert evidence.outcome == outcome
     early = [event.detail for event in evidence.timeline if "ended before its time" in event.detail]
+    assert bool(early) == (outcome == "aborted")
+    assert evidence.owed == ()
+
+
+@pytest.mark.parametrize("duration_s", [6.0, 0.7], ids=["between renewals", "before the first renewal"])
+@pytest.mark.parametrize(
+    ("fault", "supervised", "outcome"),
+    [
+        (Crash(restart="murphy"), True, "aborted"),
+        (Stop(restart="murphy", grace_s=0.5), True, "aborted"),
+        (Crash(), True, "completed"),
+        (Crash(restart="murphy"), False, "completed"),
+    ],
+    ids=lambda value: value.words() if isinstance(value, FaultSpec) else "",
+)
+def test_one_that_comes_back_though_nobody_was_to_start_it(
+    tmp_path: Path, fault: Any, supervised: bool, outcome: str, duration_s: float
+) -> None:
+    home = Home.open(tmp_path / "home")
+    base = Shelf("base", supervised=supervised)
+    try:
+        until(base.answers)
+        system = system_of([base])
+        experiment = experiment_on(system, "base", fault, duration_s=duration_s, recovery_deadline_s=3)
+        plan = plan_of(system, (experiment,))
+        evidence = engine.run(plan, approve(home, plan), system=system, limits=LIMITS, home=home)
+        until(base.answers)
+    finally:
+        base.end()
+    assert evidence.outcome == outcome, evidence.reason
+    early = [event.detail for event in evidence.timeline if "ended before its time" in event.detail]
+    assert [detail for detail in early if "nobody was to" in detail] == early
     assert bool(early) == (outcome == "aborted")
     assert evidence.owed == ()
 
