@@ -16,12 +16,13 @@ from typing import Any
 
 from executor.drivers.container.engine import engine
 from executor.errors import UnavailableError
-from knowledge.topology.processes import Container, Process
+from knowledge.topology.processes import Container, Process, descendants
 
 log = logging.getLogger(__name__)
 
-_USUAL = "unix:///var/run/docker.sock"
-_WAY_IN = "docker-proxy"
+_PROXY, _MONITOR = "docker-proxy", "conmon"
+_USUAL = {_PROXY: "unix:///var/run/docker.sock", _MONITOR: "unix:///run/podman/podman.sock"}
+"""Where an engine is asked by default, by its way into a container: of Podman, what runs the container itself."""
 _SERVICE = "com.docker.compose.service"
 """Label by which Compose says which service a container is one of."""
 
@@ -29,22 +30,30 @@ _SERVICE = "com.docker.compose.service"
 def with_containers(processes: Mapping[int, Process]) -> dict[int, Process]:
     """The processes, with the ways into each container as one, which runs what the container runs.
 
-    An engine that may not be asked leaves them as they are, and a warning says so.
+    An engine that may not be asked leaves them as they are, and a warning says so; but for those that run a container
+    themselves, and what is in it: they are left out, since whoever struck them would strike what nobody could restore.
     """
-    ways = {pid: process for pid, process in processes.items() if process.name == _WAY_IN}
-    if not ways:
-        return dict(processes)
-    url = os.environ.get("DOCKER_HOST") or _USUAL
-    try:
-        seen = list(_running(url))
-    except UnavailableError as error:
-        log.warning("What runs in containers is not known: %s", error)
-        return dict(processes)
-    found = {pid: process for pid, process in processes.items() if pid not in ways}
-    for each in seen:
-        own = {pid: way for pid, way in ways.items() if _leads_to(way.argv, each)}
-        if own:
-            found[min(own)] = _as_process(own.values(), each, url)
+    found = dict(processes)
+    for way_in, usual in _USUAL.items():
+        ways = {pid: process for pid, process in processes.items() if process.name == way_in}
+        if way_in == _MONITOR:
+            ways = {pid: process for pid, process in ways.items() if process.ports}
+            for pid in ways:
+                for gone in (pid, *descendants(processes, pid)):
+                    found.pop(gone, None)
+        if not ways:
+            continue
+        url = os.environ.get("DOCKER_HOST") or usual
+        try:
+            seen = list(_running(url))
+        except UnavailableError as error:
+            log.warning("What runs in containers is not known: %s", error)
+            continue
+        found = {pid: process for pid, process in found.items() if pid not in ways}
+        for each in seen:
+            own = {pid: way for pid, way in ways.items() if _leads_to(way.argv, each)}
+            if own:
+                found[min(own)] = _as_process(own.values(), each, url)
     return found
 
 
@@ -55,8 +64,10 @@ def _running(url: str) -> Iterator[dict[str, Any]]:
 
 
 def _leads_to(argv: tuple[str, ...], container: Mapping[str, Any]) -> bool:
-    """Whether a way in is one to a container: by its address in its network, so that it is this engine's."""
+    """Whether a way in is one to a container: by its id, or its address in its network, so that it is this engine's."""
     told = dict(pairwise(argv))
+    if told.get("-c") == container["Id"]:
+        return True
     addresses = {one["IPAddress"] for one in container["NetworkSettings"]["Networks"].values()}
     return told.get("-proto") == "tcp" and told.get("-container-ip") in addresses - {""}
 

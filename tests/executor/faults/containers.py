@@ -64,7 +64,8 @@ class Engine:
         _run("ip", "-n", self.name, "link", "set", "lo", "up")
         command = ["nsenter", f"--net={self.net}", *self.command()]
         with (self.path / "log").open("wb") as log:
-            self.process = subprocess.Popen(["setpriv", "--pdeathsig", "TERM", *command], stdout=log, stderr=log)
+            command = ["setpriv", "--pdeathsig", "TERM", *command]
+            self.process = subprocess.Popen(command, stdout=log, stderr=log, cwd=self.path)
         try:
             until((self.path / "engine.sock").exists, what="the engine does not start")
             with self.client() as client:

@@ -402,7 +402,7 @@ def _full(served: Served, target: ContainerTarget) -> bool:
 
 def _killed(served: Served, target: ContainerTarget) -> bool:
     seen = served.seen()
-    if isinstance(served.engine, Podman):  # its OOMKilled stays false on cgroups of version 1
+    if isinstance(served.engine, Podman):  # version 4.3 does not note it in OOMKilled
         return seen is not None and seen["State"]["ExitCode"] == 128 + SIGKILL
     return seen is not None and bool(seen["State"]["OOMKilled"])
 
