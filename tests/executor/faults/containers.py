@@ -253,6 +253,8 @@ def _clear(path: Path) -> None:
     for mount in sorted((m for m in mounts if m.startswith(f"{path}/")), reverse=True):
         _run("umount", mount)
     with suppress(subprocess.CalledProcessError):
+        found = subprocess.run(["ip", "netns", "pids", path.name], check=True, capture_output=True, text=True).stdout
+        _end(found.split())  # Podman's name server, say, where nobody could end it with the last container
         _run("ip", "netns", "del", path.name)
     for group in Path("/sys/fs/cgroup").glob(f"*/{path.name}"):
         for directory in sorted((group, *(p for p in group.rglob("*") if p.is_dir())), reverse=True):
@@ -263,11 +265,14 @@ def _clear(path: Path) -> None:
 
 def _emptied(group: Path) -> bool:
     """End who is in a cgroup of ours; whether nobody is."""
-    found = (group / "cgroup.procs").read_text(encoding="ascii").split()
-    for pid in found:
+    _end(found := (group / "cgroup.procs").read_text(encoding="ascii").split())
+    return not found
+
+
+def _end(pids: list[str]) -> None:
+    for pid in pids:
         with suppress(ProcessLookupError):
             os.kill(int(pid), SIGKILL)
-    return not found
 
 
 def _clear_stale() -> None:

@@ -7,7 +7,7 @@ import signal
 import socket
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -204,6 +204,17 @@ def test_rows_that_somebody_else_has_are_passed_over(rows: RowsSubject, tmp_path
     assert rows.normal()
 
 
+def test_who_refers_to_a_locked_row_waits_too(rows: RowsSubject, tmp_path: Path) -> None:
+    with (
+        psycopg.connect(rows.server.url()) as session,
+        injected(Lock(table="goods", rows=5), rows.resolved(), tmp_path),
+    ):
+        session.execute("SET LOCAL lock_timeout = '100ms'")
+        for key, waits in ((rows.waiting()[0], True), (min({*range(1, 21)} - {*rows.waiting()}), False)):
+            with pytest.raises(psycopg.errors.LockNotAvailable) if waits else nullcontext(), session.transaction():
+                session.execute("SELECT FROM goods WHERE id = %s FOR KEY SHARE", (key,))  # as a foreign key does
+
+
 def test_rows_of_a_helper_that_hangs_are_let_go_by_the_server(rows: RowsSubject, tmp_path: Path) -> None:
     target, how = rows.resolved(), behaviour("data.lock")
     record = how.prepare(Lock(table="goods", rows=5), target, context(target, tmp_path))
@@ -212,7 +223,7 @@ def test_rows_of_a_helper_that_hangs_are_let_go_by_the_server(rows: RowsSubject,
     process.send(helper.pid, helper.start_ticks, signal.SIGSTOP)
     assert len(rows.waiting()) == 5
     until(rows.normal, what="the server does not end the silent session")
-    assert how.active(record) is None, "the helper lives still, and may lock anew"
+    until(lambda: how.active(record) is None, what="the helper lives still, so nobody can tell")
     how.revert(record)
     assert how.active(record) is False
 
