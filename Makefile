@@ -10,9 +10,9 @@ unexport PYTHONDONTWRITEBYTECODE
 demo: .venv/ready
 	$(BIN)/murphy demo $(DEMO)
 
-# In six processes, most of which wait most of the time; what shares servers stays in one. PYTEST="-n 0 …" for one after another.
+# In five processes, most of which wait most of the time; what shares servers stays in one. PYTEST="-n 0 …" for one after another.
 test: .venv/ready
-	$(BIN)/pytest -n 6 $(PYTEST)
+	$(BIN)/pytest -n 5 $(PYTEST)
 
 # What takes long and differs little from what `make test` does: further faults by ssh and libvirt, every sort of
 # damage to the journal, more of the crash matrix. Seven minutes.
