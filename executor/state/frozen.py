@@ -7,6 +7,7 @@ import os
 import shutil
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn
 
@@ -17,6 +18,9 @@ from executor.state.store import Store
 _TRIES, _AGAIN_S = 20, 0.05
 _MOST_BYTES = 2**30
 """More than a journal grows to. What is larger, or without an end, would fill the memory that it is copied to."""
+_PREFIX = "murphy-journal-"
+_DEAD_S = 600.0
+"""A copy is there for as long as it takes to make it; one so old is of somebody who was killed meanwhile."""
 _kept: dict[tuple[int, int], int] = {}
 """Databases that were read, by device and inode: closing one would drop all locks that this process holds on it."""
 
@@ -53,7 +57,8 @@ def _copied(path: Path) -> Path:
     reason = "there is no directory to copy it to"
     for place in ("/dev/shm", f"/run/user/{os.getuid()}", None):  # noqa: S108 - mkdtemp makes a directory of our own
         try:
-            directory = Path(tempfile.mkdtemp(prefix="murphy-journal-", dir=place))
+            directory = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=place))
+            _clear_dead(directory.parent)
         except OSError as error:
             reason = str(error)
             continue
@@ -65,6 +70,14 @@ def _copied(path: Path) -> Path:
         else:
             return directory
     raise UnavailableError(f"the journal can be neither used nor copied: {reason}.", where=str(path))
+
+
+def _clear_dead(place: Path) -> None:
+    for left in place.glob(f"{_PREFIX}*"):
+        with suppress(OSError):
+            about = left.lstat()
+            if about.st_uid == os.geteuid() and time.time() - about.st_mtime > _DEAD_S:
+                shutil.rmtree(left)
 
 
 def _copy(path: Path, to: Path) -> None:

@@ -7,6 +7,7 @@ import resource
 import sqlite3
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -92,6 +93,17 @@ def test_undoing_takes_the_journal_itself_if_it_can(home: Home, journal: Journal
     usable.note("tester", "noted")
     usable.close()
     assert len(journal.store.read("SELECT * FROM audit")) == 1
+
+
+def test_a_copy_that_somebody_left_who_was_killed_is_removed(home: Home, journal: Journal) -> None:
+    old, new = (Path(tempfile.mkdtemp(prefix="murphy-journal-", dir="/dev/shm")) for _ in range(2))
+    (old / "journal.db").touch()
+    os.utime(old, (1, 1))
+    try:
+        Journal.frozen(home, why="the disk is full").close()
+        assert (old.exists(), new.exists()) == (False, True)
+    finally:
+        new.rmdir()
 
 
 @pytest.mark.timeout(20)
