@@ -30,8 +30,16 @@ _LIMITS = {
     "Max open files": "RLIMIT_NOFILE",
     "Max locked memory": "RLIMIT_MEMLOCK",
     "Max address space": "RLIMIT_AS",
+    "Max resident set": "RLIMIT_RSS",
+    "Max pending signals": "RLIMIT_SIGPENDING",
+    "Max msgqueue size": "RLIMIT_MSGQUEUE",
+    "Max nice priority": "RLIMIT_NICE",
+    "Max realtime priority": "RLIMIT_RTPRIO",
+    "Max realtime timeout": "RLIMIT_RTTIME",
 }
-"""Limits as ``/proc/PID/limits`` calls them: prlimit(2) would need a privilege to read another user's."""
+"""Limits as ``/proc/PID/limits`` calls them: prlimit(2) would need a privilege to read another user's.
+
+That of file locks (``RLIMIT_LOCKS``) means nothing since Linux 2.4."""
 
 _PASSED_ON = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT)
 """Signals that nohup and shells have a program ignore from its start; any other it ignores by its own doing."""

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from executor.clock import boot_id
 from executor.drivers import confinement, launch
 from executor.errors import UnavailableError
-from executor.kernel import child, locate, process
+from executor.kernel import child, locate, process, program
 
 if TYPE_CHECKING:
     from executor.drivers.targets import ProcessTarget
@@ -33,6 +33,8 @@ _COLLECTS_S = {None: 0.0, 1: 3.0}
 """How long it may take until somebody has asked how a process ended: if it has no parent, being gone; or the system's
 first process."""
 _LAUNCH_S = 10.0
+_SCRIPTS = (".py", ".pyz", ".js", ".mjs", ".cjs", ".ts", ".rb", ".pl", ".php", ".jar")
+"""Ends of names that interpreters look for nowhere but where they say; shells search their path as well."""
 
 _begun: dict[str, str] = {}
 """What this process has started, by the file that says so: on a full or read-only disk it says nothing."""
@@ -40,12 +42,17 @@ _begun: dict[str, str] = {}
 
 def impossible(target: ProcessTarget) -> str | None:
     """Why the process could not be started again by us, in one sentence; ``None`` if it could, or need not be."""
-    if target.service.restart_command or target.service.restarts == "supervised":
+    if target.service.restarts == "supervised":
         return None
     try:
+        argv = process.command_line(target.pid)
+        if gone := _gone(target, argv):
+            return gone
+        if target.service.restart_command:
+            return None
         if what := confinement.found(target.pid):
             return _lost(target.instance, what)
-        if _program(target.pid, process.command_line(target.pid)) is None:
+        if _program(target.pid, argv) is None:
             return f"{target.instance} does not show how it was started; say it in restart_command."
     except OSError as error:
         return f"{target.instance} cannot be looked at ({error.strerror}); run Murphy as its user, or as root."
@@ -56,6 +63,25 @@ def _lost(instance: str, what: str) -> str:
     return (
         f"{instance} runs with {what}, as it would not if Murphy started it; say how that is done in restart_command."
     )
+
+
+def _gone(target: ProcessTarget, argv: Sequence[str]) -> str | None:
+    """What a start would not find any more, in one sentence; ``None``: nothing. Raises ``OSError``.
+
+    The directory is gone where a release was taken away under it; the script too, or it was named from the directory
+    that the process began in and has left since.
+    """
+    here = Path(f"/proc/{target.pid}/cwd")
+    cwd = os.readlink(here)  # noqa: PTH115 - the kernel's text, not a path of ours
+    if not Path(cwd).is_dir():
+        return f"{target.instance} runs in a directory that is gone ({cwd}), and could not be started there again."
+    run = None if target.service.restart_command else program.ran(argv)
+    if run is not None and run.how == "file" and Path(run.what).suffix in _SCRIPTS and not (here / run.what).exists():
+        return (
+            f"{target.instance} runs {run.what}, which is not there, seen from its directory ({cwd}); "
+            "say how it is started in restart_command."
+        )
+    return None
 
 
 def record(target: ProcessTarget, context: Context, *, by: str) -> dict[str, Any]:
@@ -90,7 +116,8 @@ def image(target: ProcessTarget, *, by: str) -> tuple[dict[str, Any], bytes, byt
     by_hand = target.service.restart_command
     try:
         argv = process.command_line(target.pid)
-        program = by_hand[0] if by_hand else _program(target.pid, argv)
+        file = by_hand[0] if by_hand else _program(target.pid, argv)
+        gone = _gone(target, argv) if by == "murphy" else None
         how = launch.recipe(target.pid)
         lost = None if by_hand else confinement.found(target.pid)
         variables = Path(f"/proc/{target.pid}/environ").read_bytes()
@@ -100,6 +127,8 @@ def image(target: ProcessTarget, *, by: str) -> tuple[dict[str, Any], bytes, byt
             where=target.instance,
             hint="Run Murphy as the user who runs the process, or as root.",
         ) from None
+    if gone:
+        raise UnavailableError(gone)
     if lost and by == "murphy":
         raise UnavailableError(_lost(target.instance, lost))
     kept = {
@@ -109,7 +138,7 @@ def image(target: ProcessTarget, *, by: str) -> tuple[dict[str, Any], bytes, byt
         "command": target.command,
         "same": "" if target.command or target.port else _fingerprint(argv),
         "patience_s": 0.0 if by == "murphy" else PATIENCE_S[target.service.restarts],
-        "how": how | {"program": program},
+        "how": how | {"program": file},
         "lost": lost,
     }
     return kept | {"count": max(1, len(heads(kept)))}, variables, b"\0".join(map(os.fsencode, by_hand or argv))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -31,6 +32,7 @@ status = dict(line.split(":", 1) for line in open("/proc/self/status").read().sp
 print(json.dumps({
     "ids": [os.getuid(), os.geteuid(), os.getgid(), os.getgroups()], "umask": status["Umask"].strip(),
     "ignored": status["SigIgn"].strip(), "nice": os.nice(0), "files": resource.getrlimit(resource.RLIMIT_NOFILE),
+    "limits": [line[:-1] for line in open("/proc/self/limits") if not line.startswith("Limit ")],
     "cwd": os.getcwd(), "secret": os.environ["SECRET"], "arguments": sys.argv[1:],
     "oom": open("/proc/self/oom_score_adj").read(), "session": os.getsid(0) == os.getpid(),
     "turns": [os.sched_getscheduler(0), subprocess.check_output(["ionice", "-p", str(os.getpid())], text=True).strip()],
@@ -61,7 +63,8 @@ def begin() -> Iterator[Begin]:
                     [
                         "/bin/sh",
                         "-c",
-                        'ulimit -Sn 200; ulimit -Hn 300; exec chrt -b 0 ionice -c 3 "$@"',
+                        "ulimit -Sn 200; ulimit -Hn 300; prlimit --pid $$ --sigpending=99:999 --msgqueue=4096; "
+                        'exec chrt -b 0 ionice -c 3 "$@"',
                         "sh",
                         PYTHON,
                         "-c",
@@ -214,6 +217,36 @@ def test_a_process_that_hides_its_command_line_is_refused(begin: Begin) -> None:
             assert (reason is None) is possible
     finally:
         end(child)
+
+
+def test_what_a_start_would_not_find_is_not_ended(tmp_path: Path) -> None:
+    """A release that was taken away under it, or a script named from a directory that it has left."""
+    release = tmp_path / "release"
+    release.mkdir()
+    (release / "worker.py").write_text(
+        "import os, sys, time; os.chdir(sys.argv[1]); print('up', flush=True); time.sleep(100)"
+    )
+    for goes_to, what in ((release, None), (tmp_path, "runs worker.py, which is not there"), (release, "is gone")):
+        child = subprocess.Popen([PYTHON, "worker.py", str(goes_to)], cwd=release, stdout=subprocess.PIPE)
+        try:
+            assert child.stdout is not None
+            with child.stdout:
+                assert child.stdout.readline() == b"up\n"
+            if what == "is gone":
+                shutil.rmtree(release)
+            service = Service(name="it", restarts="by_hand")
+            target = ProcessTarget(service, "it-1", child.pid, start_ticks(child.pid) or 0, None)
+            assert (what or "None") in str(restart.impossible(target))
+            by_command = ProcessTarget(
+                Service(name="it", restart_command=("true",)), "it-1", target.pid, target.start_ticks, None
+            )
+            assert (restart.impossible(by_command) is None) is (what != "is gone")
+            if what:
+                with pytest.raises(UnavailableError, match=what):
+                    keep(target, tmp_path)
+                keep(target, tmp_path, by="supervisor")
+        finally:
+            end(child)
 
 
 SLEEPS = "import time; print('up', flush=True); time.sleep(100)"
