@@ -77,7 +77,7 @@ def _amount(fault: Spec, target: ProcessTarget) -> int:
     amount = fault.bytes
     if amount is None:
         amount = _missing(fault.fill_percent or 0, target, total, free)
-    floor = total * FLOOR_PERCENT // 100
+    floor = _reserve(total)
     if free - amount < floor:
         most = max(0, free - floor) // 2**20
         asked = amount // 2**20
@@ -121,11 +121,25 @@ def main() -> None:
     blocks: list[mmap.mmap] = []
     left, rate = int(wanted), int(grow)
     while not rate and left > 0 and lease.wait(0):
-        left -= _take(blocks, min(left, _STEP_BYTES))
+        step = min(left, _STEP_BYTES)
+        if not _spare(step):
+            sys.exit(f"others have taken memory meanwhile: {left // 2**20} MiB more would leave less than the reserve")
+        left -= _take(blocks, step)
     child.ready()
     while lease.wait(_TICK_S):
-        if left > 0:
-            left -= _take(blocks, min(left, max(mmap.PAGESIZE, int(rate * _TICK_S))))
+        step = min(left, max(mmap.PAGESIZE, int(rate * _TICK_S)))
+        if left > 0 and _spare(step):
+            left -= _take(blocks, step)
+
+
+def _spare(size: int) -> bool:
+    """Whether the host keeps its reserve if so much is taken now: others may have taken memory since it was asked."""
+    total, free = host_memory()
+    return free - size >= _reserve(total)
+
+
+def _reserve(total: int) -> int:
+    return total * FLOOR_PERCENT // 100
 
 
 def _take(blocks: list[mmap.mmap], size: int) -> int:

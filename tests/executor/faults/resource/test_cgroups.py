@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import os
 import re
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
 
+from executor.clock import own_ticks
 from executor.errors import UnavailableError
 from executor.faults.behaviour import Context
 from executor.faults.registry import behaviour
@@ -19,7 +23,7 @@ from tests.executor.faults.cases.limits import Throttled, Wanting
 from tests.executor.faults.cases.limits import inside as throttled
 from tests.executor.faults.cases.memory import LIMIT
 from tests.executor.faults.cases.memory import inside as starved
-from tests.executor.faults.hungry_kit import no_cgroup
+from tests.executor.faults.hungry_kit import no_cgroup, scratch_cgroup
 from tests.executor.kit import until
 from tests.missing import missing
 
@@ -131,6 +135,45 @@ def test_without_a_limit_of_its_own_the_hosts_memory_is_filled(own: bool, bench:
             why = how.unsupported(Memory(fill_percent=percent), subject.resolved())
             assert why is not None
             assert words in why
+
+
+ROOM = 128 * 2**20
+"""The limit of the cgroup that a helper takes for the container it runs in."""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can show a process another cgroup as its root")
+def test_what_others_take_meanwhile_is_not_taken_from_the_reserve(tmp_path: Path) -> None:
+    """Both ways: what is wanted at once ends with a reason, what grows grows no further, and is there."""
+    where = cgroup.hierarchy("memory")
+    with scratch_cgroup("memory") as directory:
+        next(directory / name for name in LIMIT if (directory / name).exists()).write_text(str(ROOM))
+        used = next(directory / name for name in USED if (directory / name).exists())
+        deadline = tmp_path / "murphy-reserve-1.lease"
+        child.extend(deadline, 60, create=True)
+        module = ["-P", "-m", "executor.faults.resource.memory"]
+        holder = [str(os.getpid()), str(own_ticks()), str(deadline)]
+        inside = 'mount --bind "$1" "$2" && echo $$ > "$2/cgroup.procs" && shift 2 && exec "$@"'
+
+        def take(grow: int) -> subprocess.Popen[bytes]:
+            command = [sys.executable, *module, *holder, str(ROOM - 2**20), str(grow), ""]
+            view = ["unshare", "--mount", "sh", "-c", inside, "sh", str(directory), str(where.root)]
+            return subprocess.Popen([*view, *command], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+        at_once = take(0)
+        said, why = at_once.communicate(timeout=30)
+        assert (said, at_once.returncode) == (b"", 1)
+        assert re.fullmatch(
+            r"others have taken memory meanwhile: \d+ MiB more would leave .* reserve", child.last_words(why)
+        )
+        growing = take(2**28)
+        try:
+            until(lambda: int(used.read_text()) > ROOM * 0.8)
+            time.sleep(1)
+            assert growing.poll() is None
+            assert int(used.read_text()) <= ROOM * 0.9 + 2**21
+        finally:
+            growing.kill()
+            growing.communicate()
 
 
 def _other(subject: Wanting, own: bool) -> list[int]:
