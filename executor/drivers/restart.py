@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from pathlib import Path
+from pathlib import Path, PurePath
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -137,6 +137,7 @@ def image(target: ProcessTarget, *, by: str) -> tuple[dict[str, Any], bytes, byt
         "port": target.port,
         "command": target.command,
         "same": "" if target.command or target.port else _fingerprint(argv),
+        "runs": _runs(argv) if _interprets(target.pid) and not (by_hand or target.port) else [],
         "patience_s": 0.0 if by == "murphy" else PATIENCE_S[target.service.restarts],
         "how": how | {"program": file},
         "lost": lost,
@@ -187,9 +188,36 @@ def _see_collected(members: Sequence[Sequence[int]]) -> None:
 def heads(kept: Mapping[str, Any]) -> list[int]:
     """Pids of the processes that fit the instance; of one that nothing tells apart, those with its command line."""
     if not kept.get("same"):
-        return locate.heads_of(SimpleNamespace(id=kept["instance"], port=kept["port"], command=kept["command"]))  # type: ignore[arg-type]
+        found = locate.heads_of(SimpleNamespace(id=kept["instance"], port=kept["port"], command=kept["command"]))  # type: ignore[arg-type]
+        return [pid for pid in found if not _runs_another(pid, kept.get("runs"))]  # an earlier Murphy's record has none
     same = {pid for pid in process.pids() if _fingerprint(process.command_line(pid)) == kept["same"]}
     return sorted(pid for pid in same if process.parent(pid) not in same)
+
+
+def _runs(argv: Sequence[str]) -> list[str]:
+    """How an interpreter is told what it runs, and the name of that; empty for other programs."""
+    run = program.ran(argv)
+    return [run.how, PurePath(run.what).name] if run is not None and run.how != "code" else []
+
+
+def _runs_another(pid: int, runs: Sequence[str] | None) -> bool:
+    """Whether one that fits is only told what the process of then ran: an editor, or whatever looks at that file.
+
+    Where it cannot be told it is not said, since two of it would be worse: a process may write over its arguments.
+    """
+    if not runs:
+        return False
+    if now := _runs(process.command_line(pid)):
+        return now[0] == runs[0] and now[1] != runs[1]
+    return not _interprets(pid)
+
+
+def _interprets(pid: int) -> bool:
+    """Whether its executable runs others' code, or cannot be told."""
+    try:
+        return program.interpreter(Path(f"/proc/{pid}/exe").readlink().name.removesuffix(" (deleted)"))
+    except OSError:
+        return True
 
 
 def _fingerprint(argv: Sequence[str]) -> str:

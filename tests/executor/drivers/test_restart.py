@@ -249,6 +249,34 @@ def test_what_a_start_would_not_find_is_not_ended(tmp_path: Path) -> None:
             end(child)
 
 
+@pytest.mark.parametrize("looker", [[PYTHON, "looker.py"], ["sort", "-", "-o", "/dev/null"]])
+def test_what_looks_at_its_script_meanwhile_is_not_its_return(looker: list[str], tmp_path: Path) -> None:
+    name = f"it{os.getpid()}.py"
+    (tmp_path / name).write_text("import time; time.sleep(100)")
+    (tmp_path / "looker.py").write_text("import time; time.sleep(100)")
+    child = subprocess.Popen([PYTHON, name], cwd=tmp_path)
+    other: subprocess.Popen[bytes] | None = None
+    kept: dict[str, Any] = {}
+    try:
+        until(lambda: process.command_line(child.pid)[1:] == (name,))
+        service = Service(name="it", restarts="by_hand")
+        kept = keep(ProcessTarget(service, "it-1", child.pid, start_ticks(child.pid) or 0, None, name), tmp_path)
+        end(child)
+        other = subprocess.Popen([*looker, name], cwd=tmp_path, stdin=subprocess.PIPE)
+        until(lambda: name in process.command_line(other.pid))
+        assert not restart.back(kept)
+        restart.ensure(kept)
+        (back,) = restart.heads(kept)
+        assert process.command_line(back) == (PYTHON, name)
+    finally:
+        end(child)
+        if other and other.stdin:
+            other.stdin.close()
+            end(other)
+        for pid in restart.heads(kept) if kept else ():
+            os.kill(pid, signal.SIGKILL)
+
+
 SLEEPS = "import time; print('up', flush=True); time.sleep(100)"
 LESS = [
     (["setpriv", "--no-new-privs"], "NoNewPrivs 1"),
