@@ -22,7 +22,7 @@ _BURST = 20
 
 async def _load(lease: child.Lease, where: tuple[str, int], load: Mapping[str, Any]) -> None:
     """Send until the lease ends. A request that is due while all are under way is not sent later."""
-    rate_rps, request = load["rate_rps"], _request(where[0], load)
+    rate_rps, request = load["rate_rps"], _request(where, load)
     underway: set[asyncio.Task[None]] = set()
     clock = asyncio.get_running_loop().time
     due = clock()
@@ -44,8 +44,9 @@ def _until_over(lease: child.Lease) -> None:
         pass
 
 
-def _request(host: str, load: Mapping[str, Any]) -> bytes:
+def _request(where: tuple[str, int], load: Mapping[str, Any]) -> bytes:
     """The bytes of the request. One that may have a body says its length, also where that is 0."""
+    host = f"[{where[0]}]:{where[1]}" if ":" in where[0] else f"{where[0]}:{where[1]}"
     body = str(load["body"]).encode()
     head = [f"{load['method']} {load['path']} HTTP/1.1", f"Host: {host}", "User-Agent: murphy", "Connection: close"]
     if body:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -19,6 +20,7 @@ from executor.kernel import child, locate
 from executor.model.faults.service import Overload
 from executor.model.system import ProcessInstance, Service, System
 from tests.executor.kit import free_port, until
+from tests.missing import missing
 
 SERVER = """
 import http.server, json, os, sys
@@ -83,6 +85,48 @@ def test_a_request_with_a_body(method: Any, server: tuple[ProcessTarget, Path], 
 )
 def test_a_request_without_a_body(method: Any, size: Any, server: tuple[ProcessTarget, Path], tmp_path: Path) -> None:
     assert _sent(Overload(rate_rps=100, method=method), server, tmp_path) == [[method, "/", None, size, ""]] * 5
+
+
+NGINX = """
+daemon off; pid {0}/pid; error_log {0}/error.log; events {{}}
+http {{
+    log_format asked '$status $http_host'; access_log {0}/asked.log asked;
+    client_body_temp_path {0}/a; proxy_temp_path {0}/b; fastcgi_temp_path {0}/c; uwsgi_temp_path {0}/d;
+    scgi_temp_path {0}/e;
+    server {{ listen {1}; location / {{ return 200; }} }}
+}}
+"""
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "[::1]"])
+def test_a_strict_server_finds_nothing_wrong_with_it(address: str, tmp_path: Path) -> None:
+    if shutil.which("nginx") is None:
+        missing("there is no nginx")
+    port, asked, config = free_port(), tmp_path / "asked.log", tmp_path / "nginx.conf"
+    config.write_text(NGINX.format(tmp_path, f"{address}:{port}"))
+    command = ["nginx", "-e", str(tmp_path / "error.log"), "-c", str(config), "-g", "master_process off;"]
+    started = subprocess.Popen(command)
+    try:
+        instance = ProcessInstance(id="it-1", port=port)
+        until(lambda: locate.heads_of(instance))
+        found = locate.find(instance)
+        service = Service(name="it", instances=(instance,))
+        target = ProcessTarget(service, "it-1", found.pid, found.start_ticks, port)
+        how = behaviour("service.overload")
+        record = how.prepare(
+            Overload(rate_rps=100),
+            target,
+            Context(System(name="s", services=(service,)), "murphy-overload-2", str(tmp_path)),
+        )
+        record |= how.inject(record, 60)
+        try:
+            until(lambda: len(asked.read_text().splitlines()) > 5)
+        finally:
+            how.revert(record)
+        assert asked.read_text().splitlines()[:5] == [f"200 {address}:{port}"] * 5
+    finally:
+        started.kill()
+        started.wait()
 
 
 @pytest.mark.parametrize(
