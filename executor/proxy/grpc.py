@@ -7,6 +7,7 @@ import asyncio
 from executor.proxy.grpc_conversation import Conversation
 from executor.proxy.http2 import PREFACE, SETTINGS
 from executor.proxy.link import Link
+from executor.proxy.messages import looks_like
 from executor.proxy.tunnel import tunnel
 from executor.proxy.wire import Wire, changed
 
@@ -15,7 +16,7 @@ async def relay_grpc(link: Link) -> None:
     """Carry calls and answers until either end stops, and what is not HTTP/2 as a tunnel."""
     came = await _greeting(link)
     if not came.startswith(PREFACE):
-        link.edge.passes_unread(_looks_like(came))
+        link.edge.passes_unread(looks_like(came))
         await tunnel(link, to_callee=came)
         return
     try:
@@ -45,9 +46,3 @@ def _may_be_settings(callee: Wire) -> bool:
     """Whether what a callee says unasked may be its part of HTTP/2's greeting, which need not wait for the caller's."""
     said = callee.peek(9)
     return all(byte == wanted for byte, wanted in zip(said[3:], (SETTINGS, 0, 0, 0, 0, 0), strict=False))
-
-
-def _looks_like(came: bytes) -> str:
-    if came[:2] == b"\x16\x03":
-        return "TLS"
-    return "HTTP/1" if came[:1].isalpha() and b"HTTP/1." in came.partition(b"\n")[0] else "something else"

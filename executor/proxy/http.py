@@ -11,7 +11,7 @@ from executor.proxy.answers import error_answer
 from executor.proxy.exchange import exchange
 from executor.proxy.faults import CONNECTION_KINDS, Fault, delayed
 from executor.proxy.link import Link
-from executor.proxy.messages import MessageReader, is_http1, request_reader
+from executor.proxy.messages import MessageReader, is_http1, looks_like, request_reader
 from executor.proxy.tunnel import tunnel
 from executor.proxy.wire import changed
 
@@ -29,7 +29,11 @@ async def relay_http(link: Link) -> None:
         requests = request_reader()
         request = await _next_request(link, requests, ahead)
         if request is None:
-            await tunnel(link, to_callee=requests.rest())
+            came = requests.rest()
+            if came and not link.client.ended:
+                what = looks_like(came)
+                link.edge.passes_unread("HTTP/1 that cannot be read" if what == "HTTP/1" else what)
+            await tunnel(link, to_callee=came)
             return
         link.edge.count_call(link)
         link.in_exchange = True

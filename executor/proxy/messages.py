@@ -66,3 +66,12 @@ def response_reader(request: h11.Request) -> MessageReader:
 def is_http1(request: h11.Request) -> bool:
     """Whether it speaks version 1.x; the HTTP/2 preface looks like a request too."""
     return request.http_version.startswith(b"1.")
+
+
+def looks_like(came: bytes) -> str:
+    """What a caller speaks whose first bytes are these."""
+    if came[:2] == b"\x16\x03":
+        return "TLS"
+    if came.startswith(b"PRI * HTTP/2"):
+        return "HTTP/2"
+    return "HTTP/1" if came[:1].isalpha() and b"HTTP/1." in came.partition(b"\n")[0] else "something else"

@@ -295,6 +295,27 @@ def test_damage_in_every_framing(proxy: Managed, dial: Dial, path: str, how: str
     else:
         assert got != whole
         assert head == whole.partition(b"\r\n\r\n")[0]
+        assert not whole.endswith(b"yes\r\n\r\n") or got.endswith(b"\r\n0\r\nX-Trailer: yes\r\n\r\n")
+
+
+@pytest.mark.parametrize(
+    ("sent", "what"),
+    [
+        (b"\x16\x03\x01\x00\x05hello", "TLS"),
+        (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "HTTP/2"),
+        (b"GET / HTTP/1.1\r\nHost: here\r\nno header\r\n\r\n", "HTTP/1 that cannot be read"),
+        (b"\x00\x01", "something else"),
+    ],
+)
+def test_what_passes_unread_is_said_once(proxy: Managed, dial: Dial, sent: bytes, what: str) -> None:
+    """No error or damage strikes it, however long the fault is in force."""
+    proxy.put(kind="error")
+    for _ in range(2):
+        one = dial(proxy.http)
+        one.sendall(sent)
+        assert not one.recv(100).startswith(b"HTTP/1.1 503")
+    assert proxy.log.read_text().count(f"a connection speaks {what}, not cleartext http") == 1
+    assert proxy.counters()["faulted"] == 0
 
 
 def test_damage_leaves_what_has_no_body_alone(proxy: Managed, dial: Dial) -> None:
