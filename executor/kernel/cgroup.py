@@ -137,6 +137,14 @@ def limit(controller: str, directory: Path) -> int | None:
     return None if said in ("", "max", "-1") or int(said) >= _UNLIMITED else int(said)
 
 
+def ends_together(directory: Path) -> bool:
+    """Whether the kernel ends all of a cgroup, or of one above it, where its memory runs out, and not one process.
+
+    Of version 2: engines of Kubernetes and systemd (``OOMPolicy=kill``) set it.
+    """
+    return any(_first(place, ("memory.oom.group",)) == "1" for place in (directory, *directory.parents))
+
+
 def memory_used(directory: Path) -> int:
     """Memory that a cgroup and those below it use and could not do without at once, bytes.
 

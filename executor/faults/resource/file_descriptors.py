@@ -9,6 +9,7 @@ from itertools import repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from executor.clock import start_ticks
 from executor.drivers.targets import ProcessTarget, Resolved
 from executor.errors import UnavailableError
 from executor.faults.behaviour import Context, LeaseKind, Record
@@ -40,7 +41,8 @@ class FileDescriptors:
         """Record each process's limit. Raises ``UnavailableError`` if it is gone, or may not be looked at."""
         assert isinstance(target, ProcessTarget)
         read = _read(target)
-        return {"members": [member for member, _ in read], "limits": [limit for _, limit in read], "leave": fault.leave}
+        limits = {"members": [member for member, _ in read], "limits": [limit for _, limit in read]}
+        return {**limits, "session": _session(target.pid), "leave": fault.leave}
 
     def inject(self, record: Record, lease_s: float) -> dict[str, Any]:  # noqa: ARG002 - the watchdog holds the lease
         """Lower them to what is open now, and what is left. Raises ``UnavailableError`` if the process is gone."""
@@ -95,17 +97,38 @@ def _of_then(record: Record) -> list[_Limited]:
 
 
 def _since(record: Record, of_then: list[_Limited]) -> list[_Limited]:
-    """Workers that it has started since and that have a limit of ours from it.
+    """What was started since by it, or by what it started, and has a limit of ours from it, also when it is gone.
 
-    One with another has set it itself, as nginx's do that have ``worker_rlimit_nofile``.
+    Who has another has set it itself, as nginx's workers do that have ``worker_rlimit_nofile``.
     """
-    before = {tuple(one.now): one.before for one in reversed(of_then)}
-    started: list[list[int]] = []
-    if before:
-        with suppress(UnavailableError):  # it is gone
-            started = [member for member in process.members(*record["members"][0]) if member not in record["members"]]
-    limits = ((pid, ticks, _limit(pid, ticks)) for pid, ticks in started)
-    return [_Limited(pid, ticks, now, before[tuple(now)]) for pid, ticks, now in limits if now and tuple(now) in before]
+    before = {tuple(one.now): one.before for one in of_then}
+    for (soft, hard), low in zip(record["limits"], record.get("lowered") or (), strict=False):
+        if low != soft:
+            before.setdefault((low, hard), [soft, hard])
+    found: list[_Limited] = []
+    for pid in process.pids() if before else ():
+        ticks = start_ticks(pid)
+        if ticks is None or ticks < record["members"][0][1] or [pid, ticks] in record["members"]:
+            continue
+        now = None
+        with suppress(UnavailableError):  # somebody else's
+            now = _limit(pid, ticks)
+        if now is not None and tuple(now) in before and _came_of(record, pid):
+            found.append(_Limited(pid, ticks, now, before[tuple(now)]))
+    return found
+
+
+def _came_of(record: Record, pid: int) -> bool:
+    """Whether it is below the process, or in its session: a successor outlives the one that has started it."""
+    session = record.get("session")  # an earlier Murphy's record has none
+    return (session is not None and _session(pid) == session) or record["members"][0][0] in process.lineage(pid)
+
+
+def _session(pid: int) -> int | None:
+    try:
+        return os.getsid(pid)
+    except OSError:
+        return None
 
 
 def _least(soft: int, wanted: int) -> int:

@@ -28,6 +28,8 @@ _CGROUP_FILES = (
     ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
     ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes"),
 )
+_ROOM_PERCENT = 90
+"""Of what is left in a cgroup whose processes the kernel ends together, so much may be taken at most."""
 _STEP_BYTES = 16 * 2**20
 _TICK_S = 0.1
 
@@ -84,7 +86,23 @@ def _amount(fault: Spec, target: ProcessTarget) -> int:
         raise UnavailableError(
             f"{asked} MiB would leave the host less than {FLOOR_PERCENT} %; ask for at most {most} MiB."
         )
+    if (place := cgroup.own_place("memory", target.pid, target.start_ticks)) and (why := ends_it(Path(place), amount)):
+        raise UnavailableError(why)
     return amount
+
+
+def ends_it(place: Path, amount: int) -> str:
+    """Why so much more memory in use would end the target with the helper, in one sentence; empty: it would not."""
+    limit = cgroup.limit("memory", place)
+    if limit is None or not cgroup.ends_together(place):
+        return ""
+    most = (limit - cgroup.memory_used(place)) * _ROOM_PERCENT // 100
+    if amount <= most:
+        return ""
+    return (
+        f"where the memory of its cgroup runs out the kernel ends the target too (memory.oom.group); "
+        f"ask for at most {max(0, most) // 2**20} MiB."
+    )
 
 
 def _missing(percent: float, target: ProcessTarget, total: int, free: int) -> int:

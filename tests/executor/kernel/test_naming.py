@@ -34,6 +34,8 @@ NOT_MEANT = [
     ("worker.py", "/usr/bin/vim|worker.py"),
     ("worker.py", "sudo|python3|worker.py"),
     ("worker.py", "ssh|host|python3 worker.py"),
+    ("worker.py", "docker|exec|shop|python3|worker.py"),
+    ("worker.py", "git|log|worker.py"),
     ("worker.py", "python3|coworker.py"),
     ("worker.py", "python3|worker.pyc"),
     ("worker.py", "python3|worker.py.bak"),

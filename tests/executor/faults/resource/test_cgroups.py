@@ -15,7 +15,7 @@ from executor.clock import own_ticks
 from executor.errors import UnavailableError
 from executor.faults.behaviour import Context
 from executor.faults.registry import behaviour
-from executor.faults.resource.memory import host_memory
+from executor.faults.resource.memory import ends_it, host_memory
 from executor.kernel import cgroup, child
 from executor.model.faults.resource import Cpu, CpuThrottle, Memory, Oom
 from tests.executor.faults.cases import Bench
@@ -182,3 +182,16 @@ def _other(subject: Wanting, own: bool) -> list[int]:
 
 def _quota(directory: Path) -> Path:
     return next(file for file in (directory / "cpu.max", directory / "cpu.cfs_quota_us") if file.exists())
+
+
+def test_where_all_of_a_cgroup_end_together_memory_is_not_used_up(tmp_path: Path) -> None:
+    """Recorded, since no memory controller of version 2 is at hand."""
+    place = tmp_path / "pod" / "container"
+    place.mkdir(parents=True)
+    (place / "memory.max").write_text(f"{100 * 2**20}\n")
+    (place / "memory.current").write_text(f"{20 * 2**20}\n")
+    assert ends_it(place, 90 * 2**20) == ""
+    (place / "memory.oom.group").write_text("0\n")
+    (place.parent / "memory.oom.group").write_text("1\n")
+    assert ends_it(place, 72 * 2**20) == ""
+    assert ends_it(place, 73 * 2**20).endswith("(memory.oom.group); ask for at most 72 MiB.")

@@ -8,19 +8,22 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from executor.clock import start_ticks
 from executor.drivers.targets import ProcessTarget
-from executor.faults.behaviour import Context
+from executor.errors import UnavailableError
+from executor.faults.behaviour import Context, Record
 from executor.faults.registry import behaviour
 from executor.kernel import process
 from executor.model.faults.resource import FileDescriptors
 from executor.model.system import Service, System
 from tests.executor.kit import until
 
+HOW = behaviour("resource.file_descriptors")
 ROOT = Path(__file__).parents[4]
 FORKING = """
 import os, resource, signal, sys
@@ -39,8 +42,8 @@ def forking() -> Iterator[subprocess.Popen[bytes]]:
     """Starts a worker for each line that it is told."""
     made = subprocess.Popen([sys.executable, "-S", "-c", FORKING], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     yield made
-    for pid, ticks in process.members(made.pid, start_ticks(made.pid) or 0):
-        process.send(pid, ticks, signal.SIGKILL)
+    with suppress(UnavailableError):  # a test has ended it
+        process.send_all(process.members(made.pid, start_ticks(made.pid) or 0), signal.SIGKILL)
     made.communicate()
 
 
@@ -95,13 +98,37 @@ print(behaviour("resource.file_descriptors").unsupported(FileDescriptors(leave=4
         made.communicate()
 
 
-def test_workers_started_meanwhile_get_their_limit_back(forking: subprocess.Popen[bytes], tmp_path: Path) -> None:
-    how, first = behaviour("resource.file_descriptors"), worker(forking)
+def prepared(forking: subprocess.Popen[bytes], scratch: Path) -> Record:
     service = Service(name="shop")
     target = ProcessTarget(service, "shop-1", forking.pid, start_ticks(forking.pid) or 0, None)
-    record = how.prepare(
-        FileDescriptors(leave=4), target, Context(System(name="s", services=(service,)), "m", str(tmp_path))
+    return HOW.prepare(
+        FileDescriptors(leave=4), target, Context(System(name="s", services=(service,)), "m", str(scratch))
     )
+
+
+def test_a_successor_gets_its_limit_back_when_the_one_that_started_it_is_gone(
+    forking: subprocess.Popen[bytes], tmp_path: Path
+) -> None:
+    """As a server that starts its next release and ends."""
+    record = prepared(forking, tmp_path)
+    before = resource.prlimit(forking.pid, resource.RLIMIT_NOFILE)
+    record = {**record, **HOW.inject(record, 60)}
+    successor = worker(forking)
+    process.send(forking.pid, start_ticks(forking.pid) or 0, signal.SIGKILL)
+    forking.wait()
+    try:
+        assert resource.prlimit(successor, resource.RLIMIT_NOFILE)[0] < 20
+        assert HOW.active(record) is True
+        HOW.revert(record)
+        assert HOW.active(record) is False
+        assert resource.prlimit(successor, resource.RLIMIT_NOFILE) == before
+    finally:
+        process.send(successor, start_ticks(successor) or 0, signal.SIGKILL)
+
+
+def test_workers_started_meanwhile_get_their_limit_back(forking: subprocess.Popen[bytes], tmp_path: Path) -> None:
+    how, first = HOW, worker(forking)
+    record = prepared(forking, tmp_path)
     pids = [forking.pid, first]
     before = resource.prlimit(forking.pid, resource.RLIMIT_NOFILE)
     how.inject(record, 60)
