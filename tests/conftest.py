@@ -28,6 +28,11 @@ _BETWEEN_NAMESPACES = ipaddress.ip_network("198.18.0.0/15")
 
 _DATA = ("executor/faults/data/", "executor/faults/test_data_crash.py")
 _BEYOND = re.compile(r"\[infrastructure\.|-(container|pod|vm|ec2|ssh)\b")
+_LONG = (
+    *("planner/test_resume.py", "planner/cli/test_main.py", "planner/doctor/test_means.py", "fuzz/test_commands.py"),
+    *("executor/state/test_store.py", "executor/safety/test_settle.py", "executor/safety/test_neighbours.py"),
+)
+"""Long ones whose tests share nothing: each may be in another process, so that none is waited for at the end."""
 _HOST = ("bench/", "crash/", "executor/selftest/", "executor/undo/")
 
 
@@ -36,6 +41,8 @@ class Together(LoadScopeScheduling):
 
     def _split_scope(self, nodeid: str) -> str:
         path, _, name = nodeid.removeprefix("tests/").partition("::")
+        if path in _LONG:
+            return nodeid
         if path.startswith(_HOST):
             return "host"
         if path.startswith(("executor/run/", "system/")):

@@ -112,7 +112,7 @@ def test_what_is_no_good_is_one_sentence(tmp_path: Path, group: str, name: str, 
 
 DRIVER = """
 from executor.drivers.local import Local
-from executor.kernel.process import find
+from executor.kernel.locate import find
 from executor.drivers.targets import ProcessTarget
 from executor.model.system import ProcessInstance
 

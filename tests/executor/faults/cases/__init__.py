@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 from pkgutil import iter_modules
@@ -88,9 +88,17 @@ OTHERS = "MURPHY_CASES"
 """Environment variable with the path of a module whose ``CASES``, of another package's faults, are taken instead."""
 
 
+VARIANTS = (
+    *("service.error-redirect", "service.error-grpc-redirect", "service.overload-post", "resource.memory-fill-cgroup"),
+    *("infrastructure.fis-terminate", "infrastructure.vm-ec2-isolate"),
+)
+"""Cases that differ little from others, and so are left to ``make test-slow`` as well."""
+
+
 def all_cases() -> tuple[Case, ...]:
     """Those of every module here, or those of the module that ``OTHERS`` names."""
     if path := os.environ.get(OTHERS):
         return tuple(run_path(path)["CASES"])
     modules = [import_module(f"{__name__}.{found.name}") for found in iter_modules(__path__)]
-    return tuple(case for module in modules for case in module.CASES)
+    cases = (case for module in modules for case in module.CASES)
+    return tuple(replace(case, slow=True) if case.id in VARIANTS else case for case in cases)

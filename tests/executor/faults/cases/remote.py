@@ -66,7 +66,7 @@ def case(
             other.end()
 
     kind = fault.model_dump()["kind"]
-    return Case(f"{kind}-ssh", fault, opened, unavailable=lacking, slow=kind != "service.hang")
+    return Case(f"{kind}-ssh", fault, opened, unavailable=lacking, slow=True)
 
 
 CASES = (
