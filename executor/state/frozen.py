@@ -58,7 +58,7 @@ def _copied(path: Path) -> Path:
     for place in ("/dev/shm", f"/run/user/{os.getuid()}", None):  # noqa: S108 - mkdtemp makes a directory of our own
         try:
             directory = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=place))
-            _clear_dead(directory.parent)
+            _clear_dead(directory)
         except OSError as error:
             reason = str(error)
             continue
@@ -72,11 +72,13 @@ def _copied(path: Path) -> Path:
     raise UnavailableError(f"the journal can be neither used nor copied: {reason}.", where=str(path))
 
 
-def _clear_dead(place: Path) -> None:
-    for left in place.glob(f"{_PREFIX}*"):
+def _clear_dead(fresh: Path) -> None:
+    """Remove what is of ours beside a copy's directory, and much older than that."""
+    now = fresh.stat().st_mtime
+    for left in fresh.parent.glob(f"{_PREFIX}*"):
         with suppress(OSError):
             about = left.lstat()
-            if about.st_uid == os.geteuid() and time.time() - about.st_mtime > _DEAD_S:
+            if about.st_uid == os.geteuid() and now - about.st_mtime > _DEAD_S:
                 shutil.rmtree(left)
 
 
