@@ -14,10 +14,12 @@ from typing import Any
 
 import pytest
 
+from executor.clock import start_ticks
 from executor.drivers.resolve import found
 from executor.drivers.vm import notes as vm_notes
 from executor.faults.behaviour import Context
 from executor.faults.registry import behaviour
+from executor.kernel import process
 from executor.model.faults import FaultSpec
 from executor.model.faults.infrastructure import Container, Vm
 from executor.model.faults.service import Hang, Stop
@@ -82,6 +84,7 @@ def swept(home: Home, fault: FaultSpec, subject: Any, scratch: Path, what: str) 
         assert (outcome, text.startswith(f"{what}, which process {executor.pid} has made")) == ("unwatched", True)
         assert subject.faulted()
         executor.send_signal(signal.SIGSTOP)
+        until(lambda: process.state(executor.pid, start_ticks(executor.pid) or 0) == "T")
         assert until(lambda: told(home, what)) == [("done", f"undone: {what}")]
     until(subject.normal, what="the target is not well again")
     assert subject.state() == before
