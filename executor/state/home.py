@@ -14,7 +14,7 @@ from pathlib import Path
 from executor.errors import InputError, UnavailableError
 
 _DIRECTORIES = ("keys", "runs", "memory")
-_FILES = ("journal.db", "ledger.db", "sessions.db", "memory.lock", "watchdog.log", "RESUMED", "DEMO")
+_FILES = ("journal.db", "ledger.db", "sessions.db", "memory.lock", "watchdog.log", "RESUMED")
 _BESIDE = {(file, part) for file in _FILES for part in ("wal", "shm", "anchor", "reserve")}
 """What belongs to a database: its log and that log's index; to the journal, also its anchor and its reserve."""
 _REHEARSAL = "readiness-"
@@ -118,11 +118,6 @@ class Home:
     def resumed_file(self) -> Path:
         """The flag of the last halt that is over."""
         return self.path / "RESUMED"
-
-    @property
-    def demo_file(self) -> Path:
-        """There if the demo made this home, which it may make anew."""
-        return self.path / "DEMO"
 
     def run_dir(self, run: str, *, make: bool = True) -> Path:
         """Directory of one run's files, made if ``make``. Raises ``InputError`` for what is no run's name."""

@@ -47,23 +47,22 @@ def demo(
 
 
 def _opened(path: Path, *, forget: bool) -> Home:
+    """The home; made anew for ``forget``, unless it trusts other keys than a demo's: then it is somebody's own."""
+    from executor.safety.trust import read_trusted
     from executor.state.home import Home
     from executor.undo.recover import forget as forget_state
+    from planner.demo.loop import OPERATOR
 
     home = Home.seen(path)
     if forget and home.is_made():
-        if not home.demo_file.exists():
+        if others := sorted(read_trusted(home).keys() - {OPERATOR}):
             raise InputError(
-                "--forget removes only what a demo has made, and this is no demo's state.",
+                f"--forget removes only what demos have made, and this home trusts the key {others[0]}.",
                 where=str(path),
                 hint="Give another --home.",
             )
         forget_state(home)
-    ours = forget or not home.is_made()
-    home = Home.open(path)
-    if ours:
-        home.demo_file.touch()
-    return home
+    return Home.open(path)
 
 
 def _turn(home: Home, output: Path, experiments: int, seconds: float, experts: str | None) -> tuple[Outcome, Path]:

@@ -10,11 +10,12 @@ from executor.errors import InputError
 from executor.safety.signing import create_key
 from executor.state.home import Home
 from planner.cli.demo import _opened
+from planner.demo.loop import OPERATOR
 
 
 def test_a_demo_forgets_what_a_demo_has_made(tmp_path: Path) -> None:
     home = _opened(tmp_path / "demo", forget=False)
-    create_key(home, "alice")
+    create_key(home, OPERATOR)
     assert _opened(tmp_path / "demo", forget=False).journal.exists()
     assert not _opened(tmp_path / "demo", forget=True).journal.exists()
     assert not _opened(tmp_path / "demo", forget=True).journal.exists()
@@ -28,6 +29,6 @@ def test_it_forgets_nobody_elses_state(tmp_path: Path) -> None:
     link.parent.mkdir()
     link.symlink_to(home.path)
     for path in (home.path, link):
-        with pytest.raises(InputError, match="this is no demo's state"):
+        with pytest.raises(InputError, match="this home trusts the key alice"):
             _opened(path, forget=True)
     assert home.journal.exists()
