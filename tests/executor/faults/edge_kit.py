@@ -21,7 +21,7 @@ from executor.drivers.resolve import resolve
 from executor.drivers.targets import EdgeTargets, Resolved
 from executor.faults.behaviour import Behaviour, Context
 from executor.faults.registry import behaviour
-from executor.kernel import child, redirect, sockets
+from executor.kernel import child, process, redirect, sockets
 from executor.model.faults import FaultSpec
 from executor.model.plan import EdgeTarget
 from executor.model.system import (
@@ -62,6 +62,7 @@ class Caller:
             stdout=subprocess.PIPE,
             text=True,
         )
+        wait_until(lambda: process.command_line(self.process.pid))  # for a moment after its start it shows none
 
     @property
     def instance(self) -> ProcessInstance:
