@@ -89,7 +89,7 @@ def session(path: str) -> Iterator[Session]:
     connection.settimeout(_ANSWERS_S)
     try:
         with connection, connection.makefile("rb") as lines:
-            connection.connect(path)
+            _connect(connection, path)
             opened = Session(connection, lines, path)
             opened.begin()
             yield opened
@@ -100,6 +100,20 @@ def session(path: str) -> Iterator[Session]:
     except (OSError, ValueError) as error:
         words = error.strerror if isinstance(error, OSError) else str(error)
         raise UnavailableError(f"QEMU cannot be asked: {words}.", where=path) from None
+
+
+def _connect(connection: socket.socket, path: str) -> None:
+    """Wait where others wait already: their queue is short, and a full one is no answer. Raises ``TimeoutError``."""
+    deadline = time.monotonic() + _ANSWERS_S
+    while True:
+        try:
+            connection.connect(path)
+        except BlockingIOError:
+            if time.monotonic() >= deadline:
+                raise TimeoutError from None
+            time.sleep(0.02)
+        else:
+            return
 
 
 @contextmanager

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import socket
 import threading
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -159,3 +161,22 @@ def test_no_socket(tmp_path: Path) -> None:
     service = Service(name="machines", instances=(VmInstance(id="one", qmp=str(tmp_path / "none")),))
     with pytest.raises(UnavailableError, match="QEMU cannot be asked: No such file or directory"):
         resolve(InstanceTarget(service="machines"), System(name="cellar", services=(service,)))
+
+
+def test_where_others_wait_already_it_is_waited_too(tmp_path: Path) -> None:
+    """As for QEMU, which accepts the next client when it has seen the last one go."""
+    path = str(tmp_path / "qmp")
+    with socket.socket(socket.AF_UNIX) as server, socket.socket(socket.AF_UNIX) as first:
+        server.bind(path)
+        server.listen(0)
+        first.connect(path)
+        connected = socket.socket(socket.AF_UNIX)
+        with connected, ThreadPoolExecutor(1) as pool:
+            connected.settimeout(1)
+            with pytest.raises(BlockingIOError):
+                connected.connect(path)
+            trying = pool.submit(qmp._connect, connected, path)
+            time.sleep(0.2)
+            assert not trying.done()
+            server.accept()[0].close()
+            trying.result(timeout=5)
