@@ -16,8 +16,6 @@ Where = Literal["here", "elsewhere", "gone"]
 _FIRST: Final = 0xEFFFFFFC
 """Inode of the pid namespace that a machine boots with, in which all its processes are seen. Source: Linux,
 ``PROC_PID_INIT_INO``."""
-
-
 _taken_for_gone: set[str] = set()
 
 

@@ -167,9 +167,7 @@ def see_back(kept: Mapping[str, Any], *, coming: Callable[[], bool], start: Call
                 hint = "Start it by hand, or through its supervisor."
                 raise UnavailableError(f"is not back, and ran with {what}.", where=kept["instance"], hint=hint)
             _see_collected(kept["members"])
-            if not (
-                back(kept) or coming()
-            ):  # that took a while: its supervisor, or another revert, may have been at it
+            if not (back(kept) or coming()):  # meanwhile its supervisor, or another revert, may have been at it
                 start()
         if not _back_within(kept, BACK_S):
             raise UnavailableError("was started again and is not back yet.", where=kept["instance"])

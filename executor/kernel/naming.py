@@ -15,20 +15,8 @@ _OTHERS: Final = frozenset(
         *("grep", "egrep", "fgrep", "rg", "ag", "awk", "gawk", "mawk", "sed", "tee", "diff", "cp", "mv", "man", "find"),
         *("xargs", "pgrep", "pkill", "inotifywait", "entr", "watch", "script", "screen", "tmux", "ssh", "scp", "rsync"),
         *("sudo", "su", "doas", "runuser", "setpriv", "timeout", "time", "flock", "nohup", "nice", "setsid", "env"),
-        *(
-            "docker",
-            "podman",
-            "nerdctl",
-            "kubectl",
-            "systemd-run",
-            "parallel",
-            "nodemon",
-            "uv",
-            "poetry",
-            "make",
-            "git",
-        ),
-        *("wc", "sort", "cut", "tr", "tar", "file", "stat", "ls", "du", "rm", "ln", "touch", "chmod", "chown"),
+        *("docker", "podman", "nerdctl", "kubectl", "systemd-run", "parallel", "nodemon", "uv", "poetry", "make"),
+        *("git", "wc", "sort", "cut", "tr", "tar", "file", "stat", "ls", "du", "rm", "ln", "touch", "chmod", "chown"),
         *("strace", "ltrace", "gdb", "perf", "tini", "dumb-init", "catatonit", "unshare", "nsenter", "bwrap"),
     )
 )

@@ -28,6 +28,11 @@ def many(count: int, what: str) -> str:
     return f"{count} {what}{'' if count == 1 else 's'}"
 
 
+def many_are(count: int, what: str) -> str:
+    """``1 fault is``, ``2 faults are``."""
+    return f"{many(count, what)} {'is' if count == 1 else 'are'}"
+
+
 def share(probability: float, what: str) -> str:
     """``every request`` or ``15 % of the requests``."""
     return f"every {what}" if probability >= 1 else f"{number(probability * 100)} % of the {what}s"

@@ -16,7 +16,7 @@ from executor.model.approval import Approval
 from executor.model.digest import digest
 from executor.model.plan import Plan
 from executor.model.system import System
-from executor.model.wording import many
+from executor.model.wording import many_are
 from executor.safety.approval import verify
 from executor.safety.budget import refuse_spent
 from executor.safety.halt import Lowered
@@ -130,7 +130,7 @@ def _refuse_owed(journal: Journal, home: Home) -> None:
     if owed:
         raise SafetyRefusalError(
             "nothing owed",
-            measured=f"{many(len(owed), 'revert')} {'is' if len(owed) == 1 else 'are'} owed, first {owed[0]}",
+            measured=f"{many_are(len(owed), 'revert')} owed, first {owed[0]}",
             limit="none",
             hint="murphy recover tries them again, and murphy recover --sweep looks for more.",
         )

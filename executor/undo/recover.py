@@ -6,6 +6,7 @@ from contextlib import closing, suppress
 from dataclasses import dataclass
 
 from executor.errors import InputError, OwedRevertError, SafetyRefusalError, UnavailableError, words_of
+from executor.model.wording import many_are
 from executor.person import whoami
 from executor.state import undo_notes
 from executor.state.home import Home
@@ -80,12 +81,8 @@ def recover(home: Home) -> list[Undone]:
 def unnoted(found: Recovery) -> str:
     """What is to be said of a journal that could not be written."""
     owed = sum(not result.reverted for result in found.results)
-    rest = f"{_counted(owed, 'revert')} still owed" if owed else "none is left on any target"
-    return f"{_counted(len(found.results) - owed, 'fault')} undone, {rest}, but the journal could not be written:"
-
-
-def _counted(number: int, thing: str) -> str:
-    return f"{number} {thing} is" if number == 1 else f"{number} {thing}s are"
+    rest = f"{many_are(owed, 'revert')} still owed" if owed else "none is left on any target"
+    return f"{many_are(len(found.results) - owed, 'fault')} undone, {rest}, but the journal could not be written:"
 
 
 def recover_lapsed(journal: Journal, home: Home) -> list[Undone]:

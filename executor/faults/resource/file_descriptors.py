@@ -107,14 +107,13 @@ def _since(record: Record, of_then: list[_Limited]) -> list[_Limited]:
             before.setdefault((low, hard), [soft, hard])
     found: list[_Limited] = []
     for pid in process.pids() if before else ():
-        ticks = start_ticks(pid)
-        if ticks is None or ticks < record["members"][0][1] or [pid, ticks] in record["members"]:
-            continue
-        now = None
-        with suppress(UnavailableError):  # somebody else's
-            now = _limit(pid, ticks)
-        if now is not None and tuple(now) in before and _came_of(record, pid):
-            found.append(_Limited(pid, ticks, now, before[tuple(now)]))
+        with suppress(OSError, UnavailableError):  # it has ended, or is somebody else's
+            now = resource.prlimit(pid, resource.RLIMIT_NOFILE)  # first, since it tells nearly all apart at once
+            ticks = start_ticks(pid) if now in before else None
+            if ticks is None or ticks < record["members"][0][1] or [pid, ticks] in record["members"]:
+                continue
+            if _limit(pid, ticks) == list(now) and _came_of(record, pid):
+                found.append(_Limited(pid, ticks, list(now), before[now]))
     return found
 
 

@@ -13,7 +13,7 @@ from executor.drivers.targets import ProcessTarget, Resolved
 from executor.errors import UnavailableError
 from executor.faults import held
 from executor.faults.behaviour import Context, LeaseKind, Record
-from executor.kernel import cgroup, child, process
+from executor.kernel import cgroup, child
 from executor.model.vocabulary import Scope
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class Memory(held.Held):
         """What would bring the host itself down is not done, nor what is there already."""
         assert isinstance(target, ProcessTarget)
         try:
-            _amount(fault, target)
+            _amount(fault, _place(target))
         except UnavailableError as error:
             return str(error)
         return None
@@ -61,10 +61,8 @@ class Memory(held.Held):
         Raises ``UnavailableError`` if too little is left, the level is reached already, or there is no target.
         """
         assert isinstance(target, ProcessTarget)
-        process.require(target.pid, target.start_ticks)
-        amount = _amount(fault, target)
-        place = cgroup.own_place("memory", target.pid, target.start_ticks)
-        return {"bytes": amount, "grow": fault.grow_bytes_per_s, "cgroup": place, **held.record(context)}
+        place = _place(target)
+        return {"bytes": _amount(fault, place), "grow": fault.grow_bytes_per_s, "cgroup": place, **held.record(context)}
 
     def inject(self, record: Record, lease_s: float) -> dict[str, Any]:
         """Start the helper; it is ready once it holds what it takes at once."""
@@ -73,12 +71,17 @@ class Memory(held.Held):
         return held.start("executor.faults.resource.memory", arguments, record, lease_s, ready_s=ready_s)
 
 
-def _amount(fault: Spec, target: ProcessTarget) -> int:
+def _place(target: ProcessTarget) -> str:
+    """Its own cgroup, if it has one. Raises ``UnavailableError`` if that very process is gone."""
+    return cgroup.own_place("memory", target.pid, target.start_ticks)
+
+
+def _amount(fault: Spec, place: str) -> int:
     """How much is to be taken now, bytes. Raises ``UnavailableError`` if it is nothing, or too much for the host."""
     total, free = host_memory()
     amount = fault.bytes
     if amount is None:
-        amount = _missing(fault.fill_percent or 0, target, total, free)
+        amount = _missing(fault.fill_percent or 0, place, total, free)
     floor = _reserve(total)
     if free - amount < floor:
         most = max(0, free - floor) // 2**20
@@ -86,7 +89,7 @@ def _amount(fault: Spec, target: ProcessTarget) -> int:
         raise UnavailableError(
             f"{asked} MiB would leave the host less than {FLOOR_PERCENT} %; ask for at most {most} MiB."
         )
-    if (place := cgroup.own_place("memory", target.pid, target.start_ticks)) and (why := ends_it(Path(place), amount)):
+    if place and (why := ends_it(Path(place), amount)):
         raise UnavailableError(why)
     return amount
 
@@ -105,10 +108,9 @@ def ends_it(place: Path, amount: int) -> str:
     )
 
 
-def _missing(percent: float, target: ProcessTarget, total: int, free: int) -> int:
+def _missing(percent: float, place: str, total: int, free: int) -> int:
     """What is missing until so much of the cgroup's limit, or else of the host's memory, is in use."""
     whose, used = "the host's memory", total - free
-    place = cgroup.own_place("memory", target.pid, target.start_ticks)
     if place and (limit := cgroup.limit("memory", Path(place))) is not None:
         whose, total, used = f"the limit of its cgroup ({limit // 2**20:,} MiB)", limit, cgroup.memory_used(Path(place))
     missing = int(total * percent / 100) - used
