@@ -157,17 +157,28 @@ def wall() -> str:
     return datetime.now(UTC).isoformat(timespec="microseconds")
 
 
+def stat_fields(pid: int) -> list[bytes] | None:
+    """``/proc/PID/stat`` from its third field on, the state's letter; ``None`` if there is no such process."""
+    try:
+        handle = os.open(f"/proc/{pid}/stat", os.O_RDONLY | os.O_CLOEXEC)  # pathlib takes four times as long, and
+    except (FileNotFoundError, ProcessLookupError):  # a halt reads it of each target more than once
+        return None
+    try:
+        stat = os.read(handle, 4096)
+    except ProcessLookupError:
+        return None
+    finally:
+        os.close(handle)
+    return stat[stat.rindex(b")") + 2 :].split()
+
+
 def start_ticks(pid: int) -> int | None:
     """Field 22 of ``/proc/PID/stat``, which tells a process from a later one with its pid; ``None`` if it is gone.
 
     A zombie counts as gone: it runs nothing and holds nothing.
     """
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
-    except (FileNotFoundError, ProcessLookupError):
-        return None
-    fields = stat[stat.rindex(")") + 2 :].split()
-    return None if fields[0] in "ZX" else int(fields[19])
+    fields = stat_fields(pid)
+    return None if fields is None or fields[0] in b"ZX" else int(fields[19])
 
 
 def own_ticks() -> int:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, TypeVar, runtime_checkable
+from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, TypeVar, cast, runtime_checkable
 
 from executor import plugins
 from executor.drivers.targets import Contained, Ec2Target, PodTarget, Resolved, ResolvedInstance
@@ -234,6 +234,8 @@ _OURS: Final = {
 }
 """Modules with a ``DRIVER``, by its name; loaded when first asked for, so that nobody waits for a library in vain."""
 _loaded: dict[str, Driver] = {}
+_able: dict[tuple[str, type], Driver] = {}
+"""Those that were seen to have a capability: a protocol takes too long to ask it for each of a hundred faults."""
 
 
 def driver(name: str) -> Driver:
@@ -249,9 +251,12 @@ def able(which: ResolvedInstance | Record, capability: type[Capability]) -> Capa
     Raises ``InputError`` if it has not: ``unfit`` tells so before.
     """
     name = which.driver if isinstance(which, ResolvedInstance) else str(which.get("driver", "process"))
+    if (known := _able.get((name, capability))) is not None:
+        return cast("Capability", known)
     how = driver(name)
     if not isinstance(how, capability):
         raise InputError(f"{how.noun} is not something that {_WANTED.get(capability, capability.__name__)}.")
+    _able[name, capability] = how
     return how
 
 

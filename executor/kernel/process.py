@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from executor.clock import start_ticks
+from executor.clock import start_ticks, stat_fields
 from executor.errors import UnavailableError
 from executor.kernel import program, sockets
 
@@ -43,13 +43,8 @@ def alive(pid: int, ticks: int) -> bool:
 
 def state(pid: int, ticks: int) -> str | None:
     """One letter of ``/proc/PID/stat`` (``R``, ``S``, ``T`` stopped…); ``None`` if that very process is gone."""
-    if not alive(pid, ticks):
-        return None
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return None
-    return stat[stat.rindex(")") + 2]
+    fields = stat_fields(pid)
+    return None if fields is None or fields[0] in b"ZX" or int(fields[19]) != ticks else fields[0].decode()
 
 
 @contextmanager
@@ -167,11 +162,10 @@ def command_line(pid: int) -> tuple[str, ...]:
 
 def parent(pid: int) -> int | None:
     """The pid of its parent; ``None`` if it is gone."""
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return None
-    return int(stat[stat.rindex(")") + 2 :].split()[1])
+    with suppress(OSError):
+        fields = stat_fields(pid)
+        return None if fields is None else int(fields[1])
+    return None
 
 
 def pids() -> list[int]:

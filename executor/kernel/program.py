@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Final, Literal
 
+from executor.clock import stat_fields
+
 _FORKED_ONLY: Final = 0x00000040
 """``PF_FORKNOEXEC`` of ``linux/sched.h``, among the flags in ``/proc/PID/stat``: forked, and nothing executed since."""
 _FLAGS: Final = 6
@@ -73,10 +75,10 @@ def ran(words: Sequence[str]) -> Ran | None:
 def forked_only(pid: int) -> bool:
     """Whether a process was forked and has executed nothing since: it runs what its parent ran then."""
     try:
-        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+        fields = stat_fields(pid)
     except OSError:
         return False
-    return bool(int(stat[stat.rindex(")") + 2 :].split()[_FLAGS]) & _FORKED_ONLY)
+    return fields is not None and bool(int(fields[_FLAGS]) & _FORKED_ONLY)
 
 
 def same(above: int, below: int, lines: Sequence[Sequence[str]]) -> bool:

@@ -10,6 +10,7 @@ import errno
 import json
 import os
 import stat
+import time
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -24,6 +25,9 @@ from executor.state.reading import read
 
 BUSY_S = 0.5
 """How long the journal is waited for, which is not needed to halt."""
+GIVE_WAY_S = 0.3
+"""How long runs that undo have the processors for themselves."""
+LOOK_S = 0.02
 _unaudited: dict[Path, Halted] = {}
 """Flags that this process has raised and not put into the audit trail yet."""
 
@@ -77,6 +81,16 @@ def raise_flag(home: Home, reason: str, *, by: str | None = None) -> Halted:
             raise UnavailableError(f"cannot halt: {error.strerror}.", where=str(home.halt_file)) from error
     _unaudited[home.halt_file] = flag
     return flag
+
+
+def give_way(home: Home) -> None:
+    """Do nothing while the runs undo, for ``GIVE_WAY_S`` at most: what is done meanwhile takes processors from them.
+
+    Only whether a note is left is looked at; what is undone, and what is not, ``executor.safety.settle`` tells.
+    """
+    deadline = time.monotonic() + GIVE_WAY_S
+    while time.monotonic() < deadline and any(home.runs.glob("*/undo-*")):
+        time.sleep(LOOK_S)
 
 
 def resume(home: Home, *, by: str | None = None) -> bool:

@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import TypeVar
 
 from executor.errors import UnavailableError
-from executor.safety.halt import BUSY_S
+from executor.safety.halt import BUSY_S, LOOK_S
 from executor.state import anchor, undo_notes
 from executor.state.altered import refuse_cut
 from executor.state.home import Home
@@ -27,7 +27,6 @@ GRACE_S = 1.5
 """How long executors and their watchdogs have, before what is left is undone here."""
 MAKING_S = 5.0
 """How long a fault is waited for after that which a living process is still making: it is there, and undone, later."""
-_LOOK_S = 0.02
 
 
 def settled(home: Home, *, grace_s: float = GRACE_S, making_s: float = MAKING_S) -> list[str]:
@@ -77,7 +76,7 @@ def _awaited(look: Callable[[], Sequence[Found]], within_s: float) -> Sequence[F
     """What is still left after so many seconds, or nothing as soon as nothing is."""
     deadline = time.monotonic() + within_s
     while (left := look()) and time.monotonic() < deadline:
-        time.sleep(_LOOK_S)
+        time.sleep(LOOK_S)
     return left
 
 

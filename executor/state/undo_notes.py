@@ -187,7 +187,11 @@ def _path(home: Home, injection: Injection) -> Path:
 
 
 def _beside(directory: Path, injection: Injection) -> Path:
-    return directory.with_name(injection.run) / f"{_PREFIX}{injection.mark}.json"
+    return directory.with_name(injection.run) / _name(injection)
+
+
+def _name(injection: Injection) -> str:
+    return f"{_PREFIX}{injection.mark}.json"
 
 
 def _renewed(path: Path) -> float:
@@ -234,6 +238,6 @@ def _read(path: Path) -> Note | None:
         fields["making"] = bool(status.st_mode & stat.S_IXUSR)
         note = Note(**fields)
         whole = all(isinstance(value, _KINDS.get(name, str)) for name, value in fields.items())
-        return note if whole and path == _beside(path.parent, note) else None
+        return note if whole and path.parent.name == note.run and path.name == _name(note) else None
     except (OSError, ValueError, TypeError, LookupError, AttributeError, RecursionError):
         return None

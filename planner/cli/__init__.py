@@ -23,13 +23,18 @@ def murphy() -> None:
 
 
 def _halt_first(arguments: list[str]) -> None:
-    """Raise the flag before the command line loads, if the words can mean nothing else; the command does the rest."""
+    """Raise the flag before the command line loads, if the words can mean nothing else; the command does the rest.
+
+    Loading waits until the runs have undone their faults, for which they need the processors.
+    """
     words = [word for word in arguments if word != "--json"]
     if len(words) > 1 or any(word.startswith("-") for word in words):
         return
     from executor.errors import UnavailableError
-    from executor.safety.halt import raise_flag
+    from executor.safety.halt import give_way, raise_flag
     from executor.state.home import Home
 
     with suppress(UnavailableError):  # the command says so
-        raise_flag(Home.open(), *(words or [BY_HAND]))
+        home = Home.open()
+        raise_flag(home, *(words or [BY_HAND]))
+        give_way(home)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 from contextlib import closing
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 
 from executor.errors import UnavailableError
 from executor.safety import halt as module
-from executor.safety.halt import Halted, audited, halt, halted, halted_since, lowered, raise_flag, resume
+from executor.safety.halt import Halted, audited, give_way, halt, halted, halted_since, lowered, raise_flag, resume
 from executor.safety.settle import settled
 from executor.state import audit
 from executor.state.home import Home
@@ -43,6 +44,17 @@ def test_a_halt_that_is_over_is_known_to_who_has_looked_before_it(home: Home) ->
     assert seen is not None
     assert (seen.by, seen.reason) == ("alice", "a drill")
     assert halted_since(home, lowered(home)) is None
+
+
+def test_whoever_halts_gives_way_until_no_fault_is_noted(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "GIVE_WAY_S", 60.0)
+    note = home.run_dir("run-0123456789ab") / "undo-murphy-0123456789ab-1.json"
+    note.touch()
+    undone = threading.Timer(0.1, note.unlink)
+    undone.start()
+    give_way(home)
+    assert not note.exists()
+    undone.join()
 
 
 def test_a_flag_that_was_put_there_by_hand_is_lowered_by_either(home: Home) -> None:
