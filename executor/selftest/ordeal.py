@@ -196,9 +196,11 @@ class Ordeal:
             self._whole()
 
     def _whole(self) -> None:
-        """A step of the wall clock alone may neither end a lease nor a run."""
-        if not self.result.missed and victim.said(self.place).get("outcome") != "completed":
-            self._residue(f"the {self.case.trouble} ended it: {victim.said(self.place)}")
+        """A step of the wall clock alone may neither end a lease nor a run; before one, approvals lapse."""
+        said = victim.said(self.place)
+        lapsed = str(said.get("refused", "")).startswith("refused by approval validity")
+        if not self.result.missed and not lapsed and said.get("outcome") != "completed":
+            self._residue(f"the {self.case.trouble} ended it: {said}")
 
     def _reported(self) -> None:
         """An executor that ended by itself and left a revert owed must have said so."""
