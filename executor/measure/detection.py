@@ -30,7 +30,7 @@ def detection(signal: str, samples: Samples) -> Detection:
     """Read one signal's answers from the baseline to the end of the fault phase."""
     before = samples.within(signal, Phase.BASELINE)[-SAID_WELL_MIN:]
     begin_s, end_s = samples.trial.fault_begins_s, samples.trial.help_begins_s
-    under_fault = [o for o in samples.of(signal) if begin_s <= o.at_s < end_s]
+    under_fault = samples.between(signal, begin_s, end_s)
     said = [o for o in under_fault if not o.error.startswith(CUT_SHORT)]
     unwell = next((o for o in said if not o.ok and o.at_s + o.latency_ms / 1000 <= end_s), None)
     horizon_s = end_s if unwell is None else unwell.at_s

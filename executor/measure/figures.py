@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 
+import numpy as np
+
 from executor.measure.calls import amplification
 from executor.measure.containment import spread
 from executor.measure.criteria.served import served
@@ -32,13 +34,14 @@ def figures(experiment: Experiment, trials: Sequence[Samples]) -> tuple[Figure, 
 
 
 def _served(check: Check, phase: Phase, trials: Sequence[Samples]) -> Iterator[Figure]:
-    told = [each for samples in trials for each in served(samples, check.id, phase)]
-    if not told:
+    told = [served(samples, check.id, phase) for samples in trials]
+    n = sum(len(each.ok) for each in told)
+    if not n:
         return
-    latencies = sorted(latency_ms for ok, latency_ms in told if ok)
-    yield _share("availability", check.id, phase, Share(len(latencies), len(told)))
+    latencies = np.sort(np.concatenate([each.latency_ms[each.ok] for each in told]))
+    yield _share("availability", check.id, phase, Share(len(latencies), n))
     for name, q in (("latency_p50", 0.5), ("latency_p95", 0.95)):
-        if latencies:
+        if len(latencies):
             low, high = quantile_interval(latencies, q)
             value = quantile(latencies, q)
             yield Figure(
@@ -50,7 +53,7 @@ def _residual(check: Check, trials: Sequence[Samples]) -> Iterator[Figure]:
     bad = total = 0
     for samples in trials:
         good = goodness(check, samples, samples.within(check.id, Phase.RECOVERY))
-        bad, total = bad + len(good) - sum(good), total + len(good)
+        bad, total = bad + int(np.count_nonzero(~good)), total + len(good)
     if total:
         yield _share("residual", check.id, Phase.RECOVERY, Share(bad, total))
 
@@ -62,7 +65,7 @@ def _share(name: str, of: str, phase: Phase, share: Share) -> Figure:
 
 
 def _amplification(trials: Sequence[Samples]) -> Iterator[Figure]:
-    counted = {o.source for samples in trials for o in samples.trial.observations if o.source.startswith("calls:")}
+    counted = {source for samples in trials for source in samples.sources if source.startswith("calls:")}
     for source in sorted(counted):
         caller, callee = source.removeprefix("calls:").split("->")
         seen = amplification(trials, caller, callee)

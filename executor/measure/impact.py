@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
-from executor.measure.samples import Samples, Series, window
-from executor.model.evidence import Observation
+import numpy as np
+from numpy.typing import NDArray
+
+from executor.measure.columns import Flags, Floats, Series
+from executor.measure.samples import Samples, window
 from executor.model.probe import Check
 from executor.model.vocabulary import Phase
 
+Places = NDArray[np.intp]
 BAD_MIN = 2
 """One bad answer is a blip, not an impact."""
 PATIENCE_MS = 1000.0
@@ -50,27 +53,28 @@ def impact(check: Check, samples: Samples) -> Impact:
     A good answer that was asked for under the fault and came once the fault was being taken away shows neither that
     the check was well under it nor that it was not: it is left out.
     """
-    asked = [o for o in samples.of(check.id) if samples.trial.fault_begins_s <= o.at_s < samples.trial.end_s]
-    judged = zip(asked, goodness(check, samples, asked), strict=True)
-    told = [(o, ok) for o, ok in judged if not (ok and _straddles(o, samples.trial.help_begins_s))]
-    series, good = [o for o, _ in told], [ok for _, ok in told]
+    asked = samples.between(check.id, samples.trial.fault_begins_s, samples.trial.end_s)
+    judged = goodness(check, samples, asked)
+    help_s = samples.trial.help_begins_s
+    told = ~(judged & (asked.at_s < help_s) & (help_s < asked.answered_s))
+    series, good = asked.where(told), judged[told]
     k = window(check.rate_hz)
-    violations = [i for i in range(len(good)) if _violated(good, i, k, check.slo.availability_min)]
-    times = [o.at_s for o in series]
-    windows = [i for i in range(len(good) - k + 1) if all(good[i : i + k])]
-    recovered = next((i for i in windows if violations and i > violations[0]), None)
-    back = next((i for i in windows if violations and i > violations[-1]), None)
+    violations = _violations(good, k, check.slo.availability_min)
+    windows = windows_of(good, k)
+    recovered = _first_after(windows, violations[:1])
+    back = _first_after(windows, violations[-1:])
+    times, answered = series.at_s.tolist(), series.answered_s
     return Impact(
         check=check,
-        began_s=times[violations[0]] if violations else None,
+        began_s=times[violations[0]] if len(violations) else None,
         recovered_s=None if recovered is None else times[recovered],
-        recovered_by_s=None if recovered is None else times[recovered] + series[recovered].latency_ms / 1000,
+        recovered_by_s=None if recovered is None else float(answered[recovered]),
         settled_s=None if recovered is None else times[recovered + k - 1],
         last_bad_s=None if recovered is None else _last_bad(good, times, recovered),
         back_s=None if back is None else times[back],
         back_settled_s=None if back is None else times[back + k - 1],
-        flaps=sum(1 for a, b in pairwise(violations) if any(a < i < b for i in windows)),
-        longest_outage_s=_longest_outage(good, times, samples.trial.end_s),
+        flaps=_flaps(violations, windows),
+        longest_outage_s=_longest_outage(good, series.at_s, samples.trial.end_s),
         watched=len(series),
     )
 
@@ -81,35 +85,53 @@ def regained(checks: Sequence[Check], samples: Samples) -> bool:
     return all(each.began_s is None or each.back_s is not None for each in seen)
 
 
-def _straddles(o: Observation, moment_s: float) -> bool:
-    return o.at_s < moment_s < o.at_s + o.latency_ms / 1000
-
-
-def goodness(check: Check, samples: Samples, series: Series) -> list[bool]:
+def goodness(check: Check, samples: Samples, series: Series) -> Flags:
     """Whether each answer is what users may expect: good, and within the promised (or else the usual) latency."""
     bound_ms = check.slo.latency_ms_max
     if bound_ms is None:
-        usual = [o.latency_ms for o in samples.within(check.id, Phase.BASELINE) if o.ok]
-        bound_ms = max([PATIENCE_MS, *(2 * latency for latency in usual)])
-    return [o.ok and o.latency_ms <= bound_ms for o in series]
+        baseline = samples.within(check.id, Phase.BASELINE)
+        bound_ms = max(PATIENCE_MS, 2 * float(baseline.latency_ms[baseline.ok].max(initial=0.0)))
+    return series.ok & (series.latency_ms <= bound_ms)
 
 
-def _violated(good: Sequence[bool], i: int, k: int, least: float) -> bool:
-    """Whether steady state is lost from bad answer ``i`` on: over the next ``k`` answers too few are good."""
-    span = good[i : i + k]
-    bad = len(span) - sum(span)
-    return not good[i] and bad >= BAD_MIN and sum(span) / len(span) < least
+def windows_of(good: Flags, k: int) -> Places:
+    """Where ``k`` good answers begin that follow one another."""
+    so_far = _so_far(good)
+    return np.flatnonzero(so_far[k:] - so_far[:-k] == k)
 
 
-def _last_bad(good: Sequence[bool], times: Sequence[float], before: int) -> float | None:
-    return next((times[i] for i in range(before - 1, -1, -1) if not good[i]), None)
+def _so_far(good: Flags) -> Places:
+    """How many good ones stand before each place, and before the end."""
+    return np.concatenate([np.zeros(1, dtype=np.intp), np.cumsum(good, dtype=np.intp)])
 
 
-def _longest_outage(good: Sequence[bool], times: Sequence[float], end_s: float) -> float:
-    longest, since = 0.0, None
-    for ok, at_s in zip(good, times, strict=True):
-        if ok and since is not None:
-            longest, since = max(longest, at_s - since), None
-        elif not ok and since is None:
-            since = at_s
-    return longest if since is None else max(longest, end_s - since)
+def _violations(good: Flags, k: int, least: float) -> Places:
+    """Bad answers from which on steady state is lost: over the next ``k`` answers too few are good."""
+    so_far, places = _so_far(good), np.arange(len(good))
+    ends = np.minimum(places + k, len(good))
+    spans, well = ends - places, so_far[ends] - so_far[:-1]
+    return np.flatnonzero(~good & (spans - well >= BAD_MIN) & (well / spans < least))
+
+
+def _first_after(windows: Places, violation: Places) -> int | None:
+    """The first window after a violation; ``None`` if there is no such, or no violation."""
+    later = windows[np.searchsorted(windows, violation[0], side="right") :] if len(violation) else windows[:0]
+    return int(later[0]) if len(later) else None
+
+
+def _flaps(violations: Places, windows: Places) -> int:
+    """Violations with a window between them and the one before."""
+    after = np.searchsorted(windows, violations[:-1], side="right")
+    return int(np.count_nonzero(np.searchsorted(windows, violations[1:], side="left") > after))
+
+
+def _last_bad(good: Flags, times: Sequence[float], before: int) -> float | None:
+    bad = np.flatnonzero(~good[:before])
+    return times[bad[-1]] if len(bad) else None
+
+
+def _longest_outage(good: Flags, at_s: Floats, end_s: float) -> float:
+    """Seconds from the first of bad answers to the next good one, or to the end."""
+    turns = np.diff(good.astype(np.int8), prepend=1, append=1)  # -1 where bad ones begin, 1 where they are over
+    over_s = np.append(at_s, end_s)[turns == 1]
+    return float((over_s - at_s[turns[:-1] == -1]).max(initial=0.0))

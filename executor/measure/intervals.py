@@ -7,6 +7,9 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 Z = 1.959963984540054
 """Two-sided 95 % of the normal distribution."""
 RESAMPLES = 1000
@@ -45,12 +48,15 @@ class Share:
         return Z * math.sqrt(spread) / (1 + Z * Z / self.n)
 
 
-def quantile(ordered: Sequence[float], q: float) -> float:
+Ordered = Sequence[float] | NDArray[np.float64]
+
+
+def quantile(ordered: Ordered, q: float) -> float:
     """The ``q`` quantile (0–1) of sorted values: the smallest value that at least that share does not exceed."""
-    return ordered[max(0, math.ceil(q * len(ordered)) - 1)]
+    return float(ordered[max(0, math.ceil(q * len(ordered)) - 1)])
 
 
-def quantile_interval(ordered: Sequence[float], q: float) -> tuple[float | None, float | None]:
+def quantile_interval(ordered: Ordered, q: float) -> tuple[float | None, float | None]:
     """95 % interval of a quantile from order statistics; ``None`` where the sample is too small to bound that side.
 
     Source: the binomial argument in H. A. David and H. N. Nagaraja, "Order Statistics", section 7.1, with the normal
@@ -59,7 +65,7 @@ def quantile_interval(ordered: Sequence[float], q: float) -> tuple[float | None,
     n = len(ordered)
     half = Z * math.sqrt(n * q * (1 - q))
     low, high = math.floor(n * q - half), math.ceil(n * q + half)
-    return (ordered[low - 1] if low >= 1 else None), (ordered[high] if high < n else None)
+    return (float(ordered[low - 1]) if low >= 1 else None), (float(ordered[high]) if high < n else None)
 
 
 def mean_interval(values: Sequence[float]) -> tuple[float, float]:

@@ -12,7 +12,6 @@ from executor.measure.criteria.common import combine, line
 from executor.measure.criteria.table import JUDGES
 from executor.measure.figures import figures
 from executor.measure.moments import moments
-from executor.measure.records import TrialRecord
 from executor.measure.samples import Samples
 from executor.model.criteria import Criterion
 from executor.model.evidence import CriterionResult, Event, ExperimentResult, Figure, HypothesisResult, RevertCheck
@@ -46,16 +45,15 @@ class Judgement:
         )
 
 
-def judge(experiment: Experiment, trials: Sequence[TrialRecord], *, started: datetime, aborted: str = "") -> Judgement:
+def judge(experiment: Experiment, trials: Sequence[Samples], *, started: datetime, aborted: str = "") -> Judgement:
     """Judge one experiment from its trials. ``started`` is the run's wall time, for the events' ``wall``.
 
     ``aborted`` says why trials are missing, where a run ended before they began. What was seen in a trial that lost its
     fault decides no hypothesis.
     """
-    ordered = sorted(trials, key=lambda trial: trial.trial)
-    samples = [Samples(trial) for trial in ordered]
+    samples = sorted(trials, key=lambda each: each.trial.trial)
     told = [each for each in samples if not each.trial.lost]
-    aborted = next((trial.aborted for trial in ordered if trial.aborted), aborted)
+    aborted = next((each.trial.aborted for each in samples if each.trial.aborted), aborted)
     return Judgement(
         hypotheses=tuple(_hypothesis(h, experiment, told, aborted) for h in experiment.hypotheses),
         figures=figures(experiment, samples),

@@ -1,18 +1,16 @@
-"""What judging takes as its input: one record per trial, nothing else."""
+"""When one trial's phases began and ended."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from executor.model.evidence import Observation
-
 
 @dataclass(frozen=True)
 class TrialRecord:
-    """One trial as it was recorded. All times are seconds on the monotonic clock since the run started.
+    """One trial's bounds. All times are seconds on the monotonic clock since the run started.
 
-    Observations may stand in any order. Those between ``inject_started_s`` and ``injected_s``, and between
-    ``revert_started_s`` and ``reverted_s``, belong to no phase: the fault was neither surely there nor surely gone.
+    Observations between ``inject_started_s`` and ``injected_s``, and between ``revert_started_s`` and ``reverted_s``,
+    belong to no phase: the fault was neither surely there nor surely gone.
     """
 
     trial: int
@@ -23,7 +21,6 @@ class TrialRecord:
     """When the last action was verified as reverted; ``None``: never."""
     end_s: float
     """When observing ended."""
-    observations: tuple[Observation, ...]
     aborted: str = ""
     """Why the trial was cut short; empty if it was not."""
     inject_started_s: float | None = None

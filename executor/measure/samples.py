@@ -1,22 +1,17 @@
-"""Recorded observations of one trial, sorted and cut into phases. Order of recording does not matter."""
+"""What judging takes as its input: one trial's bounds and its observations, cut into phases."""
 
 from __future__ import annotations
 
 import math
-from collections import defaultdict
-from collections.abc import Sequence
 
+from executor.measure.columns import Recording, Series
 from executor.measure.records import TrialRecord
-from executor.model.evidence import Observation
 from executor.model.vocabulary import Phase
 
 WINDOW_S = 1.0
 """Length of the run of good answers that counts as steady state regained, seconds."""
 PATIENCE_S = 1.0
 """Whoever had waited less than this when a phase ended had not yet waited in vain."""
-
-Series = Sequence[Observation]
-"""Observations of one source, by intended start."""
 
 
 def window(rate_hz: float) -> int:
@@ -25,18 +20,23 @@ def window(rate_hz: float) -> int:
 
 
 class Samples:
-    """One trial's observations by source."""
+    """One trial's observations by source. In which order they were recorded does not matter."""
 
-    def __init__(self, trial: TrialRecord) -> None:
+    def __init__(self, trial: TrialRecord, recording: Recording) -> None:
         self.trial = trial
-        by_source: dict[str, list[Observation]] = defaultdict(list)
-        for observation in sorted(trial.observations, key=_total_order):
-            by_source[observation.source].append(observation)
-        self._by_source = dict(by_source)
+        self._recording = recording
+        self._series: dict[str, Series] = {}
+
+    @property
+    def sources(self) -> list[str]:
+        """Checks, signals and counters of which there is anything."""
+        return self._recording.sources
 
     def of(self, source: str) -> Series:
-        """All observations of a source; none if it was never asked."""
-        return self._by_source.get(source, ())
+        """All observations of a source, by intended start; none if it was never asked."""
+        if source not in self._series:
+            self._series[source] = self._recording.series(source)
+        return self._series[source]
 
     def bounds(self, phase: Phase) -> tuple[float, float]:
         """Begin and end of a phase, seconds; empty (begin = end) if the trial never came to it."""
@@ -49,6 +49,11 @@ class Samples:
         begin = trial.end_s if trial.reverted_s is None else trial.reverted_s
         return begin, max(begin, trial.end_s)
 
+    def between(self, source: str, begin_s: float, end_s: float) -> Series:
+        """Observations meant to start from ``begin_s`` on and before ``end_s``."""
+        series = self.of(source)
+        return series.where((begin_s <= series.at_s) & (series.at_s < end_s))
+
     def within(self, source: str, phase: Phase, after_s: float = 0) -> Series:
         """Observations meant to start in a phase, leaving out its first ``after_s`` seconds.
 
@@ -56,11 +61,7 @@ class Samples:
         unless it had by then waited longer than ``PATIENCE_S``: it is left out.
         """
         begin, end = self.bounds(phase)
-        series = [o for o in self.of(source) if begin + after_s <= o.at_s < end]
+        series = self.between(source, begin + after_s, end)
         if phase is Phase.BASELINE:
-            return [o for o in series if o.at_s + o.latency_ms / 1000 <= end or end - o.at_s > PATIENCE_S]
+            return series.where((series.answered_s <= end) | (end - series.at_s > PATIENCE_S))
         return series
-
-
-def _total_order(o: Observation) -> tuple[float, str, bool, float, int, float, str]:
-    return o.at_s, o.source, o.ok, o.latency_ms, o.status or 0, o.value or 0.0, o.error

@@ -138,7 +138,7 @@ class ExperimentResult(Contract):
 
 
 class Evidence(Contract):
-    """The whole record of a run. Observations are in ``runs/<run>/observations.jsonl`` beside it."""
+    """The whole record of a run. Observations are in ``runs/<run>/observations.parquet`` beside it."""
 
     format: Literal["murphy.evidence/1"] = "murphy.evidence/1"
     run: Name

@@ -25,7 +25,7 @@ _log = logging.getLogger(__name__)
 def judged(course: Course, experiment: Experiment, aborted: str) -> Judgement:
     """What the experiment's trials say. A judge that fails says nothing, and costs no other experiment its evidence."""
     try:
-        return judge(experiment, tuple(course.reached(experiment).trials), started=course.started, aborted=aborted)
+        return judge(experiment, course.reached(experiment).trials, started=course.started, aborted=aborted)
     except Exception as error:  # noqa: BLE001 - a broken judge must not lose what was seen
         _log.exception("judging %s failed", experiment.id)
         return judge(experiment, (), started=course.started, aborted=f"judging failed: {error}")

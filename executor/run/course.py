@@ -17,6 +17,7 @@ from executor.errors import plain
 from executor.faults.behaviour import Behaviour, Record
 from executor.measure.judge import Judgement
 from executor.measure.records import TrialRecord
+from executor.measure.samples import Samples
 from executor.model.approval import Approval
 from executor.model.evidence import Event, EventKind, Observation, ResolvedTarget, RevertCheck
 from executor.model.plan import Experiment, Plan
@@ -59,10 +60,10 @@ class Held:
 class Ran:
     """What one experiment has left so far."""
 
-    trials: list[TrialRecord] = field(default_factory=list)
+    trials: list[Samples] = field(default_factory=list)
     """Only until they are judged: they hold every observation."""
     bounds: list[TrialRecord] = field(default_factory=list)
-    """Of all trials, without observations."""
+    """Of all trials."""
     reverts: list[RevertCheck] = field(default_factory=list)
     judgement: Judgement | None = None
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import threading
 from contextlib import suppress
-from dataclasses import replace
 
 import anyio
 import anyio.to_thread
@@ -149,7 +148,7 @@ def _run_admitted(
         for file, value in (("plan", plan), ("approval", approval), ("system", system), ("limits", limits)):
             write_atomically(directory / f"{file}.json", value)
         meter = Meter()
-        log = ObservationLog(directory / "observations.jsonl")
+        log = ObservationLog(directory)
         course = Course(
             name,
             plan,
@@ -218,8 +217,8 @@ async def _experiment(course: Course, experiment: Experiment, minders: Minders) 
         try:
             await trial.run()
         finally:
-            ran.trials.append(trial.record())
-            ran.bounds.append(replace(ran.trials[-1], observations=()))
+            ran.trials.append(trial.samples())
+            ran.bounds.append(ran.trials[-1].trial)
             ran.reverts += trial.reverts
         if trial.aborted:
             break

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 from pydantic import Field, ValidationError
@@ -12,11 +10,13 @@ from pydantic import Field, ValidationError
 from executor.errors import InputError
 from executor.measure.judge import Judgement, judge
 from executor.measure.records import TrialRecord
+from executor.measure.samples import Samples
 from executor.model.base import Contract, Name, why_not
-from executor.model.evidence import Evidence, ExperimentResult, Observation
+from executor.model.evidence import Evidence, ExperimentResult
 from executor.model.plan import Plan
+from executor.run.observations import load
 from executor.state.home import Home
-from executor.state.reading import read, regular
+from executor.state.reading import read
 
 FILE = "trials.json"
 
@@ -36,20 +36,17 @@ def differences(home: Home, evidence: Evidence) -> list[str]:
     try:
         plan = Plan.model_validate_json(read(directory / "plan.json"))
         trials = Trials.model_validate_json(read(directory / FILE))
-        seen = _observations(directory / "observations.jsonl")
+        found: list[str] = []
+        for result in evidence.results:
+            experiment = next(e for e in plan.experiments if e.id == result.experiment)
+            records = trials.by_experiment.get(result.experiment, ())
+            seen = [Samples(record, load(directory, experiment.id, record.trial)) for record in records]
+            found += _compare(result, judge(experiment, seen, started=evidence.started, aborted=result.aborted))
     except FileNotFoundError as error:
         hint = "A run whose process was killed leaves observations, and nothing to judge them by."
         raise InputError(f"the run has left no {Path(error.filename).name}.", where=evidence.run, hint=hint) from None
     except (OSError, ValidationError) as error:
         raise InputError(f"the run's files cannot be read: {why_not(error)}.", where=evidence.run) from error
-    found: list[str] = []
-    for result in evidence.results:
-        experiment = next(e for e in plan.experiments if e.id == result.experiment)
-        records = tuple(
-            replace(record, observations=tuple(seen[result.experiment, record.trial]))
-            for record in trials.by_experiment.get(result.experiment, ())
-        )
-        found += _compare(result, judge(experiment, records, started=evidence.started, aborted=result.aborted))
     return found
 
 
@@ -66,12 +63,3 @@ def _compare(result: ExperimentResult, again: Judgement) -> Iterator[str]:
             yield f"{result.experiment}: {figure.name} of {figure.of} was {figure.value:g}, and is now {value}"
     for name, of, _ in figures:
         yield f"{result.experiment}: {name} of {of} is new"
-
-
-def _observations(path: Path) -> dict[tuple[str, int], list[Observation]]:
-    seen: defaultdict[tuple[str, int], list[Observation]] = defaultdict(list)
-    with regular(path) as lines:
-        for line in lines:
-            observation = Observation.model_validate_json(line)
-            seen[observation.experiment, observation.trial].append(observation)
-    return seen

@@ -15,6 +15,7 @@ from executor.drivers.targets import Resolved
 from executor.errors import FaultGoneError, MurphyError, UnavailableError, words_of
 from executor.faults.behaviour import Renewable, Telling
 from executor.faults.registry import behaviour
+from executor.measure.columns import Recording
 from executor.measure.counters import edges_of
 from executor.measure.impact import regained
 from executor.measure.records import TrialRecord
@@ -50,7 +51,7 @@ class Trial:
         self._ensure = ensure
         self._whole = False
         self._scope = anyio.CancelScope()
-        self._observations: list[Observation] = []
+        self._recording = Recording()
         self._injections: list[Injection] = []
         self._undone: set[int] = set()
         self._made: dict[str, float] = {}
@@ -74,7 +75,7 @@ class Trial:
         self._watching = Guard(experiment, course.limits.guard, self._sampler)
 
     def record(self) -> TrialRecord:
-        """What there is to judge."""
+        """When its phases began and ended, as far as it went."""
         ending = self.course.ending
         return TrialRecord(
             trial=self.number,
@@ -82,12 +83,15 @@ class Trial:
             injected_s=self._injected_s,
             reverted_s=self._reverted_s,
             end_s=self.course.now_s() if self._end_s is None else self._end_s,
-            observations=tuple(self._observations),
             aborted=self.aborted or (ending.reason if ending and not self._whole else ""),
             inject_started_s=self._inject_started_s,
             revert_started_s=self._revert_started_s,
             lost=any(injection.id in self.course.lost for injection in self._injections),
         )
+
+    def samples(self) -> Samples:
+        """What there is to judge."""
+        return Samples(self.record(), self._recording)
 
     async def run(self) -> None:
         """Go through the phases. Cut short by ``aborted`` or by the run's end; every fault is undone on return."""
@@ -255,7 +259,7 @@ class Trial:
         least_s = since_s + least_recovery_s(self.experiment)
         while (now_s := self.course.now_s()) < deadline_s:
             if now_s >= least_s and self._sampler.steady(since_s):
-                if regained(self.experiment.checks, Samples(self.record())):  # by the measure that will judge it
+                if regained(self.experiment.checks, self.samples()):  # by the measure that will judge it
                     return
                 await anyio.sleep(4 * _TICK_S)
             await anyio.sleep(_TICK_S)
@@ -293,7 +297,7 @@ class Trial:
         self._scope.cancel()
 
     def _observe(self, observation: Observation) -> None:
-        self._observations.append(observation)
+        self._recording.add(observation)
         self.course.observe(observation)
 
     def _phase(self, phase: Phase) -> float:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import html
 from collections.abc import Sequence
 
-from executor.model.evidence import Event, EventKind, Observation
+from executor.measure.columns import Recording, Series
+from executor.model.evidence import Event, EventKind
 
 WIDTH = 880
 """Pixels, of which ``LEFT`` are for names."""
@@ -21,25 +22,25 @@ MARKS = {
 }
 
 
-def timeline(observations: Sequence[Observation], events: Sequence[Event]) -> str:
+def timeline(recording: Recording, events: Sequence[Event]) -> str:
     """A row a check: each answer a bar as high as it was slow (square root, the row's slowest fills it), red if bad.
 
     The fault is shaded; impact, detection, mitigation and recovery are marked. Empty if nothing was observed.
     """
-    answers = [o for o in observations if not o.source.startswith("calls:")]
-    if not answers:
+    rows = {name: recording.series(name) for name in recording.sources if not name.startswith("calls:")}
+    if not rows:
         return ""
-    names = list(dict.fromkeys(o.source for o in answers))
-    begin = min(o.at_s for o in answers)
-    end = max(max(o.at_s for o in answers), max((e.at_s for e in events), default=begin)) + 0.2
-    height = TOP + ROW * len(names) + 26
-    title = f"{len(answers)} answers of {', '.join(names)} over {end - begin:.1f} seconds"
+    begin = min(float(series.at_s[0]) for series in rows.values())
+    last = max(float(series.at_s[-1]) for series in rows.values())
+    end = max(last, max((e.at_s for e in events), default=begin)) + 0.2
+    height = TOP + ROW * len(rows) + 26
+    title = f"{sum(map(len, rows.values()))} answers of {', '.join(rows)} over {end - begin:.1f} seconds"
     parts = [
         f'<svg viewBox="0 0 {WIDTH} {height}" role="img" aria-label="{html.escape(title)}">',
         *_shade(events, begin, end, height),
     ]
-    for number, name in enumerate(names):
-        parts += _row(name, TOP + ROW * number, [o for o in answers if o.source == name], begin, end)
+    for number, (name, series) in enumerate(rows.items()):
+        parts += _row(name, TOP + ROW * number, series, begin, end)
     parts += _marks(events, begin, end, height)
     parts += _axis(begin, end, height)
     return "".join([*parts, "</svg>"])
@@ -66,8 +67,8 @@ def _shade(events: Sequence[Event], begin: float, end: float, height: int) -> li
     return parts
 
 
-def _row(name: str, top: int, answers: list[Observation], begin: float, end: float) -> list[str]:
-    slowest = max(o.latency_ms for o in answers) or 1.0
+def _row(name: str, top: int, answers: Series, begin: float, end: float) -> list[str]:
+    slowest = float(answers.latency_ms.max()) or 1.0
     base = top + ROW - 8
     parts = [
         f'<text class="name" x="{LEFT - 10}" y="{base - 6}" text-anchor="end">{html.escape(name)}</text>',

@@ -25,7 +25,7 @@ def html(run: Run) -> str:
         loader=PackageLoader("planner", "report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
     pictures = {
-        result.experiment: timeline(run.observations.get(result.experiment, ()), run.events(result.experiment))
+        result.experiment: timeline(run.observations[result.experiment], run.events(result.experiment))
         for result in run.evidence.results
     }
     return environment.get_template("report.html.j2").render(

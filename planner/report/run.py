@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from executor.errors import InputError
+from executor.measure.columns import Recording
 from executor.model.base import why_not
-from executor.model.evidence import Event, Evidence, ExperimentResult, Finding, Observation
+from executor.model.evidence import Event, Evidence, ExperimentResult, Finding
 from executor.model.plan import Experiment, Plan
+from executor.run.observations import load as load_observations
 from executor.state.home import Home
-from executor.state.reading import read, regular
+from executor.state.reading import read
 from planner.runs import unknown
 
 
@@ -24,8 +25,8 @@ class Run:
     plan: Plan
     evidence: Evidence
     findings: tuple[Finding, ...]
-    observations: dict[str, tuple[Observation, ...]]
-    """By experiment, in the order in which they were meant to start."""
+    observations: dict[str, Recording]
+    """By experiment."""
 
     def experiment(self, result: ExperimentResult) -> Experiment:
         """The experiment that a result belongs to."""
@@ -44,17 +45,14 @@ def load(home: Home, run: str, findings: tuple[Finding, ...]) -> Run:
     try:
         plan = Plan.model_validate_json(read(directory / "plan.json"))
         evidence = Evidence.model_validate_json(read(directory / "evidence.json"))
-        observations = _observations(directory / "observations.jsonl")
+        observations = {result.experiment: _observed(directory, result.experiment) for result in evidence.results}
     except (OSError, ValidationError) as error:
         raise InputError(f"the files of run {run} cannot be read: {why_not(error)}.", where=str(directory)) from error
     return Run(plan, evidence, findings, observations)
 
 
-def _observations(path: Path) -> dict[str, tuple[Observation, ...]]:
-    by_experiment: dict[str, list[Observation]] = defaultdict(list)
-    if path.is_file():
-        with regular(path) as lines:
-            for line in lines:
-                observation = Observation.model_validate_json(line)
-                by_experiment[observation.experiment].append(observation)
-    return {name: tuple(sorted(group, key=lambda o: o.at_s)) for name, group in by_experiment.items()}
+def _observed(directory: Path, experiment: str) -> Recording:
+    try:
+        return load_observations(directory, experiment)
+    except FileNotFoundError:  # what was measured and judged of them is in the evidence
+        return Recording()

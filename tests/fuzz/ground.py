@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -23,7 +23,7 @@ from executor.state.journal import Injection, Journal, Reach
 from knowledge.ledger import Ledger
 from planner.shelf import Shelf
 from tests.executor.kit import LIMITS, approve, experiment_on, plan_of
-from tests.executor.measure.records import BACK, STARTED, STEADY, dead, experiment, judged, observations, trial
+from tests.executor.measure.records import BACK, STARTED, STEADY, dead, experiment, judged, keep, observations, trial
 from tests.planner.systems import bazaar
 
 NOW = datetime.now(UTC)
@@ -58,7 +58,8 @@ def lay_out(directory: Path, system: System) -> Ground:
 
 def _past_run(home: Home) -> None:
     asked = experiment(STEADY, BACK)
-    record = trial(observations("front", dead))
+    seen = observations("front", dead)
+    record = trial(seen)
     system = bazaar()
     plan = plan_of(system, (asked,))
     directory = home.run_dir(RUN)
@@ -76,15 +77,14 @@ def _past_run(home: Home) -> None:
         timeline=(),
         targets=(),
         results=(judged(asked, record).result(asked, 1, ()),),
-        observation_count=len(record.observations),
+        observation_count=len(seen),
         versions=versions(),
         cost={},
     )
-    trials = Trials(by_experiment={"e1": (replace(record, observations=()),)})
+    trials = Trials(by_experiment={"e1": (record.trial,)})
     for name, value in (("plan.json", plan), ("evidence.json", evidence), (FILE, trials)):
         write_atomically(directory / name, value)
-    lines = "".join(o.model_dump_json() + "\n" for o in record.observations)
-    (directory / "observations.jsonl").write_text(lines, encoding="utf-8")
+    keep(directory, seen)
     with Ledger.open(home) as ledger:
         ledger.record(plan, evidence, (), system)
     with closing(Shelf(home.sessions)) as shelf:

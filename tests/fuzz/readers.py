@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from io import StringIO
@@ -17,6 +17,7 @@ from executor.model.digest import digest
 from executor.model.plan import Plan
 from executor.proxy import config
 from executor.run import engine
+from executor.run.observations import COLUMNS, LINES, load
 from executor.run.rejudge import FILE, differences
 from executor.safety.halt import halted
 from executor.safety.limits import Limits, load_limits, to_toml
@@ -38,7 +39,7 @@ from planner.cli.output import THEME
 from planner.report.write import write
 from planner.session import Session
 from tests.executor.kit import LIMITS, approve, plan_of
-from tests.executor.measure.records import BACK, STEADY, experiment
+from tests.executor.measure.records import BACK, STEADY, dead, experiment, observations
 from tests.fuzz.ground import REACH, RUN, Ground, left_by_the_dead, note, note_file
 from tests.planner.systems import bazaar
 
@@ -205,6 +206,19 @@ def _there(place: Callable[[Ground], Path]) -> Callable[[Ground], bytes]:
     return lambda ground: place(ground).read_bytes()
 
 
+def _seen_by_the_killed(_: Ground, path: Path) -> None:
+    with suppress(FileNotFoundError):  # a link to nowhere
+        load(path.parent, "e1")
+
+
+def _killed(ground: Ground) -> Path:
+    return ground.home.run_dir("run-killed") / LINES
+
+
+def _lines(_: Ground) -> bytes:
+    return "".join(o.model_dump_json() + "\n" for o in observations("front", dead)).encode()
+
+
 def _system_text(ground: Ground) -> bytes:
     path = ground.home.path / "system.yaml"
     save_system(bazaar(), path)
@@ -239,7 +253,8 @@ def _readers() -> Iterator[Reader]:
     yield Reader("private key", _there(_PEM), _key, _PEM, form="bytes")
     for name in ("evidence.json", FILE):
         yield Reader(name, _there(_of_run(name)), _past, _of_run(name))
-    yield Reader("observations", _there(_of_run("observations.jsonl")), _past, _of_run("observations.jsonl"), "text")
+    yield Reader("observations", _there(_of_run(COLUMNS)), _past, _of_run(COLUMNS), "bytes")
+    yield Reader("observations of the killed", _lines, _seen_by_the_killed, _killed, "text")
     yield Reader("past plan", _there(_of_run("plan.json")), _again, _of_run("plan.json"))
     flag = json.dumps({"since": "now", "reason": "a drill", "by": "me"}).encode()
     yield Reader("halt flag", lambda _: flag, _halt, lambda g: g.home.halt_file)

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
+from executor.measure.columns import Series
 from executor.measure.criteria import common
 from executor.measure.criteria.common import Part, not_well_before, of_share, result, words
+from executor.measure.detection import CUT_SHORT
 from executor.measure.intervals import Share
 from executor.measure.samples import Samples
 from executor.model.criteria import BoundedLatency
-from executor.model.evidence import CriterionResult, Observation
+from executor.model.evidence import CriterionResult
 from executor.model.plan import Experiment
 from executor.model.vocabulary import Phase, Verdict
 
@@ -28,27 +32,20 @@ def _check(criterion: BoundedLatency, experiment: Experiment, name: str, trials:
     unwell = not_well_before(name, trials, promised, criterion.limit_ms)
     if unwell:
         return Part(Verdict.INCONCLUSIVE, unwell)
-    told = [
-        (within, o.latency_ms)
-        for samples in trials
-        for o in samples.within(name, Phase.FAULT)
-        if (within := _within(o, criterion.limit_ms, samples.bounds(Phase.FAULT)[1])) is not None
-    ]
-    share = Share(sum(within for within, _ in told), len(told))
+    told = [_told(samples, name, criterion.limit_ms) for samples in trials]
+    within = sum(int(np.count_nonzero(each.latency_ms <= criterion.limit_ms)) for each in told)
+    share = Share(within, sum(map(len, told)))
     measured = f"{name}: {words(share)} of answers within {criterion.limit_ms:g} ms"
-    if told:
-        measured += f", the longest wait {max(waited for _, waited in told):.0f} ms"
+    if share.n:
+        measured += f", the longest wait {max(each.latency_ms.max(initial=0.0) for each in told):.0f} ms"
     return Part(of_share(share, WITHIN_MIN), measured)
 
 
-def _within(o: Observation, limit_ms: float, fault_end_s: float) -> bool | None:
-    """Whether an answer came in time; ``None`` if the fault, or our own patience, ended too early to tell.
+def _told(samples: Samples, name: str, limit_ms: float) -> Series:
+    """Answers that came in time or too late, without those where the fault, or our own patience, ended too early.
 
-    All answers that begin too near the end are left out, quick ones too: keeping only those would flatter.
+    All that begin too near the fault's end are left out, quick ones too: keeping only those would flatter.
     """
-    if o.at_s + limit_ms / 1000 > fault_end_s:
-        return None
-    if o.latency_ms > limit_ms:
-        return False
-    cut_short = o.error.startswith(("unanswered", "overflow", "no answer within"))
-    return None if cut_short else True
+    series = samples.within(name, Phase.FAULT)
+    watched = series.at_s + limit_ms / 1000 <= samples.bounds(Phase.FAULT)[1]
+    return series.where(watched & ((series.latency_ms > limit_ms) | ~series.fails_with(CUT_SHORT)))

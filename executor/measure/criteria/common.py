@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from executor.measure.intervals import Share
 from executor.measure.samples import Samples
 from executor.model.evidence import CriterionResult
@@ -73,10 +75,12 @@ def not_well_before(
         baseline = samples.within(name, Phase.BASELINE)
         if len(baseline) < BASELINE_MIN:
             return f"{name}: only {len(baseline)} answers before the fault"
-        good = Share(sum(o.ok for o in baseline), len(baseline))
+        good = Share(int(np.count_nonzero(baseline.ok)), len(baseline))
         if good.value < availability_min:
             return f"{name} was not well before the fault: {words(good)} good"
-        quick = Share(sum(latency_ms_max is None or o.latency_ms <= latency_ms_max for o in baseline), len(baseline))
+        if latency_ms_max is None:
+            continue
+        quick = Share(int(np.count_nonzero(baseline.latency_ms <= latency_ms_max)), len(baseline))
         if quick.value < 0.9:
             return f"{name} was not well before the fault: {words(quick)} within {latency_ms_max:g} ms"
     return None

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from executor.measure.criteria import common
 from executor.measure.criteria.common import Part, not_well_before, result
-from executor.measure.impact import BAD_MIN, Impact, goodness, impact
+from executor.measure.impact import BAD_MIN, Impact, goodness, impact, windows_of
 from executor.measure.intervals import Share
 from executor.measure.samples import Samples, window
 from executor.model.criteria import RecoversWithin
@@ -55,7 +57,7 @@ def _trial(criterion: RecoversWithin, check: Check, samples: Samples) -> Part:
     seen = impact(check, samples)
     deadline_s = origin_s + criterion.within_s
     if seen.began_s is None:
-        watched = sum(o.at_s >= origin_s for o in samples.of(check.id))
+        watched = int(np.count_nonzero(samples.of(check.id).at_s >= origin_s))
         enough = watched >= window(check.rate_hz)
         words = f"{check.id}: no impact in {watched} answers, nothing to recover from"
         return Part(Verdict.HOLDS if enough else Verdict.INCONCLUSIVE, words)
@@ -82,9 +84,8 @@ def _in_time(criterion: RecoversWithin, seen: Impact, samples: Samples, origin_s
 def _late(check: Check, samples: Samples, deadline_s: float) -> Share | None:
     """Answers from the deadline until it recovered, if they show that it was not back by then; else ``None``."""
     k = window(check.rate_hz)
-    after = [o for o in samples.of(check.id) if deadline_s <= o.at_s < samples.trial.end_s]
-    series = goodness(check, samples, after)
-    until = next((i for i in range(len(series) - k + 1) if all(series[i : i + k])), len(series))
-    late = Share(sum(series[:until]), until)
+    good = goodness(check, samples, samples.between(check.id, deadline_s, samples.trial.end_s))
+    until = next(iter(windows_of(good, k).tolist()), len(good))
+    late = Share(int(np.count_nonzero(good[:until])), until)
     missed = late.n >= LATE_MIN and late.n - late.good >= BAD_MIN and late.high < check.slo.availability_min
     return late if missed else None

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from executor.measure.criteria.common import Part, combine, not_well_before, of_share, result, words
 from executor.measure.criteria.served import served
 from executor.measure.intervals import Share
@@ -28,12 +30,13 @@ def judge(criterion: SteadyState, _experiment: Experiment, trials: Sequence[Samp
 
 def _check(criterion: SteadyState, name: str, trials: Sequence[Samples]) -> Part:
     unwell = not_well_before(name, trials, criterion.availability_min, criterion.latency_ms_max)
-    told = [each for samples in trials for each in served(samples, name, criterion.phase, criterion.after_s)]
-    good = Share(sum(ok for ok, _ in told), len(told))
+    told = [served(samples, name, criterion.phase, criterion.after_s) for samples in trials]
+    good = Share(sum(int(np.count_nonzero(each.ok)) for each in told), sum(len(each.ok) for each in told))
     verdict = of_share(good, criterion.availability_min)
     measured = f"{name}: {words(good)} good"
     if criterion.latency_ms_max is not None and good.good:
-        quick = Share(sum(ok and latency <= criterion.latency_ms_max for ok, latency in told), good.good)
+        in_time = [each.ok & (each.latency_ms <= criterion.latency_ms_max) for each in told]
+        quick = Share(sum(int(np.count_nonzero(each)) for each in in_time), good.good)
         verdict = combine((verdict, of_share(quick, QUICK_MIN)))
         measured += f", {words(quick)} of these within {criterion.latency_ms_max:g} ms"
     return Part(combine(()), unwell) if unwell else Part(verdict, measured)

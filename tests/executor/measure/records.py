@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import closing
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
+from executor.measure.columns import Recording
 from executor.measure.judge import Judgement, judge
 from executor.measure.records import TrialRecord
+from executor.measure.samples import Samples
 from executor.model.criteria import (
     BoundedLatency,
     CallsWithin,
@@ -21,6 +25,7 @@ from executor.model.faults.service import Hang
 from executor.model.plan import Action, Experiment, Hypothesis, InstanceTarget, Prediction
 from executor.model.probe import Check, DetectionSignal, Slo, TcpProbe
 from executor.model.vocabulary import Verdict, Weakness
+from executor.run.observations import ObservationLog
 
 BASELINE_S, FAULT_S, RECOVERY_S = 3.0, 5.0, 4.0
 INJECTED_S = BASELINE_S
@@ -109,15 +114,22 @@ def counter(per_s: Callable[[float], float], *, trial: int = 1) -> list[Observat
     return made
 
 
-def trial(*series: Sequence[Observation], number: int = 1, **fields: Any) -> TrialRecord:
+def trial(*series: Sequence[Observation], number: int = 1, **fields: Any) -> Samples:
     given: dict[str, Any] = {
         "baseline_start_s": 0.0,
         "injected_s": INJECTED_S,
         "reverted_s": REVERTED_S,
         "end_s": END_S,
-        "observations": tuple(o for one in series for o in one),
     }
-    return TrialRecord(trial=number, **{**given, **fields})
+    recording = Recording(o for one in series for o in one)
+    return Samples(TrialRecord(trial=number, **{**given, **fields}), recording)
+
+
+def keep(directory: Path, seen: Iterable[Observation]) -> None:
+    """Write observations down as a run does."""
+    with closing(ObservationLog(directory)) as log:
+        for observation in seen:
+            log.write(observation)
 
 
 def well(at_s: float) -> Answer:
@@ -132,7 +144,7 @@ def dead(at_s: float) -> Answer:
     return not faulted(at_s), 10.0
 
 
-def judged(experiment: Experiment, *trials: TrialRecord) -> Judgement:
+def judged(experiment: Experiment, *trials: Samples) -> Judgement:
     return judge(experiment, trials, started=STARTED)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -207,7 +206,8 @@ def test_a_trial_that_lost_its_fault_decides_nothing() -> None:
     (alone,) = judged(experiment(STEADY), gone).hypotheses
     assert alone.verdict is Verdict.ABORTED
     assert "ended before its time" in alone.reason
-    (before,) = judged(experiment(STEADY), trial(front(dead)), replace(gone, trial=2)).hypotheses
+    again = trial(front(dead), aborted="it ended before its time", lost=True, number=2)
+    (before,) = judged(experiment(STEADY), trial(front(dead)), again).hypotheses
     assert before.verdict is BREAKS
 
 

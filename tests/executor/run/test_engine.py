@@ -13,12 +13,13 @@ from executor.errors import SafetyRefusalError, UnavailableError
 from executor.faults.service.hang import Hang as Hang_
 from executor.kernel import process
 from executor.model.criteria import CallsWithin, SteadyState
-from executor.model.evidence import Event, EventKind, Evidence, Observation
+from executor.model.evidence import Event, EventKind, Evidence
 from executor.model.faults.service import Crash, Error, Hang
 from executor.model.plan import Action, EdgeTarget, Experiment, Hypothesis, Prediction
 from executor.model.system import System
 from executor.model.vocabulary import Phase, Verdict, Weakness
 from executor.run.engine import load_evidence, run, run_id
+from executor.run.observations import load
 from executor.run.rejudge import differences
 from executor.safety.halt import halt
 from executor.safety.limits import Limits
@@ -108,15 +109,16 @@ def test_what_a_run_leaves_on_disk(home: Home, pair: tuple[Shelf, Shelf]) -> Non
         "approval.json",
         "evidence.json",
         "limits.json",
-        "observations.jsonl",
+        "observations.parquet",
         "plan.json",
         "system.json",
         "trials.json",
     ]
     assert differences(home, evidence) == []
-    lines = (directory / "observations.jsonl").read_text(encoding="utf-8").splitlines()
-    assert len(lines) == evidence.observation_count > 0
-    assert {Observation.model_validate_json(line).source for line in lines} == {"base", "front"}
+    (result,) = evidence.results
+    recording = load(directory, result.experiment)
+    assert len(recording) == evidence.observation_count > 0
+    assert set(recording.sources) == {"base", "front"}
     assert evidence.cost["probes_sent"] == evidence.observation_count
     assert {"cpu_s", "guard_cpu_s", "peak_rss_bytes"} <= evidence.cost.keys()
     rows = audit.entries(home)

@@ -6,31 +6,11 @@ from pathlib import Path
 import pytest
 
 from executor.errors import UnavailableError
-from executor.model.evidence import Observation
-from executor.run.observations import ObservationLog
 from executor.run.record import Meter, versions, write_atomically
 from executor.safety.limits import Limits
 
 
-def observation(source: str = "front", value: float | None = None) -> Observation:
-    return Observation(source=source, experiment="e1", trial=1, at_s=0.5, ok=True, latency_ms=1.5, value=value)
-
-
-def test_observations_are_lines_that_read_back(tmp_path: Path) -> None:
-    log = ObservationLog(tmp_path / "observations.jsonl")
-    written = [observation(), observation("calls:a->b", 3.0), observation("calls:a->c")]
-    for one in written:
-        log.write(one)
-    log.close()
-    log.close()
-    lines = (tmp_path / "observations.jsonl").read_text(encoding="utf-8").splitlines()
-    assert [Observation.model_validate_json(line) for line in lines] == written
-    assert (log.count, log.probes) == (3, 1)
-
-
 def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
-    with pytest.raises(UnavailableError, match="observations"):
-        ObservationLog(tmp_path / "nowhere" / "observations.jsonl")
     with pytest.raises(UnavailableError, match="cannot be written"):
         write_atomically(tmp_path / "nowhere" / "limits.json", Limits())
 

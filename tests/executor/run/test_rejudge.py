@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from executor.errors import InputError
@@ -9,18 +7,20 @@ from executor.model.digest import digest
 from executor.model.evidence import Evidence, Observation
 from executor.model.plan import Plan, Stage
 from executor.model.vocabulary import Environment
+from executor.run.observations import COLUMNS
 from executor.run.record import write_atomically
 from executor.run.rejudge import FILE, Trials, differences
 from executor.safety.limits import Limits
 from executor.state.home import Home
-from tests.executor.measure.records import BACK, STARTED, STEADY, dead, experiment, judged, observations, trial
+from tests.executor.measure.records import BACK, STARTED, STEADY, dead, experiment, judged, keep, observations, trial
 
 
 @pytest.fixture
 def evidence(home: Home) -> Evidence:
     """Of a run that was judged once, with its files."""
     asked = experiment(STEADY, BACK)
-    record = trial(observations("front", dead))
+    seen = observations("front", dead)
+    record = trial(seen)
     plan = Plan(
         id="plan-1",
         system_name="s",
@@ -31,9 +31,8 @@ def evidence(home: Home) -> Evidence:
     )
     directory = home.run_dir("run-1")
     write_atomically(directory / "plan.json", plan)
-    write_atomically(directory / FILE, Trials(by_experiment={"e1": (replace(record, observations=()),)}))
-    lines = "".join(o.model_dump_json() + "\n" for o in record.observations)
-    (directory / "observations.jsonl").write_text(lines, encoding="utf-8")
+    write_atomically(directory / FILE, Trials(by_experiment={"e1": (record.trial,)}))
+    keep(directory, seen)
     return Evidence(
         run="run-1",
         plan_id=plan.id,
@@ -48,7 +47,7 @@ def evidence(home: Home) -> Evidence:
         timeline=(),
         targets=(),
         results=(judged(asked, record).result(asked, 1, ()),),
-        observation_count=len(record.observations),
+        observation_count=len(seen),
         versions={},
         cost={},
     )
@@ -59,17 +58,15 @@ def test_the_same_records_give_the_same(home: Home, evidence: Evidence) -> None:
 
 
 def test_a_changed_record_is_seen(home: Home, evidence: Evidence) -> None:
-    path = home.runs / "run-1" / "observations.jsonl"
-    seen = [Observation.model_validate_json(line) for line in path.read_text(encoding="utf-8").splitlines()]
-    better = [Observation(**{**o.model_dump(), "ok": True, "error": ""}) for o in seen]
-    path.write_text("".join(o.model_dump_json() + "\n" for o in better), encoding="utf-8")
+    better = [Observation(**{**o.model_dump(), "ok": True, "error": ""}) for o in observations("front", dead)]
+    keep(home.runs / "run-1", better)
     changed = differences(home, evidence)
     assert changed[0].startswith("h1: breaks")
     assert "now holds" in changed[0]
     assert any("availability of front was 0, and is now 1" in line for line in changed)
 
 
-@pytest.mark.parametrize("name", ["plan.json", FILE, "observations.jsonl"])
+@pytest.mark.parametrize("name", ["plan.json", FILE, COLUMNS])
 def test_what_is_missing_or_damaged_is_named(home: Home, evidence: Evidence, name: str) -> None:
     path = home.runs / "run-1" / name
     path.write_text("{", encoding="utf-8")

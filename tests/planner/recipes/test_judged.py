@@ -8,10 +8,12 @@ from datetime import UTC, datetime
 
 import pytest
 
+from executor.measure.columns import Recording
 from executor.measure.counters import counter
 from executor.measure.judge import judge
 from executor.measure.records import TrialRecord
 from executor.measure.sampler import SIGNAL_HZ
+from executor.measure.samples import Samples
 from executor.model.evidence import HypothesisResult, Observation
 from executor.model.faults import Fault
 from executor.model.faults.data import CacheFlush, ConnectionFailure, Lock
@@ -233,10 +235,10 @@ def verdict(trouble: Trouble, world: World, rate_hz: float) -> HypothesisResult:
             at_s = n / SIGNAL_HZ
             note(counter(caller, callee), at_s, True, 1.0, float(int(calls)))
             calls += usual_hz * (world.factor(at_s - came_s) if came_s <= at_s < gone_s else 1.0) / SIGNAL_HZ
-    trial = TrialRecord(
-        trial=1, baseline_start_s=0.0, injected_s=came_s, reverted_s=gone_s, end_s=end_s, observations=tuple(made)
-    )
-    (result,) = judge(experiment, [trial], started=datetime(2026, 1, 1, tzinfo=UTC)).hypotheses
+    trial = TrialRecord(trial=1, baseline_start_s=0.0, injected_s=came_s, reverted_s=gone_s, end_s=end_s)
+    (result,) = judge(
+        experiment, [Samples(trial, Recording(made))], started=datetime(2026, 1, 1, tzinfo=UTC)
+    ).hypotheses
     return result
 
 

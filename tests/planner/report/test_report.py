@@ -12,6 +12,7 @@ import pytest
 from markdown_it import MarkdownIt
 
 from executor.errors import InputError
+from executor.measure.columns import Recording
 from executor.model import wording
 from executor.model.criteria import Criterion
 from executor.model.evidence import Evidence, Finding, Observation
@@ -67,11 +68,12 @@ def hostile(run: Run) -> Run:
             for f in run.findings
         ),
         {
-            name: tuple(
-                Observation.model_validate({**o.model_dump(), "source": HOSTILE[:200], "error": HOSTILE[:200]})
-                for o in observations[:30]
+            name: Recording(
+                Observation(**{**o._asdict(), "error": HOSTILE[:200]}, source=HOSTILE[:200], experiment="e1", trial=1)
+                for source in recording.sources
+                for o in recording.series(source)[:30]
             )
-            for name, observations in run.observations.items()
+            for name, recording in run.observations.items()
         },
     )
 
