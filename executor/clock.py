@@ -8,7 +8,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
-from typing import Final, Literal, Protocol
+from typing import Final, Literal, NamedTuple, Protocol
 
 from executor.errors import UnavailableError
 
@@ -59,8 +59,9 @@ def boot_id() -> str:
 def here() -> str:
     """Which boot, pid namespace and time namespace: where a pid and a start time mean what they do to us. Read once.
 
-    Raises ``UnavailableError`` where ``/proc`` shows another pid namespace (one entered without its mounts, say): each
-    pid is another process's there than the one that a signal would reach.
+    A pid namespace's number comes again as soon as that has ended, in the next container, say: the start time of its
+    first process tells it from a later one. Raises ``UnavailableError`` where ``/proc`` shows another pid namespace
+    (one entered without its mounts, say): each pid is another process's there than the one that a signal would reach.
     """
     try:
         shown = os.readlink("/proc/self")  # noqa: PTH115 - the kernel's text, not a path
@@ -72,7 +73,40 @@ def here() -> str:
             where=f"process {os.getpid()}",
             hint="Enter both namespaces (nsenter -p -m), or mount a /proc of this one.",
         )
-    return ":".join((boot_id(), *(_namespace("self", kind) for kind in ("pid", "time"))))
+    number = _namespace("self", "pid")
+    return f"{boot_id()}:{number}{_since(number)}:{_namespace('self', 'time')}"
+
+
+def _since(number: str) -> str:
+    """Empty in the one namespace that a boot has outside of all containers, and where it cannot be read (hidepid)."""
+    if number != str(_FIRST):
+        with suppress(OSError):
+            ticks = start_ticks(1)
+            return "" if ticks is None else f"@{ticks}"
+    return ""
+
+
+class _Place(NamedTuple):
+    """What ``here`` says, in its parts."""
+
+    boot: str
+    number: str
+    """Of the pid namespace."""
+    since: str
+    """When its first process started, in clock ticks; empty if that is not told."""
+    clock: str
+    """Number of the time namespace."""
+
+    @classmethod
+    def of(cls, place: str) -> _Place:
+        boot, _, namespaces = place.partition(":")
+        pids, _, clock = namespaces.partition(":")
+        number, _, since = pids.partition("@")
+        return cls(boot, number, since, clock)
+
+    def is_in(self, other: _Place) -> bool:
+        """Whether both are of one pid namespace, of whatever boot, as far as they tell."""
+        return self.number == other.number and (self.since == other.since or not (self.since and other.since))
 
 
 def whereabouts(place: str) -> Where:
@@ -83,12 +117,12 @@ def whereabouts(place: str) -> Where:
     all containers, or was said to this process (``take_for_gone``). A bare boot's id, which earlier versions wrote, is
     taken for here.
     """
-    if place in (here(), boot_id()):
+    told, own = _Place.of(place), _Place.of(here())
+    if place == own.boot or (told.is_in(own) and (told.boot, told.clock) == (own.boot, own.clock)):
         return "here"
     if place in _taken_for_gone:
         return "gone"
-    boot, _, namespaces = place.partition(":")
-    return "gone" if boot != boot_id() or _ended(namespaces.partition(":")[0]) else "elsewhere"
+    return "gone" if told.boot != own.boot or _ended(told) else "elsewhere"
 
 
 def take_for_gone(place: str) -> None:
@@ -98,15 +132,34 @@ def take_for_gone(place: str) -> None:
 
 def is_outside(place: str) -> bool:
     """Whether that was in another pid namespace than ours, of whatever boot; the first has one number in all."""
-    namespaces = place.partition(":")[2]
-    return bool(namespaces) and namespaces.partition(":")[0] != here().split(":")[1]
+    return ":" in place and not _Place.of(place).is_in(_Place.of(here()))
 
 
-def _ended(namespace: str) -> bool:
+def seen_at(place: str) -> list[int]:
+    """The processes that are there, of those that we see; of a later namespace with its number none is."""
+    told = _Place.of(place)
+    if _has_successor(told):
+        return []
+    return [int(pid) for pid in _pids() if _is_in(told.number, pid) and start_ticks(int(pid)) is not None]
+
+
+def _ended(told: _Place) -> bool:
     if _namespace("self", "pid") != str(_FIRST) or not Path("/proc/1").exists():  # hidepid hides that one first
         return False
+    return _has_successor(told) or not any(_may_be_in(told.number, pid) for pid in _pids())
+
+
+def _has_successor(told: _Place) -> bool:
+    """Whether its number is that of a later pid namespace by now, whose first process we see."""
+    if not told.since or told.clock != _Place.of(here()).clock:  # else start times are not the same there
+        return False
+    firsts = (int(pid) for pid in _pids() if _is_in(told.number, pid) and (_names(pid) or [""])[-1] == "1")
+    return any(start_ticks(pid) not in (None, int(told.since)) for pid in firsts)
+
+
+def _pids() -> list[str]:
     with os.scandir("/proc") as entries:
-        return not any(_may_be_in(namespace, each.name) for each in entries if each.name.isdecimal())
+        return [each.name for each in entries if each.name.isdecimal()]
 
 
 def _may_be_in(namespace: str, pid: str) -> bool:
@@ -114,6 +167,13 @@ def _may_be_in(namespace: str, pid: str) -> bool:
         return _namespace(pid, "pid") == namespace
     except OSError:
         return _is_below(pid) is not False
+
+
+def _is_in(namespace: str, pid: str) -> bool:
+    try:
+        return _namespace(pid, "pid") == namespace
+    except OSError:  # another user's
+        return False
 
 
 def _namespace(pid: str, kind: str) -> str:
@@ -126,13 +186,19 @@ def _namespace(pid: str, kind: str) -> str:
 
 def _is_below(pid: str) -> bool | None:
     """Whether a process is in a pid namespace below ours, as anybody may read; ``None`` if not even that can be."""
+    names = _names(pid)
+    return None if names is None else len(names) > 1
+
+
+def _names(pid: str) -> list[str] | None:
+    """What a process is called here and in each pid namespace below, down to its own; ``None`` if we may not know."""
     try:
         status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8", errors="replace")
     except (FileNotFoundError, ProcessLookupError):
-        return False
+        return []
     except OSError:
         return None
-    return any(len(line.split()) > 2 for line in status.splitlines() if line.startswith("NSpid:"))
+    return next((line.split()[1:] for line in status.splitlines() if line.startswith("NSpid:")), [])
 
 
 def is_elsewhere(pid: int) -> bool:

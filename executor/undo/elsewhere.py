@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from contextlib import closing, suppress
 
-from executor.clock import boottime, here, take_for_gone
+from executor.clock import boottime, here, seen_at, take_for_gone
 from executor.errors import SafetyRefusalError, UnavailableError
 from executor.person import whoami
 from executor.state import undo_notes
@@ -20,8 +20,8 @@ WHO = "recover"
 def begun_elsewhere(home: Home) -> dict[str, list[str]]:
     """What is not over and was begun in other pid or time namespaces, in words, by where that was.
 
-    Raises ``UnavailableError`` if the journal cannot be read, and ``SafetyRefusalError`` if a lease there still runs:
-    somebody renews it.
+    Raises ``UnavailableError`` if the journal cannot be read, and ``SafetyRefusalError`` if a lease there still runs,
+    for somebody renews it, or if a process is seen there.
     """
     with closing(Journal.to_undo(home)) as journal:
         runs = [row for row in journal.running() if row.elsewhere]
@@ -34,6 +34,8 @@ def begun_elsewhere(home: Home) -> dict[str, list[str]]:
         found[row.boot_id].append(f"the run {row.run}, begun by process {row.pid} there")
     for fault in faults:
         found[fault.boot_id].append(str(fault))
+    for place, begun in found.items():
+        _refuse_seen(place, begun[0])
     return dict(found)
 
 
@@ -63,3 +65,14 @@ def _refuse_leased(faults: Iterable[Injection]) -> None:
                 limit="a run whose leases have lapsed",
                 hint="Run murphy recover where it runs, or wait until its lease has lapsed.",
             )
+
+
+def _refuse_seen(place: str, begun: str) -> None:
+    """A container that is paused, or whose executor has died, is not gone: what was struck in it is still there."""
+    if seen := seen_at(place):
+        raise SafetyRefusalError(
+            "gone",
+            measured=f"process {seen[0]} is seen where {begun}",
+            limit="a container without any process",
+            hint="Run murphy recover in it, or end it first.",
+        )

@@ -17,7 +17,8 @@ from pathlib import Path
 
 import pytest
 
-from executor.clock import boot_id, here, own_ticks, start_ticks, whereabouts
+from executor.clock import boot_id, here, own_ticks, seen_at, start_ticks, whereabouts
+from executor.errors import SafetyRefusalError
 from executor.kernel import locate, process
 from executor.model.system import ProcessInstance
 from executor.safety.settle import settled
@@ -25,6 +26,7 @@ from executor.state import audit, undo_notes
 from executor.state.home import Home
 from executor.state.journal import Journal
 from executor.state.rows import ELSEWHERE
+from executor.undo.elsewhere import begun_elsewhere
 from executor.undo.recover import recover_lapsed, recovery
 from tests.executor.kit import until
 
@@ -180,6 +182,12 @@ def held(home: Home) -> tuple[list[str], list[str], list[str]]:
 UNTOUCHED = (["injected"], ["run-1"], ["m1"])
 
 
+def lapse(home: Home) -> None:
+    with closing(Journal(home.journal)) as journal:
+        journal.renew("run-1", 0.0)
+        undo_notes.renew(home, journal.pending(), 0.0)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_run_in_another_namespace_is_neither_dead_nor_undone(home: Home, kind: str) -> None:
     with container(home, kind) as other:
@@ -233,27 +241,50 @@ def test_a_container_that_is_gone_is_taken_for_gone_at_somebodys_word(home: Home
         )
         return done.returncode, done.stdout + done.stderr
 
-    with container(home, "pid") as other:
-        stays = os.open(f"/proc/{other.target[0]}/ns/pid", os.O_RDONLY)  # else the next may get its number
+    with container(home, "pid"):
         code, said = recovered("--gone", "--yes")
         assert (code, "was renewed a short while ago" in said) == (3, True), said
-    try:
-        with closing(Journal(home.journal)) as journal:
-            journal.renew("run-1", 0.0)
-            undo_notes.renew(home, journal.pending(), 0.0)
-        assert recovered()[0] == 4
-        code, said = recovered("--gone")
-        assert (code, "no terminal to ask a person on" in said) == (3, True), said
-        assert held(home) == UNTOUCHED
-        code, said = recovered("--gone", "--yes")
-        assert (code, said.startswith("Undone: ")) == (0, True), said
-    finally:
-        os.close(stays)
+    lapse(home)
+    assert recovered()[0] == 4
+    code, said = recovered("--gone")
+    assert (code, "no terminal to ask a person on" in said) == (3, True), said
+    assert held(home) == UNTOUCHED
+    code, said = recovered("--gone", "--yes")
+    assert (code, said.startswith("Undone: ")) == (0, True), said
     assert held(home) == ([], [], [])
     assert audit.verify(home).intact
     (word,) = (row for row in audit.entries(home) if row.what == "declared_gone")
     assert "the run run-1, begun by process" in word.detail["of"][0]
     assert recovered("--gone")[0] == 0, "there is nothing to ask about"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_container_of_which_a_process_is_seen_is_not_taken_for_gone(home: Home, kind: str) -> None:
+    """One that is paused, or whose executor was killed, say: what it has struck still stands still there."""
+    with container(home, kind) as other:
+        assert other.says("kill") == "killed"
+        lapse(home)
+        with pytest.raises(SafetyRefusalError, match="is seen where the run run-1"):
+            begun_elsewhere(home)
+        assert json.loads(other.says("recover")) == [""]
+        assert not other.stands_still()
+
+
+def test_a_later_namespace_with_the_number_of_an_earlier_one_is_not_that(home: Home) -> None:
+    """The next container gets the lowest number that is free, often the very one of the container before."""
+    ask = "import sys; from executor.clock import *; print(here(), *map(whereabouts, (here(), *sys.argv[1:])))"
+    with container(home, "pid") as other:
+        (note,) = undo_notes.left(home)
+        boot, namespace, clock = note.boot_id.split(":")
+        number, since = namespace.split("@")
+        before, untold = f"{boot}:{number}@{int(since) - 1}:{clock}", f"{boot}:{number}:{clock}"
+        inside = ["nsenter", "--target", str(other.target[0]), "--pid", "--mount", sys.executable, "-c", ask]
+        said = subprocess.check_output([*inside, before, untold], cwd=ROOT, text=True).split()
+        assert said == [note.boot_id, "here", "elsewhere", "here"]
+        assert (whereabouts(note.boot_id), other.target[0] in seen_at(note.boot_id)) == ("elsewhere", True)
+        assert seen_at(before) == []
+        if Path("/proc/self/ns/pid").stat().st_ino == 0xEFFFFFFC:
+            assert whereabouts(before) == "gone"
 
 
 CRASHED = """
