@@ -237,8 +237,9 @@ class Journal:
 
     def owe(self, number: int, error: str, *, by: str) -> None:
         """Note that reverting failed, and why; it stays owed until somebody succeeds."""
+        error = plain(error)  # first, for both: two halves of a character that are escaped in the trail are read as one
         with self.store.write() as db:
-            done = db.execute("UPDATE injections SET state = 'owed', error = ? WHERE id = ?", (plain(error), number))
+            done = db.execute("UPDATE injections SET state = 'owed', error = ? WHERE id = ?", (error, number))
             if done.rowcount:
                 audit.append(db, by, "revert_owed", injection=number, error=error)
 

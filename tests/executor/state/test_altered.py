@@ -43,7 +43,7 @@ def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
         admit(journal, "run-2")
         journal.occupy("run-2", ("process 1/2",), lambda _rows: None)
         second = arm(journal, "m2", run="run-2")
-        journal.owe(second.id, "no \udcff way", by="watchdog")
+        journal.owe(second.id, "no \udcff way, \ud83d\ude00", by="watchdog")
     assert audit.verify(home).intact
     return home.path
 
