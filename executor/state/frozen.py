@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import stat
 import tempfile
 import time
 from contextlib import suppress
@@ -78,7 +79,8 @@ def _clear_dead(fresh: Path) -> None:
     for left in fresh.parent.glob(f"{_PREFIX}*"):
         with suppress(OSError):
             about = left.lstat()
-            if about.st_uid == os.geteuid() and now - about.st_mtime > _DEAD_S:
+            ours = stat.S_ISDIR(about.st_mode) and about.st_uid == os.geteuid()
+            if ours and now - about.st_mtime > _DEAD_S:
                 shutil.rmtree(left)
 
 

@@ -70,14 +70,22 @@ class Home:
         return self.keys.is_dir() and self.runs.is_dir()
 
     def forget(self) -> None:
-        """Remove all state but a halt, and nothing that is not Murphy's. See ``executor.undo.recover.forget`` first."""
+        """Remove all state but a halt, and nothing that is not Murphy's. See ``executor.undo.recover.forget`` first.
+
+        Raises ``UnavailableError`` for what cannot be removed, a directory in a file's place, say; some is gone then.
+        """
         import shutil  # here, for whoever halts would wait for it to load
 
         for path in self.path.iterdir():
-            if path.name in _DIRECTORIES and not path.is_symlink():
-                shutil.rmtree(path)
-            elif path.name in _FILES or path.name.rpartition("-")[::2] in _BESIDE:
-                path.unlink()
+            try:
+                if path.name in _DIRECTORIES and path.is_dir() and not path.is_symlink():
+                    shutil.rmtree(path)
+                elif path.name in _FILES or path.name.rpartition("-")[::2] in _BESIDE:
+                    path.unlink()
+            except OSError as error:
+                raise UnavailableError(
+                    f"cannot be removed: {error.strerror}.", where=str(path), hint="Remove it by hand."
+                ) from error
 
     @property
     def journal(self) -> Path:
@@ -138,7 +146,9 @@ class Home:
         """Remove a run's scratch directory. Only when nothing of the run is owed: reverts keep what they need there."""
         import shutil
 
-        shutil.rmtree(self.run_dir(run, make=False) / "scratch", ignore_errors=True)
+        path = self.run_dir(run, make=False) / "scratch"
+        if path.is_dir():  # a pipe in its place would be opened, and waited at for somebody who writes
+            shutil.rmtree(path, ignore_errors=True)
 
     @contextmanager
     def rehearsal(self) -> Iterator[str]:

@@ -95,15 +95,20 @@ def test_undoing_takes_the_journal_itself_if_it_can(home: Home, journal: Journal
     assert len(journal.store.read("SELECT * FROM audit")) == 1
 
 
+@pytest.mark.timeout(20)
 def test_a_copy_that_somebody_left_who_was_killed_is_removed(home: Home, journal: Journal) -> None:
     old, new = (Path(tempfile.mkdtemp(prefix="murphy-journal-", dir="/dev/shm")) for _ in range(2))
     (old / "journal.db").touch()
     os.utime(old, (1, 1))
+    pipe = old.with_name(f"{old.name}.pipe")  # at which nobody may be kept waiting
+    os.mkfifo(pipe)
+    os.utime(pipe, (1, 1))
     try:
         Journal.frozen(home, why="the disk is full").close()
         assert (old.exists(), new.exists()) == (False, True)
     finally:
         new.rmdir()
+        pipe.unlink()
 
 
 @pytest.mark.timeout(20)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import stat
 import subprocess
 import sys
@@ -46,6 +47,24 @@ def test_scratch_goes_and_comes(tmp_path: Path) -> None:
     assert list(home.run_dir("run-1").iterdir()) == []
     assert home.run_dir("run-2", make=False) == home.runs / "run-2"
     assert not (home.runs / "run-2").exists()
+
+
+@pytest.mark.timeout(10)
+def test_a_pipe_in_a_directorys_place_hangs_nobody(tmp_path: Path) -> None:
+    home = Home.open(tmp_path)
+    os.mkfifo(home.run_dir("run-1") / "scratch")
+    home.clear_scratch("run-1")
+    home.memory.rmdir()
+    os.mkfifo(home.memory)
+    home.forget()
+    assert [path.name for path in tmp_path.iterdir()] == ["memory"]
+
+
+def test_what_cannot_be_forgotten_is_named(tmp_path: Path) -> None:
+    home = Home.open(tmp_path)
+    (tmp_path / "RESUMED").mkdir()
+    with pytest.raises(UnavailableError, match="cannot be removed"):
+        home.forget()
 
 
 def test_a_directory_that_others_use_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
