@@ -47,7 +47,7 @@ def demo(
 
 
 def _opened(path: Path, *, forget: bool) -> Home:
-    """The home; made anew for ``forget``, unless it trusts other keys than a demo's: then it is somebody's own."""
+    """The home; made anew for ``forget``, unless it trusts or keeps other keys than a demo's: then it is a person's."""
     from executor.safety.trust import read_trusted
     from executor.state.home import Home
     from executor.undo.recover import forget as forget_state
@@ -55,9 +55,11 @@ def _opened(path: Path, *, forget: bool) -> Home:
 
     home = Home.seen(path)
     if forget and home.is_made():
-        if others := sorted(read_trusted(home).keys() - {OPERATOR}):
+        trusted, kept = read_trusted(home).keys(), {path.stem for path in home.keys.glob("*.pem")}
+        if others := sorted((trusted | kept) - {OPERATOR}):
+            does = "trusts" if others[0] in trusted else "keeps"
             raise InputError(
-                f"--forget removes only what demos have made, and this home trusts the key {others[0]}.",
+                f"--forget removes only what demos have made, and this home {does} the key {others[0]}.",
                 where=str(path),
                 hint="Give another --home.",
             )

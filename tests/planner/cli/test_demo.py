@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from executor.errors import InputError
+from executor.safety.pem import key_file, write_key
 from executor.safety.signing import create_key
 from executor.state.home import Home
 from planner.cli.demo import _opened
@@ -32,3 +33,12 @@ def test_it_forgets_nobody_elses_state(tmp_path: Path) -> None:
         with pytest.raises(InputError, match="this home trusts the key alice"):
             _opened(path, forget=True)
     assert home.journal.exists()
+
+
+def test_it_forgets_no_key_that_counts_elsewhere(tmp_path: Path) -> None:
+    home = _opened(tmp_path / "demo", forget=False)
+    create_key(home, OPERATOR)
+    write_key(key_file(home, "alice"))
+    with pytest.raises(InputError, match="this home keeps the key alice"):
+        _opened(home.path, forget=True)
+    assert key_file(home, "alice").exists()
