@@ -34,8 +34,8 @@ def settled(home: Home, *, grace_s: float = GRACE_S, making_s: float = MAKING_S)
 
     What a living process is still making then may be there only later: it is waited for ``making_s`` seconds more.
     It asks the notes beside the journal and the targets, so that it needs no journal. Returns, in words, what is still
-    owed, or being made. Raises ``UnavailableError`` if nothing is as far as is noted, but the journal cannot be read,
-    or is another than was written.
+    owed, or being made. Raises ``UnavailableError`` if nothing is as far as is noted, but a note or the journal cannot
+    be read, or that is another than was written.
     """
     journal, why_not = _opened(home)
     with closing(journal):
@@ -49,6 +49,8 @@ def settled(home: Home, *, grace_s: float = GRACE_S, making_s: float = MAKING_S)
         owed += [
             f"{note} is still being made by process {note.holder}, which undoes it when it is there" for note in late
         ]
+    if why_not is None and (unread := undo_notes.unreadable(home)):  # of which no journal knows
+        why_not = UnavailableError("it cannot be read, and says what is to be undone.", where=str(unread[0]))
     if why_not is not None and not owed:
         raise why_not
     return owed

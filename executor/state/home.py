@@ -55,6 +55,20 @@ class Home:
         return home
 
     @classmethod
+    def to_undo(cls, path: Path | str | None = None) -> Home:
+        """The same for whoever halts or undoes: what is amiss within it (no ``memory``, say) is no reason not to.
+
+        Raises ``UnavailableError`` if the directory itself is not there and cannot be made, or others use it.
+        """
+        try:
+            return cls.open(path)
+        except UnavailableError:
+            home = cls.seen(path)
+            if home.path.is_dir() and not home._belongs_to_others():
+                return home
+            raise
+
+    @classmethod
     def seen(cls, path: Path | str | None = None) -> Home:
         """The home at ``path`` as it is: nothing is made or changed, and it may not be there."""
         chosen = path or os.environ.get("MURPHY_HOME") or Path.home() / ".local" / "share" / "murphy"

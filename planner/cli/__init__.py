@@ -35,6 +35,6 @@ def _halt_first(arguments: list[str]) -> None:
     from executor.state.home import Home
 
     with suppress(UnavailableError):  # the command says so
-        home = Home.open()
+        home = Home.to_undo()
         raise_flag(home, *(words or [BY_HAND]))
         give_way(home)

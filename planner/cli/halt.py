@@ -31,7 +31,7 @@ def halt(
     from executor.safety.settle import settled
     from executor.state.home import Home
 
-    home = Home.open()
+    home = Home.to_undo()
     try:
         flag = raise_flag(home, reason)
     except UnavailableError as error:  # on a disk that can only be read: what is under way is ended all the same

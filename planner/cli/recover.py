@@ -84,7 +84,7 @@ def recover(
         return _tell_swept(sweep(Home.seen(), lambda held: at_amazon(system, held)), as_json=as_json)
     from executor.undo.recover import recovery
 
-    home = Home.open()
+    home = Home.to_undo()
     if gone and not _gone(home, yes=yes):
         return NOT_SAID
     return _tell(recovery(home), as_json=as_json)
