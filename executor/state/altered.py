@@ -43,7 +43,7 @@ def altered(store: Store) -> str:
     Raises ``UnavailableError`` if the journal cannot be read.
     """
     try:
-        mark = anchor.read(anchor.place(store.path))  # before the trail, which may grow meanwhile
+        mark = store.anchored_at()  # before the trail, which may grow meanwhile
     except (OSError, ValueError) as error:
         return f"the audit trail's anchor cannot be read: {error}"
     with store.still():

@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import NoReturn
 
 from executor.errors import UnavailableError
+from executor.state import anchor
+from executor.state.anchor import Mark
 from executor.state.reading import opened, regular
 from executor.state.store import Store
 
@@ -35,6 +37,11 @@ class Frozen(Store):
     def __init__(self, path: Path, *, why: str) -> None:
         """Copy database and log to where there is room, memory first. Raises ``UnavailableError`` if that cannot be."""
         self.why = why
+        self._mark: Mark | OSError | ValueError | None
+        try:
+            self._mark = anchor.read(anchor.place(path))  # before the copy is made: others may write meanwhile
+        except (OSError, ValueError) as error:
+            self._mark = error
         directory = _copied(path)
         try:
             super().__init__(directory / path.name, anchored=False)
@@ -46,6 +53,12 @@ class Frozen(Store):
     def _refuse_torn(self, path: Path) -> None:
         if [tuple(row) for row in self.read("PRAGMA quick_check(1)")] != [("ok",)]:
             raise UnavailableError("the journal cannot be read: it is damaged.", where=str(path))
+
+    def anchored_at(self) -> Mark | None:
+        """As it was when this was made."""
+        if isinstance(self._mark, Exception):
+            raise self._mark
+        return self._mark
 
     def write(self) -> NoReturn:
         """Nothing is written here. Raises ``UnavailableError`` with what the journal itself said."""

@@ -130,6 +130,10 @@ class Store:
                     hint="Is it ours, and whole?",
                 ) from error
 
+    def anchored_at(self) -> Mark | None:
+        """The row that the anchor names, as ``anchor.read`` does: the trail has it, or has lost it."""
+        return anchor.read(anchor.place(self.path))
+
     def holds(self, mark: Mark) -> bool:
         """Whether the audit trail has that row, as it was."""
         found = self.read("SELECT hash FROM audit WHERE seq = ?", (mark.seq,))

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -93,6 +94,13 @@ def test_undoing_takes_the_journal_itself_if_it_can(home: Home, journal: Journal
     usable.note("tester", "noted")
     usable.close()
     assert len(journal.store.read("SELECT * FROM audit")) == 1
+
+
+def test_what_others_write_after_a_copy_is_not_missing_in_it(home: Home, journal: Journal) -> None:
+    journal.note("tester", "noted")
+    with closing(Journal.frozen(home)) as copy:
+        journal.note("tester", "noted")
+        assert copy.altered() == ""
 
 
 @pytest.mark.timeout(20)
