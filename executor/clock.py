@@ -140,7 +140,8 @@ def seen_at(place: str) -> list[int]:
     told = _Place.of(place)
     if _has_successor(told):
         return []
-    return [int(pid) for pid in _pids() if _is_in(told.number, pid) and start_ticks(int(pid)) is not None]
+    there = (int(pid) for pid in _pids() if _is_in(told.number, pid) and _is_in(told.clock, pid, "time"))
+    return [pid for pid in there if start_ticks(pid) is not None]
 
 
 def _ended(told: _Place) -> bool:
@@ -169,9 +170,9 @@ def _may_be_in(namespace: str, pid: str) -> bool:
         return _is_below(pid) is not False
 
 
-def _is_in(namespace: str, pid: str) -> bool:
+def _is_in(namespace: str, pid: str, kind: str = "pid") -> bool:
     try:
-        return _namespace(pid, "pid") == namespace
+        return _namespace(pid, kind) == namespace
     except OSError:  # another user's
         return False
 

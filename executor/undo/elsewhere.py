@@ -20,14 +20,16 @@ WHO = "recover"
 def begun_elsewhere(home: Home) -> dict[str, list[str]]:
     """What is not over and was begun in other pid or time namespaces, in words, by where that was.
 
-    Raises ``UnavailableError`` if the journal cannot be read, and ``SafetyRefusalError`` if a lease there still runs,
-    for somebody renews it, or if a process is seen there.
+    Where the journal cannot be read, the notes beside it say so. Raises ``SafetyRefusalError`` if a lease there still
+    runs, for somebody renews it, or if a process is seen there.
     """
-    with closing(Journal.to_undo(home)) as journal:
-        runs = [row for row in journal.running() if row.elsewhere]
-        noted = [note for note in undo_notes.left(home) if note.elsewhere]
-        marks = {note.mark for note in noted}
-        faults = [*noted, *(each for each in journal.pending() if each.elsewhere and each.mark not in marks)]
+    rows, pending = [], []
+    with suppress(UnavailableError), closing(Journal.to_undo(home)) as journal:
+        rows, pending = journal.running(), journal.pending()
+    runs = [row for row in rows if row.elsewhere]
+    noted = [note for note in undo_notes.left(home) if note.elsewhere]
+    marks = {note.mark for note in noted}
+    faults = [*noted, *(each for each in pending if each.elsewhere and each.mark not in marks)]
     _refuse_leased(faults)
     found = defaultdict(list)
     for row in runs:

@@ -266,8 +266,11 @@ def test_a_container_of_which_a_process_is_seen_is_not_taken_for_gone(home: Home
         lapse(home)
         with pytest.raises(SafetyRefusalError, match="is seen where the run run-1"):
             begun_elsewhere(home)
-        assert json.loads(other.says("recover")) == [""]
-        assert not other.stands_still()
+    (note,) = undo_notes.left(home)
+    until(lambda: not seen_at(note.boot_id))
+    assert [*begun_elsewhere(home)] == ([note.boot_id] if note.elsewhere else [])
+    home.journal.write_bytes(b"no journal" * 1000)
+    assert [*begun_elsewhere(home)] == ([note.boot_id] if note.elsewhere else []), "the note says so too"
 
 
 def test_a_later_namespace_with_the_number_of_an_earlier_one_is_not_that(home: Home) -> None:
