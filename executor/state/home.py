@@ -58,14 +58,16 @@ class Home:
     def to_undo(cls, path: Path | str | None = None) -> Home:
         """The same for whoever halts or undoes: what is amiss within it (no ``memory``, say) is no reason not to.
 
-        Raises ``UnavailableError`` if the directory itself is not there and cannot be made, or others use it.
+        Raises ``UnavailableError`` if it is none of Murphy's and cannot be made one, or others use it.
         """
         try:
             return cls.open(path)
         except UnavailableError:
             home = cls.seen(path)
-            if home.path.is_dir() and not home._belongs_to_others():
-                return home
+            with suppress(OSError):  # another user's
+                names = {path.name for path in home.path.iterdir()}
+                if names & {*_DIRECTORIES, *_FILES} and not home._belongs_to_others():
+                    return home
             raise
 
     @classmethod
