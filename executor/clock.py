@@ -16,6 +16,8 @@ Where = Literal["here", "elsewhere", "gone"]
 _FIRST: Final = 0xEFFFFFFC
 """Inode of the pid namespace that a machine boots with, in which all its processes are seen. Source: Linux,
 ``PROC_PID_INIT_INO``."""
+_START: Final = 19
+"""The start time among ``stat_fields``."""
 _taken_for_gone: set[str] = set()
 
 
@@ -81,8 +83,8 @@ def _since(number: str) -> str:
     """Empty in the one namespace that a boot has outside of all containers, and where it cannot be read (hidepid)."""
     if number != str(_FIRST):
         with suppress(OSError):
-            ticks = start_ticks(1)
-            return "" if ticks is None else f"@{ticks}"
+            fields = stat_fields(1)  # also while only other threads of it run
+            return "" if fields is None else f"@{int(fields[_START])}"
     return ""
 
 
@@ -245,7 +247,7 @@ def start_ticks(pid: int) -> int | None:
     A zombie counts as gone: it runs nothing and holds nothing.
     """
     fields = stat_fields(pid)
-    return None if fields is None or fields[0] in b"ZX" else int(fields[19])
+    return None if fields is None or fields[0] in b"ZX" else int(fields[_START])
 
 
 def own_ticks() -> int:
