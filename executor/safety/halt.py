@@ -28,8 +28,8 @@ BUSY_S = 0.5
 GIVE_WAY_S = 0.3
 """How long runs that undo have the processors for themselves."""
 LOOK_S = 0.02
-_unaudited: dict[Path, Halted] = {}
-"""Flags that this process has raised and not put into the audit trail yet."""
+_unaudited: dict[Path, list[Halted]] = {}
+"""Flags that this process has raised and not put into the audit trail yet, oldest first."""
 
 
 @dataclass(frozen=True)
@@ -53,17 +53,21 @@ def halt(home: Home, reason: str, *, by: str | None = None) -> Halted:
     ``UnavailableError`` if the flag cannot be written.
     """
     before = raise_flag(home, reason, by=by)
-    flag = _unaudited.get(home.halt_file)  # with its reason, for which a full disk may have had no room
-    if flag is None:
+    waiting = _unaudited.get(home.halt_file)
+    if not waiting:
         return before
-    if _audit(home, flag.by, "halted", reason=flag.reason):
-        del _unaudited[home.halt_file]
+    flag = waiting[-1]  # with its reason, for which a full disk may have had no room
+    for each in [*waiting]:
+        if not _audit(home, each.by, "halted", reason=each.reason):
+            break
+        with suppress(ValueError):  # another thread was quicker
+            waiting.remove(each)
     return flag
 
 
 def audited(home: Home) -> bool:
     """Whether the audit trail has every halt of this process; halting again tries once more."""
-    return home.halt_file not in _unaudited
+    return not _unaudited.get(home.halt_file)
 
 
 def raise_flag(home: Home, reason: str, *, by: str | None = None) -> Halted:
@@ -79,7 +83,7 @@ def raise_flag(home: Home, reason: str, *, by: str | None = None) -> Halted:
             home.halt_file.touch()
         if not home.halt_file.exists():
             raise UnavailableError(f"cannot halt: {error.strerror}.", where=str(home.halt_file)) from error
-    _unaudited[home.halt_file] = flag
+    _unaudited.setdefault(home.halt_file, []).append(flag)
     return flag
 
 

@@ -152,3 +152,12 @@ def test_a_halt_while_the_journal_is_held_is_audited_later(home: Home) -> None:
     assert halt(home, "again", by="bob").reason == "a drill"
     assert audited(home)
     assert [(row.who, row.what) for row in audit.entries(home)] == [("alice", "halted")]
+
+
+def test_a_halt_that_was_over_before_the_journal_was_free_is_audited_too(home: Home) -> None:
+    with closing(Journal(home.journal)) as journal, journal.store.write():
+        halt(home, "a drill", by="alice")
+        home.halt_file.unlink()
+    halt(home, "another", by="bob")
+    assert audited(home)
+    assert [row.detail["reason"] for row in audit.entries(home)] == ["a drill", "another"]
