@@ -9,6 +9,7 @@ injection, so children are found by it, recorded or not. Standard library only.
 from __future__ import annotations
 
 import os
+import resource
 import select
 import subprocess
 import sys
@@ -174,6 +175,12 @@ def lease(arguments: Sequence[str]) -> tuple[Lease, list[str]]:
     """For a child's ``main``: its lease and its own arguments, from ``sys.argv[1:]``."""
     holder, ticks, deadline, *rest = arguments
     return Lease(int(holder), int(ticks), Path(deadline)), rest
+
+
+def raise_descriptor_limit() -> None:
+    """For a child that opens files or connections for others: allow it as many as this user may have."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def ready() -> None:

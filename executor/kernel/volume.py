@@ -104,11 +104,15 @@ def unfit(path: Path) -> str | None:
         return f"{path} cannot be looked at: {error.strerror}."
     if str(path) in _NOT_WHOLE or any(path.is_relative_to(part) for part in _NEVER):
         return f"{path} is the system's; name the directory of the target's own data."
-    return ours(path, sys.prefix, sys.base_prefix, str(Path(executor.__file__).parents[1]))
+    package = Path(executor.__file__).parent
+    for place in (Path(place).resolve() for place in (sys.prefix, sys.base_prefix, package)):
+        if path.is_relative_to(place):
+            return f"{path} is in what Murphy itself needs ({place}); choose another directory."
+    return ours(path, sys.prefix, sys.base_prefix, str(package.parent))
 
 
 def ours(path: Path, *places: str) -> str | None:
-    """That a directory holds, or is in, what Murphy itself needs, in one sentence; ``None`` if it does not."""
+    """That a directory holds, or is, what Murphy itself needs, in one sentence; ``None`` if it does not."""
     for place in (Path(place).resolve() for place in places):
         if place.is_relative_to(path):
             return f"{path} holds what Murphy itself needs ({place}); choose another directory."

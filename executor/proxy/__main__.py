@@ -5,12 +5,12 @@ from __future__ import annotations
 import argparse
 import asyncio
 import logging
-import resource
 import signal
 import sys
 from pathlib import Path
 
 from executor.errors import MurphyError
+from executor.kernel import child
 from executor.proxy.config import Config, load
 from executor.proxy.control import Control
 from executor.proxy.server import Proxy
@@ -25,7 +25,7 @@ def main() -> None:
     )
     parser.add_argument("--config", type=Path, required=True, help="JSON file naming the control socket and the edges")
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr)
-    raise_descriptor_limit()
+    child.raise_descriptor_limit()
     try:
         failure = asyncio.run(_serve(load(parser.parse_args().config)))
     except MurphyError as error:
@@ -33,12 +33,6 @@ def main() -> None:
     if failure:
         sys.stderr.write(f"murphy: {failure}\n")
         sys.exit(failure.exit_code)
-
-
-def raise_descriptor_limit() -> None:
-    """Each proxied connection takes two descriptors: allow as many as this user may have."""
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 async def _serve(config: Config) -> MurphyError | None:

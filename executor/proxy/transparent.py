@@ -21,7 +21,6 @@ from executor.errors import MurphyError
 from executor.kernel import child, nft, redirect, sockdiag
 from executor.kernel.sockdiag import Address
 from executor.proxy import leading
-from executor.proxy.__main__ import raise_descriptor_limit
 from executor.proxy.edge import Edge
 from executor.proxy.faults import Fault, Spec
 from executor.proxy.owners import Caller
@@ -153,7 +152,7 @@ async def _serve(lease: child.Lease, job: dict[str, Any]) -> MurphyError | None:
 
 def main() -> None:
     """The helper: redirect, strike, and leave nothing behind."""
-    raise_descriptor_limit()
+    child.raise_descriptor_limit()
     lease, (job,) = child.lease(sys.argv[1:])
     leading.conclude(asyncio.run(_serve(lease, json.loads(job))))
 

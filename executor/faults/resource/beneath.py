@@ -9,6 +9,7 @@ and one that is put in the way meanwhile would lead us, who may do all, anywhere
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 import stat
 from collections.abc import Iterator
@@ -67,11 +68,44 @@ def passed_on(call: Any, *arguments: Any) -> None:
         raise OSError(number, os.strerror(number))
 
 
+def made(name: str, directory: int, flags: int, mode: int) -> int:
+    """Make a file for a caller, and open it. Raises ``OSError``: ESTALE if somebody else made it meanwhile.
+
+    The kernel looks again then, and minds whose it is: it has only seen that there was none.
+    """
+    try:
+        descriptor = os.open(name, flags | os.O_CREAT | os.O_EXCL, mode, dir_fd=directory)
+    except FileExistsError:
+        if flags & os.O_EXCL:  # so nobody's was wanted
+            raise
+        raise OSError(errno.ESTALE, os.strerror(errno.ESTALE)) from None
+    given = os.fstat(descriptor).st_mode
+    os.fchown(descriptor, *_owner(directory))
+    if given & (stat.S_ISUID | stat.S_ISGID):  # to lend its rights ends with another owner
+        os.fchmod(descriptor, stat.S_IMODE(given))
+    return descriptor
+
+
+def rights(mode: int, directory: int) -> int:
+    """Those of what a caller makes: its mask takes some away, unless the directory has a list for what is made in it.
+
+    The kernel knows of no such list when it asks us, and so leaves the mask to us.
+    """
+    try:
+        os.getxattr(again(directory), "system.posix_acl_default")
+    except OSError:
+        return mode & ~int(mfusepy._libfuse.fuse_get_context().contents.umask)  # the library has no other name for it
+    return mode
+
+
 def hand_over(name: str, directory: int) -> None:
     """What a caller makes is the caller's, and its group's unless the directory says another."""
+    os.chown(name, *_owner(directory), dir_fd=directory, follow_symlinks=False)
+
+
+def _owner(directory: int) -> tuple[int, int]:
     uid, gid, _ = mfusepy.fuse_get_context()
-    inherited = os.fstat(directory).st_mode & stat.S_ISGID
-    os.chown(name, uid, -1 if inherited else gid, dir_fd=directory, follow_symlinks=False)
+    return uid, -1 if os.fstat(directory).st_mode & stat.S_ISGID else gid
 
 
 def take_lent_rights(file: int) -> None:

@@ -33,11 +33,14 @@ class IoError(held.Held):
         path = Path(fault.path)
         if not volume.same_files(target.pid):
             return f"{target.instance} sees another file system than Murphy; run Murphy where it runs."
-        there = volume.mounted_on(path)
-        if there is not None and there.source.startswith("murphy-"):
-            return f"{path} is struck by another fault already ({there.source})."
+        for there in volume.sources("murphy-"):
+            if path.is_relative_to(there.point):
+                return f"{path} is struck by another fault already ({there.source})."
         if reason := volume.unfit(path):
             return reason
+        for there in volume.mounts():
+            if path in there.point.parents:  # it could not be unmounted by its path, nor would its options hold
+                return f"{there.point} is mounted below {path}; choose a directory without other volumes in it."
         if (what := volume.shared(path)) is not None:
             return f"{what}, and who opens it during the fault would not get the same; choose a directory without it."
         return None

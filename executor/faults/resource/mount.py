@@ -35,6 +35,9 @@ class Mount(mfusepy.FUSE):  # type: ignore[misc]
         what = ctypes.string_at(data, size)
         return int(self.operations.write(self._text(path), what, offset, info.contents.fh, append=append))
 
+    def lseek(self, path: bytes | None, offset: int, whence: int, info: Any) -> int:
+        return int(self.operations.lseek(self._text(path), offset, whence, info.contents.fh))
+
     def lock(self, path: bytes | None, info: Any, command: int, lock: Any) -> None:
         self.operations.lock(info.contents.lock_owner, info.contents.fh, command, lock.contents)
 

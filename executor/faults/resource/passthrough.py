@@ -33,8 +33,9 @@ _SPACE = ("f_bavail", "f_bfree", "f_blocks", "f_bsize", "f_favail", "f_ffree", "
 _STATVFS = (*_SPACE, "f_namemax")
 _NOT_PASSED_ON: Final = os.O_APPEND | os.O_DIRECT | os.O_NOFOLLOW
 """Each write says whether it appends; what is read into is not aligned; what is a link is found out before."""
-_POSIX_ACL: Final = 1 << 19
-"""``FUSE_CAP_POSIX_ACL``: the kernel asks for lists of access rights, and minds them."""
+_WISHES: Final = 1 << 19 | 1 << 6
+"""``FUSE_CAP_POSIX_ACL``: the kernel asks for lists of access rights, and minds them; ``FUSE_CAP_DONT_MASK``: it leaves
+to us what a caller's mask takes away, which such a list may overrule."""
 _PAUSE_S: Final = 0.005
 """Between two tries to get a lock that somebody else has."""
 
@@ -51,11 +52,11 @@ class Passthrough(mfusepy.Operations):  # type: ignore[misc]
         self._errno, self._probability = getattr(errno, fails["errno"]), fails["probability"]
         self._names: dict[int, str] = {}  # the library names no path for a file that was removed while open
         self._locks = locks.Locks()
-        os.umask(0)  # the caller's has been taken off already
+        os.umask(0)  # the caller's is taken off by us
 
     def init_with_config(self, connection: Any, config: Any) -> None:
         if config is not None:  # libfuse 2 knows no such wish
-            connection.want |= connection.capable & _POSIX_ACL
+            connection.want |= connection.capable & _WISHES
         child.ready()
 
     def getattr(self, path: str, fh: int | None = None) -> dict[str, Any]:
@@ -85,15 +86,19 @@ class Passthrough(mfusepy.Operations):  # type: ignore[misc]
         with self._below.found(path) as file:
             if flags & os.O_TRUNC:
                 beneath.take_lent_rights(file)
-            return self._opened(os.open(beneath.again(file), flags & ~_NOT_PASSED_ON), path)
+            try:
+                descriptor = os.open(beneath.again(file), flags & ~_NOT_PASSED_ON)
+            except PermissionError:  # perhaps it may only be appended to, which has to be promised then
+                if not flags & os.O_APPEND:
+                    raise
+                descriptor = os.open(beneath.again(file), flags & ~_NOT_PASSED_ON | os.O_APPEND)
+        return self._opened(descriptor, path)
 
     def create(self, path: str, mode: int, flags: int) -> int:
         self._may_fail("create", path)
         with self._below.place(path) as (name, directory):
-            flags = flags & ~_NOT_PASSED_ON | os.O_CREAT | os.O_NOFOLLOW
-            descriptor = os.open(name, flags, mode, dir_fd=directory)
-            beneath.hand_over(name, directory)
-        return self._opened(descriptor, path)
+            flags, rights = flags & ~_NOT_PASSED_ON, beneath.rights(mode, directory)
+            return self._opened(beneath.made(name, directory, flags, rights), path)
 
     def read(self, path: str, size: int, offset: int, fh: int) -> bytes:
         self._may_fail("read", self._names[fh])
@@ -103,6 +108,9 @@ class Passthrough(mfusepy.Operations):  # type: ignore[misc]
         self._may_fail("write", self._names[fh])
         beneath.take_lent_rights(fh)
         return os.pwritev(fh, [data], offset, os.RWF_APPEND if append else 0)
+
+    def lseek(self, path: str, offset: int, whence: int, fh: int) -> int:
+        return os.lseek(fh, offset, whence)
 
     def truncate(self, path: str, length: int, fh: int | None = None) -> None:
         self._may_fail("write", path if fh is None else self._names[fh])
@@ -138,13 +146,13 @@ class Passthrough(mfusepy.Operations):  # type: ignore[misc]
     def mkdir(self, path: str, mode: int) -> None:
         self._may_fail("create", path)
         with self._below.place(path) as (name, directory):
-            os.mkdir(name, mode, dir_fd=directory)
+            os.mkdir(name, beneath.rights(mode, directory), dir_fd=directory)
             beneath.hand_over(name, directory)
 
     def mknod(self, path: str, mode: int, dev: int) -> None:
         self._may_fail("create", path)
         with self._below.place(path) as (name, directory):
-            os.mknod(name, mode, dev, dir_fd=directory)
+            os.mknod(name, beneath.rights(mode, directory), dev, dir_fd=directory)
             beneath.hand_over(name, directory)
 
     def symlink(self, target: str, source: str) -> None:
@@ -232,6 +240,7 @@ def _leave_at_the_end(lease: child.Lease, over: threading.Event, main_thread: in
 
 def main() -> None:
     """The helper: mount, serve, and take the mount away again."""
+    child.raise_descriptor_limit()
     lease, (mark, directory, fails) = child.lease(sys.argv[1:])
     operations = Passthrough(directory, json.loads(fails))
     told = (lease, operations.over, threading.get_ident())

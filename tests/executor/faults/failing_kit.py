@@ -33,7 +33,7 @@ def beginning(scratch: Path) -> Iterator[Begin]:
 
         def inject(**fields: Any) -> dict[str, Any]:
             context = Context(subject.system, _MARK, str(scratch))
-            record = HOW.prepare(IoError(path=str(DATA), **fields), subject.resolved(), context)
+            record = HOW.prepare(IoError(**{"path": str(DATA), **fields}), subject.resolved(), context)
             made.append(record)
             return {**record, **HOW.inject(record, 60)}
 

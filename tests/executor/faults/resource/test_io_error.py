@@ -8,6 +8,8 @@ import os
 import shutil
 import signal
 import socket
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -15,8 +17,9 @@ from typing import Any
 
 import pytest
 
+import executor
 from executor.errors import UnavailableError
-from executor.kernel import child, process
+from executor.kernel import child, process, volume
 from tests.executor.faults.cases.volumes import DATA
 from tests.executor.faults.failing_kit import HOW, Begin, beginning, failing
 from tests.executor.kit import until
@@ -104,6 +107,26 @@ def test_what_processes_share_by_the_directory_is_refused(begin: Begin) -> None:
         with pytest.raises(UnavailableError, match=f"{DATA / 'socket'} is a Unix socket in use,"):
             begin()
     begin()
+
+
+def test_neither_what_holds_a_mount_nor_what_is_in_one_of_ours_is_struck(begin: Begin) -> None:
+    """Taken away in the wrong order, one of the two would not be found by its path."""
+    below = DATA / "below"
+    below.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "nosuid", "larder", str(below)], check=True)
+    try:
+        with pytest.raises(UnavailableError, match=f"{below} is mounted below {DATA};"):
+            begin()
+    finally:
+        subprocess.run(["umount", str(below)], check=True)
+    begin()
+    with pytest.raises(UnavailableError, match=f"{below} is struck by another fault already"):
+        begin(path=str(below))
+
+
+@pytest.mark.parametrize("place", [Path(sys.prefix) / "lib", Path(executor.__file__).parent / "kernel"])
+def test_what_murphy_runs_on_is_not_struck(place: Path) -> None:
+    assert "is in what Murphy itself needs" in str(volume.unfit(place.resolve()))
 
 
 def test_a_killed_helper_fails_closed_until_the_fault_is_undone(begin: Begin) -> None:

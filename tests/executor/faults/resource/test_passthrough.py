@@ -7,6 +7,7 @@ import errno
 import fcntl
 import mmap
 import os
+import resource
 import signal
 import sqlite3
 import stat
@@ -14,7 +15,7 @@ import struct
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from threading import Thread
 from typing import Any, Final
@@ -212,6 +213,8 @@ def test_room_is_taken_and_given_back(begin: Begin) -> None:
         at, length = ctypes.c_longlong(0), ctypes.c_longlong(32768)
         assert _LIBC.fallocate(stream.fileno(), keep_size | punch_hole, at, length) == 0
         assert stream.read() == bytes(32768) + b"x" * 32768
+        assert os.lseek(stream.fileno(), 0, os.SEEK_DATA) == 32768
+        assert os.lseek(stream.fileno(), 0, os.SEEK_HOLE) == 0
         (DATA / "file").unlink()
         os.ftruncate(stream.fileno(), 40000)
         assert len(os.pread(stream.fileno(), 65536, 0)) == 40000
@@ -234,6 +237,71 @@ def test_nobody_may_more_than_before(begin: Begin) -> None:
     assert by_nobody("echo more >> lent && mkdir theirs")
     assert stat.S_IMODE((DATA / "lent").stat().st_mode) == 0o777
     assert ((DATA / "theirs").stat().st_uid, (DATA / "theirs").stat().st_gid) == (NOBODY, NOBODY)
+
+
+def test_what_is_made_has_the_rights_that_its_directory_and_its_maker_give(begin: Begin) -> None:
+    DATA.chmod(0o777)
+    for name in ("before", "during"):
+        (DATA / name).mkdir()
+        (DATA / name).chmod(0o777)
+    everybody = 0xFFFFFFFF
+    entries = [(1, 7, everybody), (4, 7, everybody), (32, 7, everybody)]
+    listed = struct.pack("<I", 2) + b"".join(struct.pack("<HHI", *entry) for entry in entries)
+    seen = []
+    for name in ("before", "during"):
+        make = f"umask 027; cd {name}; echo > plain; mkdir below; cd ../listed-{name}; echo > plain; mkdir below"
+        (DATA / f"listed-{name}").mkdir()
+        os.setxattr(DATA / f"listed-{name}", "system.posix_acl_default", listed)
+        (DATA / f"listed-{name}").chmod(0o777)
+        assert by_nobody(make)
+        os.close(os.open(DATA / name / "lends", os.O_CREAT | os.O_WRONLY, 0o4755))
+        made = sorted([*(DATA / name).iterdir(), *(DATA / f"listed-{name}").iterdir()])
+        seen.append([(path.name, oct(path.stat().st_mode), path.stat().st_uid) for path in made])
+        if name == "before":
+            spared(begin)
+    assert seen[1] == seen[0]
+
+
+def test_what_somebody_else_has_just_made_stays_his(tmp_path: Path) -> None:
+    """The kernel, which has seen no such file, is told to look again."""
+    theirs = tmp_path / "file"
+    theirs.touch(0o600)
+    os.chown(theirs, NOBODY, NOBODY)
+    directory = os.open(tmp_path, os.O_RDONLY)
+    try:
+        assert failing(lambda: beneath.made("file", directory, os.O_WRONLY | os.O_TRUNC, 0o644)) == errno.ESTALE
+        assert failing(lambda: beneath.made("file", directory, os.O_WRONLY | os.O_EXCL, 0o644)) == errno.EEXIST
+    finally:
+        os.close(directory)
+    assert (theirs.stat().st_uid, theirs.stat().st_gid, stat.S_IMODE(theirs.stat().st_mode)) == (NOBODY, NOBODY, 0o600)
+
+
+def test_as_many_files_are_open_as_their_programs_may_have(begin: Begin) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (128, hard))
+    try:
+        spared(begin)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    (DATA / "file").touch()
+    with ExitStack() as opened:
+        for _ in range(300):
+            opened.enter_context((DATA / "file").open())
+
+
+def test_what_may_only_be_appended_to_is_appended_to(begin: Begin) -> None:
+    (DATA / "log").write_text("one ")
+    if subprocess.run(["chattr", "+a", str(DATA / "log")], capture_output=True, check=False).returncode:
+        missing("files of this volume cannot be made append-only", there_in="no place for sure")
+    record = spared(begin)
+    try:
+        with (DATA / "log").open("a") as log:
+            log.write("two")
+        assert failing(lambda: (DATA / "log").write_text("")) == errno.EPERM
+        assert (DATA / "log").read_text() == "one two"
+    finally:
+        HOW.revert(record)
+        subprocess.run(["chattr", "-a", str(DATA / "log")], check=True)
 
 
 def test_no_link_leads_out_of_the_directory(tmp_path: Path) -> None:
