@@ -69,7 +69,10 @@ class EdgeFault(ABC):
             if edge.interception.kind == "managed_proxy":
                 managed.append({"control": edge.interception.control, "edge": edge.interception.edge})
             else:
-                redirected += ways(edge, target.callers.get(edge.caller, ()), context.system)
+                found = ways(edge, target.callers.get(edge.caller, ()), context.system)
+                if not all(way["users"] for way in found):  # for none means any: everybody would be led along
+                    raise UnavailableError(f"no process of {edge.caller} runs here any more.", where=edge.place)
+                redirected += found
         return {
             "mark": context.mark,
             "fault": {**self.wanted(fault), "seed": zlib.crc32(context.mark.encode())},

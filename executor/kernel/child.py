@@ -58,8 +58,11 @@ class Lease:
         until = time.monotonic() + seconds
         while (left := self.left_s()) > 0:
             nap = min(0.2, left, max(0.0, until - time.monotonic()))
-            if process.wait_gone(self.holder, self.holder_ticks, nap):
-                return False
+            try:
+                if process.wait_gone(self.holder, self.holder_ticks, nap):
+                    return False
+            except OSError:  # no descriptor is left to watch it by: the lease lapses all the same
+                time.sleep(nap)
             if time.monotonic() >= until:
                 return True
         return False

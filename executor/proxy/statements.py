@@ -11,6 +11,8 @@ from typing import Final
 
 _STATEMENTS: Final = b"QEF"
 """Query, Execute and FunctionCall: what makes the server work. Parse and Bind only prepare it."""
+_WAITED_FOR: Final = b"QSF"
+"""Query, Sync and FunctionCall: the server says ReadyForQuery once for each of them, and once for a log-in."""
 _ASKS_FOR_ENCRYPTION: Final = (80877103, 80877104)
 _CANCEL: Final = 80877102
 _FIRST: Final = struct.Struct("!II")
@@ -29,6 +31,8 @@ class Statements:
         self._readable = True
         self.wishes = 0
         """How often it has asked for encryption."""
+        self.waited_for = 0
+        """How many messages it has sent whose end the server announces; they may come one upon the other."""
 
     @property
     def logs_in(self) -> bool:
@@ -59,6 +63,7 @@ class Statements:
             kind, length = _HEAD.unpack(head)
             self._readable = length >= 4
             self._skip = length - 4
+            self.waited_for += kind in _WAITED_FOR
             return kind in _STATEMENTS
         length, code = _FIRST.unpack(head)
         if code in _ASKS_FOR_ENCRYPTION:  # if it gets it, what follows cannot be read
@@ -68,4 +73,5 @@ class Statements:
             self._started = True
             self._readable = (code >> 16 == 3 or code == _CANCEL) and length >= _FIRST.size
             self._skip = length - _FIRST.size
+            self.waited_for += 1
         return False

@@ -28,13 +28,15 @@ class Transactions:
         self._skip = 0
         self._readable = True
         self._status = b""
+        self._ready = 0
+        """How often the server has said that it waits for a command."""
 
     @property
     def under_way(self) -> bool | None:
         """Whether a log-in, command or transaction is; ``None`` if that cannot be told: encrypted, say."""
         if not self._statements.logs_in or not self._readable:
             return None
-        return self._status != _NO_TRANSACTION
+        return self._ready < self._statements.waited_for or self._status != _NO_TRANSACTION
 
     def asked(self) -> None:
         """The client sent something."""
@@ -66,4 +68,5 @@ class Transactions:
         self._readable = length >= 4 + ready
         self._skip = length - 4 - ready
         if ready:
+            self._ready += 1
             self._status = head[-1:]

@@ -95,9 +95,10 @@ class Transparent:
         peer = client.transport.get_extra_info("peername")[:2]
         reach = partial(_reach, wanted)
         for edge, caller in candidates:
-            if await asyncio.to_thread(caller.owns, peer, wanted):
-                edge.accept(client, reach)
-                return
+            with suppress(OSError):  # too many files are open, say: others' connections must not end with this one
+                if await asyncio.to_thread(caller.owns, peer, wanted):
+                    edge.accept(client, reach)
+                    return
         candidates[0][0].accept(client, reach, hurt=False)
 
 

@@ -57,8 +57,14 @@ def asked_raw(port: int, request: str, timeout_s: float) -> str:
 
 
 def answer_all() -> None:
+    each = "--forks" in sys.argv  # a worker for each call
     for line in sys.stdin:
+        if each and (worker := os.fork()):
+            os.waitpid(worker, 0)
+            continue
         print(json.dumps(ask(**json.loads(line))), flush=True)
+        if each:
+            os._exit(0)
 
 
 if __name__ == "__main__":

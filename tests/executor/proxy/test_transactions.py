@@ -38,6 +38,27 @@ def test_the_servers_word_is_heard(sent: list[tuple[bytes, bytes]], says: str, c
     assert reader.under_way
 
 
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (message(b"Q", b"select 1\0"), message(b"Q", b"select pg_sleep(9)\0")),
+        (message(b"P", bytes(4)) + message(b"S", b""), message(b"E", bytes(5)) + message(b"S", b"")),
+    ],
+)
+def test_of_commands_sent_one_upon_the_other_the_last_is_waited_for(first: bytes, second: bytes) -> None:
+    """What the server says of the first makes no session idle: it would be closed in the middle of the second."""
+    statements = Statements()
+    reader = Transactions(statements)
+    statements.begun_in(LOG_IN)
+    reader.answered(BEGUN)
+    assert reader.under_way is False
+    reader.asked()
+    statements.begun_in(first + second)
+    for under_way in (True, False):
+        reader.answered(message(b"C", b"SELECT 1\0") + message(b"Z", b"I"))
+        assert reader.under_way is under_way
+
+
 @pytest.mark.parametrize("answer", [b"S", b"S\x16\x03\x03", b"Z"])
 def test_what_is_encrypted_cannot_be_told(answer: bytes) -> None:
     assert logged_in(SSL, answer).under_way is None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -16,6 +17,7 @@ import pytest
 
 from executor.clock import own_ticks
 from executor.errors import FaultGoneError, UnavailableError
+from executor.faults.behaviour import Context
 from executor.faults.interception import ways
 from executor.faults.registry import behaviour
 from executor.kernel import child, nft, process, redirect
@@ -62,6 +64,39 @@ def test_a_worker_of_the_caller_is_hurt_too(tmp_path: Path) -> None:
         with faulted(edge, on_edge(edge, Error(status=500))):
             assert edge.call()["status"] == 500
             assert edge.bystander_well()
+
+
+def test_workers_that_live_for_one_call_are_hurt_too(tmp_path: Path) -> None:
+    with scene("redirect", tmp_path, "--forks") as edge, faulted(edge, on_edge(edge, Error(status=500))):
+        for _ in range(10):
+            assert edge.bystander_well()
+            assert edge.call()["status"] == 500
+
+
+def test_a_helper_that_may_open_nothing_more_goes_on(edge: Scene) -> None:
+    held = on_edge(edge, Error(status=500))
+    with faulted(edge, held):
+        pid = _helper(held).pid
+        taken = {int(path.name) for path in Path(f"/proc/{pid}/fd").iterdir()}
+        limits = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+        free = next(number for number in range(1024) if number not in taken)
+        try:
+            for more in (1, 2, 3):  # for a connection, and perhaps not to ask whose it is, nor to carry it
+                resource.prlimit(pid, resource.RLIMIT_NOFILE, (free + more, limits[1]))
+                edge.bystander.call(edge.direct)
+        finally:
+            resource.prlimit(pid, resource.RLIMIT_NOFILE, limits)
+        assert edge.call()["status"] == 500
+        assert edge.bystander_well()
+
+
+def test_a_caller_that_ended_meanwhile_leads_nobody_along(edge: Scene) -> None:
+    system = edge.system()
+    edge.caller.end()
+    target = one_edge(system)
+    with pytest.raises(UnavailableError, match="no process of a runs here any more"):
+        behaviour("service.error").prepare(Error(), target, Context(system, "m1", str(edge.directory)))
+    edge.caller = Caller("caller")
 
 
 def test_a_caller_that_was_started_again_is_hurt_too(edge: Scene) -> None:
