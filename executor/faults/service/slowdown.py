@@ -95,10 +95,13 @@ class _Followed:
 
     def __init__(self, members: list[list[int]], note: Path) -> None:
         self.members, self.note = members, note
+        self._looks: dict[int, object] = {}
+        """What each ran when it was last found to be a worker."""
         self._seen: set[int] = set()
 
     def stop(self) -> bool:
         """Stop them, and whoever has joined them; whether any was still there."""
+        self._leave_others()
         there = process.send_all(self.members, signal.SIGSTOP)
         while joined := self._join():
             self.members[1:] = [member for member in (*self.members[1:], *joined) if process.alive(*member)]
@@ -122,6 +125,23 @@ class _Followed:
                     note.writelines(f"{pid} {ticks}\n" for pid, ticks in found)
             return found
         return []
+
+    def _leave_others(self) -> None:
+        """Leave alone, while they run, what is another program by now: between fork and exec that is like a worker."""
+        looks = {pid: _look(pid) for pid, ticks in self.members[1:] if process.alive(pid, ticks)}
+        changed = {pid for pid, look in looks.items() if look != self._looks.get(pid)}
+        if not changed:
+            return
+        try:
+            workers = process.members(*self.members[0])
+        except UnavailableError:
+            workers = []
+        self.members[1:] = [one for one in self.members[1:] if one[0] not in changed or one in workers]
+        self._looks = looks
+
+
+def _look(pid: int) -> object:
+    return process.executable(pid), process.command_line(pid)
 
 
 def _all(record: Record) -> list[list[int]]:

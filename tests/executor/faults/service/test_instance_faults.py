@@ -244,6 +244,43 @@ def test_slowdown_reaches_workers_that_are_started_meanwhile(tmp_path: Path) -> 
         forking.communicate()
 
 
+STARTING = """
+import os, sys, time
+if not os.fork():
+    print(os.getpid(), flush=True)
+    while not os.path.exists(sys.argv[1]):
+        time.sleep(0.01)
+    os.execv("/bin/sleep", ["sleep", "60"])
+time.sleep(60)
+"""
+
+
+def test_slowdown_leaves_what_a_supervisor_starts_alone(tmp_path: Path) -> None:
+    """Until it has become another program, what is started looks like a worker."""
+    scratch, sign = tmp_path / "scratch", tmp_path / "sign"
+    scratch.mkdir()
+    starting = subprocess.Popen([sys.executable, "-c", STARTING, str(sign)], stdout=subprocess.PIPE)
+    assert starting.stdout is not None
+    started = int(starting.stdout.readline())
+    other = [started, start_ticks(started) or 0]
+    how = behaviour("service.slowdown")
+    target = ProcessTarget(Service(name="it"), "it-1", starting.pid, start_ticks(starting.pid) or 0, None)
+    try:
+        record = prepared(Slowdown(cpu_percent=50), target, scratch)
+        record |= dict(how.inject(record, 60))
+        until(lambda: process.state(*other) == "T")
+        sign.touch()
+        until(lambda: process.command_line(started)[:1] == ("sleep",))
+        for _ in range(3):
+            until(lambda: process.state(target.pid, target.start_ticks) != "T")
+            until(lambda: process.state(target.pid, target.start_ticks) == "T")
+        assert process.state(*other) != "T"
+        how.revert(record)
+    finally:
+        process.send_all([[target.pid, target.start_ticks], other], signal.SIGKILL)
+        starting.communicate()
+
+
 def test_slowdown_whose_helper_was_killed_lets_the_process_go_on(server: Running, tmp_path: Path) -> None:
     """A helper killed by force while the process stands still cannot let it go on; reverting does."""
     target, how = server.target(), behaviour("service.slowdown")
