@@ -1,13 +1,15 @@
 """A backup's archive cut short, and put back as the very file that it was. Standard library only.
 
 The whole one gets a second, hidden name beside it; then the cut one takes its place in one stroke. The whole one is
-never removed: where somebody has put another archive in its place meanwhile, it stays beside that one.
+never removed: it takes the cut one's place again, also where somebody has given that another name meanwhile (a backup
+that keeps the last few). Where the cut one is no more, and another archive is in its place, it stays beside that one.
 """
 
 from __future__ import annotations
 
 import os
 import shutil
+import stat
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -68,23 +70,22 @@ def cut(record: Record) -> None:
 
 
 def is_cut(record: Record) -> bool:
-    """Whether the archive is the cut one."""
-    try:
-        about = Path(record["archive"]).stat()
-    except FileNotFoundError:
-        return False
-    return Path(record["aside"]).exists() and _is_ours(about, record)
+    """Whether the archive is the cut one, or that has another name there by now."""
+    return Path(record["aside"]).exists() and _cut_one(record) is not None
 
 
 def put_back(record: Record) -> Path | None:
-    """Put the whole one back, or beside another archive that is in its place by now: then where that is."""
+    """Put the whole one in the cut one's place, or beside another archive that is there by now.
+
+    Where it is, unless that is where it was. Raises ``UnavailableError`` if it cannot be moved.
+    """
     archive, aside = Path(record["archive"]), Path(record["aside"])
     try:
         _made(record).unlink(missing_ok=True)
         if not aside.exists():
             return None
-        kept = archive
-        if archive.exists() and not archive.samefile(aside) and not _is_ours(archive.stat(), record):
+        kept = _cut_one(record) or archive
+        if kept == archive and archive.exists() and not archive.samefile(aside) and not _is_ours(archive, record):
             kept = archive.with_name(f"before-{record['name']}")
         if archive.exists() and archive.samefile(aside):
             aside.unlink()  # a rename between two names of one file would do nothing
@@ -105,9 +106,29 @@ def newest(path: Path) -> Path:
         raise UnavailableError("holds no backup.", where=str(path)) from None
 
 
-def _is_ours(about: os.stat_result, record: Record) -> bool:
+def _cut_one(record: Record) -> Path | None:
+    """Where the cut one is: in the archive's place, else under another name beside it, if in that directory at all."""
+    archive = Path(record["archive"])
+    if _is_ours(archive, record):
+        return archive
+    others = islice(archive.parent.iterdir(), FILES_MAX) if archive.parent.is_dir() else ()
+    alike = (file for file in others if file != _made(record) and _is_ours(file, record))
+    return next((file for file in alike if _begins(Path(record["aside"]), file, record["cut_bytes"])), None)
+
+
+def _begins(whole: Path, file: Path, size: int) -> bool:
+    """Whether a file is the beginning of the whole one: size and time may be another file's too."""
+    with whole.open("rb") as one, file.open("rb") as other:
+        return one.read(size) == other.read(size)
+
+
+def _is_ours(file: Path, record: Record) -> bool:
     _, _, written_ns = record["whole"]
-    return bool((about.st_size, about.st_mtime_ns) == (record["cut_bytes"], written_ns))
+    try:
+        about = file.lstat()
+    except FileNotFoundError:
+        return False
+    return stat.S_ISREG(about.st_mode) and (about.st_size, about.st_mtime_ns) == (record["cut_bytes"], written_ns)
 
 
 def _made(record: Record) -> Path:

@@ -85,7 +85,9 @@ class BackupFailure(Looking):
         """Undo it. Raises ``UnavailableError`` if that fails; nothing is lost then."""
         if record["how"] == "truncated_archive":
             if kept := archive.put_back(record):
-                log.warning("another archive was put in place of %s meanwhile; it is %s now.", record["archive"], kept)
+                log.warning(
+                    "%s was moved, or another put in its place, meanwhile; it is %s now.", record["archive"], kept
+                )
         elif record["how"] == "target_unwritable":
             while _covered(record):
                 volume.unmount(Path(record["path"]))

@@ -73,10 +73,29 @@ def test_an_archive_with_the_longest_name(whole: Path) -> None:
     assert archive.put_back(record) == whole.with_name(f"before-{MARK}")
 
 
-def test_an_archive_that_was_moved_away_meanwhile_is_there_again(whole: Path) -> None:
+@pytest.mark.parametrize("newer", [False, True])
+def test_an_archive_that_got_another_name_meanwhile_is_whole_under_it(whole: Path, *, newer: bool) -> None:
+    """As a backup does it that keeps the last few."""
+    record = recorded(whole)
+    twin = whole.with_name("twin.dump")
+    twin.write_bytes(b"others")
+    os.utime(twin, ns=(0, whole.stat().st_mtime_ns))
+    archive.cut(record)
+    whole.rename(whole.with_name("shop.dump.1"))
+    if newer:
+        whole.write_bytes(b"new archive")
+    assert archive.is_cut(record)
+    assert archive.put_back(record) == whole.with_name("shop.dump.1")
+    assert not archive.is_cut(record)
+    assert whole.with_name("shop.dump.1").read_bytes() == b"whole archive"
+    assert twin.read_bytes() == b"others"
+    assert (whole.read_bytes() if whole.exists() else None) == (b"new archive" if newer else None)
+
+
+def test_an_archive_that_was_taken_away_meanwhile_is_there_again(whole: Path) -> None:
     record = recorded(whole)
     archive.cut(record)
-    whole.rename(whole.with_name("moved.dump"))
+    whole.unlink()
     assert archive.put_back(record) is None
     assert whole.read_bytes() == b"whole archive"
 
@@ -142,7 +161,7 @@ def test_another_archive_in_its_place_is_told(bench: Bench, tmp_path: Path, capl
     assert made.job(made.directory / "shop.dump") == ""
     with caplog.at_level(logging.WARNING):
         HOW.revert(record)
-    assert "another archive was put in place of" in caplog.text
+    assert "another put in its place, meanwhile" in caplog.text
     assert sorted(file.name for file in made.directory.iterdir()) == [f"before-{MARK}", "shop.dump"]
     assert all(made.restorable(file) == "" for file in made.directory.iterdir())
 
