@@ -33,15 +33,21 @@ WHERE a.datname = %s AND a.pid <> pg_backend_pid() AND coalesce(a.application_na
   AND (r.rolname = current_user OR NOT r.rolsuper)
   AND (pg_has_role(r.oid, 'USAGE') OR pg_has_role('pg_signal_backend', 'USAGE'))"""
 """Sessions of a database that may be ended: never Murphy's own or an administrator's. Takes its name and ``OURS%``."""
+# Nothing in it is looked for where the role looks first: a function or an operator of somebody else's would run.
+_NAMED = """
+SELECT coalesce(pg_catalog.to_regclass(%s::pg_catalog.text), pg_catalog.to_regclass(%s::pg_catalog.text))
+  ::pg_catalog.oid::pg_catalog.int8"""
 _TABLE = """
 SELECT c.oid::bigint, n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-WHERE c.oid = coalesce(to_regclass(%(plain)s), to_regclass(%(quoted)s)) AND c.relkind IN ('r', 'p')
+WHERE c.oid = %s AND c.relkind IN ('r', 'p')
   AND n.nspname NOT LIKE 'pg\\_%%' AND n.nspname <> 'information_schema'"""
+OWN_PATH = "SET search_path TO pg_catalog, pg_temp"
+"""So that what is not said to be elsewhere is the server's own."""
 
 SAME_TEXT = """
 SELECT set_config('timezone', 'UTC', false), set_config('datestyle', 'ISO', false),
   set_config('intervalstyle', 'postgres', false), set_config('bytea_output', 'hex', false),
-  set_config('extra_float_digits', '1', false)"""
+  set_config('extra_float_digits', '1', false), set_config('lc_monetary', 'C', false)"""
 """So that a row reads the same in whoever's session it is read."""
 
 
@@ -51,15 +57,18 @@ def session(
 ) -> Iterator[psycopg.Connection]:
     """A session at the DSN behind ``reference``, which is revealed here and nowhere else; closed at the end.
 
-    Statements end after 10 s, waits for a lock after 3 s. Raises ``UnavailableError`` for whatever goes wrong in it,
-    in the server's words, which hold no secrets.
+    Statements end after 10 s, waits for a lock after 3 s. A superuser's finds the server's own functions and operators
+    only: where else it would look another role may have put some, which would run with its rights. Names come in UTF-8,
+    also where the database does not say how its texts are encoded (SQL_ASCII).
+
+    Raises ``UnavailableError`` for whatever goes wrong in it, in the server's words, which hold no secrets.
     """
     import psycopg
 
     dsn = secrets.reveal(reference)
     if "://" in dsn and dsn.partition("?")[0].count("@") > 1:  # else libpq takes the password for a host, and says it
         raise UnavailableError("has more than one @; in a password it is written %40.", where=reference)
-    chosen: dict[str, Any] = _VANISHED | ({"dbname": database} if database else {})
+    chosen: dict[str, Any] = _VANISHED | ({"dbname": database} if database else {}) | {"client_encoding": "UTF8"}
     try:
         opened = psycopg.connect(
             dsn, connect_timeout=_CONNECT_S, application_name=name[:63], autocommit=autocommit, **chosen
@@ -69,6 +78,8 @@ def session(
     except psycopg.Error:  # its text may quote the connection string
         raise UnavailableError("holds no connection string that can be read.", where=reference) from None
     try:
+        if opened.info.parameter_status("is_superuser") == "on":
+            opened.execute(OWN_PATH)
         for setting, value in (("statement_timeout", _STATEMENT), ("lock_timeout", _LOCK)):
             opened.execute("SELECT set_config(%s, %s, false)", (setting, value))
         yield opened
@@ -111,13 +122,32 @@ def maintenance(reference: str, *, but: str) -> Iterator[psycopg.Connection]:
 
 
 def table(session: psycopg.Connection, name: str, *, where: str) -> tuple[int, str, str]:
-    """A table's oid, schema and name. Raises ``UnavailableError`` if there is none that is an application's."""
+    """A table's oid, schema and name. Raises ``UnavailableError`` if there is none that is an application's.
+
+    The one that is called just so, or else the one that SQL takes the name for, which it reads as small letters; in the
+    schemas where the role looks.
+    """
     quoted = ".".join(f'"{part}"' for part in name.split("."))
-    found = session.execute(_TABLE, {"plain": name, "quoted": quoted}).fetchone()
+    (oid,) = _as_the_role_looks(session, _NAMED, (quoted, name))
+    found = session.execute(_TABLE, (oid,)).fetchone()
     if found is None:
         raise UnavailableError(f"has no table {name} of its own.", where=where)
     oid, schema, table = found
     return oid, schema, table
+
+
+def schemas(session: psycopg.Connection) -> list[str]:
+    """Where the role looks for what is named without a schema: those that are there, in order."""
+    (found,) = _as_the_role_looks(session, "SELECT pg_catalog.current_schemas(false)")
+    return list(found)
+
+
+def _as_the_role_looks(session: psycopg.Connection, query: str, values: tuple[str, ...] = ()) -> tuple[Any, ...]:
+    with session.transaction():
+        session.execute("SET LOCAL search_path TO DEFAULT")
+        found = session.execute(query, values).fetchone()
+    assert found is not None
+    return found
 
 
 def cluster(session: psycopg.Connection) -> str:

@@ -20,6 +20,7 @@ SELECT format('%I.%I', n.nspname, c.relname) FROM pg_class c JOIN pg_namespace n
 WHERE c.relkind = 'r' AND c.relpersistence <> 't' AND n.nspname NOT IN ('pg_catalog', 'information_schema')
   AND n.nspname NOT LIKE 'murphy-%' ORDER BY 1"""
 """Partitions, but not what is partitioned, whose rows are theirs."""
+_CALLED = "SELECT format('%%I.%%I', %s::text, %s::text)"
 _IS_PARTITIONED = "SELECT relkind = 'p' FROM pg_class WHERE oid = %s::regclass"
 _ROLES = "SELECT rolname FROM pg_roles WHERE rolname NOT LIKE 'pg\\_%'"
 
@@ -27,14 +28,17 @@ _ROLES = "SELECT rolname FROM pg_roles WHERE rolname NOT LIKE 'pg\\_%'"
 def compare(dsn: str, scratch: Scratch, tables: list[str], invariants: list[str]) -> dict[str, Any]:
     """What of the database is in the copy: ``rows_lost`` are rows of the database that the copy has not, as they are.
 
+    Names without a schema mean in the copy what they mean in the database, to the role that is asked there.
+
     Raises ``UnavailableError`` if the database cannot be read.
     """
     import psycopg
 
     with postgresql.session(dsn) as live, _copy(scratch) as copy:
         for session in (live, copy):
+            session.execute(postgresql.OWN_PATH)
             session.execute(postgresql.SAME_TEXT)
-        chosen = tables or [name for (name,) in live.execute(_TABLES).fetchall()]
+        chosen = [_called(live, name, dsn) for name in tables] or [name for (name,) in live.execute(_TABLES).fetchall()]
         lost: dict[str, int] = {}
         missing: list[str] = []
         for table in chosen:
@@ -45,6 +49,7 @@ def compare(dsn: str, scratch: Scratch, tables: list[str], invariants: list[str]
             except psycopg.Error:
                 missing.append(table)
                 lost[table] = sum(ours.values())
+        _look_in(copy, postgresql.schemas(live))
         return {
             "tables_compared": len(lost),
             "tables_equal": sum(not count for table, count in lost.items() if table not in missing),
@@ -73,13 +78,26 @@ def _copy(scratch: Scratch) -> psycopg.Connection:
     )
 
 
+def _called(live: psycopg.Connection, name: str, dsn: str) -> str:
+    found = live.execute(_CALLED, postgresql.table(live, name, where=dsn)[1:]).fetchone()
+    assert found is not None
+    return str(found[0])
+
+
+def _look_in(copy: psycopg.Connection, schemas: list[str]) -> None:
+    from psycopg import sql
+
+    path = sql.SQL(", ").join(map(sql.Identifier, schemas or [""]))
+    copy.execute(sql.SQL("SET search_path TO {}").format(path))
+
+
 def _rows(session: psycopg.Connection, table: str) -> Counter[str] | None:
     """Its own rows as hashes, those of one that is partitioned too; ``None`` if there are too many to be compared."""
     from psycopg import sql
 
     only = sql.SQL("" if session.execute(_IS_PARTITIONED, (table,)).fetchone() == (True,) else "ONLY")
     ready = sql.SQL("SELECT md5(ROW(t.*)::text) FROM {} {} t LIMIT {}")
-    # A name that was looked up, or that a spec has found to be nothing but a name.
+    # A name that was looked up, and that the server has quoted.
     found = session.execute(ready.format(only, sql.SQL(table), sql.Literal(MOST_ROWS + 1))).fetchall()
     return None if len(found) > MOST_ROWS else Counter(row for (row,) in found)
 

@@ -19,8 +19,10 @@ if TYPE_CHECKING:
 
 _KEY = """
 SELECT a.attnum, a.attname, t.typname FROM pg_index i
-JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey) JOIN pg_type t ON t.oid = a.atttypid
+JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = ANY ((i.indkey::int2[])[0:i.indnkeyatts - 1])
+JOIN pg_type t ON t.oid = a.atttypid
 WHERE i.indrelid = %s AND i.indisprimary ORDER BY array_position(i.indkey::int2[], a.attnum)"""
+"""Not what the index only carries along (``INCLUDE``), which may be null or struck."""
 _COLUMNS = """
 SELECT a.attnum, a.attname, t.typname, format_type(a.atttypid, a.atttypmod), a.attnotnull OR t.typtype = 'd'
 FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
@@ -34,6 +36,7 @@ _OTHERS = """
 SELECT attnum FROM pg_attribute
 WHERE attrelid = %s AND attnum > 0 AND attnum <> %s AND NOT attisdropped AND attgenerated = '' ORDER BY attnum"""
 _OTHER_UNIQUE = "SELECT 1 FROM pg_index WHERE indrelid = %s AND (indisunique OR indisexclusion) AND NOT indisprimary"
+_REFERRED_TO = "SELECT conrelid::regclass::text FROM pg_constraint WHERE contype = 'f' AND confrelid = %s LIMIT 1"
 _ALREADY = """
 SELECT n.nspname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relname = 'kept' AND n.nspname LIKE 'murphy-%%' AND obj_description(c.oid, 'pg_class') = %s"""
@@ -65,6 +68,9 @@ def look(session: Connection, oid: int, how: str, wanted: str | None, *, where: 
         if len(key) > 1 or key[0][2] not in _WHOLE or session.execute(_OTHER_UNIQUE, (oid,)).fetchone():
             hint = "Choose another table or another damage."
             raise UnavailableError("needs a whole number as its key, and nothing else unique.", where=where, hint=hint)
+        if found := session.execute(_REFERRED_TO, (oid,)).fetchone():
+            why = f"is referred to by {found[0]}: what comes to refer to a copy would go with it, or keep it there."
+            raise UnavailableError(why, where=where, hint="Choose another table or another damage.")
         return {"key": [key[0][0]], "others": [n for (n,) in session.execute(_OTHERS, (oid, key[0][0])).fetchall()]}
     for number, name, kind, _, never_null in session.execute(_COLUMNS, {"oid": oid}).fetchall():
         fits = not never_null if how == "null" else kind in _DAMAGE[how]

@@ -239,6 +239,46 @@ def test_what_is_not_struck_is_said(database: Database, shop: psycopg.Connection
     assert "hides rows" in why(f"CREATE TABLE orders (a int PRIMARY KEY, b text); {hides}")
 
 
+def test_what_others_refer_to_is_not_copied(database: Database, shop: psycopg.Connection) -> None:
+    """Whatever the application lets refer to a copy would go with it (``ON DELETE CASCADE``)."""
+    shop.execute("CREATE TABLE orders_of (id int PRIMARY KEY)")
+    shop.execute("CREATE TABLE items (n int, of int REFERENCES orders_of ON DELETE CASCADE)")
+    try:
+        fault = Corruption(table="orders_of", how="duplicate")
+        assert "is referred to by items" in (HOW.unsupported(fault, database.resolved()) or "")
+    finally:
+        shop.execute("DROP TABLE items, orders_of")
+
+
+def test_of_two_tables_the_one_that_is_called_just_so_is_struck(
+    database: Database, shop: psycopg.Connection, tmp_path: Path
+) -> None:
+    """Without quotes SQL reads either name in small letters."""
+    shop.execute('CREATE TABLE "Orders" AS SELECT * FROM orders; ALTER TABLE "Orders" ADD PRIMARY KEY (b, a)')
+    try:
+        before = checksum(shop, "orders")
+        record = prepared(database, Corruption(table="Orders"), tmp_path)
+        HOW.inject(record, 60)
+        assert checksum(shop, "orders") == before != checksum(shop, '"Orders"')
+        HOW.revert(record)
+        assert checksum(shop, '"Orders"') == before
+        assert HOW.unsupported(Corruption(table="GOODS"), database.resolved()) is None
+    finally:
+        shop.execute('DROP TABLE "Orders"')
+
+
+def test_a_key_that_carries_a_column_along(database: Database, shop: psycopg.Connection, tmp_path: Path) -> None:
+    """A column that is only included in the key's index may be null."""
+    shop.execute("DROP TABLE orders; CREATE TABLE orders (a int, b text, c text, PRIMARY KEY (a) INCLUDE (b))")
+    shop.execute("INSERT INTO orders VALUES (1, NULL, 'one'), (2, 'b', 'two')")
+    before = checksum(shop, "orders")
+    record = prepared(database, Corruption(table="orders"), tmp_path)
+    assert HOW.inject(record, 60) == {"struck": 2}
+    assert shop.execute("SELECT count(*) FROM orders WHERE c IN ('one', 'two')").fetchone() == (0,)
+    HOW.revert(record)
+    assert checksum(shop, "orders") == before
+
+
 def test_an_altered_table_gets_back_what_it_still_takes(
     database: Database, shop: psycopg.Connection, tmp_path: Path
 ) -> None:

@@ -22,9 +22,10 @@ from executor.faults.data import keys, shelf
 from executor.faults.registry import behaviour
 from executor.kernel import child, process
 from executor.model.faults import FaultSpec
-from executor.model.faults.data import CacheFlush, ConnectionFailure, Lock
+from executor.model.faults.data import CacheFlush, ConnectionFailure, Corruption, Lock
 from executor.model.system import ProcessInstance, Service, System
 from executor.servers import postgresql
+from tests.executor.faults import servers
 from tests.executor.faults.cases import Bench
 from tests.executor.faults.cases.data import PostgresSubject, RedisSubject, RowsSubject
 from tests.executor.kit import until
@@ -338,3 +339,20 @@ def test_an_instance_without_a_port_in_the_system_is_found_by_its_server(cache: 
         )
         is None
     )
+
+
+def test_a_database_that_says_not_how_its_texts_are_encoded(
+    database: PostgresSubject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """``initdb`` makes such ones (SQL_ASCII) where no language is set; names come as bytes then, unless asked for."""
+    with psycopg.connect(database.server.url("postgres", "postgres"), autocommit=True) as session:
+        session.execute("CREATE DATABASE legacy OWNER shop TEMPLATE template0 ENCODING 'SQL_ASCII' STRATEGY file_copy")
+        try:
+            with psycopg.connect(database.server.url(database="legacy")) as shop:
+                shop.execute(servers.TABLE)
+            monkeypatch.setenv("TEST_POSTGRES", database.server.url(database="legacy"))
+            for fault in (Lock(table="goods"), Corruption(table="goods"), ConnectionFailure()):
+                with injected(fault, database.resolved(), tmp_path) as record:
+                    assert behaviour(fault.model_dump()["kind"]).active(record) is True
+        finally:
+            session.execute("DROP DATABASE legacy WITH (FORCE)")

@@ -88,6 +88,25 @@ def test_rows_of_partitions_and_heirs_are_counted_once(drill: Drill, tmp_path: P
             shop.execute("DROP TABLE years, heir")
 
 
+def test_names_mean_in_the_copy_what_they_mean_in_the_database(drill: Drill, tmp_path: Path) -> None:
+    """To a role that looks in a schema of its own: and a table with capital letters, beside one without, is itself."""
+    invariant = "SELECT count(*) = 2 FROM things"
+    with psycopg.connect(drill.server.url("postgres"), autocommit=True) as owner:
+        owner.execute("CREATE SCHEMA app AUTHORIZATION shop; ALTER ROLE shop SET search_path = app, public")
+        try:
+            with psycopg.connect(drill.server.url()) as shop:
+                shop.execute('CREATE TABLE things AS SELECT generate_series(1, 2) n; CREATE TABLE "Sold" (n int)')
+            dump = [str(drill.server.programs / "bin" / "pg_dump"), "-Fc", "-d", drill.server.url()]
+            subprocess.run([*dump, "-n", "app", "-f", str(drill.archive)], check=True)
+            with psycopg.connect(drill.server.url()) as shop:
+                shop.execute('INSERT INTO "Sold" VALUES (1), (2), (3)')
+            found = carried_out(drill, tmp_path, RestoreDrill(tables=("things", "Sold")), invariants=(invariant,))
+        finally:
+            owner.execute("ALTER ROLE shop RESET search_path; DROP SCHEMA app CASCADE")
+    assert (found["tables_missing"], found["invariants_broken"]) == ([], [])
+    assert (found["tables_equal"], found["rows_lost"]) == (1, 3)
+
+
 def test_a_backup_that_is_damaged_is_what_the_drill_finds(drill: Drill, tmp_path: Path) -> None:
     whole = drill.archive.read_bytes()
     drill.archive.write_bytes(whole[: len(whole) // 2])
