@@ -18,7 +18,7 @@ from executor.kernel import process
 from executor.servers import redis_server
 
 OUTLIVES_THE_SERVER = False
-"""Users live in the server's memory; what was there at its start comes back with a restart."""
+"""Users live in the server's memory; what was there at its start, or was saved since, comes back with a restart."""
 
 
 def look(target: ProcessTarget, *, refuse: bool) -> dict[str, Any]:
@@ -77,10 +77,14 @@ def terminate(record: Record) -> int:
 
 
 def tidy(record: Record) -> None:
-    """Take our user away. A server that is gone has lost it already."""
-    if record["refuse"] and process.alive(record["pid"], record["ticks"]):
-        with redis_server.session(record["dsn"]) as client:
-            client.execute_command("ACL", "DELUSER", record["name"])
+    """Take our user away. A server that is gone has lost it, unless somebody had it write its users down meanwhile."""
+    if record["refuse"]:
+        try:
+            with redis_server.session(record["dsn"]) as client:
+                client.execute_command("ACL", "DELUSER", record["name"])
+        except UnavailableError:
+            if process.alive(record["pid"], record["ticks"]):
+                raise
     Path(record["password"]).unlink(missing_ok=True)
 
 

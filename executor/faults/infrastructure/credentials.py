@@ -58,9 +58,13 @@ class Credentials(Looking):
     def revert(self, record: Record) -> None:
         """Let the role be as it was. Raises ``UnavailableError`` if the server is not there."""
         server = _server(record)
-        if not server.OUTLIVES_THE_SERVER and not process.alive(record["pid"], record["ticks"]):
+        try:
+            ours = server.restore(record)
+        except UnavailableError:
+            if server.OUTLIVES_THE_SERVER or process.alive(record["pid"], record["ticks"]):
+                raise
             return
-        if server.restore(record) is False:
+        if ours is False:
             log.warning("%s: somebody has set the role's credentials meanwhile; they are left so.", record["name"])
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from executor.model.faults.infrastructure import Credentials as Spec
 
 OUTLIVES_THE_SERVER = False
-"""Users live in the server's memory; what was there at its start comes back with a restart."""
+"""Users live in the server's memory; what was there at its start, or was saved since, comes back with a restart."""
 
 
 def look(target: ProcessTarget, fault: Spec) -> dict[str, Any]:
@@ -48,6 +48,8 @@ def change(record: Record) -> None:
     """Keep the user's passwords and change them or switch it off, in one transaction."""
     with redis_server.session(record["dsn"]) as client:
         user = client.acl_getuser(record["role"])
+        if user is None:
+            raise UnavailableError(f"has no user {record['role']} any more.", where=record["dsn"])
         pipe = client.pipeline(transaction=True)
         # Whose they are is kept as the only key that ours could reach, if it could log in.
         kept = ("reset", "off", f"~{record['role']}", *_passwords(user))

@@ -198,9 +198,9 @@ class Redis(Server):
 
     password = "canary-redis-password"
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *more: str) -> None:
         super().__init__()
-        self.root = root
+        self.root, self.more = root, more
         self.start()
 
     def start(self) -> None:
@@ -208,7 +208,7 @@ class Redis(Server):
         options = {"--bind": "127.0.0.1", "--port": str(self.port), "--save": "", "--dir": str(self.root)}
         options |= {"--requirepass": self.password}
         null = subprocess.DEVNULL
-        argv = [program, *(part for pair in options.items() for part in pair)]
+        argv = [program, *self.more, *(part for pair in options.items() for part in pair)]
         self.process = subprocess.Popen(argv, stdin=null, stdout=null, stderr=null)
         until(self.answers, what="Redis does not answer")
 

@@ -16,10 +16,12 @@ import redis
 from executor.drivers.targets import ProcessTarget
 from executor.faults.behaviour import Context
 from executor.faults.registry import behaviour
+from executor.model.faults.data import ConnectionFailure
 from executor.model.faults.infrastructure import Credentials
 from executor.model.system import Service
 from tests.executor.faults.cases import Bench
 from tests.executor.faults.cases.credentials import Auditor, Clerk, auditor, clerk
+from tests.executor.faults.servers import Redis
 
 HOW = behaviour("infrastructure.credentials")
 MARK = "murphy-credentials-1"
@@ -134,6 +136,53 @@ def test_a_user_of_redis_is_not_changed_twice(user: Auditor, tmp_path: Path) -> 
     assert f"auditor has been changed by {MARK} already" in why_not(user.resolved(), role="auditor")
     HOW.revert(record)
     assert user.state() == before
+
+
+@pytest.mark.parametrize("kind", ["infrastructure.credentials", "data.connection_failure"])
+def test_users_that_redis_has_saved_meanwhile_are_as_before_too(kind: str, tmp_path: Path) -> None:
+    """Somebody had it write its settings down while they had the fault, and it was started again with them."""
+    file = tmp_path / "redis.conf"
+    file.touch()
+    server = Redis(tmp_path, str(file))
+    try:
+        user, how = Auditor(server), behaviour(kind)
+        with server.client() as client:
+            users = client.acl_users()
+        fault = Credentials(role="auditor") if how is HOW else ConnectionFailure(how="refuse_new")
+        record = how.prepare(fault, user.resolved(), Context(user.system, MARK, str(tmp_path)))
+        record |= how.inject(record, 60)
+        user.standing.close()
+        with server.client() as client:
+            client.config_rewrite()
+        server.end()
+        server.start()
+        assert how.active(record) is True
+        how.revert(record)
+        assert how.active(record) is False
+        assert user.normal()
+        with server.client() as client:
+            assert client.acl_users() == users
+    finally:
+        server.end()
+
+
+def test_no_function_of_others_runs_with_an_administrators_rights(role: Clerk, tmp_path: Path) -> None:
+    """Whoever may make functions where the administrator looks for them would be one."""
+    with psycopg.connect(role.server.url("postgres", "postgres"), autocommit=True) as session:
+        session.execute("CREATE TABLE public.seen (who text)")
+        session.execute(
+            "CREATE FUNCTION public.format(text, text, text) RETURNS text LANGUAGE plpgsql AS"
+            " $$BEGIN INSERT INTO public.seen VALUES (current_user); RETURN pg_catalog.format($1, $2, $3); END$$"
+        )
+        session.execute("ALTER DATABASE postgres SET search_path TO public, pg_catalog")
+        try:
+            before, record = role.state(), injected(role, Credentials(), tmp_path)
+            HOW.revert(record)
+            assert role.state() == before
+            assert session.execute("SELECT * FROM public.seen").fetchall() == []
+        finally:
+            session.execute("DROP FUNCTION public.format(text, text, text)")
+            session.execute("DROP TABLE public.seen; ALTER DATABASE postgres RESET search_path")
 
 
 def why_not(target: ProcessTarget, service: dict[str, Any] | None = None, **fields: Any) -> str:
