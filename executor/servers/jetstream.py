@@ -61,6 +61,15 @@ class Streams:
         assert found is not None
         return found
 
+    async def room(self, storage: str) -> int | None:
+        """Bytes that the account may still keep in ``file`` or ``memory``; ``None`` if it has no limit of its own."""
+        found = await self.ask("INFO")
+        assert found is not None
+        kept, most = {"file": ("storage", "max_storage"), "memory": ("memory", "max_memory")}[storage]
+        limits = [found, *(found.get("tiers") or {}).values()]
+        left = [each["limits"][most] - each[kept] for each in limits if each.get("limits", {}).get(most, -1) >= 0]
+        return min(left, default=None)
+
     async def all(self) -> list[dict[str, Any]]:
         """The configurations of all streams."""
         found: list[dict[str, Any]] = []
@@ -69,10 +78,17 @@ class Streams:
         return found
 
     async def publish(self, subject: str, headers: dict[str, str], body: bytes) -> None:
-        """One message, and see it stored."""
-        answer = json.loads((await self._line.request(subject, body, timeout=_ANSWER_S, headers=headers)).data)
-        if error := answer.get("error"):
+        """One message, and see it stored. ``UnavailableError`` too if somebody else answers, who got it as well."""
+        said = (await self._line.request(subject, body, timeout=_ANSWER_S, headers=headers)).data
+        try:
+            answer = json.loads(said)
+            error, stored = answer.get("error"), "stream" in answer
+        except (ValueError, AttributeError):
+            error, stored = None, False
+        if error:
             raise UnavailableError(f"NATS says: {str(error.get('description', error)).rstrip('.')}.")
+        if not stored:
+            raise UnavailableError(f"somebody else than the queue answers to what comes by {subject}.")
 
     async def marked(self, stream: str, subject: str, mark: str, first: int, last: int) -> list[int]:
         """Sequence numbers of our messages among those from ``first`` to ``last``, both included."""

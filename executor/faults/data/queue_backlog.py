@@ -110,7 +110,12 @@ async def _queue(dsn: str, fault: Spec) -> dict[str, Any]:
             copied = [source["name"] for source in (other.get("mirror"), *(other.get("sources") or ())) if source]
             if fault.queue in copied:
                 raise UnavailableError(f"is copied by {other['name']}, where ours would stay.", where=fault.queue)
+        room = await streams.room(settings.get("storage", "file"))
     _refuse_full(fault, settings, state)
+    size = fault.messages * (fault.message_bytes + _OVERHEAD_BYTES) * settings.get("num_replicas", 1)
+    if room is not None and size > room * _ROOM:
+        why = f"shares with all its account's queues {room:,} bytes, of which Murphy takes half at most; {size:,} are"
+        raise UnavailableError(f"{why} asked for.", where=fault.queue)
     return {
         "queue": fault.queue,
         "subject": subject,
@@ -157,7 +162,10 @@ async def _take_out(record: Record) -> None:
 
 
 async def _fill(lease: child.Lease, record: Record) -> None:
-    """Publish at the rate until there are so many, then hold; take out when the lease is over."""
+    """Publish at the rate until there are so many, then hold; take out when the lease is over.
+
+    Also if the server has no room for more, since other queues would have none either: then ``UnavailableError``.
+    """
     import asyncio
 
     told_to_end = asyncio.Event()
@@ -171,7 +179,11 @@ async def _fill(lease: child.Lease, record: Record) -> None:
             due = min(
                 due, sent + record["rate_per_s"]
             )  # behind after a pause, it makes up for a second of it at a time
-            await asyncio.gather(*(streams.publish(record["subject"], headers, body) for _ in range(sent, due)))
+            said = (streams.publish(record["subject"], headers, body) for _ in range(sent, due))
+            results = await asyncio.gather(*said, return_exceptions=True)
+            if refusal := next((result for result in results if isinstance(result, BaseException)), None):
+                await _take_out(record)
+                raise refusal
             if not sent:
                 child.ready()
             sent = max(sent, due)

@@ -25,19 +25,31 @@ class Nats(Server):
     """A queue ``ORDERS`` with five messages of the application and one worker, and another queue beside it."""
 
     password = "canary-nats-password"
+    login = f"authorization {{ user: app, password: {password} }}"
 
-    def __init__(self, directory: Path, **settings: Any) -> None:
+    def __init__(self, directory: Path, *, config: str = "", **settings: Any) -> None:
         super().__init__()
-        self.directory = directory
+        self.directory, self.config = directory, directory.with_suffix(".conf")
+        self.config.write_text(config or self.login)
         self.start()
         self.do(lambda js: _prepare(js, settings))
 
     def start(self) -> None:
         program = str(Path(sys.executable).with_name("nats-server"))
-        argv = [program, "-a", "127.0.0.1", "-p", str(self.port), "-js", "-sd", str(self.directory)]
+        argv = [
+            program,
+            "-c",
+            str(self.config),
+            "-a",
+            "127.0.0.1",
+            "-p",
+            str(self.port),
+            "-js",
+            "-sd",
+            str(self.directory),
+        ]
         null = subprocess.DEVNULL
-        login = ["--user", "app", "--pass", self.password]
-        self.process = subprocess.Popen([*argv, *login], stdin=null, stdout=null, stderr=null)
+        self.process = subprocess.Popen(argv, stdin=null, stdout=null, stderr=null)
         until(self.answers, what="NATS does not answer")
 
     @property

@@ -155,3 +155,53 @@ def test_what_cannot_be_reached_is_owed(subject: QueueSubject, tmp_path: Path, m
             assert HOW.active(record) is None
         # The helper may have seen its lease taken away before it was told to end, and taken them out itself.
         assert HOW.active(record) is (subject.server.count() > APPLICATION)
+
+
+_USERS = f"users [{{ user: app, password: {Nats.password} }}]"
+LITTLE = {
+    "server": f"{Nats.login}, jetstream {{ max_file_store: 1MB }}",
+    "account": f"accounts {{ A {{ jetstream {{ max_file: 1MB }}, {_USERS} }} }}",
+}
+
+
+@pytest.fixture
+def little(tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[QueueSubject]:
+    """A server, or an account, that has room for a megabyte in all its queues."""
+    if reason := lacking():
+        missing(reason)
+    running = Nats(tmp_path / "little", config=LITTLE[request.param])
+    monkeypatch.setenv("TEST_NATS", "")
+    yield QueueSubject(running)
+    running.end()
+
+
+@pytest.mark.parametrize("little", ["account"], indirect=True)
+def test_the_room_that_queues_share_is_left_to_them(little: QueueSubject) -> None:
+    fault = QueueBacklog(queue="ORDERS", messages=1000, message_bytes=1000)
+    assert "shares with all its account's queues" in why_not(fault, little.resolved())
+
+
+@pytest.mark.parametrize("little", ["server"], indirect=True)
+def test_a_server_without_room_gets_rid_of_ours_at_once(little: QueueSubject, tmp_path: Path) -> None:
+    """What a server has left nobody is told who may not see all of it: the other queues would be full as well."""
+    fault = QueueBacklog(queue="ORDERS", messages=2000, rate_per_s=2000, message_bytes=1000)
+    with injected(fault, little.resolved(), tmp_path) as record:
+        until(lambda: HOW.active(record) is False, what="messages of ours stay")
+        little.server.do(lambda js: js.publish("others.x", b"other"))
+        assert little.server.count() == APPLICATION
+
+
+def test_somebody_else_who_answers_is_no_queue(subject: QueueSubject) -> None:
+    """A responder of the application's, who gets what comes by a subject as the queue does."""
+
+    async def asked(js: JetStreamContext) -> None:
+        async def hello(message: Any) -> None:
+            await message.respond(b"hello")
+
+        await js._nc.subscribe("greetings", cb=hello)
+        await js._nc.flush()
+        async with jetstream.session("env:TEST_NATS") as streams:
+            await streams.publish("greetings", {}, b"")
+
+    with pytest.raises(UnavailableError, match="somebody else than the queue answers"):
+        subject.server.do(asked)
