@@ -21,6 +21,8 @@ class Answer:
 
     content: Any
     etag: str
+    path: str
+    """Of which part of it."""
 
 
 def address(control: str) -> tuple[str, int]:
@@ -73,4 +75,4 @@ def _ask(
     if answer.status != http.HTTPStatus.OK:
         why = content.get("error", "") if isinstance(content, dict) else ""
         raise UnavailableError(f"Caddy says {answer.status}: {str(why)[:200].rstrip('.')}.", where=control)
-    return Answer(content, answer.headers.get("Etag", ""))
+    return Answer(content, answer.headers.get("Etag", ""), path)

@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import csv
 import ipaddress
+import re
 import socket
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 from executor.errors import UnavailableError
+from executor.kernel import process
 from executor.servers.served import NobodyError
+from executor.state.reading import read
 
 _ANSWER_S = 3.0
+_MOST_BYTES = 2**24
+_RELATIVE = re.compile(r":[+-]\d+$")
 FORCED_MAINT, INHERITED_MAINT, FORCED_DRAIN = 0x01, 0x02, 0x08
 """Bits of a server's administrative state: told to be down, down by another server, told to drain."""
 
@@ -65,6 +73,31 @@ def trackers(path: str) -> dict[str, list[str]]:
         if tracked := about.get("tracked"):
             found.setdefault(tracked, []).append(f"{about['pxname']}/{about['svname']}")
     return found
+
+
+def at_clients_port(pid: int) -> set[str]:
+    """Servers, as backend/server, whose port is counted from their client's (``+1000``), as the process's files say.
+
+    At its socket they look like any other. Files that may not be read, and what is not in them as such, are left out.
+    """
+    argv, found = process.command_line(pid), set[str]()
+    for option, name in pairwise(argv):
+        section = ""
+        for words in _lines(Path(f"/proc/{pid}/cwd") / name) if option == "-f" else ():
+            if words[0] in ("backend", "listen", "frontend", "defaults", "global") and len(words) > 1:
+                section = words[1]
+            elif words[0] == "server" and len(words) > 2 and _RELATIVE.search(words[2]):
+                found.add(f"{section}/{words[1]}")
+    return found
+
+
+def _lines(path: Path) -> Iterator[list[str]]:
+    try:
+        for file in sorted(path.glob("*.cfg")) if path.is_dir() else [path]:
+            lines = (line.split() for line in read(file, most=_MOST_BYTES).decode("utf-8", "replace").splitlines())
+            yield from (words for words in lines if words)
+    except OSError:
+        return
 
 
 def same(one: str, other: str) -> bool:

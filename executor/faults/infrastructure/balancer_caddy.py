@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from typing import TYPE_CHECKING, Any
 
 from executor.drivers.targets import ProcessTarget
@@ -39,7 +41,10 @@ def look(fault: Spec, target: ProcessTarget, control: str) -> dict[str, Any]:
     if was == put:
         raise UnavailableError("is that way already, so nothing would change.", where=control)
     resumes = "--resume" in process.command_line(target.pid)
-    return {"path": path, "part": part, "was": was, "put": put, "resumes": resumes}
+    found = {"path": path, "part": part, "was": was, "put": put, "rest": _rest(handler, part)}
+    if _alike(found, caddy.get(control).content):
+        found["rest"] = None  # one that is as ours will be would be taken for ours
+    return {**found, "resumes": resumes}
 
 
 def _handler(fault: Spec, control: str) -> tuple[str, dict[str, Any]]:
@@ -91,13 +96,33 @@ def put_back(record: Record) -> None:
         handler = {name: part for name, part in answer.content.items() if name != record["part"]}
         if record["was"] is not None:
             handler[record["part"]] = record["was"]
-        caddy.replace(record["control"], record["path"], handler, answer.etag)
+        caddy.replace(record["control"], answer.path, handler, answer.etag)
 
 
 def _now(record: Record) -> caddy.Answer | None:
-    """The handler, if it has the fault."""
+    """The handler, if it has the fault: where it was, or where it is since others have put one before it."""
     config = caddy.get(record["control"]).content
-    there = dict(caddy.proxies(config)).get(record["path"])
-    if there is None or record["part"] not in there or there[record["part"]] != record["put"]:
+    known = dict(caddy.proxies(config))
+    moved = _alike(record, config)
+    path = record["path"] if record["path"] in moved or len(moved) != 1 else moved[0]
+    if not _put_there(record, known.get(path)):
         return None
-    return caddy.get(record["control"], record["path"])
+    answer = caddy.get(record["control"], path)
+    return answer if _put_there(record, answer.content) else None
+
+
+def _put_there(record: Record, handler: Any) -> bool:
+    part = record["part"]
+    return isinstance(handler, dict) and part in handler and handler[part] == record["put"]
+
+
+def _alike(record: Record, config: Any) -> list[str]:
+    """Paths of the handlers that have the fault and are in all else as ours was; none if that tells nothing."""
+    known = ((path, handler) for path, handler in caddy.proxies(config) if _put_there(record, handler))
+    return [path for path, handler in known if _rest(handler, record["part"]) == record.get("rest")]
+
+
+def _rest(handler: dict[str, Any], part: str) -> str:
+    """Tells a handler apart by all but that part, without keeping it: it may hold secrets."""
+    rest = {name: content for name, content in handler.items() if name != part}
+    return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()

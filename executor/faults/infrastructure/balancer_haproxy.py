@@ -34,6 +34,7 @@ def look(fault: Spec, target: ProcessTarget, control: str) -> dict[str, Any]:
     meant = {name: known[backend][name] for name in _meant(fault, list(known[backend]), control)}
     address, _, port = fault.upstream.rpartition(":")
     asked = {"how": fault.how, "weight": fault.weight, "address": address.strip("[]"), "port": int(port)}
+    relative = haproxy.at_clients_port(target.pid) if fault.how == "wrong_upstream" else ()
     for name, row in meant.items():
         if row["admin"] & (haproxy.FORCED_MAINT | haproxy.INHERITED_MAINT) or _shows(row, asked):
             raise UnavailableError(f"{backend}/{name} is down or that way already.", where=control)
@@ -41,7 +42,7 @@ def look(fault: Spec, target: ProcessTarget, control: str) -> dict[str, Any]:
             raise UnavailableError(
                 f"{backend}/{name} has its address by a look-up, which would undo it.", where=control
             )
-        if not row["port"] and fault.how == "wrong_upstream":
+        if (not row["port"] or f"{backend}/{name}" in relative) and fault.how == "wrong_upstream":
             why = f"{backend}/{name} is reached by a socket or at its client's port, which could not be put back"
             raise UnavailableError(f"{why}; choose another.", where=control)
     if fault.how in ("member_down", "all_down", "drain"):

@@ -26,6 +26,7 @@ def look(fault: Spec, target: ProcessTarget, control: str) -> dict[str, Any]:
     """Which servers of which upstream. Raises ``UnavailableError`` if it cannot be done there."""
     if fault.how == "drain":
         raise UnavailableError("this nginx knows no drain; member_down lets requests under way come to their end.")
+    edited.require_seen(control, target.pid)
     if why := reload.impossible(target, "HUP"):
         raise UnavailableError(why, where=target.instance)
     if not _workers(target.pid):

@@ -72,6 +72,7 @@ def _declared(fault: Spec, target: ProcessTarget) -> ConfigFile:
         names = ", ".join(file.path for file in known) or "none"
         why = "has no such file of settings" if not found else "has several files of settings, and one must be chosen"
         raise UnavailableError(f"{why}; system.yaml names {names} (config).", where=target.service.name)
+    edited.require_seen(found[0].path, target.pid)
     return found[0]
 
 

@@ -41,6 +41,20 @@ def look(path: str, change: Change) -> dict[str, Any]:
     return {"file": str(file), "was": was, "times": [about.st_atime_ns, about.st_mtime_ns]}
 
 
+def require_seen(path: str, pid: int) -> None:
+    """Raise ``UnavailableError`` if a process has another file in that place: a container's, where we see this host's.
+
+    A file that is nowhere for the process may be mounted elsewhere for it, which is not looked for.
+    """
+    file = Path(os.path.realpath(path))
+    try:
+        here, there = file.lstat(), Path(f"/proc/{pid}/root{file}").lstat()
+    except OSError:
+        return
+    if (here.st_dev, here.st_ino) != (there.st_dev, there.st_ino):
+        raise UnavailableError(f"is another file to process {pid}, which sees other directories.", where=str(file))
+
+
 def prepare(path: str, change: Change, context: Context) -> dict[str, Any]:
     """Keep the file as it is, for our eyes only; returns its part of the record. Raises as ``look`` does."""
     looked = look(path, change)

@@ -46,6 +46,8 @@ backend odd
     server d1 unix@{directory}/none.sock
     server d2 127.0.0.1
     server d3 127.0.0.1:{3} check inter 3600s
+    server d4 127.0.0.1:+1000
+    server d5 127.0.0.1:-10
 backend follows
     server f1 127.0.0.1:{3} track odd/d3
 """

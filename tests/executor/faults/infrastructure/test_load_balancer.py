@@ -193,6 +193,30 @@ def test_another_part_of_the_handler_that_was_changed_meanwhile_stays(
     assert subject.state() == before
 
 
+@pytest.mark.parametrize("how", ["all_down", "weight"])
+def test_a_handler_that_has_moved_meanwhile_is_found(running: dict[str, Balancer], tmp_path: Path, how: str) -> None:
+    """Somebody has put a route before its own."""
+    made = running["caddy"]
+    subject = BalancerSubject(made, fault_for(made, how))
+    before, record = subject.state(), prepared(subject, tmp_path)
+    HOW.inject(record, 60)
+    route = {"match": [{"path": ["/none"]}], "handle": [{"handler": "static_response"}]}
+    set_route(made, "PUT", route)
+    assert HOW.active(record) is True
+    HOW.revert(record)
+    assert HOW.active(record) is False
+    set_route(made, "DELETE")
+    assert subject.state() == before
+    until(subject.normal)
+
+
+def set_route(made: Balancer, method: str, content: Any = None) -> None:
+    body = None if content is None else json.dumps(content).encode()
+    url = f"{made.control}/config/apps/http/servers/front/routes/0"
+    request = urllib.request.Request(url, body, {"Content-Type": "application/json"}, method=method)
+    urllib.request.urlopen(request, timeout=5).close()
+
+
 def set_handler(made: Balancer, part: str, method: str, content: Any = None) -> None:
     body = None if content is None else json.dumps(content).encode()
     url = f"{made.control}/id/app/{part}"
@@ -248,7 +272,7 @@ def test_what_is_not_supported_is_said(running: dict[str, Balancer], tmp_path: P
     first, second, third = running.values()
     assert "no HAProxy answers" in why(first, fault_for(first, "all_down"), control=str(tmp_path / "none"))
     assert "is no address of Caddy's admin API" in why(second, fault_for(second, "all_down"), control="/run/caddy.sock")
-    for member in ("d1", "d2"):
+    for member in ("d1", "d2", "d4", "d5"):
         assert "which could not be put back" in why(
             first, fault_for(first, "wrong_upstream", backend="odd", member=member)
         )
@@ -263,6 +287,19 @@ def test_what_is_not_supported_is_said(running: dict[str, Balancer], tmp_path: P
     assert "is that way already" in why(
         third, fault_for(third, "weight", member=f'"127.0.0.1:{third.members[2]}"', weight=1)
     )
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives a process another file")
+def test_a_file_that_is_another_to_nginx_is_not_touched(members: tuple[int, ...], tmp_path: Path) -> None:
+    """In a container it has its own in the place of this machine's."""
+    with balancer("nginx", tmp_path / "nginx", members) as made:
+        made.end()
+        its = tmp_path / "its.conf"
+        its.write_text(made.file.read_text())
+        mounted = f'mount --bind {its} {made.file} && exec "$@"'
+        made.command[:0] = ["unshare", "-m", "sh", "-c", mounted, "sh"]
+        made.start()
+        assert f"is another file to process {made.process.pid}" in why(made, fault_for(made, "all_down"))
 
 
 def why_of_another(made: Balancer, other: Balancer) -> str:
