@@ -12,6 +12,10 @@ from executor.kernel import process, sockets
 
 _SAME: Final = ("NoNewPrivs", "Seccomp", "CapBnd")
 """Lines of ``/proc/PID/status`` that whoever is started has from us. What is in the bounding set root gets whole."""
+_BIND: Final = 1 << 10
+"""``CAP_NET_BIND_SERVICE``."""
+_FREE_FROM: Final = Path("/proc/sys/net/ipv4/ip_unprivileged_port_start")
+"""Ports below that one are opened by those only who may."""
 _ATTRIBUTE: Final = "security.capability"
 
 
@@ -32,7 +36,16 @@ def found(pid: int) -> str | None:
     for name, least, most in _capabilities(pid, its, ours):
         if (now := int(its[name], 16)) & ~most or least & ~now:
             return f"{name} {its[name]}"
-    return "a listening socket that it was handed" if _handed(pid) else None
+    return "a listening socket that it was handed" if _handed(pid) else _given_up(pid, its, ours)
+
+
+def _given_up(pid: int, its: dict[str, str], ours: dict[str, str]) -> str | None:
+    """A port that takes a right to open which it would not begin with: as root it had it, and became another user."""
+    *_, (_, _, most) = _capabilities(pid, its, ours)
+    if most & _BIND:
+        return None
+    low = [port for port in sockets.ports(pid) if port < int(_FREE_FROM.read_text())]
+    return f"port {min(low)}, which it opened with rights that it has given up" if low else None
 
 
 def _capabilities(pid: int, its: dict[str, str], ours: dict[str, str]) -> list[tuple[str, int, int]]:

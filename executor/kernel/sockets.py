@@ -61,6 +61,13 @@ def listening(pid: int) -> frozenset[str]:
     return held(pid) & {row.inode for row in _rows(_LISTEN)}
 
 
+def ports(pid: int) -> set[int]:
+    """Ports at which a process takes what is sent, by TCP or UDP."""
+    own = held(pid)
+    rows = (row for states, protocol in ((_LISTEN, "tcp"), (_BOUND, "udp")) for row in _rows(states, pid, protocol))
+    return {row.local[1] for row in rows if row.inode in own}
+
+
 def connections(pid: int, port: int) -> int:
     """How many connections a process has established to a port."""
     mine = held(pid)

@@ -344,6 +344,34 @@ def test_what_was_handed_its_listener_is_not_started_without() -> None:
         end(child)
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root opens such a port and becomes another user")
+@pytest.mark.parametrize("kind", ["SOCK_STREAM", "SOCK_DGRAM"])
+def test_what_opened_its_port_before_it_became_another_user_is_not_ended(kind: str) -> None:
+    """Started as that user it could not open it, and would never be back."""
+    port = next(port for port in range(1023, 600, -1) if free(port))
+    program = (
+        f"import os, socket, time; s = socket.socket(type=socket.{kind}); s.bind(('127.0.0.1', {port}));"
+        f" {'s.listen();' if kind == 'SOCK_STREAM' else ''} os.setgroups([]); os.setgid(65534); os.setuid(65534);"
+        " print('up', flush=True); time.sleep(100)"
+    )
+    target, child = run(PYTHON, "-c", program)
+    try:
+        why = restart.impossible(target) or ""
+        assert f"port {port}, which it opened with rights that it has given up" in why
+    finally:
+        end(child)
+
+
+def free(port: int) -> bool:
+    for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
+        with socket.socket(type=kind) as tried:
+            try:
+                tried.bind(("127.0.0.1", port))
+            except OSError:
+                return False
+    return True
+
+
 def test_a_pid_is_nobodys_before_the_next_one_starts(
     begin: Begin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
