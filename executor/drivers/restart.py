@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
 import shutil
 import subprocess
@@ -23,6 +24,8 @@ from executor.kernel import child, locate, process, program
 if TYPE_CHECKING:
     from executor.drivers.targets import ProcessTarget
     from executor.faults.behaviour import Context
+
+log = logging.getLogger(__name__)
 
 PATIENCE_S = {"supervised": 10.0, "unknown": 2.0, "by_hand": 0.0}
 """How long somebody else may take to start the process, before Murphy does. Two of it would be worse than a wait."""
@@ -259,6 +262,8 @@ def _start(kept: Mapping[str, Any]) -> None:
     if done.returncode:
         last = child.last_words(done.stderr)
         raise UnavailableError(f"cannot be started again: {last}.", where=kept["instance"])
+    if gone := [place for place in kept["how"].get("cgroups", ()) if not Path(place).is_dir()]:
+        log.warning("%s: started again outside of %s, which went with it.", kept["instance"], ", ".join(gone))
     _begun[kept["started"]] = done.stdout.decode("ascii", "replace")
 
 

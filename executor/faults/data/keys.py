@@ -14,6 +14,7 @@ from executor.errors import UnavailableError
 from executor.faults.behaviour import Record
 from executor.faults.data import shelf
 from executor.faults.data.shelf import Kept
+from executor.model.wording import many
 from executor.servers import redis_server
 
 if TYPE_CHECKING:
@@ -156,15 +157,22 @@ def out(record: Record) -> bool | None:
 def put_back(record: Record) -> None:
     """Put the keys back that are not there, with the rest of their time to live; let those live that are about to go.
 
-    Raises ``UnavailableError`` if the server is not there or does not take them; the file with them stays then.
+    Raises ``UnavailableError`` if the server is not there or does not take one; the others are there then, and the file
+    stays.
     """
     file = Path(record["shelf"])
     kept = shelf.read(file)
     if kept:
         with redis_server.session(record["dsn"]) as client:
             _expiring(client, kept, rescue=True)
-            for part in parts(_unexpired(client, kept)):
-                _put(client, {key: kept[key] for key in part})
+            refused = [
+                why
+                for part in parts(_unexpired(client, kept))
+                for why in _put(client, {key: kept[key] for key in part})
+            ]
+        if refused:
+            why = f"Redis does not take {many(len(refused), 'key')} back: {refused[0].rstrip('.')}."
+            raise UnavailableError(why, where=record["dsn"])
     file.unlink(missing_ok=True)
 
 
@@ -178,13 +186,13 @@ def _expiring(client: Any, kept: Mapping[bytes, Kept], *, rescue: bool) -> int:
     return found
 
 
-def _put(client: Any, keys: Mapping[bytes, Kept]) -> None:
+def _put(client: Any, keys: Mapping[bytes, Kept]) -> list[str]:
+    """What the server says of each that it does not take, but for those that are there."""
     pipe = client.pipeline(transaction=False)
     for key, kept in keys.items():
         pipe.restore(key, kept.expires_ms, kept.value, absttl=True)
-    for result in pipe.execute(raise_on_error=False):
-        if isinstance(result, Exception) and not str(result).startswith("BUSYKEY"):
-            raise UnavailableError(f"Redis does not take a key back: {result}.")
+    errors = [str(result) for result in pipe.execute(raise_on_error=False) if isinstance(result, Exception)]
+    return [error for error in errors if not error.startswith("BUSYKEY")]
 
 
 def _unexpired(client: Any, kept: Mapping[bytes, Kept]) -> list[bytes]:

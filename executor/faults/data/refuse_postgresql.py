@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 OUTLIVES_THE_SERVER = True
 """The flag is in the catalogue, so it is owed even when the server is down."""
 _ALLOWS = "SELECT datallowconn FROM pg_database WHERE datname = %s"
+_NOW = "SELECT datname FROM pg_database WHERE oid = %s"
+_OID = "SELECT oid::bigint FROM pg_database WHERE datname = %s"
 _OWNS = "SELECT pg_has_role(datdba, 'USAGE') FROM pg_database WHERE datname = %s"
 
 
@@ -28,7 +30,8 @@ def look(target: ProcessTarget, *, refuse: bool) -> dict[str, Any]:
             raise UnavailableError(f"its database {database} refuses clients already.", where=target.service.name)
         if refuse and _one(session, _OWNS, database) is not True:
             raise UnavailableError(f"only the owner of {database} can make it refuse.", where=target.service.name)
-    return {"database": database, "cluster": cluster}
+        oid = _one(session, _OID, database)
+    return {"database": database, "oid": oid, "cluster": cluster}
 
 
 def prepare(_context: Context) -> dict[str, Any]:
@@ -50,7 +53,7 @@ def refuses(record: Record) -> bool:
     """Whether no new client is let in. Raises ``UnavailableError`` if the dsn leads to another server by now."""
     with postgresql.maintenance(record["dsn"], but=record["database"]) as session:
         _same(session, record)
-        return _one(session, _ALLOWS, record["database"]) is False
+        return _one(session, _ALLOWS, _called(session, record)) is False
 
 
 def terminate(record: Record) -> int:
@@ -74,9 +77,15 @@ def _allow(record: Record, *, allowed: bool) -> None:
 
     with postgresql.maintenance(record["dsn"], but=record["database"]) as session:
         _same(session, record)
-        if _one(session, _ALLOWS, record["database"]) is (not allowed):
+        name = _called(session, record)
+        if _one(session, _ALLOWS, name) is (not allowed):
             command = sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS {}")
-            session.execute(command.format(sql.Identifier(record["database"]), sql.SQL("true" if allowed else "false")))
+            session.execute(command.format(sql.Identifier(name), sql.SQL("true" if allowed else "false")))
+
+
+def _called(session: psycopg.Connection, record: Record) -> str:
+    """What it is called now: while nobody is let in it is easily renamed. Empty if it is no more."""
+    return _one(session, _NOW, record["oid"]) or "" if "oid" in record else record["database"]
 
 
 def _same(session: psycopg.Connection, record: Record) -> None:

@@ -146,6 +146,17 @@ def lines(output: Path, count: int) -> list[str]:
     return said if len(said) == count else []
 
 
+def test_a_cgroup_that_went_with_it_is_told(begin: Begin, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """As that of a systemd unit does, with all its limits."""
+    target, child, output = begin(f"unit-{os.getpid()}")
+    kept = keep(target, tmp_path)
+    kept["how"]["cgroups"].append("/sys/fs/cgroup/gone.service")
+    end(child)
+    restart.ensure(kept)
+    lines(output, 2)
+    assert "it-1: started again outside of /sys/fs/cgroup/gone.service, which went with it" in caplog.text
+
+
 def test_a_process_under_way_is_not_started_twice(
     begin: Begin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

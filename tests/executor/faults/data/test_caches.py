@@ -11,7 +11,7 @@ from threading import Barrier
 import pytest
 
 from executor.errors import UnavailableError
-from executor.faults.data import cache_stampede
+from executor.faults.data import cache_stampede, shelf
 from executor.faults.registry import behaviour
 from executor.kernel import child, process
 from executor.model.faults.data import CacheFlush, CachePause, CacheStampede
@@ -139,6 +139,18 @@ def test_keys_go_only_where_they_can_be_thrown_away_or_got_back(cache: RedisSubj
         assert "neither disposable nor backed up" in why_not(fault, altered(target, disposable=False))
         backed_up = altered(target, disposable=False, backup=backup)
         assert behaviour(fault.kind).unsupported(fault, backed_up) is None
+
+
+def test_a_key_that_cannot_be_put_back_keeps_no_other_out(cache: RedisSubject, tmp_path: Path) -> None:
+    """As one of a module that was not loaded again."""
+    how, target = behaviour("data.cache_flush"), cache.resolved()
+    record = how.prepare(CacheFlush(pattern="product:*"), target, context(target, tmp_path))
+    shelf.add(Path(record["shelf"]), {b"product:odd": shelf.Kept(b"nothing that Redis has dumped", 0)})
+    record |= how.inject(record, 60)
+    with pytest.raises(UnavailableError, match="does not take 1 key back: DUMP payload"):
+        how.revert(record)
+    assert cache.normal()
+    assert how.active(record) is True, "the odd one is owed"
 
 
 @pytest.mark.parametrize("lacking", ["restore", "eval", "unlink", "pexpireat"])

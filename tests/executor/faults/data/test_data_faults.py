@@ -341,6 +341,18 @@ def test_an_instance_without_a_port_in_the_system_is_found_by_its_server(cache: 
     )
 
 
+def test_a_database_that_is_renamed_meanwhile_lets_clients_in_again(database: PostgresSubject, tmp_path: Path) -> None:
+    """It can be renamed only while nobody is in it, so just now."""
+    with psycopg.connect(database.server.url("postgres", "postgres"), autocommit=True) as session:
+        session.execute("CREATE DATABASE moving OWNER shop STRATEGY file_copy")
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("TEST_POSTGRES", database.server.url(database="moving"))
+            with injected(ConnectionFailure(), database.resolved(), tmp_path):
+                session.execute("ALTER DATABASE moving RENAME TO moved")
+        assert session.execute("SELECT datallowconn FROM pg_database WHERE datname = 'moved'").fetchone() == (True,)
+        session.execute("DROP DATABASE moved WITH (FORCE)")
+
+
 def test_a_database_that_says_not_how_its_texts_are_encoded(
     database: PostgresSubject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
