@@ -299,7 +299,10 @@ class Service(Contract):
     restarts: Literal["supervised", "by_hand", "unknown"] = "unknown"
     """Who starts an instance again after it died."""
     restart_command: tuple[str, ...] = ()
-    """Command line that starts one instance again by hand, if known."""
+    """Command line that starts one instance again by hand, if known.
+
+    It runs as the user that the instance ran as, in its directory and with its limits: what takes more begins with
+    ``sudo -n``."""
 
 
 class ManagedProxy(Contract):
