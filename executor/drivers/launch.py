@@ -95,7 +95,10 @@ def _stream(pid: int, number: int) -> dict[str, Any]:
         return {}
     if goal.startswith("pipe:[") or goal.endswith(" (deleted)"):
         return {"goal": goal, "holders": list(_holders(goal, pid))}
-    return {"path": goal} if goal.startswith("/") else {}
+    if not goal.startswith("/"):
+        return {}
+    about = os.stat(f"/proc/{pid}/fd/{number}")  # noqa: PTH116 - what it has open, whatever is at that path by now
+    return {"path": goal, "file": [about.st_dev, about.st_ino]}
 
 
 def _holders(goal: str, but: int) -> Iterator[list[int]]:
@@ -108,20 +111,45 @@ def _holders(goal: str, but: int) -> Iterator[list[int]]:
                 yield [pid, ticks, number]
 
 
-def _open(stream: Mapping[str, Any]) -> int:
-    """A descriptor for output: where it went before, or nowhere."""
-    flags = os.O_WRONLY | os.O_APPEND | os.O_NOCTTY | os.O_NONBLOCK
-    places = [stream["path"]] if "path" in stream else []
+def _open(stream: Mapping[str, Any], how: Mapping[str, Any]) -> int:
+    """A descriptor for output: where it went before, or nowhere.
+
+    Another file than then, at the same path, is opened with the rights of the process: it may have put a link there
+    itself, which would lead root to any file.
+    """
+    if "path" in stream:
+        with suppress(OSError):
+            found = os.open(stream["path"], os.O_PATH)
+            about = os.fstat(found)
+            if [about.st_dev, about.st_ino] == stream.get("file"):
+                return _writing(f"/proc/self/fd/{found}")
+            return _as_the_process(stream["path"], how)
     for pid, ticks, number in stream.get("holders", ()):
         with suppress(OSError):
-            same = start_ticks(pid) == ticks and os.readlink(f"/proc/{pid}/fd/{number}") == stream["goal"]  # noqa: PTH115
-            places += [f"/proc/{pid}/fd/{number}"] if same else []
-    for place in places:
-        with suppress(OSError):
-            descriptor = os.open(place, flags)
-            os.set_blocking(descriptor, True)
-            return descriptor
+            if start_ticks(pid) == ticks and os.readlink(f"/proc/{pid}/fd/{number}") == stream["goal"]:  # noqa: PTH115
+                return _writing(f"/proc/{pid}/fd/{number}")
     return os.open(os.devnull, os.O_WRONLY)
+
+
+def _writing(place: str) -> int:
+    descriptor = os.open(place, os.O_WRONLY | os.O_APPEND | os.O_NOCTTY | os.O_NONBLOCK)
+    os.set_blocking(descriptor, True)
+    return descriptor
+
+
+def _as_the_process(path: str, how: Mapping[str, Any]) -> int:
+    if os.geteuid() != 0:
+        return _writing(path)
+    groups = os.getgroups()
+    try:
+        os.setgroups(how["groups"])
+        os.setegid(how["gid"])
+        os.seteuid(how["uid"])
+        return _writing(path)
+    finally:
+        os.seteuid(0)
+        os.setegid(0)
+        os.setgroups(groups)
 
 
 def _become(how: Mapping[str, Any]) -> None:
@@ -131,7 +159,7 @@ def _become(how: Mapping[str, Any]) -> None:
         with suppress(OSError, ValueError):
             signal.signal(number, signal.SIG_IGN if number in how["ignored"] else signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
-    streams = [os.open(os.devnull, os.O_RDONLY), *map(_open, how["streams"])]
+    streams = [os.open(os.devnull, os.O_RDONLY), *(_open(stream, how) for stream in how["streams"])]
     for standard, descriptor in enumerate(streams):
         os.dup2(descriptor, standard)
     with suppress(OSError, KeyError):  # full or read-only disk: started twice is better than not at all

@@ -146,6 +146,31 @@ def lines(output: Path, count: int) -> list[str]:
     return said if len(said) == count else []
 
 
+@pytest.mark.skipif(os.geteuid() != 0 or sys.executable == PYTHON, reason="only root starts it as another user")
+def test_its_output_leads_root_to_no_file_that_the_process_may_not_write(begin: Begin, tmp_path: Path) -> None:
+    """The process may have put a link in its output's place; a file of its own there, as after a rotation, is taken."""
+    target, child, output = begin(f"output-{os.getpid()}")
+    kept = keep(target, tmp_path)
+    end(child)
+    secret = output.with_name("secret")
+    secret.write_text("")
+    secret.chmod(0o644)
+    output.unlink()
+    output.symlink_to(secret)
+    restart.ensure(kept)
+    (back,) = restart.heads(kept)
+    assert Path(f"/proc/{back}/fd/1").readlink() == Path(os.devnull)
+    ticks = start_ticks(back) or 0
+    process.send(back, ticks, signal.SIGKILL)
+    process.wait_gone(back, ticks, 10)
+    assert secret.read_text() == ""
+    output.unlink()
+    output.touch()
+    os.chown(output, 65534, 65534)
+    restart.ensure(kept)
+    lines(output, 1)
+
+
 def test_a_cgroup_that_went_with_it_is_told(begin: Begin, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """As that of a systemd unit does, with all its limits."""
     target, child, output = begin(f"unit-{os.getpid()}")
