@@ -30,7 +30,7 @@ home = Home(Path(path))
 
 def service(instance):
     instance = ContainerInstance.model_validate(instance)
-    probe = HttpProbe(url=f"http://127.0.0.1:{instance.port}/", timeout_ms=200)
+    probe = HttpProbe(url=f"http://127.0.0.1:{instance.port}/", timeout_ms=1000)
     check = Check(id=instance.container, service=instance.container, probe=probe, rate_hz=20)
     return Service(name=instance.container, instances=(instance,), operations=(check,), restarts="by_hand")
 
@@ -39,7 +39,7 @@ web = system.services[0].name
 plan = plan_of(system, (experiment_on(system, web, Container(how="remove")),))
 evidence = run(plan, approve(home, plan), system=system, limits=LIMITS, home=home)
 print(json.dumps([
-    evidence.outcome,
+    [evidence.outcome, *(result.aborted for result in evidence.results)],
     [[hypothesis.verdict for hypothesis in result.hypotheses] for result in evidence.results],
     [check.verified for result in evidence.results for check in result.reverts],
 ]))
@@ -63,7 +63,7 @@ def test_a_run_on_containers(grounds: Yard, home: Home) -> None:
     said = subprocess.run([*command, told], stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[3])
     assert said.returncode == 0
     outcome, verdicts, verified = json.loads(said.stdout)
-    assert outcome == "completed"
+    assert outcome == ["completed", ""]
     assert verdicts == [["breaks", "holds"]], "it does not answer meanwhile, and is back in time"
     assert verified == [True]
     assert grounds.target.answers()
