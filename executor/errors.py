@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 _LONGEST = 1000
 """Characters of one part of a sentence. Files that are quoted in it may hold anything."""
 
@@ -44,6 +46,27 @@ class UnavailableError(MurphyError):
 
 class FaultGoneError(UnavailableError):
     """A fault ended before its time, with what carried it: what is seen from now on is not what it does."""
+
+
+class RateNotReachedError(UnavailableError):
+    """Load could not be generated at the rate that was asked for: what was measured is no answer to that rate."""
+
+    def __init__(
+        self,
+        wanted_rps: float,
+        reached_rps: float,
+        by: Literal["generator", "concurrency"],
+        *,
+        why: str,
+        hint: str = "",
+    ) -> None:
+        """``by``: whether the generator itself was too slow, or more requests under way than it may have."""
+        super().__init__(
+            f"of {wanted_rps:,.0f} requests/s only {reached_rps:,.0f} were sent in time: {why}.", hint=hint
+        )
+        self.wanted_rps = wanted_rps
+        self.reached_rps = reached_rps
+        self.by = by
 
 
 class SafetyRefusalError(MurphyError):

@@ -1,0 +1,77 @@
+"""A server whose capacity is known by construction: ``python -m tests.executor.load.bounded PORT WORKERS SERVICE_MS``.
+
+So many workers take each request for a fixed time, first come, first served: workers ÷ time requests/s, and no more.
+Each worker's time is reckoned from when the last request was to be done with, not from when the event loop got round to
+it, so that a busy machine makes answers late but takes nothing from the capacity. Further words: ``queue=N`` refuses
+with 503 what finds N waiting; ``stall=AT:FOR`` answers nothing for a while, in seconds after the first request;
+``close=N`` closes a connection silently after its Nth answer, once it is idle.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import sys
+
+HEAD = b"\r\n\r\n"
+
+
+class Pool:
+    def __init__(self, workers: int, service_s: float, options: dict[str, str]) -> None:
+        self.free_at = [0.0] * workers
+        self.service_s = service_s
+        self.queue_max = int(options.get("queue", "1000000"))
+        self.close_after = int(options.get("close", "1000000000"))
+        self.stall = [float(each) for each in options["stall"].split(":")] if "stall" in options else []
+        self.first: float | None = None
+
+    def take(self, now: float) -> float | None:
+        """When a request that comes now is done with; ``None`` if it is refused."""
+        if self.first is None:
+            self.first = now
+        begin = max(now, self.free_at[0])
+        if self.stall and self.first + self.stall[0] <= begin < self.first + sum(self.stall):
+            begin = self.first + sum(self.stall)
+        if (begin - now) * len(self.free_at) / self.service_s > self.queue_max:
+            return None
+        heapq.heapreplace(self.free_at, begin + self.service_s)
+        return begin + self.service_s
+
+
+class Conversation(asyncio.Protocol):
+    def __init__(self, pool: Pool) -> None:
+        self.pool, self.got, self.answered = pool, b"", 0
+        self.loop = asyncio.get_running_loop()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self.transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        self.got += data
+        while HEAD in self.got:
+            _, _, self.got = self.got.partition(HEAD)
+            done = self.pool.take(self.loop.time())
+            if done is None:
+                self.answer(b"503 Busy")
+            else:
+                self.loop.call_at(done, self.answer, b"200 OK")
+
+    def answer(self, status: bytes) -> None:
+        if self.transport.is_closing():
+            return
+        self.transport.write(b"HTTP/1.1 %b\r\nContent-Length: 2\r\n\r\nok" % status)
+        self.answered += 1
+        if self.answered >= self.pool.close_after:
+            self.loop.call_later(0.005, self.transport.close)
+
+
+async def serve(port: int, pool: Pool) -> None:
+    server = await asyncio.get_running_loop().create_server(lambda: Conversation(pool), "127.0.0.1", port, backlog=4096)
+    print("ready", flush=True)
+    await server.serve_forever()
+
+
+if __name__ == "__main__":
+    port, workers, service_ms, *rest = sys.argv[1:]
+    asyncio.run(serve(int(port), Pool(int(workers), float(service_ms) / 1000, dict(each.split("=") for each in rest))))
