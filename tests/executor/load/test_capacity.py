@@ -1,0 +1,95 @@
+"""What the generator and the search find of real servers whose capacity is known by construction."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+
+from executor.errors import RateNotReachedError
+from executor.load.load import Load, Order, require_reached
+from executor.load.profile import constant
+from executor.load.request import Request
+from executor.load.window import Window
+from executor.measure.capacity.failure import failure
+from executor.measure.capacity.hysteresis import hysteresis
+from executor.measure.capacity.level import Level, drain_s, level
+from executor.measure.capacity.search import MaximumSearch, Outcome
+from executor.measure.capacity.sequential import LevelTest
+from tests.executor.load.conftest import Serve
+
+GOOD_S = 0.15
+SHARE = 0.95
+
+
+def _try(port: int, rate_rps: float, scratch: Path, name: str) -> tuple[Outcome, Level | None, list[Window]]:
+    """One rate, until it is sure; then what is left under way is let go."""
+    test = LevelTest(SHARE, warmup_s=2 * GOOD_S)
+    order = Order(Request("127.0.0.1", port), (constant(rate_rps, 10),), good_within_s=GOOD_S, window_s=0.1)
+    with Load(order, scratch, name) as load:
+        for window in load.windows():
+            test.add(window)
+            if test.over:
+                break
+    time.sleep(min(2.0, drain_s(window)))
+    try:
+        require_reached(test.windows)
+    except RateNotReachedError:
+        return "unreachable", None, test.windows
+    return test.decision, level(test.windows), test.windows
+
+
+def _sure(port: int, rate_rps: float, scratch: Path) -> tuple[Outcome, Level | None, list[Window]]:
+    """The same, again where this machine was too busy to send in time."""
+    for turn in range(4):
+        found = _try(port, rate_rps, scratch, f"{rate_rps:.0f}-{turn}")
+        if found[0] in ("stable", "violated"):
+            break
+    return found
+
+
+@pytest.mark.parametrize(("share", "outcome"), [(0.93, "stable"), (1.07, "violated")])
+def test_on_either_side_of_the_capacity(share: float, outcome: str, serve: Serve, tmp_path: Path) -> None:
+    port = serve(10, 25)  # 400 requests/s
+    found, seen, windows = _sure(port, 400 * share, tmp_path)
+    assert found == outcome
+    assert seen is not None
+    assert seen.offered_rps == pytest.approx(400 * share, rel=0.05)
+    if outcome == "stable":
+        assert seen.goodput_rps == pytest.approx(seen.offered_rps, rel=0.05)
+        assert seen.concurrency == pytest.approx(400 * share * 0.025, rel=0.3)
+        assert failure(windows, SHARE).mode == "none"
+    else:
+        assert seen.growth_rps == pytest.approx(400 * (share - 1), rel=0.5)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("workers", "service_ms", "capacity"), [(20, 50, 400.0), (4, 10, 400.0), (6, 40, 150.0)])
+def test_the_maximum_is_found_within_5_percent(
+    workers: int, service_ms: int, capacity: float, serve: Serve, tmp_path: Path
+) -> None:
+    port, search = serve(workers, service_ms), MaximumSearch(60, 5000)
+    while (rate_rps := search.next_rps()) is not None:
+        search.settle(rate_rps, _sure(port, rate_rps, tmp_path)[0])
+    found = search.result()
+    assert found.verdict == "found", search.outcomes
+    assert found.low_rps is not None
+    assert found.high_rps is not None
+    assert capacity * 0.95 <= found.low_rps <= capacity * 1.05, search.outcomes
+    assert capacity * 0.97 <= found.high_rps <= capacity * 1.1, search.outcomes
+    assert len(search.outcomes) <= 12
+
+
+def test_an_overload_of_a_healthy_service_is_over_when_it_is_over(serve: Serve, tmp_path: Path) -> None:
+    """200 requests/s at most; 0.6 s of 300 leave 60 waiting, and 100 free a second work them off."""
+    port = serve(4, 20)
+    profile = (constant(100, 1.0), constant(300, 0.6), constant(100, 2.4))
+    order = Order(Request("127.0.0.1", port), profile, good_within_s=0.1, window_s=0.1)
+    with Load(order, tmp_path, "it") as load:
+        windows = list(load.windows())
+    found = hysteresis(windows, (1.0, 1.6))
+    assert found.verdict == "recovers", found
+    assert found.recovery_s is not None
+    assert 0.2 <= found.recovery_s.value <= 1.2
+    assert failure(windows[10:16], SHARE).mode == "latency collapse"
