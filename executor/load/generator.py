@@ -32,7 +32,7 @@ class Generator:
     ) -> None:
         """``concurrency``: requests under way at once, at most; one more is dropped.
 
-        ``timeout_s``: how long an answer is waited for, from when the request was due. ``catch_up_s``: a request that
+        ``timeout_s``: how long an answer is waited for, from when the request went out. ``catch_up_s``: a request that
         the generator is further behind with than this is skipped. Without ``keep_alive`` each has a connection of its
         own, and is answered when the server has closed it.
         """
@@ -90,7 +90,7 @@ class Generator:
         elif len(self._calls) >= self._concurrency:
             self._record.dropped(due)
         else:
-            call = Call(due, due + self._timeout_s)
+            call = Call(due, now + self._timeout_s)
             self._calls[call] = None
             self._record.sent(due, now)
             while self._idle:

@@ -27,6 +27,8 @@ LATE_MAX = 0.05
 """The share of them that may have been late."""
 _LEASE_S = 5.0
 _POLL_S = 0.02
+_SILENT_S = 10.0
+"""How long a window may be overdue."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +100,10 @@ class Load:
         child.end(self._deadline)
 
     def windows(self) -> Iterator[Window]:
-        """Its records as they come, until it is done. Raises ``UnavailableError`` if it ended before its time."""
+        """Its records as they come, until it is done.
+
+        Raises ``UnavailableError`` if it ended before its time, or stands still.
+        """
         for line in self._lines():
             said = json.loads(line)
             if "due" in said:
@@ -113,7 +118,8 @@ class Load:
 
     def _lines(self) -> Iterator[str]:
         """Whole lines of the record, until the process is gone and all are read."""
-        part = ""
+        part, patience_s = "", self._order.window_s + self._order.good_within_s + _SILENT_S
+        heard = time.monotonic()
         with self._out.open(encoding="ascii") as record:
             while True:
                 gone = not process.alive(self._found.pid, self._found.start_ticks)
@@ -122,9 +128,11 @@ class Load:
                     part += got
                     if part.endswith("\n"):
                         yield part
-                        part = ""
+                        part, heard = "", time.monotonic()
                 if gone:
                     return
+                if time.monotonic() - heard > patience_s:
+                    raise UnavailableError("the load generator stands still.", where=f"process {self._found.pid}")
                 time.sleep(_POLL_S)
 
     def _renew(self) -> None:

@@ -15,7 +15,7 @@ Serve = Callable[..., int]
 
 
 @contextmanager
-def _serving(words: list[str]) -> Iterator[int]:
+def serving(words: list[str]) -> Iterator[int]:
     port = free_port()
     command = [sys.executable, "-m", "tests.executor.load.bounded", str(port), *words]
     started = subprocess.Popen(command, stdout=subprocess.PIPE)
@@ -32,4 +32,4 @@ def _serving(words: list[str]) -> Iterator[int]:
 def serve() -> Iterator[Serve]:
     """Starts a bounded server: workers, service time in ms, options; returns its port."""
     with ExitStack() as servers:
-        yield lambda *words: servers.enter_context(_serving([str(word) for word in words]))
+        yield lambda *words: servers.enter_context(serving([str(word) for word in words]))

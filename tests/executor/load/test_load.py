@@ -156,6 +156,17 @@ def test_it_ends_when_it_is_no_longer_wanted(serve: Serve, tmp_path: Path) -> No
     assert not process.alive(load._found.pid, load._found.start_ticks)
 
 
+def test_one_that_stands_still_is_noticed(serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loading, "_SILENT_S", 0.5)
+    with Load(_order(serve(20, 1), 50, 60, good_within_s=0.1), tmp_path, "it") as load:
+        windows = load.windows()
+        assert next(windows).due > 0
+        process.send(load._found.pid, load._found.start_ticks, signal.SIGSTOP)
+        with pytest.raises(UnavailableError, match="stands still"):
+            list(windows)
+    assert not process.alive(load._found.pid, load._found.start_ticks)
+
+
 ORPHAN = """
 import pathlib, sys, time
 from executor.load.load import Load, Order
