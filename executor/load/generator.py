@@ -7,7 +7,7 @@ import errno
 from collections.abc import Callable, Iterable
 
 from executor.load.connection import Call, Connection
-from executor.load.recorder import Record, Unrecorded
+from executor.load.record import Record, Unrecorded
 from executor.load.request import Request
 
 _NAP_S = 0.1

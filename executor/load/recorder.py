@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable
-from typing import Protocol
 
 from hdrh.histogram import HdrHistogram
 
@@ -13,38 +12,6 @@ from executor.load.window import Window, histogram
 
 LATE_S = 0.01
 """A request that is sent so much later than it was due counts as late. The event loop's own steps are of 1 ms."""
-
-
-class Record(Protocol):
-    """Who is told of each request; all times are of the event loop's clock."""
-
-    def sent(self, due: float, now: float) -> None:
-        """A request goes out."""
-
-    def dropped(self, due: float) -> None:
-        """One does not, since as many as may be are under way."""
-
-    def skipped(self, due: float) -> None:
-        """One does not, since it would come far too late."""
-
-    def settled(self, due: float, now: float, outcome: str) -> None:
-        """One has its answer, or is given up: the empty string when it went well, else how it failed."""
-
-
-class Unrecorded:
-    """Nobody wants to know."""
-
-    def sent(self, due: float, now: float) -> None:
-        """Nothing."""
-
-    def dropped(self, due: float) -> None:
-        """Nothing."""
-
-    def skipped(self, due: float) -> None:
-        """Nothing."""
-
-    def settled(self, due: float, now: float, outcome: str) -> None:
-        """Nothing."""
 
 
 class _Open:

@@ -81,6 +81,17 @@ def test_the_maximum_is_found_within_5_percent(
     assert len(search.outcomes) <= 12
 
 
+def test_one_that_stays_worn_is_metastable(serve: Serve, tmp_path: Path) -> None:
+    """The same, but with more than 15 waiting it can do 67 a second, and 100 come: it never gets below that again."""
+    profile = (constant(100, 1.0), constant(300, 0.6), constant(100, 2.4))
+    order = Order(Request("127.0.0.1", serve(4, 20, "worn=15")), profile, good_within_s=0.1, window_s=0.1)
+    with Load(order, tmp_path, "it") as load:
+        windows = list(load.windows())
+    found = hysteresis(windows, (1.0, 1.6))
+    assert found.verdict == "metastable", found
+    assert found.recovery_s is None
+
+
 def test_an_overload_of_a_healthy_service_is_over_when_it_is_over(serve: Serve, tmp_path: Path) -> None:
     """200 requests/s at most; 0.6 s of 300 leave 60 waiting, and 100 free a second work them off."""
     port = serve(4, 20)
