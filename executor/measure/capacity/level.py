@@ -24,7 +24,10 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Level:
-    """A rate that was offered for a while, and what came of it."""
+    """A rate that was offered for a while, and what came of it.
+
+    Source of the law: J. D. C. Little, "A proof for the queuing formula L = λW", Operations Research 9 (1961).
+    """
 
     offered_rps: float
     """Requests due a second."""
@@ -37,8 +40,10 @@ class Level:
     good: int
     failed: Mapping[str, int]
     """Requests that failed meanwhile, by how."""
-    concurrency: float
-    """Requests under way, on average over the windows' ends."""
+    concurrency: float | None
+    """Requests under way that are answered, on average; ``None`` without answers.
+
+    By Little's law, answers a second × mean latency: what is counted at the windows' ends may beat with the arrivals."""
     growth_rps: float
     """By how many a second those under way became more: least squares over the windows' ends."""
     latency_p50_ms: float | None
@@ -72,7 +77,7 @@ def level(windows: Sequence[Window], *, after_s: float = 0.0) -> Level | None:
         due=due,
         good=good,
         failed=dict(failed),
-        concurrency=statistics.fmean(window.under_way for window in kept),
+        concurrency=count / span_s * took.get_mean_value() / 1e6 if count else None,
         growth_rps=statistics.linear_regression(
             [window.end_s for window in kept], [window.under_way for window in kept]
         ).slope,

@@ -22,10 +22,12 @@ class LevelTest:
 
     ``stable``: the promise is kept and the queue does not grow. ``violated``: one of them is not so; ``why`` says
     which. Both tests are Wald's sequential probability ratio test; ``error`` is the chance of a wrong answer of each,
-    as far as windows are independent. With evenly spaced requests and service times of any spread that held in
-    simulations up to 90 % of the capacity and from 10 % beyond it; within 6 % of it a queue at random wanders for
-    longer than anybody watches, and up to a fifth of the answers were wrong. Source: A. Wald, "Sequential tests of
-    statistical hypotheses", Annals of Mathematical Statistics 16 (1945).
+    as far as windows are independent. It wants evenly spaced requests. Where service times are at random too, a queue
+    within some percent of the capacity wanders for longer than anybody watches, and wrong answers are more frequent
+    than that; up to 80 % of the capacity and from 20 % beyond it they are not
+    (``tests/executor/measure/capacity/test_sequential.py``).
+
+    Source: A. Wald, "Sequential tests of statistical hypotheses", Annals of Mathematical Statistics 16 (1945).
     """
 
     def __init__(
@@ -42,8 +44,10 @@ class LevelTest:
 
         Windows before ``warmup_s`` count for nothing: it should be twice the latency that counts as good, so that a
         level that is carried has as many under way as it will have. ``tolerance``: a queue that takes up this share of
-        the arrivals is growing.
+        the arrivals is growing. Raises ``ValueError`` for another share.
         """
+        if not 0 < good_share < 1:
+            raise ValueError("a share of exactly 0 or 1 can be neither shown nor refuted by a sample")
         self._budget = 1 - good_share
         self._warmup_s, self._tolerance = warmup_s, tolerance
         self._sure = math.log((1 - error) / error)

@@ -5,7 +5,8 @@ Each worker's time is reckoned from when the last request was to be done with, n
 it, so that a busy machine makes answers late but takes nothing from the capacity. Further words: ``queue=N`` refuses
 with 503 what finds N waiting; ``stall=AT:FOR`` answers nothing for a while, in seconds after the first request;
 ``worn=N`` takes three times as long for what finds N waiting, as work does whose cache has gone cold or whose users ask
-again. ``close=N`` closes a connection silently after its Nth answer, once it is idle.
+again. ``usl=SIGMA:KAPPA`` takes, without a queue, longer the more are under way, as the Universal Scalability Law says.
+``close=N`` closes a connection silently after its Nth answer, once it is idle.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ class Pool:
         self.service_s = service_s
         self.queue_max = int(options.get("queue", "1000000"))
         self.worn_from = int(options.get("worn", "1000000"))
+        self.usl = [float(each) for each in options["usl"].split(":")] if "usl" in options else []
+        self.under_way = 0
         self.close_after = int(options.get("close", "1000000000"))
         self.stall = [float(each) for each in options["stall"].split(":")] if "stall" in options else []
         self.first: float | None = None
@@ -31,6 +34,9 @@ class Pool:
         """When a request that comes now is done with; ``None`` if it is refused."""
         if self.first is None:
             self.first = now
+        if self.usl:
+            n = self.under_way
+            return now + self.service_s * (1 + self.usl[0] * (n - 1) + self.usl[1] * n * (n - 1))
         begin = max(now, self.free_at[0])
         if self.stall and self.first + self.stall[0] <= begin < self.first + sum(self.stall):
             begin = self.first + sum(self.stall)
@@ -55,6 +61,7 @@ class Conversation(asyncio.Protocol):
         self.got += data
         while HEAD in self.got:
             _, _, self.got = self.got.partition(HEAD)
+            self.pool.under_way += 1
             done = self.pool.take(self.loop.time())
             if done is None:
                 self.answer(b"503 Busy")
@@ -62,6 +69,7 @@ class Conversation(asyncio.Protocol):
                 self.loop.call_at(done, self.answer, b"200 OK")
 
     def answer(self, status: bytes) -> None:
+        self.pool.under_way -= 1
         if self.transport.is_closing():
             return
         self.transport.write(b"HTTP/1.1 %b\r\nContent-Length: 2\r\n\r\nok" % status)

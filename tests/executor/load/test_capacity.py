@@ -17,6 +17,7 @@ from executor.measure.capacity.hysteresis import hysteresis
 from executor.measure.capacity.level import Level, drain_s, level
 from executor.measure.capacity.search import MaximumSearch, Outcome
 from executor.measure.capacity.sequential import LevelTest
+from executor.measure.capacity.usl import fit
 from tests.executor.load.conftest import Serve
 
 GOOD_S = 0.15
@@ -79,6 +80,30 @@ def test_the_maximum_is_found_within_5_percent(
     assert capacity * 0.95 <= found.low_rps <= capacity * 1.05, search.outcomes
     assert capacity * 0.97 <= found.high_rps <= capacity * 1.1, search.outcomes
     assert len(search.outcomes) <= 12
+
+
+@pytest.mark.slow
+def test_known_contention_is_recovered(serve: Serve, tmp_path: Path) -> None:
+    """In open loop the law's N is not set but found: what is under way at a rate, by Little's law."""
+    sigma, kappa, service_s = 0.05, 0.002, 0.04
+    port = serve(1, service_s * 1000, f"usl={sigma}:{kappa}")
+    points = []
+    for n in (1, 2, 4, 6, 8, 11, 14):
+        rate_rps = n / service_s / (1 + sigma * (n - 1) + kappa * n * (n - 1))
+        order = Order(Request("127.0.0.1", port), (constant(rate_rps, 2.5),), good_within_s=0.5, window_s=0.1)
+        with Load(order, tmp_path, f"{n}") as load:
+            seen = level([window for window in load.windows() if window.end_s <= 2.5], after_s=1.0)
+        assert seen is not None
+        assert seen.concurrency is not None
+        points.append((seen.concurrency, seen.goodput_rps))
+    found = fit(points)
+    assert found.verdict == "sub-linear", points
+    assert found.gamma_rps is not None
+    assert found.sigma is not None
+    assert found.kappa is not None
+    assert found.gamma_rps.value == pytest.approx(1 / service_s, rel=0.1)
+    assert found.sigma.value == pytest.approx(sigma, abs=0.03), points
+    assert found.kappa.value == pytest.approx(kappa, abs=0.0015), points
 
 
 def test_one_that_stays_worn_is_metastable(serve: Serve, tmp_path: Path) -> None:

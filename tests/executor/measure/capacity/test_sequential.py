@@ -80,6 +80,12 @@ def test_it_gives_up_undecided() -> None:
     assert (test.decision, test.over, len(test.windows)) == ("undecided", True, 10)
 
 
+@pytest.mark.parametrize("share", [0, 1, -0.1, 1.5])
+def test_a_promise_of_all_or_nothing_cannot_be_tested(share: float) -> None:
+    with pytest.raises(ValueError, match="neither shown nor refuted"):
+        LevelTest(share, warmup_s=0)
+
+
 def test_nothing_due_decides_nothing() -> None:
     test = LevelTest(0.95, warmup_s=0, windows_max=20)
     for k in range(20):
