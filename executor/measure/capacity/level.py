@@ -43,7 +43,8 @@ class Level:
     concurrency: float | None
     """Requests under way that are answered, on average; ``None`` without answers.
 
-    By Little's law, answers a second × mean latency: what is counted at the windows' ends may beat with the arrivals."""
+    By Little's law, answers a second × mean latency: what is counted at the windows' ends may beat with the arrivals.
+    """
     growth_rps: float
     """By how many a second those under way became more: least squares over the windows' ends."""
     latency_p50_ms: float | None
