@@ -192,6 +192,13 @@ def test_it_ends_with_its_parent(serve: Serve, tmp_path: Path) -> None:
     assert time.monotonic() - killed < 2
 
 
+def test_the_helper_of_the_fault_carries_no_histograms() -> None:
+    """It shares the generator, and nobody counts what it sends."""
+    script = "import executor.faults.service.traffic, sys; print('hdrh' in sys.modules, 'numpy' in sys.modules)"
+    said = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True, env=child.environment())
+    assert said.stdout == b"False False\n"
+
+
 @pytest.mark.parametrize(
     ("given", "why"),
     [
