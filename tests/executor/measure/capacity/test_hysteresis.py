@@ -19,7 +19,7 @@ def _story(after: list[float], *, before: float = 1.0, during: float = 0.3, seed
     return served(shares.tolist(), due=100)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(0, 30), st.integers(0, 1000))
 def test_a_planted_recovery_time_is_found_within_a_window(slow: int, seed: int) -> None:
     found = hysteresis(_story([0.2] * slow + [1.0] * 40, seed=seed), OVERLOAD)
@@ -30,7 +30,7 @@ def test_a_planted_recovery_time_is_found_within_a_window(slow: int, seed: int) 
     assert found.recovery_s.value == pytest.approx(slow * 0.2, abs=1e-6)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.floats(0, 0.8), st.integers(0, 1000))
 def test_what_stays_bad_is_metastable(share: float, seed: int) -> None:
     found = hysteresis(_story([share] * 40, seed=seed), OVERLOAD)

@@ -22,7 +22,7 @@ def _stick(x: Array, at: float, shape: Shape, noise: float, seed: int) -> Array:
     return values
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(
     st.sampled_from(["even", "powers"]),
     st.sampled_from(["convex", "concave"]),
