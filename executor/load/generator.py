@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import math
 from collections.abc import Callable, Iterable
 
 from executor.load.connection import Call, Connection
@@ -73,6 +74,7 @@ class Generator:
         burst = 0
         for arrival in arrivals:
             due = begun + arrival
+            self._record.next_due(due)
             while (wait_s := due - self._clock()) > 0 and not over():
                 await asyncio.sleep(min(wait_s, _NAP_S))
                 burst = 0
@@ -82,6 +84,7 @@ class Generator:
             if (burst := burst + 1) >= _BURST:
                 await asyncio.sleep(0)
                 burst = 0
+        self._record.next_due(math.inf)
 
     def _fire(self, due: float) -> None:
         now = self._clock()

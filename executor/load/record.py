@@ -8,6 +8,9 @@ from typing import Protocol
 class Record(Protocol):
     """Who is told of each request; all times are of the event loop's clock."""
 
+    def next_due(self, due: float) -> None:
+        """No other request is due before that."""
+
     def sent(self, due: float, now: float) -> None:
         """A request goes out."""
 
@@ -23,6 +26,9 @@ class Record(Protocol):
 
 class Unrecorded:
     """Nobody wants to know."""
+
+    def next_due(self, due: float) -> None:
+        """Nothing."""
 
     def sent(self, due: float, now: float) -> None:
         """Nothing."""

@@ -48,8 +48,13 @@ class Recorder:
         self._window_s, self._good_within_s = window_s, good_within_s
         self._open: dict[int, _Open] = {}
         self._written = 0
+        self._next_due = begun
         self._under_way = 0
         self._cpu = (begun, time.process_time())
+
+    def next_due(self, due: float) -> None:
+        """No other request is due before that."""
+        self._next_due = due
 
     def sent(self, due: float, now: float) -> None:
         """A request goes out."""
@@ -83,7 +88,8 @@ class Recorder:
 
     def flush(self, now: float, *, all_until: float | None = None) -> None:
         """Write what is known by now; with ``all_until``, every window that has begun by then."""
-        known = int((now - self._begun - self._good_within_s) / self._window_s)
+        # A generator that is behind has not yet said of its oldest requests whether it sends them.
+        known = int((min(now - self._good_within_s, self._next_due) - self._begun) / self._window_s)
         if all_until is not None:
             known = max(self._written, int(-(-(all_until - self._begun) // self._window_s)))
         if known <= self._written:

@@ -58,6 +58,16 @@ def test_a_ramp_comes_as_it_was_ordered(serve: Serve, tmp_path: Path) -> None:
     assert [abs(window.due - n) <= 2 for window, n in zip(windows, (12, 38, 62, 88), strict=False)] == [True] * 4
 
 
+def test_at_random_the_same_seed_gives_the_same_load(serve: Serve, tmp_path: Path) -> None:
+    port = serve(20, 1)
+    once, again = (
+        [window.due for window in _run(_order(port, 200, 0.5, seed=7), tmp_path / name) if window.due]
+        for name in ("", ".")
+    )
+    assert once == again
+    assert len(set(once)) > 2
+
+
 def test_latency_counts_from_when_a_request_was_due(serve: Serve, tmp_path: Path) -> None:
     """While a server stands still for half a second, users go on coming, and wait. A closed loop sees one of them."""
     windows = _run(_order(serve(20, 5, "stall=0.5:0.5"), 100, 1.5, good_within_s=0.2), tmp_path)
