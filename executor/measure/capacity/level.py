@@ -54,16 +54,21 @@ class Level:
 
 
 def level(windows: Sequence[Window], *, after_s: float = 0.0) -> Level | None:
-    """What windows of one rate show, from ``after_s`` on; ``None`` without three that had requests."""
-    kept = [window for window in windows if window.at_s >= after_s - 1e-9 and window.due]
+    """What windows of one rate show, from ``after_s`` on; ``None`` without three that had requests.
+
+    Latencies and failures are of all these windows, those too in which nothing was due any more. Without them the
+    slowest answers to an overload have not come yet, and the latencies are those of the others.
+    """
+    later = [window for window in windows if window.at_s >= after_s - 1e-9]
+    kept = [window for window in later if window.due]
     if len(kept) < 3:
         return None
     span_s = sum(window.span_s for window in kept)
     due, good = sum(window.due for window in kept), sum(window.good for window in kept)
     failed: Counter[str] = Counter()
-    for window in kept:
+    for window in later:
         failed.update(window.failed)
-    took = latencies(kept)
+    took = latencies(later)
     count = took.get_total_count()
 
     def quantile_ms(percent: float) -> float | None:

@@ -12,8 +12,10 @@ from executor.load.load import Load, Order, require_reached
 from executor.load.profile import constant
 from executor.load.request import Request
 from executor.load.window import Window
+from executor.measure.capacity.cliff import cliff
 from executor.measure.capacity.failure import failure
 from executor.measure.capacity.hysteresis import hysteresis
+from executor.measure.capacity.knee import knee
 from executor.measure.capacity.level import Level, drain_s, level
 from executor.measure.capacity.search import MaximumSearch, Outcome
 from executor.measure.capacity.sequential import LevelTest
@@ -86,12 +88,12 @@ def test_the_maximum_is_found_within_5_percent(
 @pytest.mark.slow
 def test_known_contention_is_recovered(serve: Serve, tmp_path: Path) -> None:
     """In open loop the law's N is not set but found: what is under way at a rate, by Little's law."""
-    sigma, kappa, service_s = 0.05, 0.002, 0.04
+    sigma, kappa, service_s = 0.05, 0.002, 0.1
     port = serve(1, service_s * 1000, f"usl={sigma}:{kappa}")
     points = []
     for n in (1, 2, 4, 6, 8, 11, 14):
         rate_rps = n / service_s / (1 + sigma * (n - 1) + kappa * n * (n - 1))
-        order = Order(Request("127.0.0.1", port), (constant(rate_rps, 2.5),), good_within_s=0.5, window_s=0.1)
+        order = Order(Request("127.0.0.1", port), (constant(rate_rps, 2.5),), good_within_s=1.0, window_s=0.1)
         with Load(order, tmp_path, f"{n}") as load:
             seen = level([window for window in load.windows() if window.end_s <= 2.5], after_s=1.0)
         assert seen is not None
@@ -102,9 +104,45 @@ def test_known_contention_is_recovered(serve: Serve, tmp_path: Path) -> None:
     assert found.gamma_rps is not None
     assert found.sigma is not None
     assert found.kappa is not None
-    assert found.gamma_rps.value == pytest.approx(1 / service_s, rel=0.1)
+    assert found.gamma_rps.value == pytest.approx(1 / service_s, rel=0.15)
     assert found.sigma.value == pytest.approx(sigma, abs=0.03), points
     assert found.kappa.value == pytest.approx(kappa, abs=0.0015), points
+
+
+def _level(port: int, rate_rps: float, seconds: float, good_within_s: float, scratch: Path) -> Level:
+    """One rate for so long; then what is under way is worked off."""
+    profile = (constant(rate_rps, seconds),)
+    order = Order(Request("127.0.0.1", port), profile, good_within_s=good_within_s, window_s=0.1)
+    with Load(order, scratch, f"{rate_rps:.0f}") as load:
+        windows = list(load.windows())
+    found = level(windows, after_s=seconds / 3)
+    assert found is not None
+    return found
+
+
+@pytest.mark.slow
+def test_a_planted_cliff_is_found_where_it_is(serve: Serve, tmp_path: Path) -> None:
+    """200 requests/s, and 67 once 15 wait."""
+    port = serve(4, 20, "worn=15")
+    levels = [_level(port, rate_rps, 1.5, 0.15, tmp_path) for rate_rps in (60, 100, 140, 180, 260, 340)]
+    found = cliff(levels)
+    assert found.verdict == "collapse", (found, [(each.offered_rps, each.goodput_rps) for each in levels])
+    assert found.at_rps == pytest.approx(180, rel=0.05)
+    assert found.next_rps == pytest.approx(260, rel=0.05)
+
+
+@pytest.mark.slow
+def test_a_planted_knee_is_found_where_it_is(serve: Serve, tmp_path: Path) -> None:
+    """Beyond the capacity latency grows by so much a second; rates that double are what Kneedle alone fails on."""
+    port = serve(8, 20)
+    rates = (12.5, 25, 50, 100, 200, 400, 800, 1600)
+    levels = [_level(port, rate_rps, 1.2, 8.0, tmp_path) for rate_rps in rates]
+    latencies_ms = [each.latency_p50_ms for each in levels]
+    points = [(a.offered_rps, ms) for a, ms in zip(levels, latencies_ms, strict=True) if ms is not None]
+    found = knee([rate for rate, _ in points], [ms for _, ms in points], "convex")
+    assert (found.verdict, found.decided_by) == ("found", "segments"), (found, points)
+    assert found.at is not None
+    assert found.at.value == pytest.approx(400, rel=0.2), (found, points)
 
 
 def test_one_that_stays_worn_is_metastable(serve: Serve, tmp_path: Path) -> None:

@@ -44,6 +44,15 @@ def test_latency_and_what_littles_law_makes_of_it() -> None:
     assert found.concurrency == pytest.approx(200 * 0.024, rel=0.001)
 
 
+def test_answers_that_come_when_nothing_is_due_any_more_count() -> None:
+    windows = [_answered([20.0] * 40, window(k * 0.2, 80, 40)) for k in range(5)]
+    drained = [_answered([500.0] * 40, window(1 + k * 0.2, 0, 0)) for k in range(5)]
+    found = level([*windows, *drained])
+    assert found is not None
+    assert (found.due, found.span_s) == (400, pytest.approx(1.0))
+    assert found.latency_p95_ms == pytest.approx(500, rel=0.001)
+
+
 def test_failures_are_added_up() -> None:
     found = level([window(k * 0.2, 40, 30, status_503=8, timeout=2) for k in range(3)])
     assert found is not None
