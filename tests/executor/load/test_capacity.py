@@ -133,9 +133,9 @@ def test_a_planted_cliff_is_found_where_it_is(serve: Serve, tmp_path: Path) -> N
 
 @pytest.mark.slow
 def test_a_planted_knee_is_found_where_it_is(serve: Serve, tmp_path: Path) -> None:
-    """Beyond the capacity latency grows by so much a second; rates that double are what Kneedle alone fails on."""
-    port = serve(8, 20)
-    rates = (12.5, 25, 50, 100, 200, 400, 800, 1600)
+    """Beyond the capacity latency grows by so much a second; on rates that grow by a factor Kneedle alone may fail."""
+    port = serve(20, 50)
+    rates = [40 * 2 ** (k / 2) for k in range(11)]
     levels = [_level(port, rate_rps, 1.2, 8.0, tmp_path) for rate_rps in rates]
     latencies_ms = [each.latency_p50_ms for each in levels]
     points = [(a.offered_rps, ms) for a, ms in zip(levels, latencies_ms, strict=True) if ms is not None]
