@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 Z = 1.959963984540054
 """Two-sided 95 % of the normal distribution."""
 RESAMPLES = 1000
+T = TypeVar("T", float, tuple[float, float])
 
 
 @dataclass(frozen=True)
@@ -69,14 +71,19 @@ def quantile_interval(ordered: Ordered, q: float) -> tuple[float | None, float |
 
 
 def mean_interval(values: Sequence[float]) -> tuple[float, float]:
-    """95 % percentile-bootstrap interval of the mean of two or more values, with a fixed seed.
+    """95 % bootstrap interval of the mean of two or more values."""
+    return bootstrap(values, lambda drawn: math.fsum(drawn) / len(drawn))
+
+
+def bootstrap(values: Sequence[T], statistic: Callable[[Sequence[T]], float]) -> tuple[float, float]:
+    """95 % percentile-bootstrap interval of a statistic of two or more values, in whatever order, with a fixed seed.
 
     Source: B. Efron and R. Tibshirani, "An Introduction to the Bootstrap", chapter 13.
     """
     chance = random.Random(0)
     ordered = sorted(values)
-    means = sorted(math.fsum(chance.choices(ordered, k=len(ordered))) / len(ordered) for _ in range(RESAMPLES))
-    return quantile(means, 0.025), quantile(means, 0.975)
+    found = sorted(statistic(chance.choices(ordered, k=len(ordered))) for _ in range(RESAMPLES))
+    return quantile(found, 0.025), quantile(found, 0.975)
 
 
 @dataclass(frozen=True)

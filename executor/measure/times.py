@@ -1,54 +1,68 @@
-"""MTTD and MTTR and their kin, each a mean over trials."""
+"""MTTD and MTTR and their kin, each over trials: means, how alike the trials were, and where the time went."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal
 
+from executor.measure.bottleneck import bottleneck
+from executor.measure.consistency import consistency
 from executor.measure.detection import Detection, detection
+from executor.measure.effectiveness import effectiveness
 from executor.measure.impact import Impact, impact
-from executor.measure.intervals import mean_interval
+from executor.measure.intervals import Share
 from executor.measure.samples import Samples
+from executor.measure.spans import Span, mean_of
 from executor.model.evidence import Figure
 from executor.model.plan import Experiment
 
-
-@dataclass(frozen=True)
-class Span:
-    """A length of time that sampling pins down to between ``low`` and ``high``, seconds."""
-
-    value: float
-    low: float
-    high: float
+Noticed = Mapping[str, Detection]
+"""What each signal said in one trial."""
+Hurt = Sequence[tuple[Impact, Samples, Noticed]]
+"""The trials in which a check lost its steady state."""
 
 
 def times(experiment: Experiment, trials: Sequence[Samples]) -> Iterator[Figure]:
     """MTTD of each signal; MTTR (from injection, detection and revert), outages and flaps of each check."""
     injected = [samples for samples in trials if samples.trial.injected_s is not None]
+    noticed = [{signal.id: detection(signal.id, samples) for signal in experiment.signals} for samples in injected]
+    impacts = [{check.id: impact(check, samples) for check in experiment.checks} for samples in injected]
     for signal in experiment.signals:
-        noticed = [detection(signal.id, samples) for samples in injected]
-        pairs = zip(noticed, injected, strict=True)
-        yield from _mean("mttd", signal.id, [_to_detect(d, s) for d, s in pairs if d.well_before])
+        pairs = [(told[signal.id], s) for told, s in zip(noticed, injected, strict=True) if told[signal.id].well_before]
+        spans = {s.trial.trial: _to_detect(said, s) for said, s in pairs}
+        yield from mean_of("mttd", signal.id, list(spans.values()))
+        yield from consistency("mttd", signal.id, spans)
+        own = [check.id for check in experiment.checks if check.service == signal.service]
+        told = zip(noticed, impacts, injected, strict=True)
+        failed = [_failed_s([of[name] for name in own or of], s) for _, of, s in told]
+        yield from _detected(signal.id, [each[signal.id] for each in noticed], failed)
     for check in experiment.checks:
-        seen = [(impact(check, samples), samples) for samples in injected]
-        hurt = [(each, samples) for each, samples in seen if each.began_s is not None]
-        yield from _recovery(check.id, hurt, experiment)
-        watched = sum(each.watched for each, _ in seen)
+        seen = [of[check.id] for of in impacts]
+        hurt = [each for each in zip(seen, injected, noticed, strict=True) if each[0].began_s is not None]
+        yield from _recovery(check.id, hurt)
+        if hurt:
+            kept = [effectiveness(experiment, each, s) for each, s in zip(seen, injected, strict=True)]
+            told_of = [span for span in kept if span is not None]
+            yield from mean_of("effectiveness", check.id, told_of, "ratio", most=1.0)
+        watched = sum(each.watched for each in seen)
         if watched:
-            yield _plain("longest_outage", check.id, max(each.longest_outage_s for each, _ in seen), "s", watched)
-            yield _plain("flaps", check.id, sum(each.flaps for each, _ in seen), "count", watched)
+            yield _plain("longest_outage", check.id, max(each.longest_outage_s for each in seen), "s", watched)
+            yield _plain("flaps", check.id, sum(each.flaps for each in seen), "count", watched)
 
 
-def _recovery(of: str, hurt: Sequence[tuple[Impact, Samples]], experiment: Experiment) -> Iterator[Figure]:
-    yield from _mean("mttr", of, [_to_recover(each, s.trial.injected_s) for each, s in hurt])
-    yield from _mean("mttr_from_revert", of, [_to_recover(each, s.trial.reverted_s, after=True) for each, s in hurt])
-    detected = [(each, _first_detected_s(experiment, s)) for each, s in hurt]
-    yield from _mean("mttr_from_detect", of, [_to_recover(each, at_s) for each, at_s in detected])
-    mitigated = [e.settled_s is not None and e.settled_s < s.trial.help_begins_s for e, s in hurt]
+def _recovery(of: str, hurt: Hurt) -> Iterator[Figure]:
+    spans = {s.trial.trial: _to_recover(each, s.trial.injected_s) for each, s, _ in hurt}
+    yield from _share("recovered", of, sum(each.recovered_s is not None for each, _, _ in hurt), len(hurt))
+    yield from mean_of("mttr", of, list(spans.values()))
+    yield from consistency("mttr", of, spans)
+    since_revert = [_to_recover(each, s.trial.reverted_s, after=True) for each, s, _ in hurt]
+    yield from mean_of("mttr_from_revert", of, since_revert)
+    detected = [(each, _first_detected_s(noticed)) for each, _, noticed in hurt]
+    yield from mean_of("mttr_from_detect", of, [_to_recover(each, at_s) for each, at_s in detected])
+    mitigated = [e.settled_s is not None and e.settled_s < s.trial.help_begins_s for e, s, _ in hurt]
     if all(mitigated):
-        yield from _mean("time_to_mitigate", of, [_to_recover(each, each.began_s) for each, _ in hurt])
+        yield from mean_of("time_to_mitigate", of, [_to_recover(each, each.began_s) for each, _, _ in hurt])
+    yield from bottleneck(of, [(each, s) for each, s, _ in hurt], [noticed for _, _, noticed in hurt])
 
 
 def _to_detect(seen: Detection, samples: Samples) -> Span | None:
@@ -71,29 +85,32 @@ def _span(origin_s: float, low_s: float, at_s: float, high_s: float) -> Span:
     return Span(max(0.0, at_s - origin_s), max(0.0, low_s - origin_s), max(0.0, high_s - origin_s))
 
 
-def _first_detected_s(experiment: Experiment, samples: Samples) -> float | None:
-    seen = [detection(signal.id, samples) for signal in experiment.signals]
-    return min((d.detected_s for d in seen if d.well_before and d.detected_s is not None), default=None)
+def _first_detected_s(noticed: Noticed) -> float | None:
+    return min((d.detected_s for d in noticed.values() if d.well_before and d.detected_s is not None), default=None)
 
 
-def _mean(name: str, of: str, spans: Sequence[Span | None]) -> Iterator[Figure]:
-    """Their mean. One trial in which it never came leaves the mean unbounded, so there is no figure then.
-
-    The interval holds the sampling error, and over several trials their spread as well.
-    """
-    known = [span for span in spans if span is not None]
-    if not known or len(known) < len(spans):
-        return
-    low, high = (_average([span.low for span in known]), _average([span.high for span in known]))
-    value = _average([span.value for span in known])
-    if len(known) > 1:
-        spread_low, spread_high = mean_interval([span.value for span in known])
-        low, high = low - (value - spread_low), high + (spread_high - value)
-    yield Figure(name=name, of=of, value=value, unit="s", low=max(0.0, low), high=high, n=len(known))
+def _failed_s(impacts: Sequence[Impact], samples: Samples) -> float | None:
+    """When the first of them failed under the fault; ``None``: none did."""
+    began = [each.began_s for each in impacts if each.began_s is not None]
+    return min((at_s for at_s in began if at_s < samples.trial.help_begins_s), default=None)
 
 
-def _average(values: Sequence[float]) -> float:
-    return math.fsum(values) / len(values)
+def _detected(of: str, said: Sequence[Detection], failed: Sequence[float | None]) -> Iterator[Figure]:
+    """In how many of the trials with something to report it was reported; one in which nobody asked then is none."""
+    told = [
+        each.detected_s is not None
+        for each, at_s in zip(said, failed, strict=True)
+        if at_s is not None
+        and each.well_before
+        and (each.detected_s is not None or (each.last_well_s is not None and each.last_well_s > at_s))
+    ]
+    yield from _share("detected", of, sum(told), len(told))
+
+
+def _share(name: str, of: str, good: int, n: int) -> Iterator[Figure]:
+    if n:
+        share = Share(good, n)
+        yield Figure(name=name, of=of, value=share.value, unit="ratio", low=share.low, high=share.high, n=n)
 
 
 def _plain(name: str, of: str, value: float, unit: Literal["s", "count"], n: int) -> Figure:

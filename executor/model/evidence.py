@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, JsonValue
 
-from executor.model.base import Contract, Digest, Line, Name, PlaceName, Text
+from executor.model.base import Contract, Digest, Line, Name, PlaceName, Probability, Text
 from executor.model.vocabulary import Environment, Phase, Severity, Verdict, Weakness
 
 
@@ -80,17 +80,20 @@ class Figure(Contract):
     """One measured number with its unit, sample size and uncertainty. Too little data gives no figure at all."""
 
     name: Name
-    """For instance ``availability``, ``latency_p95``, ``mttd``, ``mttr``, ``amplification``, ``containment``."""
+    """For instance ``availability``, ``latency_p95``, ``mttd``, ``mttr``, ``mttr_cv``, ``recovery_failover``,
+    ``bottleneck_failover``, ``effectiveness``, ``amplification``, ``containment``."""
     of: Line
     """Check, signal, edge or experiment that it speaks of."""
     phase: Phase | None = None
     value: float
-    unit: Literal["ratio", "ms", "s", "per_s", "count"]
+    unit: Literal["ratio", "ms", "s", "per_s", "s_per_trial", "count"]
     low: float | None = None
     """Lower end of the 95 % interval."""
     high: float | None = None
     n: Annotated[int, Field(ge=1)]
     """Sample size."""
+    p_value: Probability | None = None
+    """Of a trend: the chance of one as strong if the order of the trials meant nothing."""
 
 
 class CriterionResult(Contract):
