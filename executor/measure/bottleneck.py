@@ -56,21 +56,19 @@ def bottleneck(
 ) -> Iterator[Figure]:
     """Mean length of each part over the trials in which a check was hurt, and the longest's share of the whole.
 
-    ``noticed`` has what each signal said, one mapping for each of ``hurt``. Nothing if it did not recover in one.
+    ``noticed`` has what each signal said, one mapping for each of ``hurt``. Nothing if it did not recover in one, or
+    came back within one sampling interval, which nobody can take apart.
     """
     split = [parts(seen, samples, said) for (seen, samples), said in zip(hurt, noticed, strict=True)]
     known = [each for each in split if each is not None]
     if not known or len(known) < len(split):
         return
-    means: dict[str, float] = {}
-    for name in PARTS:
-        spans = [each.get(name, Span(0.0, 0.0, 0.0)) for each in known]
-        means[name] = average([span.value for span in spans])
-        if means[name] > 0:
-            yield from mean_of(f"recovery_{name}", of, spans)
+    means = {name: average([split[name].value if name in split else 0.0 for split in known]) for name in PARTS}
     whole = sum(means.values())
-    if not whole > 0:
+    if whole <= 1 / hurt[0][0].check.rate_hz:
         return
+    for name in (name for name in PARTS if means[name] > 0):
+        yield from mean_of(f"recovery_{name}", of, [split.get(name, Span(0.0, 0.0, 0.0)) for split in known])
     longest = max(PARTS, key=lambda name: means[name])
     low, high = _bounds(known, longest)
     yield Figure(

@@ -23,6 +23,11 @@ def named(value: str) -> str:
     return value.replace("_", " ")
 
 
+def unit(of: str) -> str:
+    """A figure's unit as it stands behind the number: nothing for a ratio or a count."""
+    return {"ratio": "", "count": "", "per_s": "/s", "s_per_trial": "s a trial"}.get(of, of)
+
+
 def many(count: int, what: str) -> str:
     """``1 fault``, ``2 faults``."""
     return f"{count} {what}{'' if count == 1 else 's'}"

@@ -83,6 +83,7 @@ def evidence(
         emit(found)
     else:
         results_view.verdicts(found)
+        results_view.recovery(found)
         results_view.outcome(found)
     if recompute:
         from executor.run.rejudge import differences

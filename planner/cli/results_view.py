@@ -12,6 +12,7 @@ from executor.model import wording
 from executor.model.evidence import Evidence, Finding
 from planner import words
 from planner.cli.output import out as terminal
+from planner.recovery import KEPT, recoveries
 
 
 def verdicts(evidence: Evidence, out: Console = terminal) -> None:
@@ -24,6 +25,27 @@ def verdicts(evidence: Evidence, out: Console = terminal) -> None:
                 verdict, wording.named(h.weakness.value), escape(h.place), f"{h.predicted:.0%}", escape(h.reason)
             )
     out.print(rows)
+
+
+def recovery(evidence: Evidence, out: Console = terminal) -> None:
+    """One row a check that was hurt: how soon it was back, how alike the trials were, and what took longest."""
+    rows = recoveries(evidence)
+    if not rows:
+        return
+    columns = {
+        "check": [f"{escape(row.check)}\n[quiet]{escape(row.experiment)}[/quiet]" for row in rows],
+        "noticed after": [escape(row.noticed) for row in rows],
+        "back": [escape(row.back) for row in rows],
+        "over the trials": [escape(row.trials) for row in rows],
+        "longest part": [escape(row.bottleneck) for row in rows],
+        "service kept": [row.kept for row in rows],
+    }
+    told = {name: cells for name, cells in columns.items() if any(cells)}
+    shown = table(*told)
+    for cells in zip(*told.values(), strict=True):
+        shown.add_row(*cells)
+    out.print(shown)
+    out.print(f"[quiet]{KEPT}[/quiet]\n")
 
 
 def findings(found: Sequence[Finding], out: Console = terminal) -> None:

@@ -12,6 +12,7 @@ from executor.model import wording
 from executor.model.evidence import HypothesisResult
 from executor.model.vocabulary import Verdict
 from planner import words
+from planner.recovery import KEPT, recoveries
 from planner.report.picture import timeline
 from planner.report.run import Run
 
@@ -36,6 +37,8 @@ def html(run: Run) -> str:
         tally=tally(run),
         pictures=pictures,
         unknown=unknown(run),
+        recoveries=recoveries(run.evidence),
+        kept=KEPT,
     )
 
 
@@ -54,6 +57,12 @@ def markdown(run: Run) -> str:
         lines += [
             f"| {h.verdict.value} | {wording.named(h.weakness.value)} | `{h.place}` | {_plain(h.reason)} |"
             for h in result.hypotheses
+        ]
+    if rows := recoveries(run.evidence):
+        lines += ["", "| check | noticed after | back | over the trials | longest part | service kept |"]
+        lines += ["|---|---|---|---|---|---|"]
+        lines += [
+            f"| {' | '.join(map(_plain, (r.check, r.noticed, r.back, r.trials, r.bottleneck, r.kept)))} |" for r in rows
         ]
     for finding in run.findings:
         lines += [
