@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from sqlalchemy import Engine, create_engine, event, inspect, select
+from sqlalchemy import Engine, create_engine, event, inspect, select, update
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
@@ -22,8 +22,9 @@ from executor.state.durable import create
 from executor.state.home import Home
 from knowledge.features import Features
 from knowledge.recording import rows_of
+from knowledge.resilience.measures import Dimension, Measure
 from knowledge.rows import PastPrediction, PastRow, PastRun
-from knowledge.schema import VERSION, Base, FindingRow, PredictionRow, ResultRow, Run, SchemaVersion
+from knowledge.schema import VERSION, Base, FindingRow, MeasureRow, PredictionRow, ResultRow, Run, SchemaVersion
 
 BUSY_S = 10.0
 """A second writer waits so long for the first."""
@@ -98,6 +99,16 @@ class Ledger:
         with self._transaction() as session:
             return tuple(Finding.model_validate(row.finding, strict=False) for row in session.scalars(query))
 
+    def measures(self, system_name: str) -> dict[str, tuple[Measure, ...]]:
+        """What each run of a system has measured, by run; runs that measured nothing have none."""
+        runs = select(Run.run).where(Run.system == system_name).order_by(Run.started, Run.run)
+        query = select(MeasureRow).join(Run, Run.run == MeasureRow.run).where(Run.system == system_name)
+        with self._transaction() as session:
+            found: dict[str, list[Measure]] = {run: [] for run in session.scalars(runs)}
+            for row in session.scalars(query.order_by(MeasureRow.run, MeasureRow.position)):
+                found[row.run].append(_measure(row))
+        return {run: tuple(told) for run, told in found.items()}
+
     def close(self) -> None:
         """Give the connections back. Idempotent."""
         self._engine.dispose()
@@ -120,6 +131,10 @@ class Ledger:
             tables = set(inspect(session.connection()).get_table_names())
             if SchemaVersion.__tablename__ in tables:
                 version = session.scalar(select(SchemaVersion.version))
+                if version == 1:  # what version 2 added is a table of its own, in which runs of before have no rows
+                    Base.metadata.create_all(session.connection())
+                    session.execute(update(SchemaVersion).values(version=VERSION))
+                    return
                 if version == VERSION:
                     return
                 found = f"has schema version {version}, and this Murphy knows {VERSION}"
@@ -211,4 +226,20 @@ def _prediction(said: PredictionRow, result: ResultRow, run: Run) -> PastPredict
         verdict=Verdict(result.verdict),
         run=run.run,
         at=_moment(run.started),
+    )
+
+
+def _measure(row: MeasureRow) -> Measure:
+    return Measure(
+        dimension=Dimension(row.dimension),
+        service=row.service,
+        experiment=row.experiment,
+        of=row.of,
+        value=row.value,
+        low=row.low,
+        high=row.high,
+        promised=row.promised,
+        weight=row.weight,
+        criticality=row.criticality,
+        critical=row.critical,
     )

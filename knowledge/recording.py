@@ -11,7 +11,8 @@ from executor.model.plan import Experiment, Hypothesis, Plan
 from executor.model.system import System
 from knowledge.fault_types import fault_text
 from knowledge.features import describe
-from knowledge.schema import Base, ExperimentRow, FindingRow, PredictionRow, ResultRow, Run
+from knowledge.resilience.measures import measures
+from knowledge.schema import Base, ExperimentRow, FindingRow, MeasureRow, PredictionRow, ResultRow, Run
 
 
 def rows_of(plan: Plan, evidence: Evidence, findings: Sequence[Finding], system: System) -> Iterator[Sequence[Base]]:
@@ -25,6 +26,8 @@ def rows_of(plan: Plan, evidence: Evidence, findings: Sequence[Finding], system:
         row.position = position
     yield results
     yield [row for experiment, result in pairs for row in _predictions(evidence.run, experiment, result)]
+    told = [measure for experiment, result in pairs for measure in measures(experiment, result, system)]
+    yield [MeasureRow(run=evidence.run, position=n, **asdict(measure)) for n, measure in enumerate(told)]
     yield [
         FindingRow(id=found.id, run=evidence.run, position=position, finding=found.model_dump(mode="json"))
         for position, found in enumerate(findings)

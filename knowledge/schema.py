@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import JSON, Float, ForeignKey, ForeignKeyConstraint, Integer, String, Text
+from sqlalchemy import JSON, Boolean, Float, ForeignKey, ForeignKeyConstraint, Integer, String, Text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-VERSION = 1
+VERSION = 2
 
 
 class Base(DeclarativeBase):
@@ -49,6 +49,25 @@ class ExperimentRow(Base):
     trials: Mapped[int] = mapped_column(Integer)
     aborted: Mapped[str] = mapped_column(Text)
     figures: Mapped[list[Any]] = mapped_column(JSON)
+
+
+class MeasureRow(Base):
+    """A number that an experiment has measured, beside what was promised. Since version 2."""
+
+    __tablename__ = "measures"
+    run: Mapped[str] = mapped_column(ForeignKey("runs.run"), primary_key=True)
+    position: Mapped[int] = mapped_column(Integer, primary_key=True)
+    dimension: Mapped[str] = mapped_column(String(16))
+    service: Mapped[str] = mapped_column(String(63))
+    experiment: Mapped[str] = mapped_column(String(63))
+    of: Mapped[str] = mapped_column(Text)
+    value: Mapped[float | None] = mapped_column(Float)
+    low: Mapped[float | None] = mapped_column(Float)
+    high: Mapped[float | None] = mapped_column(Float)
+    promised: Mapped[float | None] = mapped_column(Float)
+    weight: Mapped[float] = mapped_column(Float)
+    criticality: Mapped[int] = mapped_column(Integer)
+    critical: Mapped[bool] = mapped_column(Boolean)
 
 
 class ResultRow(Base):

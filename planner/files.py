@@ -17,6 +17,7 @@ from executor.model.approval import Approval
 from executor.model.plan import Plan
 from executor.safety.mandate import Policy
 from executor.state.reading import read
+from knowledge.resilience.scoring import Scoring
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -34,6 +35,11 @@ def load_approval(path: Path) -> Approval:
 def load_policy(path: Path) -> Policy:
     """A policy, written in TOML. Raises ``InputError`` as ``load_plan`` does."""
     return _load(path, Policy, "murphy policy sign --help says what stands in one.", _as_json)
+
+
+def load_scoring(path: Path) -> Scoring:
+    """How scores are reckoned, written in TOML. Raises ``InputError`` as ``load_plan`` does."""
+    return _load(path, Scoring, "murphy score prints what it reckons with.", _as_json)
 
 
 def save(value: BaseModel, path: Path) -> None:

@@ -16,10 +16,15 @@ def spread(experiment: Experiment, trials: Sequence[Samples]) -> tuple[frozenset
     At risk is a service with a check that exercises the target, or of which nobody knows what it exercises. An edge's
     target is its callee: its caller is the first at risk.
     """
-    targets = {s for action in experiment.actions if (s := _target(action.target)) is not None}
-    at_risk = [c for c in experiment.checks if c.service not in targets and _reaches(c, experiment)]
+    targets = struck(experiment)
+    at_risk = [c for c in experiment.checks if c.service not in targets and reaches(c, experiment)]
     hurt = {c.service for samples in trials for c in at_risk if impact(c, samples).began_s is not None}
     return frozenset(hurt), frozenset(check.service for check in at_risk)
+
+
+def struck(experiment: Experiment) -> frozenset[str]:
+    """The services that an experiment's faults are made on; an edge's is its callee, groups have none."""
+    return frozenset(s for action in experiment.actions if (s := _target(action.target)) is not None)
 
 
 def _target(target: Target) -> str | None:
@@ -28,7 +33,8 @@ def _target(target: Target) -> str | None:
     return target.callee if isinstance(target, EdgeTarget) else None
 
 
-def _reaches(check: Check, experiment: Experiment) -> bool:
+def reaches(check: Check, experiment: Experiment) -> bool:
+    """Whether a check may feel an experiment's faults: what it exercises is struck, or nobody knows what it does."""
     if check.exercises is None:
         return True
     return any(strikes(action.target, edge) for action in experiment.actions for edge in check.exercises)

@@ -88,5 +88,13 @@ def _containment(experiment: Experiment, trials: Sequence[Samples]) -> Iterator[
     hurt, at_risk = spread(experiment, trials)
     injected = any(samples.trial.injected_s is not None for samples in trials)
     if at_risk and injected:
-        value = 1 - len(hurt) / len(at_risk)
-        yield Figure(name="containment", of=experiment.id, value=value, unit="ratio", n=len(at_risk))
+        well = Share(len(at_risk) - len(hurt), len(at_risk))
+        yield Figure(
+            name="containment",
+            of=experiment.id,
+            value=well.value,
+            unit="ratio",
+            low=well.low,
+            high=well.high,
+            n=len(at_risk),
+        )

@@ -25,6 +25,7 @@ from planner.cli import (
     recover,
     results,
     run,
+    score,
     selftest,
     streams,
 )
@@ -57,6 +58,7 @@ for family in (
     recover,
     audit,
     results,
+    score,
     faults,
     limits,
     keys,

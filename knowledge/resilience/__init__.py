@@ -1,0 +1,1 @@
+"""How resilient a system has shown itself to be, in one run and over many."""
