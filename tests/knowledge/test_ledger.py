@@ -108,6 +108,32 @@ def test_a_newer_ledger_is_refused_and_left_alone(home: Home):
     assert home.ledger.read_bytes() == before
 
 
+def test_what_a_run_measured_comes_back(home: Home):
+    with Ledger.open(home) as ledger:
+        record(ledger)
+        record(ledger, "run-2", days=1)
+        record(ledger, "run-3", system_name="other")
+        found = ledger.measures("store")
+        assert list(found) == ["run-1", "run-2"]
+        home_check, *_ = found["run-1"]
+        assert (home_check.dimension, home_check.service, home_check.of) == ("availability", "front", "home")
+        assert (home_check.value, home_check.promised, home_check.critical) == (0.08, 0.95, True)
+
+
+def test_a_ledger_of_version_1_is_taken_over_with_its_runs(home: Home):
+    with Ledger.open(home) as ledger:
+        record(ledger)
+    with sqlite3.connect(home.ledger) as database:
+        database.execute("DROP TABLE measures")
+        database.execute("UPDATE schema_version SET version = 1")
+    database.close()
+    with Ledger.open(home) as ledger:
+        assert len(ledger.past()) == 2
+        assert ledger.measures("store") == {"run-1": ()}
+        record(ledger, "run-2", days=1)
+        assert ledger.measures("store")["run-2"]
+
+
 def test_a_file_that_is_no_ledger_is_refused_and_left_alone(home: Home):
     home.ledger.write_text("not a database at all, but long enough to be taken for one" * 40, encoding="utf-8")
     with pytest.raises(UnavailableError, match="not a database"):
