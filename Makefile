@@ -58,10 +58,12 @@ score: .venv/ready
 crash: .venv/ready
 	$(BIN)/murphy selftest --crash $(CRASH)
 
-# From a request to halt until the last of a hundred faults is gone; what the watchdog costs. An hour, on a quiet machine.
+# From a request to halt until the last of a hundred faults is gone; what the watchdog costs; how exactly recoveries are
+# measured. An hour, on a quiet machine.
 bench: .venv/ready
 	$(BIN)/python -m bench.halt
 	$(BIN)/python -m bench.watchdog
+	$(BIN)/python -m bench.recovery
 
 # What stays behind when a tool is interrupted in mid-fault: Murphy beside Chaos Toolkit. Fifteen minutes.
 bench-peers: .venv/ready

@@ -15,13 +15,14 @@ import sys
 import time
 from dataclasses import dataclass, field
 
-SLOW_S = 0.4
+SLOW_S = 0.8
 """While it warms up, every answer takes so long."""
 SERVING_S = 0.03
 """One request of a backlog takes so long."""
 BASELINE_S = 0.01
 """When all is well an answer takes so long."""
-PROMISED_S = 0.2
+PROMISED_S = 0.4
+"""Answers that take longer are bad."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,8 @@ class Recovering:
     began_s: float = 0.0
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
     waiting: int = 0
+    served: bool = False
+    """Whether all of a backlog was."""
     in_time_s: float | None = None
     """When the first request of a backlog arrived since which all were served in time."""
 
@@ -75,7 +78,7 @@ class Recovering:
         if script is None:
             await asyncio.sleep(BASELINE_S)
             return True
-        if script.piles_up and (self._now_s() < script.reached_s or self.waiting):
+        if script.piles_up and not self.served:
             return await self._queued(script)
         if self._now_s() < script.reached_s:
             return False
@@ -93,7 +96,8 @@ class Recovering:
                 self.in_time_s = None
             elif self.in_time_s is None:
                 self.in_time_s = arrived_s
-            if not self.waiting:
+            if not self.waiting and self.in_time_s is not None:
+                self.served = True
                 print(json.dumps({"in_time": self.in_time_s}), flush=True)
             return True
 

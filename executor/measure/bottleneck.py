@@ -14,10 +14,13 @@ first three parts from each other: they are one, ``outage``.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
+import numpy as np
+
+from executor.measure.columns import Series
 from executor.measure.detection import Detection
 from executor.measure.impact import Impact
 from executor.measure.intervals import bootstrap
@@ -126,12 +129,10 @@ def _back(told: Mapping[str, Detection], samples: Samples, recovered_s: float) -
     latest: Moment | None = None
     for name in told:
         series = samples.of(name)
-        unwell = [i for i, o in enumerate(series) if not o.ok and o.at_s < recovered_s]
-        next_one = unwell[-1] + 1 if unwell else len(series)
-        if next_one >= len(series):
+        unwell = np.flatnonzero(~series.ok & (series.at_s < recovered_s))
+        if not len(unwell) or unwell[-1] + 1 >= len(series):
             return never
-        o = series[next_one]
-        moment = Moment(series[unwell[-1]].at_s, o.at_s, o.at_s + o.latency_ms / 1000)
+        moment = _first_after(series, int(unwell[-1]))
         latest = moment if latest is None else latest.after(moment)
     return never if latest is None else latest
 
@@ -142,33 +143,41 @@ def _reached(seen: Impact, samples: Samples, origin_s: float, recovered_s: float
     Where failures came at once, the next asking got through. Where askings waited, it was when the longest time without
     a good answer ended.
     """
-    series = [o for o in samples.of(seen.check.id) if samples.trial.fault_begins_s <= o.at_s <= recovered_s]
-    failed = [i for i, o in enumerate(series) if not o.ok]
+    series = samples.between(seen.check.id, samples.trial.fault_begins_s, math.nextafter(recovered_s, math.inf))
+    failed = np.flatnonzero(~series.ok)
     each_s = 1 / seen.check.rate_hz
     through = Moment(origin_s, origin_s, origin_s)
-    if failed and failed[-1] + 1 < len(series):
-        last, following = series[failed[-1]], series[failed[-1] + 1]
-        through = Moment(last.at_s, following.at_s, following.at_s + following.latency_ms / 1000)
-        if last.at_s + last.latency_ms / 1000 <= following.at_s + each_s:
+    if len(failed) and failed[-1] + 1 < len(series):
+        through = _first_after(series, int(failed[-1]))
+        if series.answered_s[failed[-1]] <= through.at + each_s:
             return through
-    came = sorted(o.at_s + o.latency_ms / 1000 for o in series if o.ok)
-    came = [origin_s, *(at_s for at_s in came if at_s > origin_s)]
-    since_s, until_s = max(pairwise(came), key=lambda gap: gap[1] - gap[0], default=(origin_s, origin_s))
-    if until_s - since_s > 2 * each_s:
+    came = series.answered_s[series.ok]
+    came = np.concatenate([[origin_s], np.sort(came[came > origin_s])])
+    gaps = np.diff(came)
+    if gaps.max(initial=0.0) > 2 * each_s:
+        until_s = float(came[gaps.argmax() + 1])
         through = through.after(Moment(until_s - each_s, until_s, until_s))
     return through
 
 
+def _first_after(series: Series, last_bad: int) -> Moment:
+    """When the answer after a bad one became a good one."""
+    following = series[last_bad + 1]
+    return Moment(float(series.at_s[last_bad]), following.at_s, following.at_s + following.latency_ms / 1000)
+
+
 def _drained(seen: Impact, samples: Samples, reached: Moment) -> Moment:
     """When the last asking was answered that had waited since before, or had come to stand behind such a one."""
-    usual = [o.latency_ms for o in samples.within(seen.check.id, Phase.BASELINE) if o.ok]
-    slow_ms = 2 * max(usual) if usual else PATIENCE_S * 1000
+    before = samples.within(seen.check.id, Phase.BASELINE)
+    usual_ms = float(before.latency_ms[before.ok].max(initial=0.0))
+    slow_ms = 2 * usual_ms if usual_ms else PATIENCE_S * 1000
+    series = samples.of(seen.check.id)
+    waited = series.where(series.ok & (series.latency_ms > slow_ms) & (series.answered_s >= reached.at))
     until_s = reached.at
-    for o in samples.of(seen.check.id):
-        by_s = o.at_s + o.latency_ms / 1000
-        waited = o.at_s < until_s if until_s > reached.at else o.at_s < reached.at <= by_s
-        if o.ok and o.latency_ms > slow_ms and waited:
-            until_s = max(until_s, by_s)
+    for at_s, by_s in zip(waited.at_s.tolist(), waited.answered_s.tolist(), strict=True):
+        if at_s >= until_s:
+            break
+        until_s = max(until_s, by_s)
     return reached.after(Moment(until_s, until_s, until_s))
 
 

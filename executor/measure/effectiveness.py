@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from executor.measure.impact import Impact, goodness
-from executor.measure.samples import Samples, Series
+from executor.measure.samples import Samples
 from executor.measure.spans import Span
 from executor.model.plan import Experiment
 
@@ -23,14 +25,14 @@ def effectiveness(experiment: Experiment, seen: Impact, samples: Samples) -> Spa
         return None
     control_s = experiment.fault_s + experiment.recovery_deadline_s
     until_s = min(trial.end_s, trial.injected_s + control_s)
-    series: Series = [o for o in samples.of(seen.check.id) if trial.injected_s <= o.at_s < until_s]
-    if not series:
+    series = samples.between(seen.check.id, trial.injected_s, until_s)
+    if not len(series):
         return None
-    good = goodness(seen.check, samples, series)
+    bad = ~goodness(seen.check, samples, series)
     each_s = (until_s - trial.injected_s) / len(series)
-    lost_s = each_s * (len(good) - sum(good))
+    lost_s = each_s * int(np.count_nonzero(bad))
     if seen.began_s is not None and seen.back_s is None:
         lost_s += trial.injected_s + control_s - until_s
-    stretches = sum(1 for i, ok in enumerate(good) if not ok and (i == 0 or good[i - 1]))
+    stretches = int(np.count_nonzero(np.diff(bad.astype(np.int8), prepend=0) == 1))
     kept, doubt = 1 - lost_s / control_s, stretches * each_s / control_s
     return Span(max(0.0, kept), max(0.0, kept - doubt), min(1.0, kept + doubt))

@@ -9,10 +9,9 @@ from bench.recovery import HEAD, Case, measured
 
 
 def test_the_intervals_hold_the_true_times() -> None:
-    script = Script(detected_s=0.3, back_s=0.9, reached_s=1.1, quick_s=1.6)
-    row = anyio.run(measured, Case("refuses", script))
-    assert row.holds("mttd")
-    assert row.holds("mttr")
-    assert {"recovery_detection", "recovery_failover", "recovery_warm_up"} <= set(row.figures)
-    assert all(row.holds(name) for name in row.truth if name.startswith("recovery_") and name in row.figures)
+    script = Script(detected_s=0.3, back_s=0.9, reached_s=1.3, quick_s=1.3)
+    row = anyio.run(measured, Case("refuses", script, promised_s=9))  # a slow machine must not look like a slow service
+    parts = [name for name in row.figures if name.startswith("recovery_")]
+    assert {"recovery_detection", "recovery_failover"} <= set(parts)
+    assert all(row.holds(name) for name in ("mttd", "mttr", *parts))
     assert row.line().count("|") == HEAD.splitlines()[0].count("|")

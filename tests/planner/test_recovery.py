@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from executor.measure.records import TrialRecord
+from executor.measure.samples import Samples
 from executor.model.evidence import Evidence
 from executor.model.probe import Slo
 from planner.cli import results_view
@@ -28,14 +28,14 @@ from tests.knowledge.runs import Case, evidence_of, plan_of, small_system
 ASKED = experiment(BACK, slo=Slo(latency_ms_max=200))
 
 
-def evidence(*trials: TrialRecord) -> Evidence:
+def evidence(*trials: Samples) -> Evidence:
     cases = (Case(Verdict.HOLDS),)
     made = evidence_of(cases, plan_of(cases, small_system()))
     result = judged(ASKED, *trials).result(ASKED, len(trials), ())
     return Evidence.model_validate({**made.model_dump(), "results": (result.model_dump(),)})
 
 
-def outage(length_s: float, number: int = 1) -> TrialRecord:
+def outage(length_s: float, number: int = 1) -> Samples:
     def front(at_s: float) -> Answer:
         return not INJECTED_S <= at_s < INJECTED_S + length_s, 10.0
 
@@ -46,7 +46,7 @@ def outage(length_s: float, number: int = 1) -> TrialRecord:
     return trial(observations("front", front, trial=number), signal, number=number)
 
 
-def one(*trials: TrialRecord) -> Recovery:
+def one(*trials: Samples) -> Recovery:
     (row,) = recoveries(evidence(*trials))
     return row
 

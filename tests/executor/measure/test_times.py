@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from executor.measure.records import TrialRecord
+from executor.measure.samples import Samples
 from executor.model.evidence import Event, EventKind, Figure, Observation
 from executor.model.probe import Slo
 from tests.executor.measure.records import (
@@ -27,12 +27,12 @@ ASKED = experiment(BACK, slo=Slo(latency_ms_max=200))
 CHECK_S, SIGNAL_S = 0.1, 0.2
 
 
-def figures(*trials: TrialRecord) -> dict[str, Figure]:
+def figures(*trials: Samples) -> dict[str, Figure]:
     """Of the check and its signal, by name."""
     return {figure.name: figure for figure in judged(ASKED, *trials).figures if figure.phase is None}
 
 
-def outage(detected_s: float, recovered_s: float, *, phase_s: float = 0.0, number: int = 1) -> TrialRecord:
+def outage(detected_s: float, recovered_s: float, *, phase_s: float = 0.0, number: int = 1) -> Samples:
     """The check fails from the injection, the signal says so from ``detected_s`` on; both are well ``recovered_s`` on.
 
     ``phase_s`` shifts the sampling, so that the true times fall anywhere between two askings.

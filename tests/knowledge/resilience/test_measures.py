@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from executor.measure.records import TrialRecord
+from executor.measure.samples import Samples
 from executor.model.criteria import DetectedWithin, RecoversWithin
 from executor.model.plan import Experiment
 from executor.model.probe import Slo
@@ -37,7 +37,7 @@ def asked(**of_check: Any) -> Experiment:
     return Experiment.model_validate(told)
 
 
-def told(of: Experiment, *trials: TrialRecord, aborted: str = "") -> dict[Dimension, Measure]:
+def told(of: Experiment, *trials: Samples, aborted: str = "") -> dict[Dimension, Measure]:
     result = judged(of, *trials).result(of, len(trials), ())
     assert not aborted
     found = measures(of, result, SYSTEM)
@@ -45,7 +45,7 @@ def told(of: Experiment, *trials: TrialRecord, aborted: str = "") -> dict[Dimens
     return {measure.dimension: measure for measure in found}
 
 
-def hurt(number: int = 1) -> TrialRecord:
+def hurt(number: int = 1) -> Samples:
     def noticed(at_s: float) -> Answer:
         return not INJECTED_S + 1 <= at_s < INJECTED_S + 5.4, 10.0
 
