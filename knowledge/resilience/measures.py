@@ -12,7 +12,7 @@ from executor.model.evidence import ExperimentResult, Figure
 from executor.model.plan import Experiment
 from executor.model.probe import Check, DetectionSignal
 from executor.model.system import System
-from executor.model.vocabulary import Phase
+from executor.model.vocabulary import Phase, Verdict
 
 
 class Dimension(StrEnum):
@@ -57,12 +57,12 @@ class Measure:
 
 
 def measures(experiment: Experiment, result: ExperimentResult, system: System) -> tuple[Measure, ...]:
-    """All that an experiment's figures say; nothing of one that was cut short.
+    """All that an experiment's figures say; of one that was cut short only if it had shown a weakness by then.
 
     A check counts where it may have felt the fault. One that is known not to need what was struck speaks of
     degradation, any other of availability. Recovery and detection are measured only where something had failed.
     """
-    if result.aborted:
+    if result.aborted and all(judged.verdict is not Verdict.BREAKS for judged in result.hypotheses):
         return ()
     told = _Told(
         experiment,

@@ -34,7 +34,7 @@ class Point:
     figures: Mapping[str, float]
     """By dimension: mean of what was measured, in its own unit, and the score."""
     comparable: bool
-    """Whether it tried what the latest run tried."""
+    """Whether it tried what the latest completed run tried."""
 
 
 @dataclass(frozen=True)
@@ -69,14 +69,14 @@ def trends(
     """Of the runs of one system, oldest first, with their measures and results.
 
     Like is compared with like: runs that tried the same faults at the same places for the same weaknesses as the
-    latest one. In a system that never changed a change is seen, among all figures together, with a chance of at most
-    ``ALPHA``: half of that for the score, the other half for all other figures.
+    latest one that was completed. In a system that never changed a change is seen, among all figures together, with a
+    chance of at most ``ALPHA``: half of that for the score, the other half for all other figures.
     """
     tried: dict[str, set[tuple[str, str, str]]] = {run.run: set() for run in runs}
     for row in past:
         if row.run in tried and row.verdict is not Verdict.ABORTED:
             tried[row.run].add((row.weakness.value, row.place, row.fault))
-    latest = tried[runs[-1].run] if runs else set()
+    latest = next((tried[run.run] for run in reversed(runs) if run.outcome == "completed"), set())
     points = tuple(
         _point(run, measures.get(run.run, ()), scoring, tried[run.run] == latest) for run in runs[-RUNS_MAX:]
     )

@@ -65,8 +65,8 @@ def show_trends(name: str, found: Trends, out: Console = terminal) -> None:
         why = "" if enough else f" It takes {SHOWN_MIN} comparable runs, better a dozen, to show one."
         out.print(f"No change is certain in {many(found.comparable, 'comparable run')}.{why}")
     out.print(
-        "Comparable are the runs that tried what the latest one tried. In a system that never changed, the chance that "
-        f"any change is reported is {ALPHA:.0%} at most.".replace("%", " %"),
+        "Comparable are the runs that tried what the latest completed one tried. In a system that never changed, the "
+        f"chance that any change is reported is at most {ALPHA * 100:.0f} %.",
         style="quiet",
     )
 

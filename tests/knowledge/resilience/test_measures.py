@@ -37,9 +37,8 @@ def asked(**of_check: Any) -> Experiment:
     return Experiment.model_validate(told)
 
 
-def told(of: Experiment, *trials: Samples, aborted: str = "") -> dict[Dimension, Measure]:
+def told(of: Experiment, *trials: Samples) -> dict[Dimension, Measure]:
     result = judged(of, *trials).result(of, len(trials), ())
-    assert not aborted
     found = measures(of, result, SYSTEM)
     assert len({measure.dimension for measure in found}) == len(found)
     return {measure.dimension: measure for measure in found}
@@ -104,10 +103,12 @@ def test_what_never_came_has_no_bound() -> None:
     assert found[Dimension.DETECTION].value is None
 
 
-def test_an_experiment_that_was_cut_short_says_nothing() -> None:
+def test_an_experiment_that_was_cut_short_counts_only_if_it_showed_something() -> None:
     of = asked()
-    result = judged(of, trial(observations("front", dead), aborted="the guard said so")).result(of, 1, ())
-    assert measures(of, result, SYSTEM) == ()
+    held = trial(observations("front", well), observations("health", well, rate_hz=5), aborted="another check fell")
+    assert measures(of, judged(of, held).result(of, 1, ()), SYSTEM) == ()
+    broke = trial(observations("front", dead), aborted="the guard said so")
+    assert Dimension.AVAILABILITY in {m.dimension for m in measures(of, judged(of, broke).result(of, 1, ()), SYSTEM)}
 
 
 def test_the_strictest_promise_counts() -> None:

@@ -217,6 +217,15 @@ def test_only_like_is_compared_with_like() -> None:
     assert (len(found.points), found.comparable) == (20, 10)
 
 
+def test_a_run_that_was_cut_short_is_not_what_others_are_held_against() -> None:
+    told = [past(n, 20.0 if n < 9 else 6.0, 0.9) for n in range(18)]
+    run, measures, _ = past(18, 1, 0.9)
+    late = replace(run, outcome="aborted"), measures, row("e1", Verdict.ABORTED, run.run)
+    found = over(*told, late)
+    assert (found.comparable, found.points[-1].comparable) == (18, False)
+    assert [change.figure for change in found.changes] == [SCORE, "recovery"]
+
+
 def test_runs_without_a_number_leave_a_gap_and_no_zero() -> None:
     found = over(past(1, None, 0.9), past(2, 5, 0.9))
     assert "recovery" not in found.points[0].figures

@@ -19,6 +19,7 @@ from executor.model.evidence import Evidence, Finding, Observation
 from executor.model.plan import Plan
 from executor.model.vocabulary import Severity, Verdict, Weakness
 from planner import words
+from planner.recovery import recoveries
 from planner.report import render
 from planner.report.run import Run, load
 from planner.report.write import write
@@ -122,7 +123,9 @@ def test_hostile_text_stays_text_in_markdown(run: Run, hostile: Run) -> None:
     assert page.attributes == []
     assert page.tags.count("h1") == 1
     rows = sum(len(result.hypotheses) for result in run.evidence.results)
-    assert page.tags.count("td") == 4 * rows
+    recovered = recoveries(run.evidence)
+    assert recovered
+    assert page.tags.count("td") == 4 * rows + 6 * len(recovered)
     assert "<script>alert(1)</script>" in page.text
 
 
