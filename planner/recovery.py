@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -15,10 +16,12 @@ KEPT = "service kept: share of good service from the injection to the end of the
 
 @dataclass(frozen=True)
 class Recovery:
-    """One row. Every field but the first two may be empty."""
+    """One row. Every text but the first two may be empty."""
 
     experiment: str
     check: str
+    lasted_s: float
+    """Mean time from the injection to recovery; infinite where it was not seen in every trial."""
     noticed: str
     """When the system's own signals noticed."""
     back: str
@@ -34,6 +37,14 @@ def recoveries(evidence: Evidence) -> tuple[Recovery, ...]:
     return tuple(row for result in evidence.results for row in _rows(result))
 
 
+def slowest(evidence: Evidence) -> tuple[tuple[Recovery, int], ...]:
+    """Of each experiment the check that took longest, and how many others were hurt."""
+    grouped: dict[str, list[Recovery]] = {}
+    for row in recoveries(evidence):
+        grouped.setdefault(row.experiment, []).append(row)
+    return tuple((max(rows, key=lambda row: row.lasted_s), len(rows) - 1) for rows in grouped.values())
+
+
 def _rows(result: ExperimentResult) -> Iterator[Recovery]:
     for recovered in (figure for figure in result.figures if figure.name == "recovered"):
         found = {figure.name: figure for figure in result.figures if figure.of == recovered.of}
@@ -42,6 +53,7 @@ def _rows(result: ExperimentResult) -> Iterator[Recovery]:
         yield Recovery(
             experiment=result.experiment,
             check=recovered.of,
+            lasted_s=found["mttr"].value if "mttr" in found else math.inf,
             noticed=_noticed(result.figures),
             back=_back(recovered, found),
             trials=", ".join(_alike(found, outliers)),

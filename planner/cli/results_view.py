@@ -12,7 +12,7 @@ from executor.model import wording
 from executor.model.evidence import Evidence, Finding
 from planner import words
 from planner.cli.output import out as terminal
-from planner.recovery import KEPT, recoveries
+from planner.recovery import KEPT, slowest
 
 
 def verdicts(evidence: Evidence, out: Console = terminal) -> None:
@@ -28,17 +28,18 @@ def verdicts(evidence: Evidence, out: Console = terminal) -> None:
 
 
 def recovery(evidence: Evidence, out: Console = terminal) -> None:
-    """One row a check that was hurt: how soon it was back, how alike the trials were, and what took longest."""
-    rows = recoveries(evidence)
-    if not rows:
+    """One row an experiment that hurt something: the check that took longest, how alike the trials were, and why."""
+    found = slowest(evidence)
+    if not found:
         return
     columns = {
-        "check": [f"{escape(row.check)}\n[quiet]{escape(row.experiment)}[/quiet]" for row in rows],
-        "noticed after": [escape(row.noticed) for row in rows],
-        "back": [escape(row.back) for row in rows],
-        "over the trials": [escape(row.trials) for row in rows],
-        "longest part": [escape(row.bottleneck) for row in rows],
-        "service kept": [row.kept for row in rows],
+        "experiment": [escape(row.experiment) for row, _ in found],
+        "slowest check": [f"{escape(row.check)}\n[quiet]of {more + 1} hurt[/quiet]" for row, more in found],
+        "noticed after": [escape(row.noticed) for row, _ in found],
+        "back": [escape(row.back) for row, _ in found],
+        "over the trials": [escape(row.trials) for row, _ in found],
+        "longest part": [escape(row.bottleneck) for row, _ in found],
+        "service kept": [row.kept for row, _ in found],
     }
     told = {name: cells for name, cells in columns.items() if any(cells)}
     shown = table(*told)

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from executor.measure.samples import Samples
 from executor.model.evidence import Evidence
+from executor.model.plan import Experiment
 from executor.model.probe import Slo
+from executor.model.vocabulary import Verdict
 from planner.cli import results_view
-from planner.recovery import Recovery, recoveries
+from planner.recovery import Recovery, recoveries, slowest
 from planner.report.render import markdown
 from planner.report.run import Run
 from tests.executor.measure.records import (
     BACK,
     INJECTED_S,
     Answer,
-    Verdict,
     dead,
     experiment,
     judged,
@@ -28,10 +31,10 @@ from tests.knowledge.runs import Case, evidence_of, plan_of, small_system
 ASKED = experiment(BACK, slo=Slo(latency_ms_max=200))
 
 
-def evidence(*trials: Samples) -> Evidence:
+def evidence(*trials: Samples, asked: Experiment = ASKED) -> Evidence:
     cases = (Case(Verdict.HOLDS),)
     made = evidence_of(cases, plan_of(cases, small_system()))
-    result = judged(ASKED, *trials).result(ASKED, len(trials), ())
+    result = judged(asked, *trials).result(asked, len(trials), ())
     return Evidence.model_validate({**made.model_dump(), "results": (result.model_dump(),)})
 
 
@@ -79,6 +82,24 @@ def test_several_trials_are_compared() -> None:
 def test_what_did_not_come_back_is_said() -> None:
     never = trial(observations("front", lambda at_s: (at_s < INJECTED_S, 10.0), trial=2), number=2)
     assert one(outage(2), never).back == "not seen in 1 of 2 trials"
+
+
+def test_the_terminal_has_the_slowest_of_each_experiment(capsys: pytest.CaptureFixture[str]) -> None:
+    asked = experiment(BACK, slo=Slo(latency_ms_max=200), also=["side", "never"])
+
+    def until(length_s: float) -> Callable[[float], Answer]:
+        return lambda at_s: (not INJECTED_S <= at_s < INJECTED_S + length_s, 10.0)
+
+    lengths = {"front": 2.0, "side": 3.0}
+    seen = trial(*[observations(name, until(length_s)) for name, length_s in lengths.items()])
+    ((row, others),) = slowest(evidence(seen, asked=asked))
+    assert (row.check, others) == ("side", 1)
+    lengths["never"] = 99
+    seen = trial(*[observations(name, until(length_s)) for name, length_s in lengths.items()])
+    ((row, others),) = slowest(evidence(seen, asked=asked))
+    assert (row.check, others) == ("never", 2)
+    results_view.recovery(evidence(seen, asked=asked))
+    assert "of 3 hurt" in capsys.readouterr().out
 
 
 def test_where_nothing_was_hurt_nothing_is_said(capsys: pytest.CaptureFixture[str]) -> None:
