@@ -71,6 +71,8 @@ def _load(path: Path, model: type[Model], hint: str, to_json: Callable[[bytes], 
         place = ".".join(str(step) for step in first["loc"]) or "the file"
         message = first["msg"].removeprefix("Value error, ")
         raise InputError(f"{place}: {message}.", where=str(path), hint=_hint(first["type"])) from None
+    except RecursionError:
+        raise InputError("is nested too deeply.", where=str(path)) from None
     except ValueError as error:
         raise InputError(f"not TOML: {error}.", where=str(path)) from None
 

@@ -102,8 +102,8 @@ def _bottleneck(found: dict[str, Figure]) -> str:
     if longest is None:
         return ""
     part = longest.name.removeprefix("bottleneck_")
-    lasted = found[f"recovery_{part}"]
-    return f"{named(part)}, {longest.value * 100:.0f} % ({duration(lasted.value)})"
+    lasted = found.get(f"recovery_{part}")
+    return f"{named(part)}, {longest.value * 100:.0f} %" + (f" ({duration(lasted.value)})" if lasted else "")
 
 
 def _span(figure: Figure) -> str:

@@ -31,6 +31,9 @@ from executor.state.home import Home
 from executor.state.journal import Journal
 from executor.undo.recover import recover
 from knowledge.ledger import Ledger
+from knowledge.resilience.measures import Dimension, Measure
+from knowledge.resilience.score import score
+from knowledge.resilience.scoring import Scoring
 from knowledge.topology.annotations import annotate, load_annotations, load_system, save_system
 from planner import files
 from planner.again import once_more
@@ -117,6 +120,7 @@ def _past(ground: Ground, path: Path) -> None:
     if found is None:
         return
     results_view.verdicts(found, quiet())
+    results_view.recovery(found, quiet())
     results_view.outcome(found, quiet())
     try:
         write(ground.home, RUN, path.with_name("report.html"))
@@ -168,6 +172,16 @@ def _ledger(_ground: Ground, path: Path) -> None:
     with Ledger(path) as ledger:
         for ask in (ledger.runs, ledger.past, ledger.predictions, ledger.findings):
             ask()
+        for run in ledger.runs():
+            for measures in ledger.measures(run.system).values():
+                score(run.system, measures, Scoring())
+
+
+def _scoring(_ground: Ground, path: Path) -> None:
+    scoring = files.load_scoring(path)
+    scoring.words()
+    measured = Measure(Dimension.RECOVERY, "web", "e1", "home", 3.0, 2.0, 4.0, None, 1.0, 3, critical=True)
+    score("shop", (measured,), scoring)
 
 
 def _journal(ground: Ground, path: Path) -> None:
@@ -225,6 +239,7 @@ def _system_text(ground: Ground) -> bytes:
     return path.read_bytes()
 
 
+_SCORING = b"floor = 0.02\nrecovery_s = 20\ncriticality = [0, 1, 2, 3]\n[weights]\nrecovery = 5\nlatency = 0\n"
 _PROXY = {
     "control": "/tmp/c",
     "edges": [{"edge": "a->b", "listen": 9101, "upstream": "127.0.0.1:1", "protocol": "tcp"}],
@@ -245,6 +260,7 @@ def _readers() -> Iterator[Reader]:
     yield Reader("plan run", lambda g: g.plan.model_dump_json().encode(), _run_plan)
     yield Reader("approval", lambda g: g.approval.model_dump_json().encode(), _run_approved)
     yield Reader("limits", lambda _: to_toml(Limits()).encode(), _limits, form="text")
+    yield Reader("scoring", lambda _: _SCORING, _scoring, form="text")
     yield Reader("system", _system_text, _system, form="text")
     yield Reader("system as json", lambda _: bazaar().model_dump_json().encode(), _system)
     yield Reader("annotations", lambda _: json.dumps(_NOTES).encode(), _annotations)
