@@ -38,11 +38,8 @@ class Score:
     high: float
     parts: Mapping[Dimension, Part]
     """Those that were tested."""
-
-    @property
-    def untested(self) -> tuple[Dimension, ...]:
-        """The dimensions that the score leaves out."""
-        return tuple(dimension for dimension in Dimension if dimension not in self.parts)
+    untested: tuple[Dimension, ...]
+    """The dimensions that would count and were not tested: the score leaves them out."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +82,8 @@ def score(of: str, measures: Sequence[Measure], scoring: Scoring) -> Score | Non
     if not parts:
         return None
     value, *found = np.minimum(1.0, np.exp(logs / whole)).tolist()
-    return Score(of, value, *_interval(value, np.array(found)), parts)
+    untested = tuple(d for d in Dimension if d not in parts and scoring.weights.of(d))
+    return Score(of, value, *_interval(value, np.array(found)), parts, untested)
 
 
 def services(measures: Sequence[Measure], scoring: Scoring) -> tuple[Score, ...]:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,6 +15,7 @@ from pydantic import ValidationError
 
 from executor.model.vocabulary import Environment, Verdict, Weakness
 from knowledge.features import Features
+from knowledge.resilience.change_points import ALPHA
 from knowledge.resilience.comparison import krkn, litmus
 from knowledge.resilience.measures import Dimension, Measure
 from knowledge.resilience.score import Coverage, score, services
@@ -75,6 +77,9 @@ def test_the_score_is_the_weighted_geometric_mean_of_what_was_tested() -> None:
     found = score("shop", measures, USUAL)
     assert found is not None
     assert found.untested == (L, T, G)
+    found = score("shop", measures, Scoring(weights=Weights(latency=0, recovery=0)))
+    assert found is not None
+    assert (found.untested, set(found.parts)) == ((T, G), {A, C})
 
 
 def test_a_zero_is_not_averaged_away() -> None:
@@ -208,6 +213,29 @@ def test_a_planted_change_is_found_with_its_run_and_its_direction() -> None:
 def test_a_system_that_never_changed_shows_none() -> None:
     assert over(*[past(n, 6.0, 0.9) for n in range(20)]).changes == ()
     assert over(*[past(n, 6 + wobble(n), 0.9 + 0.02 * wobble(n + 3)) for n in range(20)]).changes == ()
+
+
+def noisy(seed: int, runs: int) -> Trends:
+    chance = np.random.default_rng(seed)
+    told = []
+    for number in range(runs):
+        run, _, result = past(number, 1, 1)
+        share = float(np.clip(chance.normal(0.8, 0.05), 0, 1))
+        measures = (
+            measure(A, share, 0.95, low=share - 0.02, high=share),
+            measure(L, float(chance.normal(600, 50)), 500),
+            measure(T, float(chance.exponential(3)), 2),
+            measure(R, float(chance.exponential(5)), 3),
+            measure(C, float(chance.choice([0.5, 0.75, 1])), 1),
+        )
+        told.append((run, measures, result))
+    return over(*told)
+
+
+@pytest.mark.slow
+def test_false_alarms_are_rare_among_all_figures_together() -> None:
+    alarms = sum(bool(noisy(seed, 20).changes) for seed in range(100))
+    assert alarms <= 100 * ALPHA + 2 * (100 * ALPHA * (1 - ALPHA)) ** 0.5
 
 
 def test_only_like_is_compared_with_like() -> None:
