@@ -32,6 +32,9 @@ from executor.model.vocabulary import Phase
 PARTS = ("detection", "failover", "outage", "reconnect", "drain", "warm_up")
 """In order of time. ``failover``: until another instance stands in, or the same one has restarted."""
 
+SHRINKS = 0.9
+"""A wait that is at most so much of the one before shows a backlog that is being served."""
+
 
 @dataclass(frozen=True)
 class Moment:
@@ -167,17 +170,23 @@ def _first_after(series: Series, last_bad: int) -> Moment:
 
 
 def _drained(seen: Impact, samples: Samples, reached: Moment) -> Moment:
-    """When the last asking was answered that had waited since before, or had come to stand behind such a one."""
+    """When the last asking was answered that had waited since before, or had come to stand behind such a one.
+
+    Those that were asked meanwhile stood behind the others only if they waited noticeably less: a queue that is served
+    faster than it fills shortens each time by the ratio of the two. If they waited as long, all answers are slow.
+    """
     before = samples.within(seen.check.id, Phase.BASELINE)
     usual_ms = float(before.latency_ms[before.ok].max(initial=0.0))
     slow_ms = 2 * usual_ms if usual_ms else PATIENCE_S * 1000
     series = samples.of(seen.check.id)
     waited = series.where(series.ok & (series.latency_ms > slow_ms) & (series.answered_s >= reached.at))
-    until_s = reached.at
-    for at_s, by_s in zip(waited.at_s.tolist(), waited.answered_s.tolist(), strict=True):
-        if at_s >= until_s:
+    latest = np.maximum.accumulate(waited.answered_s)
+    until_s, wait_s = reached.at, math.inf
+    while count := int(np.searchsorted(waited.at_s, until_s)):
+        longer_s = float(latest[count - 1]) - until_s
+        if not 0 < longer_s < SHRINKS * wait_s:
             break
-        until_s = max(until_s, by_s)
+        until_s, wait_s = until_s + longer_s, longer_s
     return reached.after(Moment(until_s, until_s, until_s))
 
 

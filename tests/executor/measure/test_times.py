@@ -96,6 +96,15 @@ def test_the_longest_part_is_named() -> None:
     assert found["bottleneck_drain"].value == pytest.approx(1.4 / 2.4, abs=0.06)  # within 200 ms from 2.4 s on
 
 
+def test_answers_that_stay_slow_are_no_backlog() -> None:
+    def cold(at_s: float) -> Answer:
+        return True, 700.0 if INJECTED_S <= at_s < REVERTED_S + 3 else 10.0
+
+    found = figures(trial(observations("front", cold), observations("health", well, rate_hz=5)))
+    assert found["recovery_drain"].value == pytest.approx(0.6, abs=0.01)  # those who waited when the fault went
+    assert found["bottleneck_warm_up"].value == pytest.approx(2.3 / 3, abs=0.06)
+
+
 def test_without_a_signal_that_noticed_detection_and_failover_are_one() -> None:
     front = observations("front", lambda at_s: (not INJECTED_S <= at_s < INJECTED_S + 2, 10.0))
     found = figures(trial(front, observations("health", well, rate_hz=5)))

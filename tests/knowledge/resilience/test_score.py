@@ -233,6 +233,7 @@ def noisy(seed: int, runs: int) -> Trends:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_false_alarms_are_rare_among_all_figures_together() -> None:
     alarms = sum(bool(noisy(seed, 20).changes) for seed in range(100))
     assert alarms <= 100 * ALPHA + 2 * (100 * ALPHA * (1 - ALPHA)) ** 0.5
