@@ -30,7 +30,9 @@ def show(found: Scored, scoring: Scoring, out: Console = terminal) -> None:
         tested = f"{covered.tested} of {covered.applicable} applicable {what} tested ({_percent(covered)})"
     out.print(f"[head]Resilience of {escape(found.run.system)}[/head] in run {escape(found.run.run)}: {tested}.")
     if found.system is None:
-        out.print("No score: the run measured nothing. A system that was not tested has none.")
+        out.print(
+            "No score: the run measured nothing, or an older Murphy recorded it. A system that was not tested has none."
+        )
         return
     rows = table("", "score, 0–1", *(dimension.value for dimension in Dimension), "tested")
     rows.add_row(f"[head]{escape(found.run.system)}[/head]", *_cells(found.system), _percent(covered))
