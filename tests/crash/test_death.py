@@ -16,8 +16,10 @@ from executor.undo.recover import recover
 from tests.crash.conftest import Scene
 from tests.executor.kit import LIMITS, until
 
-_NOT_TWICE = tuple(f"refused refused by {rule}" for rule in ("single use", "concurrent runs", "recovery readiness"))
-"""By the approval, by what runs, or since what it would strike stands still already."""
+_NOT_TWICE = tuple(
+    f"refused refused by {rule}" for rule in ("single use", "concurrent runs", "recovery readiness", "health")
+)
+"""By the approval, by what runs, or since what it would strike stands still already, or answers nobody."""
 
 
 def test_two_processes_run_one_approval_once_and_recover_leaves_it_alone(scene: Scene) -> None:

@@ -10,7 +10,7 @@ from executor.kernel import process
 from executor.state.home import Home
 from executor.state.journal import Injection, Journal
 from executor.state.rows import Reach
-from tests.executor.kit import Shelf
+from tests.executor.kit import Shelf, until
 
 REACH = Reach(1, 1, 1, ("base-1",))
 
@@ -68,7 +68,7 @@ def hang(journal: Journal, shelf: Shelf, *, lease_s: float) -> None:
     armed = arm(journal, record=record, lease_s=lease_s)
     process.send(found.pid, found.start_ticks, signal.SIGSTOP)
     assert journal.injected(armed.id, record)
-    assert shelf.stopped()
+    until(shelf.stopped)
 
 
 def nothing_left(home: Home) -> bool:

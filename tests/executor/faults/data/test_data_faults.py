@@ -219,7 +219,7 @@ def test_who_refers_to_a_locked_row_waits_too(rows: RowsSubject, tmp_path: Path)
 def test_rows_of_a_helper_that_hangs_are_let_go_by_the_server(rows: RowsSubject, tmp_path: Path) -> None:
     target, how = rows.resolved(), behaviour("data.lock")
     record = how.prepare(Lock(table="goods", rows=5), target, context(target, tmp_path))
-    how.inject(record, 2.0)
+    how.inject(record, 5.0)
     (helper,) = child.living(Path(record["deadline"]))
     process.send(helper.pid, helper.start_ticks, signal.SIGSTOP)
     assert len(rows.waiting()) == 5
