@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import pytest
+
 from knowledge.resilience.measures import Dimension
 from knowledge.resilience.scoring import Scoring
 from planner.recovery import recoveries
 from planner.resilience import over_time, scored
 from tests.planner.turn import Turn
+
+pytestmark = pytest.mark.slow
 
 
 def test_a_real_run_has_a_score_with_its_coverage(turn: Turn) -> None:

@@ -111,6 +111,7 @@ def test_a_run_is_not_begun_twice_whenever_its_process_dies(scene: Scene) -> Non
         assert [finding.run for finding in ledger.findings()] == [run]
 
 
+@pytest.mark.slow
 def test_one_approval_carried_out_by_two_processes_at_once_runs_once(scene: Scene) -> None:
     run = scene.approved()
     both = [scene.start("carry_out") for _ in range(2)]

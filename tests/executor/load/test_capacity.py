@@ -145,6 +145,7 @@ def test_a_planted_knee_is_found_where_it_is(serve: Serve, tmp_path: Path) -> No
     assert found.at.value == pytest.approx(400, rel=0.2), (found, points)
 
 
+@pytest.mark.slow
 def test_one_that_stays_worn_is_metastable(serve: Serve, tmp_path: Path) -> None:
     """The same, but with more than 15 waiting it can do 67 a second, and 100 come: it never gets below that again."""
     profile = (constant(100, 1.0), constant(300, 0.6), constant(100, 2.4))
@@ -156,6 +157,7 @@ def test_one_that_stays_worn_is_metastable(serve: Serve, tmp_path: Path) -> None
     assert found.recovery_s is None
 
 
+@pytest.mark.slow
 def test_an_overload_of_a_healthy_service_is_over_when_it_is_over(serve: Serve, tmp_path: Path) -> None:
     """200 requests/s at most; 0.6 s of 300 leave 60 waiting, and 100 free a second work them off."""
     port = serve(4, 20)

@@ -103,7 +103,13 @@ def test_a_frozen_process_that_others_end_or_wake(
     assert evidence.owed == ()
 
 
-@pytest.mark.parametrize("duration_s", [6.0, 0.7], ids=["between renewals", "before the first renewal"])
+@pytest.mark.parametrize(
+    "duration_s",
+    [
+        pytest.param(6.0, id="between renewals"),
+        pytest.param(0.7, id="before the first renewal", marks=pytest.mark.slow),
+    ],
+)
 @pytest.mark.parametrize(
     ("fault", "supervised", "outcome"),
     [

@@ -92,6 +92,7 @@ exec "$@"
 """Another name and another machine id, for one process alone: in name spaces of its own."""
 
 
+@pytest.mark.slow
 @pytest.mark.root
 def test_the_command_refuses_it_on_another_machine(running: tuple[System, Plan], tmp_path: Path) -> None:
     if os.geteuid() != 0 and os.environ.get("CI") != "true":

@@ -47,6 +47,7 @@ def test_a_power_cut_without_a_next_start_leaves_residues(scene: Scene, tmp_path
     assert recover(Home(place / "home")) == []  # the case has cleaned up after itself
 
 
+@pytest.mark.slow
 def test_a_power_cut_is_made_good_by_the_next_start(scene: Scene, tmp_path: Path) -> None:
     place = tmp_path / "case"
     place.mkdir()

@@ -71,6 +71,7 @@ def test_signals_end_a_run_in_order_however_many_come(shelf: Shelf, tmp_path: Pa
     assert nothing_left(tmp_path)
 
 
+@pytest.mark.slow
 def test_a_run_whose_output_nobody_takes_goes_on_to_its_end(shelf: Shelf, tmp_path: Path) -> None:
     with Path("/dev/full").open("wb") as full:
         process = begin(tmp_path, shelf, duration_s=2, out=full)

@@ -90,7 +90,8 @@ OTHERS = "MURPHY_CASES"
 
 VARIANTS = (
     *("service.error-redirect", "service.error-grpc-redirect", "service.overload-post", "resource.memory-fill-cgroup"),
-    *("infrastructure.fis-terminate", "infrastructure.vm-ec2-isolate"),
+    *("infrastructure.fis-terminate", "infrastructure.vm-ec2-isolate", "infrastructure.container-restart"),
+    *("data.lock-rows", "service.timeout-managed-after-bytes", "service.dependency_failure-redirect"),
 )
 """Cases that differ little from others, and so are left to ``make test-slow`` as well."""
 

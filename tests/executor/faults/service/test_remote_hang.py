@@ -150,6 +150,7 @@ def test_a_process_that_is_not_there(sshd: Sshd, shelf: Shelf) -> None:
         target(shelf, sshd.instance(shelf))
 
 
+@pytest.mark.slow
 def test_a_whole_run(home: Home, shelf: Shelf, sshd: Sshd, quick: None) -> None:
     service = Service(**{**dict(shelf.service()), "instances": (sshd.instance(shelf),), "restarts": "by_hand"})
     system = System(name="library", services=(service,))
