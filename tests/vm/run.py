@@ -104,6 +104,7 @@ def _machine(kernel: Kernel, scratch: Path) -> list[str]:
     memory = f"memory-backend-memfd,id=memory,size={MEMORY_MB}M,share=on"
     return [
         *("qemu-system-x86_64", "-M", "q35", "-accel", "tcg", "-smp", "2", "-m", str(MEMORY_MB)),
+        *("-cpu", "max"),  # numpy needs more than QEMU's plainest processor has
         *("-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-serial", "stdio"),
         *("-kernel", str(kernel.image), "-initrd", str(scratch / "initrd")),
         *("-append", "console=ttyS0 quiet panic=-1 no_timer_check"),  # the check fails where the host is busy
