@@ -109,6 +109,12 @@ class Ledger:
                 found[row.run].append(_measure(row))
         return {run: tuple(told) for run, told in found.items()}
 
+    def measures_of(self, run: str) -> tuple[Measure, ...]:
+        """What one run has measured; nothing if there is no such run."""
+        query = select(MeasureRow).where(MeasureRow.run == run).order_by(MeasureRow.position)
+        with self._transaction() as session:
+            return tuple(map(_measure, session.scalars(query)))
+
     def close(self) -> None:
         """Give the connections back. Idempotent."""
         self._engine.dispose()

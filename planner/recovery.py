@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from executor.model.evidence import Evidence, ExperimentResult, Figure
-from executor.model.wording import duration, many, named, number
+from executor.model.wording import duration, many, named, number, percent
 
 SIGNIFICANT = 0.05
 """A trend over trials is told from this chance of its being none on."""
@@ -58,7 +58,7 @@ def _rows(result: ExperimentResult) -> Iterator[Recovery]:
             back=_back(recovered, found),
             trials=", ".join(_alike(found, outliers)),
             bottleneck=_bottleneck(found),
-            kept=f"{kept.value:.0%}".replace("%", " %") if kept else "",
+            kept=percent(kept.value) if kept else "",
         )
 
 
@@ -88,7 +88,7 @@ def _alike(found: dict[str, Figure], outliers: Sequence[Figure]) -> Iterator[str
         return
     yield f"worst of {worst.n} from the injection: {duration(worst.value)}"
     if cv := found.get("mttr_cv"):
-        yield f"spread {cv.value * 100:.0f} %"
+        yield f"spread {percent(cv.value)}"
     slope = found.get("mttr_trend")
     if slope is not None and slope.p_value is not None and slope.p_value < SIGNIFICANT:
         longer = "longer" if slope.value > 0 else "shorter"
@@ -103,7 +103,7 @@ def _bottleneck(found: dict[str, Figure]) -> str:
         return ""
     part = longest.name.removeprefix("bottleneck_")
     lasted = found.get(f"recovery_{part}")
-    return f"{named(part)}, {longest.value * 100:.0f} %" + (f" ({duration(lasted.value)})" if lasted else "")
+    return f"{named(part)}, {percent(longest.value)}" + (f" ({duration(lasted.value)})" if lasted else "")
 
 
 def _span(figure: Figure) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +17,7 @@ from knowledge.resilience.comparison import krkn, litmus
 from knowledge.resilience.score import Coverage, Score, score, services
 from knowledge.resilience.scoring import Scoring
 from knowledge.resilience.trends import Trends, trends
-from knowledge.rows import PastRow, PastRun
+from knowledge.rows import PastRun
 from planner.runs import none_yet, unknown
 
 
@@ -48,7 +47,7 @@ def scored(home: Home, run: str | None, scoring: Scoring) -> Scored:
         if found is None:
             assert run is not None  # else there is one
             raise unknown(home, run)
-        measures = ledger.measures(found.system)[found.run]
+        measures = ledger.measures_of(found.run)
         results = ledger.past_of(found.run)
     applicable = _applicable(home.runs / found.run / "system.json")
     tested = {(row.weakness, row.place) for row in results if row.decided}
@@ -75,12 +74,7 @@ def over_time(home: Home, system: str | None, scoring: Scoring) -> tuple[str, Tr
         if not own:
             known = ", ".join(sorted({run.system for run in runs}))
             raise InputError(f"there is no run of a system named {name}.", hint=f"There are runs of {known}.")
-        return name, _trends(own, ledger, name, scoring)
-
-
-def _trends(own: Sequence[PastRun], ledger: Ledger, name: str, scoring: Scoring) -> Trends:
-    past: Sequence[PastRow] = ledger.past(name)
-    return trends(own, ledger.measures(name), past, scoring)
+        return name, trends(own, ledger.measures(name), ledger.past(name), scoring)
 
 
 _Hypotheses = frozenset[tuple[object, str]]

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from executor.clock import start_ticks, stat_fields
+from executor.clock import start_ticks, stat_fields, ticks_of
 from executor.errors import UnavailableError
 from executor.kernel import program, sockets
 
@@ -44,7 +44,7 @@ def alive(pid: int, ticks: int) -> bool:
 def state(pid: int, ticks: int) -> str | None:
     """One letter of ``/proc/PID/stat`` (``R``, ``S``, ``T`` stopped…); ``None`` if that very process is gone."""
     fields = stat_fields(pid)
-    return None if fields is None or fields[0] in b"ZX" or int(fields[19]) != ticks else fields[0].decode()
+    return fields[0].decode() if fields is not None and ticks_of(fields) == ticks else None
 
 
 @contextmanager

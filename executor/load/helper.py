@@ -11,7 +11,6 @@ import asyncio
 import gc
 import json
 import random
-import resource
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -66,8 +65,7 @@ async def _flush(recorder: Recorder, window_s: float) -> None:
 def main() -> None:
     """The helper: send requests, and say what came of them."""
     lease, (out, order) = child.lease(sys.argv[1:])
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    child.raise_descriptor_limit()
     gc.collect()
     gc.freeze()  # a collection that looks at every module again would make requests late
     with Path(out).open("w", encoding="ascii") as file:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -67,6 +68,14 @@ class Window:
     def read(cls, line: str | bytes) -> Window:
         """From such a line."""
         return cls(**json.loads(line))
+
+
+def failures(windows: Iterable[Window]) -> Counter[str]:
+    """What failed in some windows together, by how."""
+    whole: Counter[str] = Counter()
+    for window in windows:
+        whole.update(window.failed)
+    return whole
 
 
 def histogram() -> HdrHistogram:

@@ -65,9 +65,9 @@ def bottleneck(
     ``noticed`` has what each signal said, one mapping for each of ``hurt``. Nothing if it did not recover in one, or
     came back within one sampling interval, which nobody can take apart.
     """
-    split = [parts(seen, samples, said) for (seen, samples), said in zip(hurt, noticed, strict=True)]
-    known = [each for each in split if each is not None]
-    if not known or len(known) < len(split):
+    found = [parts(seen, samples, said) for (seen, samples), said in zip(hurt, noticed, strict=True)]
+    known = [split for split in found if split is not None]
+    if not known or len(known) < len(found):
         return
     means = {name: average([split[name].value if name in split else 0.0 for split in known]) for name in PARTS}
     whole = sum(means.values())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import statistics
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -39,13 +40,11 @@ def trend(values: Sequence[float]) -> Trend | None:
     if len(values) < TREND_MIN:
         return None
     slopes = sorted((b - a) / (j - i) for (i, a), (j, b) in combinations(enumerate(values), 2))
-    middle = len(slopes) // 2
-    median = slopes[middle] if len(slopes) % 2 else (slopes[middle - 1] + slopes[middle]) / 2
     half = Z * math.sqrt(_variance(values))
     below = math.floor((len(slopes) - half) / 2)
     above = math.ceil((len(slopes) + half) / 2)
     return Trend(
-        slope=median,
+        slope=statistics.median(slopes),
         low=slopes[below - 1] if below >= 1 else None,
         high=slopes[above] if above < len(slopes) else None,
         p_value=mann_kendall(values),

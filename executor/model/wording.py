@@ -8,6 +8,11 @@ def number(value: float) -> str:
     return f"{value:,.2f}".rstrip("0").rstrip(".")
 
 
+def percent(share: float) -> str:
+    """A share, 0–1, in whole per cent: ``12 %``."""
+    return f"{share * 100:.0f} %"
+
+
 def duration(seconds: float) -> str:
     """``350 ms``, ``3.5 s`` or ``2 min 5 s``."""
     if seconds < 1:

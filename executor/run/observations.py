@@ -153,10 +153,10 @@ def _from_columns(path: Path, experiment: str, trial: int | None) -> Recording:
         with regular(path) as file, parquet.ParquetFile(file, page_checksum_verification=True) as columns:
             if columns.schema_arrow != _schema():
                 raise InputError("the observations cannot be read: their columns are others.", where=str(path))
-            wanted = [number for number in range(columns.num_row_groups) if _may_hold(columns, number, trial)]
-            for number in wanted:
-                for piece in columns.read_row_group(number).to_batches():
-                    _add(found, piece.filter(chosen))
+            for number in range(columns.num_row_groups):
+                if _may_hold(columns, number, "experiment", experiment) and _may_hold(columns, number, "trial", trial):
+                    for piece in columns.read_row_group(number).to_batches():
+                        _add(found, piece.filter(chosen))
         for source in found.sources:
             found.series(source)  # copies the pieces out of the library's memory, which the next trial is read into
     except FileNotFoundError:
@@ -167,11 +167,10 @@ def _from_columns(path: Path, experiment: str, trial: int | None) -> Recording:
     return found
 
 
-def _may_hold(columns: ParquetFile, group: int, trial: int | None) -> bool:
-    """Whether a group of rows may hold some of a trial, by what the file says of it."""
-    place = columns.schema_arrow.names.index("trial")
-    span = columns.metadata.row_group(group).column(place).statistics
-    return trial is None or span is None or not span.has_min_max or span.min <= trial <= span.max
+def _may_hold(columns: ParquetFile, group: int, name: str, value: str | int | None) -> bool:
+    """Whether a group of rows may have a value in a column, by what the file says of it; any has ``None``."""
+    span = columns.metadata.row_group(group).column(columns.schema_arrow.names.index(name)).statistics
+    return value is None or span is None or not span.has_min_max or bool(span.min <= value <= span.max)
 
 
 def _add(found: Recording, piece: pyarrow.RecordBatch) -> None:

@@ -15,11 +15,12 @@ from knowledge.resilience.scoring import LESS_IS_BETTER, Scoring
 from knowledge.rows import PastRow, PastRun
 
 SCORE = "score"
-_UNITS: Mapping[Dimension, Literal["s", "ms", ""]] = {
+UNITS: Mapping[Dimension, Literal["s", "ms", ""]] = {
     Dimension.DETECTION: "s",
     Dimension.RECOVERY: "s",
     Dimension.LATENCY: "ms",
 }
+"""Of what is measured in each dimension; shares have none."""
 RUNS_MAX = 100
 """So many of the latest runs are looked at."""
 
@@ -107,7 +108,7 @@ def _changes(points: Sequence[Point]) -> Iterator[Change]:
             less = name != SCORE and Dimension(name) in LESS_IS_BETTER
             yield Change(
                 figure=name,
-                unit="" if name == SCORE else _UNITS.get(Dimension(name), ""),
+                unit="" if name == SCORE else UNITS.get(Dimension(name), ""),
                 point=point,
                 run=told[point.at][1],
                 better=(point.after < point.before) == less,

@@ -8,12 +8,12 @@ from typing import Any
 from rich.console import Console
 from rich.markup import escape
 
-from executor.model.wording import many, named
+from executor.model.wording import many, named, percent
 from knowledge.resilience.change_points import ALPHA, SHOWN_MIN
 from knowledge.resilience.measures import Dimension
 from knowledge.resilience.score import Coverage, Score
 from knowledge.resilience.scoring import Scoring
-from knowledge.resilience.trends import SCORE, Change, Point, Trends
+from knowledge.resilience.trends import SCORE, UNITS, Change, Point, Trends
 from planner.cli.output import out as terminal
 from planner.cli.results_view import table
 from planner.resilience import Scored
@@ -68,7 +68,7 @@ def show_trends(name: str, found: Trends, out: Console = terminal) -> None:
         out.print(f"No change is certain in {many(found.comparable, 'comparable run')}.{why}")
     out.print(
         "Comparable are the runs that tried what the latest completed one tried. In a system that never changed, the "
-        f"chance that any change is reported is at most {ALPHA * 100:.0f} %.",
+        f"chance that any change is reported is at most {percent(ALPHA)}.",
         style="quiet",
     )
 
@@ -138,12 +138,12 @@ def _value(score: Score) -> str:
 
 
 def _percent(coverage: Coverage | None) -> str:
-    return "" if coverage is None else f"{coverage.share * 100:.0f} %"
+    return "" if coverage is None else percent(coverage.share)
 
 
 def _head(figure: str) -> str:
-    unit = {"detection": ", s", "recovery": ", s", "latency": ", ms"}.get(figure, "")
-    return f"{figure}{unit}"
+    unit = UNITS.get(Dimension(figure))
+    return f"{figure}, {unit}" if unit else figure
 
 
 def _figure(point: Point, figure: str) -> str:

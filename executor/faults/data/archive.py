@@ -84,9 +84,10 @@ def put_back(record: Record) -> Path | None:
         _made(record).unlink(missing_ok=True)
         if not aside.exists():
             return None
-        kept = _cut_one(record) or archive
-        if kept == archive and archive.exists() and not archive.samefile(aside) and not _is_ours(archive, record):
-            kept = archive.with_name(f"before-{record['name']}")
+        kept = _cut_one(record)
+        if kept is None:
+            replaced = archive.exists() and not archive.samefile(aside)
+            kept = archive.with_name(f"before-{record['name']}") if replaced else archive
         if archive.exists() and archive.samefile(aside):
             aside.unlink()  # a rename between two names of one file would do nothing
         else:

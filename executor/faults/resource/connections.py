@@ -53,8 +53,7 @@ class Connections(held.Held):
 def main() -> None:
     """The helper: connect and hold."""
     lease, (address, port, count) = child.lease(sys.argv[1:])
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    child.raise_descriptor_limit()
     kept: list[socket.socket] = []
     _fill(kept, (address, int(port)), int(count), lease)
     if not kept:

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 
 from executor.measure.capacity.level import Estimate, Level
+from executor.measure.columns import Floats
 
-Array = npt.NDArray[np.float64]
 LEVELS_MIN = 4
 PARTS_MIN = 4
 RESAMPLES = 1000
@@ -83,14 +82,14 @@ def cliff(levels: Sequence[Level]) -> Cliff:
     return Cliff(verdict, why, float(offered[place]), float(offered[place + 1]), before, after, p)
 
 
-def _marginal(offered: Array, goodput: Array) -> Array:
+def _marginal(offered: Floats, goodput: Floats) -> Floats:
     """Of each row, from no load on."""
     steps = np.diff(np.concatenate([[0.0], offered]))
-    marginal: Array = np.diff(np.column_stack([np.zeros(len(goodput)), goodput]), axis=1) / steps
+    marginal: Floats = np.diff(np.column_stack([np.zeros(len(goodput)), goodput]), axis=1) / steps
     return marginal
 
 
-def _p(offered: Array, parts: Sequence[Array], drop: float, chance: np.random.Generator) -> float:
+def _p(offered: Floats, parts: Sequence[Floats], drop: float, chance: np.random.Generator) -> float:
     shares = [part / rate for part, rate in zip(parts, offered, strict=True)]
     rest = [(each - each.mean()) * np.sqrt(len(each) / (len(each) - 1)) for each in shares]
     same = float(np.concatenate(shares).mean())
@@ -102,6 +101,6 @@ def _p(offered: Array, parts: Sequence[Array], drop: float, chance: np.random.Ge
     return (1 + int((largest >= drop - 1e-12).sum())) / (1 + RESAMPLES)
 
 
-def _estimate(value: float, resampled: Array) -> Estimate:
+def _estimate(value: float, resampled: Floats) -> Estimate:
     low, high = np.quantile(resampled, (0.025, 0.975))
     return Estimate(float(value), float(min(low, value)), float(max(high, value)))

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
-from executor.load.window import Window
+from executor.load.window import Window, failures
 from executor.measure.intervals import Share
 
 Mode = Literal["none", "latency collapse", "errors", "refusal", "crash", "out of memory", "hang", "inconclusive"]
@@ -22,7 +21,7 @@ class Failure:
 
     mode: Mode
     why: str
-    shares: dict[str, float] = field(default_factory=dict)
+    shares: dict[Mode, float] = field(default_factory=dict)
 
 
 def failure(
@@ -48,9 +47,7 @@ def failure(
         return Failure("none", f"{good} of {due} requests were good")
     if Share(due - good, due).low <= 1 - good_share:
         return Failure("inconclusive", f"{due - good} of {due} requests were bad, which may be within the promise")
-    failed: Counter[str] = Counter()
-    for window in windows:
-        failed.update(window.failed)
+    failed = failures(windows)
     answered = sum(window.answered for window in windows)
     told = sum(n for kind, n in failed.items() if kind not in _UNANSWERED)
     if not answered and not told:
@@ -63,7 +60,5 @@ def failure(
     most = max(ways, key=lambda way: ways[way])
     words = ", ".join(f"{way} {share:.0%}" for way, share in shares.items() if share)
     if Share(ways[most], bad).low > 0.5:
-        return Failure(most, words, {str(way): share for way, share in shares.items()})
-    return Failure(
-        "inconclusive", f"no way of failing is that of most: {words}", {str(w): s for w, s in shares.items()}
-    )
+        return Failure(most, words, shares)
+    return Failure("inconclusive", f"no way of failing is that of most: {words}", shares)

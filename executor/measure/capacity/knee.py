@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 
 from executor.measure.capacity.level import Estimate
+from executor.measure.columns import Floats
 
-Array = npt.NDArray[np.float64]
 Shape = Literal["convex", "concave"]
 POINTS_MIN = 6
 RESAMPLES = 500
@@ -77,7 +76,7 @@ def knee(x: Sequence[float], y: Sequence[float], shape: Shape) -> Knee:
     return Knee("inconclusive", "neither", f"p = {p:.3g} for two segments; {why}", None, guess)
 
 
-def kneedle(x: Array, y: Array, shape: Shape, sensitivity: float = 1.0) -> float | None:
+def kneedle(x: Floats, y: Floats, shape: Shape, sensitivity: float = 1.0) -> float | None:
     """The knee by Kneedle alone; ``None`` if there is none.
 
     Unlike the original it does not smooth: levels are few, and measured long. Of several local maxima of the difference
@@ -98,7 +97,7 @@ def kneedle(x: Array, y: Array, shape: Shape, sensitivity: float = 1.0) -> float
 class _Segments:
     """Two straight lines that meet, and one, by least squares of relative errors."""
 
-    def __init__(self, x: Array, y: Array) -> None:
+    def __init__(self, x: Floats, y: Floats) -> None:
         self._x, self._y, self._weights = x, y, 1 / y
         different = np.unique(x)
         first, last = different[1], different[-2]
@@ -111,28 +110,28 @@ class _Segments:
         self._best = int(self._squares(self._wanted[None, :], self._two).argmin())
         self.place = float(self._places[self._best])
 
-    def _terms(self, place: float) -> Array:
+    def _terms(self, place: float) -> Floats:
         return np.column_stack([np.ones_like(self._x), self._x, np.maximum(0, self._x - place)])
 
-    def _basis(self, terms: Array) -> Array:
+    def _basis(self, terms: Floats) -> Floats:
         """Orthonormal columns that span the weighted terms: what they fit of ``y`` is ``B Bᵀ y``."""
         weighted = terms * self._weights[:, None]
         return np.linalg.qr(weighted / np.abs(weighted).max(axis=0))[0]
 
     @staticmethod
-    def _squares(rows: Array, bases: Array) -> Array:
+    def _squares(rows: Floats, bases: Floats) -> Floats:
         """Sums of squares of each row about what each basis fits of it: bases × rows."""
         many, points, columns = bases.shape
         along = rows @ bases.transpose(1, 0, 2).reshape(points, many * columns)
         fitted = (along.reshape(len(rows), many, columns) ** 2).sum(axis=2)
-        squares: Array = np.maximum(0.0, (rows**2).sum(axis=1)[None, :] - fitted.T)
+        squares: Floats = np.maximum(0.0, (rows**2).sum(axis=1)[None, :] - fitted.T)
         return squares
 
-    def _gain(self, rows: Array) -> Array:
+    def _gain(self, rows: Floats) -> Floats:
         """How many times larger the sum of squares about one line is than about the best two."""
         floor = 1e-12 * (rows**2).sum(axis=1)
         two = self._squares(rows, self._two).min(axis=0)
-        gain: Array = (self._squares(rows, self._one[None])[0] + floor) / (two + floor)
+        gain: Floats = (self._squares(rows, self._one[None])[0] + floor) / (two + floor)
         return gain
 
     def chance(self) -> float:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import statistics
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from executor.load.window import Window, latencies
+from executor.load.window import Window, failures, latencies
 
 _FEW = 10
 """Answers beyond a quantile without which it is not given."""
@@ -65,9 +64,6 @@ def level(windows: Sequence[Window], *, after_s: float = 0.0) -> Level | None:
         return None
     span_s = sum(window.span_s for window in kept)
     due, good = sum(window.due for window in kept), sum(window.good for window in kept)
-    failed: Counter[str] = Counter()
-    for window in later:
-        failed.update(window.failed)
     took = latencies(later)
     count = took.get_total_count()
 
@@ -82,7 +78,7 @@ def level(windows: Sequence[Window], *, after_s: float = 0.0) -> Level | None:
         span_s=span_s,
         due=due,
         good=good,
-        failed=dict(failed),
+        failed=dict(failures(later)),
         concurrency=count / span_s * took.get_mean_value() / 1e6 if count else None,
         growth_rps=statistics.linear_regression(
             [window.end_s for window in kept], [window.under_way for window in kept]

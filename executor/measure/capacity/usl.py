@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 import numpy as np
-import numpy.typing as npt
 
 from executor.measure.capacity.level import Estimate
+from executor.measure.columns import Floats
 
-Array = npt.NDArray[np.float64]
 RESAMPLES = 1000
 POINTS_MIN = 6
 SPAN_MIN = 4.0
@@ -82,12 +81,12 @@ def fit(points: Sequence[tuple[float, float]]) -> Scalability:
     return _conclude(coefficients, resampled, float(n.max()), many)
 
 
-def _terms(n: Array) -> Array:
+def _terms(n: Floats) -> Floats:
     """The law is N / X = a + b (N − 1) + c N (N − 1), with γ = 1 / a, σ = b / a, κ = c / a."""
     return np.column_stack([np.ones_like(n), n - 1, n * (n - 1)])
 
 
-def _freed(n: Array, weights: Array, off: Array) -> Array:
+def _freed(n: Floats, weights: Floats, off: Floats) -> Floats:
     """Residuals as large as the errors are: a point that draws the curve to itself leaves too small a one.
 
     Divided by √(1 − leverage). Source: A. C. Davison and D. V. Hinkley, "Bootstrap Methods and their Application"
@@ -96,11 +95,11 @@ def _freed(n: Array, weights: Array, off: Array) -> Array:
     terms = _terms(n) * weights[:, None]
     leverage = np.einsum("ij,ji->i", terms, np.linalg.pinv(terms))
     freed = off / np.sqrt(np.maximum(1 - leverage, 0.05))
-    centred: Array = freed - freed.mean()
+    centred: Floats = freed - freed.mean()
     return centred
 
 
-def _solve(n: Array, rows: Array, weights: Array) -> Array:
+def _solve(n: Floats, rows: Floats, weights: Floats) -> Floats:
     """Coefficients for each row of N / X: the best of those subsets whose own least squares have no negative one."""
     terms = _terms(n) * weights[:, None]
     wanted = rows * weights
@@ -117,7 +116,7 @@ def _solve(n: Array, rows: Array, weights: Array) -> Array:
     return found
 
 
-def _conclude(coefficients: Array, resampled: Array, n_max: float, many: int) -> Scalability:
+def _conclude(coefficients: Floats, resampled: Floats, n_max: float, many: int) -> Scalability:
     every = np.vstack([coefficients, resampled])
     gamma, sigma, kappa = 1 / every[:, 0], every[:, 1] / every[:, 0], every[:, 2] / every[:, 0]
     with np.errstate(divide="ignore"):
@@ -148,7 +147,7 @@ def _conclude(coefficients: Array, resampled: Array, n_max: float, many: int) ->
     )
 
 
-def _estimate(values: Array) -> Estimate:
+def _estimate(values: Floats) -> Estimate:
     """The first with percentiles of the others; by order statistics, since some may be infinite."""
     rest = np.sort(values[1:])
     low, high = rest[int(0.025 * len(rest))], rest[int(0.975 * len(rest)) - 1]

@@ -14,6 +14,7 @@ from executor.model.evidence import CriterionResult
 from executor.model.plan import Experiment
 from executor.model.probe import Check
 from executor.model.vocabulary import Phase, Verdict
+from executor.model.wording import percent
 
 ANSWERS_MIN = 8
 """Fewer answers than this decide nothing."""
@@ -88,5 +89,5 @@ def not_well_before(
 
 def words(share: Share) -> str:
     """For instance ``12 of 30 (40 %, 95 % interval 25–58 %)``."""
-    percent = f"{share.value:.0%}".replace("%", " %")
-    return f"{share.good} of {share.n} ({percent}, 95 % interval {share.low * 100:.0f}–{share.high * 100:.0f} %)"
+    interval = f"{share.low * 100:.0f}–{percent(share.high)}"
+    return f"{share.good} of {share.n} ({percent(share.value)}, 95 % interval {interval})"
