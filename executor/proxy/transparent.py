@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import socket
 import struct
 import sys
@@ -25,6 +26,8 @@ from executor.proxy.edge import Edge
 from executor.proxy.faults import Fault, Spec
 from executor.proxy.owners import Caller
 from executor.proxy.wire import Wire
+
+log = logging.getLogger(__name__)
 
 _ORIGINAL_DESTINATION: Final = 80
 _SETTLE_S: Final = 0.05
@@ -95,10 +98,12 @@ class Transparent:
         peer = client.transport.get_extra_info("peername")[:2]
         reach = partial(_reach, wanted)
         for edge, caller in candidates:
-            with suppress(OSError):  # too many files are open, say: others' connections must not end with this one
+            try:
                 if await asyncio.to_thread(caller.owns, peer, wanted):
                     edge.accept(client, reach)
                     return
+            except Exception:  # too many files are open, say: others' connections must not end with this one
+                log.exception("edge %s: whose a connection is could not be told; it is only carried", edge.name)
         candidates[0][0].accept(client, reach, hurt=False)
 
 

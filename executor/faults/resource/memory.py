@@ -5,7 +5,6 @@ from __future__ import annotations
 import mmap
 import os
 import sys
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,10 +23,8 @@ FLOOR_PERCENT = 10
 """Share of the host's memory that always stays free, whatever is asked."""
 _TAKES_BYTES_PER_S = 100 * 2**20
 """A slow machine's pace; a fast one takes gigabytes a second."""
-_CGROUP_FILES = (
-    ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
-    ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes"),
-)
+_CONTAINERS = ("/sys/fs/cgroup", "/sys/fs/cgroup/memory")
+"""Where a container sees its own cgroup, by version 2 and 1."""
 _ROOM_PERCENT = 90
 """Of what is left in a cgroup whose processes the kernel ends together, so much may be taken at most."""
 _STEP_BYTES = 16 * 2**20
@@ -124,11 +121,9 @@ def host_memory() -> tuple[int, int]:
     lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
     fields = {line.partition(":")[0]: int(line.split()[1]) * 1024 for line in lines}
     total, free = fields["MemTotal"], fields["MemAvailable"]
-    for limit, used in _CGROUP_FILES:
-        with suppress(OSError, ValueError):  # the other version of cgroups, or no limit ("max")
-            most = int(Path(limit).read_text(encoding="ascii"))
-            left = most - int(Path(used).read_text(encoding="ascii"))
-            total, free = min(total, most), min(free, left)
+    for place in map(Path, _CONTAINERS):
+        if (most := cgroup.limit("memory", place)) is not None:
+            total, free = min(total, most), min(free, most - cgroup.memory_used(place))
     return total, free
 
 
@@ -142,20 +137,20 @@ def main() -> None:
     left, rate = int(wanted), int(grow)
     while not rate and left > 0 and lease.wait(0):
         step = min(left, _STEP_BYTES)
-        if not _spare(step):
+        if _spare() < step:
             sys.exit(f"others have taken memory meanwhile: {left // 2**20} MiB more would leave less than the reserve")
         left -= _take(blocks, step)
     child.ready()
     while lease.wait(_TICK_S):
-        step = min(left, max(mmap.PAGESIZE, int(rate * _TICK_S)))
-        if left > 0 and _spare(step):
+        step = min(left, max(mmap.PAGESIZE, int(rate * _TICK_S)), _spare())
+        if step >= min(left, mmap.PAGESIZE) > 0:
             left -= _take(blocks, step)
 
 
-def _spare(size: int) -> bool:
-    """Whether the host keeps its reserve if so much is taken now: others may have taken memory since it was asked."""
+def _spare() -> int:
+    """Bytes of which the host can be taken now, its reserve aside: others may have taken memory since it was asked."""
     total, free = host_memory()
-    return free - size >= _reserve(total)
+    return free - _reserve(total)
 
 
 def _reserve(total: int) -> int:
