@@ -1,7 +1,7 @@
 """Halt everything, now. A file is the flag: it needs no service, no database, no event loop. Standard library only.
 
 The executors undo their faults within milliseconds of seeing it, and their watchdogs where they do not. What is undone
-is told by ``executor.safety.settle``. Little is loaded here: whoever halts is in a hurry.
+is told by ``executor.safety.settle``. Little is loaded here: whoever halts is in a hurry (``executor.safety.flag``).
 """
 
 from __future__ import annotations
@@ -10,26 +10,21 @@ import errno
 import json
 import os
 import stat
-import time
+from collections.abc import Mapping
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from executor.clock import wall
 from executor.errors import UnavailableError, plain
 from executor.person import whoami
-from executor.state.durable import sync_directory, write
+from executor.safety.flag import put, unaudited
+from executor.state.durable import sync_directory
 from executor.state.home import Home
 from executor.state.reading import read
 
 BUSY_S = 0.5
 """How long the journal is waited for, which is not needed to halt."""
-GIVE_WAY_S = 0.3
-"""How long runs that undo have the processors for themselves."""
-LOOK_S = 0.02
-_unaudited: dict[Path, list[Halted]] = {}
-"""Flags that this process has raised and not put into the audit trail yet, oldest first."""
 
 
 @dataclass(frozen=True)
@@ -52,13 +47,13 @@ def halt(home: Home, reason: str, *, by: str | None = None) -> Halted:
     reason, and puts it into the audit trail if that had no row of it yet (see ``audited``). Raises
     ``UnavailableError`` if the flag cannot be written.
     """
-    before = raise_flag(home, reason, by=by)
-    waiting = _unaudited.get(home.halt_file)
+    before = _raised(home, reason, by)
+    waiting = unaudited.get(str(home.halt_file))
     if not waiting:
         return before
-    flag = waiting[-1]  # with its reason, for which a full disk may have had no room
+    flag = _told(waiting[-1])  # with its reason, for which a full disk may have had no room
     for each in [*waiting]:
-        if not _audit(home, each.by, "halted", reason=each.reason):
+        if not _audit(home, plain(each["by"]), "halted", reason=plain(each["reason"])):
             break
         with suppress(ValueError):  # another thread was quicker
             waiting.remove(each)
@@ -67,34 +62,17 @@ def halt(home: Home, reason: str, *, by: str | None = None) -> Halted:
 
 def audited(home: Home) -> bool:
     """Whether the audit trail has every halt of this process; halting again tries once more."""
-    return not _unaudited.get(home.halt_file)
+    return not unaudited.get(str(home.halt_file))
 
 
-def raise_flag(home: Home, reason: str, *, by: str | None = None) -> Halted:
-    """The half of ``halt`` that cannot wait: the audit trail does not have it yet."""
+def _raised(home: Home, reason: str, by: str | None) -> Halted:
     before = halted(home)
     if before and home.halt_file.exists():  # one that merely cannot be read now may not be there
         return before
-    flag = Halted(wall(), plain(reason), plain(by or whoami()))
     try:
-        write(home.halt_file, json.dumps(vars(flag)).encode(), seen_first=True)
+        return _told(put(str(home.halt_file), reason, by or whoami()))
     except OSError as error:
-        with suppress(OSError):  # on a full disk an empty file may still be possible, and it halts as well
-            home.halt_file.touch()
-        if not home.halt_file.exists():
-            raise UnavailableError(f"cannot halt: {error.strerror}.", where=str(home.halt_file)) from error
-    _unaudited.setdefault(home.halt_file, []).append(flag)
-    return flag
-
-
-def give_way(home: Home) -> None:
-    """Do nothing while the runs undo, for ``GIVE_WAY_S`` at most: what is done meanwhile takes processors from them.
-
-    Only whether a note is left is looked at; what is undone, and what is not, ``executor.safety.settle`` tells.
-    """
-    deadline = time.monotonic() + GIVE_WAY_S
-    while time.monotonic() < deadline and any(home.runs.glob("*/undo-*")):
-        time.sleep(LOOK_S)
+        raise UnavailableError(f"cannot halt: {error.strerror}.", where=str(home.halt_file)) from error
 
 
 def resume(home: Home, *, by: str | None = None) -> bool:
@@ -146,11 +124,15 @@ def _read(path: Path) -> Halted | None:
         content = read(path)
         if not content:
             return _by_hand(path)
-        return Halted(**{name: plain(str(value)) for name, value in json.loads(content).items()})
+        return _told(json.loads(content))
     except FileNotFoundError:
         return None
     except (OSError, ValueError, TypeError, AttributeError, RecursionError):
         return Halted("unknown", "the halt file cannot be read", "unknown")
+
+
+def _told(flag: Mapping[str, object]) -> Halted:
+    return Halted(**{name: plain(str(value)) for name, value in flag.items()})
 
 
 def _by_hand(path: Path) -> Halted:

@@ -13,7 +13,8 @@ from dataclasses import replace
 from typing import TypeVar
 
 from executor.errors import UnavailableError
-from executor.safety.halt import BUSY_S, LOOK_S
+from executor.safety.flag import LOOK_S
+from executor.safety.halt import BUSY_S
 from executor.state import anchor, undo_notes
 from executor.state.altered import refuse_cut
 from executor.state.home import Home

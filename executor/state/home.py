@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from executor.errors import InputError, UnavailableError
+from executor.state import place
 
 _DIRECTORIES = ("keys", "runs", "memory")
 _FILES = ("journal.db", "ledger.db", "sessions.db", "memory.lock", "watchdog.log", "RESUMED")
@@ -73,8 +74,7 @@ class Home:
     @classmethod
     def seen(cls, path: Path | str | None = None) -> Home:
         """The home at ``path`` as it is: nothing is made or changed, and it may not be there."""
-        chosen = path or os.environ.get("MURPHY_HOME") or Path.home() / ".local" / "share" / "murphy"
-        return cls(Path(chosen).resolve())
+        return cls(Path(path or place.chosen()).resolve())
 
     def _belongs_to_others(self) -> bool:
         if not self.path.is_dir() or self.is_made():
@@ -83,7 +83,7 @@ class Home:
 
     def is_made(self) -> bool:
         """Whether there is a state directory already."""
-        return self.keys.is_dir() and self.runs.is_dir()
+        return place.is_made(str(self.path))
 
     def forget(self) -> None:
         """Remove all state but a halt, and nothing that is not Murphy's. See ``executor.undo.recover.forget`` first.
@@ -136,7 +136,7 @@ class Home:
     @property
     def halt_file(self) -> Path:
         """There while everything is halted."""
-        return self.path / "HALTED"
+        return self.path / place.HALT_FILE
 
     @property
     def resumed_file(self) -> Path:

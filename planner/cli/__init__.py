@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from contextlib import suppress
 
 BY_HAND = "by hand"
 """The reason of a halt for which none is given."""
@@ -30,11 +29,6 @@ def _halt_first(arguments: list[str]) -> None:
     words = [word for word in arguments if word != "--json"]
     if len(words) > 1 or any(word.startswith("-") for word in words):
         return
-    from executor.errors import UnavailableError
-    from executor.safety.halt import give_way, raise_flag
-    from executor.state.home import Home
+    from executor.safety import flag
 
-    with suppress(UnavailableError):  # the command says so
-        home = Home.to_undo()
-        raise_flag(home, *(words or [BY_HAND]))
-        give_way(home)
+    flag.first(*(words or [BY_HAND]))

@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
+import tempfile
 import threading
 from contextlib import closing
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from executor.errors import UnavailableError
-from executor.safety import halt as module
-from executor.safety.halt import Halted, audited, give_way, halt, halted, halted_since, lowered, raise_flag, resume
+from executor.errors import UnavailableError, plain
+from executor.safety import flag
+from executor.safety.halt import Halted, audited, halt, halted, halted_since, lowered, resume
 from executor.safety.settle import settled
 from executor.state import audit
 from executor.state.home import Home
 from executor.state.journal import Journal
+
+ROOT = Path(__file__).parents[3]
 
 
 def test_it_is_up_until_resumed(home: Home) -> None:
@@ -47,12 +54,12 @@ def test_a_halt_that_is_over_is_known_to_who_has_looked_before_it(home: Home) ->
 
 
 def test_whoever_halts_gives_way_until_no_fault_is_noted(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "GIVE_WAY_S", 60.0)
+    monkeypatch.setattr(flag, "GIVE_WAY_S", 60.0)
     note = home.run_dir("run-0123456789ab") / "undo-murphy-0123456789ab-1.json"
     note.touch()
     undone = threading.Timer(0.1, note.unlink)
     undone.start()
-    give_way(home)
+    flag.give_way(str(home.runs))
     assert not note.exists()
     undone.join()
 
@@ -112,20 +119,17 @@ def test_a_full_disk_with_room_for_no_reason_still_has_one_for_who_halts(
     def full(path: Path, content: bytes, **how: bool) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(module, "write", full)
-    raise_flag(home, "a drill")
+    monkeypatch.setattr(flag, "write", full)
+    flag.put(str(home.halt_file), "a drill", "alice")
     assert halt(home, "a drill").reason == "a drill"
     assert home.halt_file.read_bytes() == b""
 
 
-def test_a_halt_that_cannot_be_written_says_so(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*args: object, **kwargs: object) -> None:
-        raise OSError(30, "Read-only file system")
-
-    monkeypatch.setattr(module, "write", refuse)
-    monkeypatch.setattr(Path, "touch", refuse)
-    with pytest.raises(UnavailableError, match="cannot halt"):
+def test_a_halt_that_cannot_be_written_says_so(home: Home) -> None:
+    home.path.rename(home.path.with_name("elsewhere"))
+    with pytest.raises(UnavailableError, match="cannot halt: No such file"):
         halt(home, "a drill")
+    assert audited(home)
 
 
 def test_a_flag_that_cannot_be_lowered_says_so(home: Home) -> None:
@@ -136,8 +140,8 @@ def test_a_flag_that_cannot_be_lowered_says_so(home: Home) -> None:
 
 
 def test_a_flag_raised_in_haste_is_audited_once(home: Home) -> None:
-    raised = raise_flag(home, "a drill", by="alice")
-    assert halted(home) == raised
+    flag.put(str(home.halt_file), "a drill", "alice")
+    raised = halted(home)
     assert not home.journal.exists()
     assert halt(home, "what the command line says", by="bob") == raised
     assert halt(home, "again") == raised
@@ -161,3 +165,26 @@ def test_a_halt_that_was_over_before_the_journal_was_free_is_audited_too(home: H
     halt(home, "another", by="bob")
     assert audited(home)
     assert [row.detail["reason"] for row in audit.entries(home)] == ["a drill", "another"]
+
+
+TEXT = st.text(st.characters(codec=None), max_size=50)
+
+
+@given(TEXT, TEXT)
+def test_whatever_the_reason_it_is_told_as_it_was(reason: str, by: str) -> None:
+    with tempfile.TemporaryDirectory() as place:
+        home = Home.open(place)
+        flag.put(str(home.halt_file), reason, by)
+        told = halted(home)
+        assert told is not None
+        assert (told.reason, told.by) == (plain(reason), plain(by))
+        flag.unaudited.clear()
+
+
+def test_the_first_flag_loads_nothing_that_takes_time() -> None:
+    """Each of these takes as long to load as the flag takes to write."""
+    code = "import sys; sys.path.insert(0, sys.argv[1]); from planner import cli; from executor.safety import flag; "
+    told = subprocess.check_output([sys.executable, "-S", "-I", "-c", code + "print(*sys.modules)", ROOT], text=True)
+    loaded = set(told.split())
+    assert "executor.state.durable" in loaded
+    assert not loaded & {"pathlib", "typing", "json", "re", "dataclasses", "contextlib", "datetime", "tempfile"}

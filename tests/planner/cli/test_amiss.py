@@ -15,7 +15,6 @@ import pytest
 from executor.kernel import process
 from executor.state.home import Home
 from executor.state.journal import Journal
-from planner.cli import _halt_first
 from tests.executor.kit import Shelf, shelves
 from tests.planner.cli.commands import murphy, refused
 
@@ -67,9 +66,8 @@ def test_what_stands_in_a_directorys_place_keeps_no_fault(
     if name == "keys":
         assert murphy("recover") == 0
     else:
-        _halt_first(["a drill"])
-        assert home.halt_file.exists()
         assert murphy("halt", "a drill") == 0
+        assert home.halt_file.exists()
     assert not shelf.stopped()
     with closing(Journal(home.journal)) as journal:
         assert journal.pending() == []
