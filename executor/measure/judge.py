@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -13,8 +13,17 @@ from executor.measure.criteria.table import JUDGES
 from executor.measure.figures import figures
 from executor.measure.moments import moments
 from executor.measure.samples import Samples
+from executor.measure.validators.table import VALIDATORS
 from executor.model.criteria import Criterion
-from executor.model.evidence import CriterionResult, Event, ExperimentResult, Figure, HypothesisResult, RevertCheck
+from executor.model.evidence import (
+    CriterionResult,
+    Event,
+    ExperimentResult,
+    Figure,
+    HypothesisResult,
+    RevertCheck,
+    Validation,
+)
 from executor.model.plan import Experiment, Hypothesis
 from executor.model.vocabulary import Phase, Verdict
 
@@ -29,6 +38,7 @@ class Judgement:
 
     hypotheses: tuple[HypothesisResult, ...]
     figures: tuple[Figure, ...]
+    validations: tuple[Validation, ...]
     events: tuple[Event, ...]
     """Impact, detected, mitigated and recovered, which nobody reported live."""
     aborted: str
@@ -40,6 +50,7 @@ class Judgement:
             trials=trials,
             hypotheses=self.hypotheses,
             figures=self.figures,
+            validations=self.validations,
             reverts=tuple(reverts),
             aborted=self.aborted,
         )
@@ -57,6 +68,7 @@ def judge(experiment: Experiment, trials: Sequence[Samples], *, started: datetim
     return Judgement(
         hypotheses=tuple(_hypothesis(h, experiment, told, aborted) for h in experiment.hypotheses),
         figures=figures(experiment, samples),
+        validations=tuple(_validations(experiment, told)),
         events=moments(experiment, samples, started),
         aborted=line(aborted),
     )
@@ -95,6 +107,15 @@ def _criterion(criterion: Criterion, experiment: Experiment, trials: Sequence[Sa
         _log.exception("the judge of %s failed", criterion.kind)
         words = line(f"judging it failed: {type(error).__name__}: {error}")
         return CriterionResult(kind=criterion.kind, verdict=Verdict.INCONCLUSIVE, measured=words, limit="unknown")
+
+
+def _validations(experiment: Experiment, trials: Sequence[Samples]) -> Iterator[Validation]:
+    """What all validators say. One that fails costs no other its result."""
+    for name, validate in VALIDATORS.items():
+        try:
+            yield from validate(experiment, trials)
+        except Exception:  # noqa: BLE001 - whatever it is, the others are asked
+            _log.exception("the validator %s failed", name)
 
 
 def _not_exercised(hypothesis: Hypothesis, trials: Sequence[Samples]) -> tuple[list[str], list[str]]:

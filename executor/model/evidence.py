@@ -119,6 +119,19 @@ class HypothesisResult(Contract):
     """Probability of ``breaks`` that was predicted, 0–1."""
 
 
+class Validation(Contract):
+    """What one validator says: whether the system has shown a property that resilience is made of."""
+
+    validator: Name
+    """For instance ``failure_detection``, ``retry_discipline``; all are in ``executor/measure/validators/table.py``."""
+    of: Line
+    """Service, edge, check or signal that it speaks of."""
+    verdict: Verdict
+    measured: Line
+    """What was measured, in words with numbers and units."""
+    expected: Line
+
+
 class RevertCheck(Contract):
     """Whether an action's fault is gone, asked of the target."""
 
@@ -136,6 +149,7 @@ class ExperimentResult(Contract):
     hypotheses: tuple[HypothesisResult, ...]
     figures: tuple[Figure, ...]
     reverts: tuple[RevertCheck, ...]
+    validations: tuple[Validation, ...] = ()
     aborted: Line = ""
     """Why it was cut short; empty if it was not."""
 

@@ -63,3 +63,14 @@ def _compare(result: ExperimentResult, again: Judgement) -> Iterator[str]:
             yield f"{result.experiment}: {figure.name} of {figure.of} was {figure.value:g}, and is now {value}"
     for name, of, _ in figures:
         yield f"{result.experiment}: {name} of {of} is new"
+    yield from _compare_validations(result, again)
+
+
+def _compare_validations(result: ExperimentResult, again: Judgement) -> Iterator[str]:
+    said = {(v.validator, v.of): v for v in again.validations}
+    for before in result.validations:
+        now = said.get((before.validator, before.of))
+        if now != before:
+            what, was = f"{before.validator} of {before.of}", f"{before.verdict.value} ({before.measured})"
+            is_now = f"{now.verdict.value} ({now.measured})" if now else "nothing"
+            yield f"{result.experiment}: {what} was {was}, and is now {is_now}"
