@@ -170,6 +170,22 @@ class Telling(Protocol):
         """What was measured, in words; asked once, right before the fault is undone."""
 
 
+@runtime_checkable
+class Finite(Protocol):
+    """A fault that may have done all that it is for before its time is over."""
+
+    def done(self, record: Record) -> bool:
+        """Whether it has: then it is undone."""
+
+
+@runtime_checkable
+class Keeping(Protocol):
+    """A fault that writes down what it sees, to be kept with the run."""
+
+    def keeps(self, record: Record) -> str | None:
+        """The file of it, in the run's scratch; ``None``: this one writes nothing."""
+
+
 def why_not(how: Behaviour, fault: Any, target: Resolved) -> str | None:
     """Why a fault cannot be made on a target here, in one sentence with what to do about it; ``None`` if it can."""
     unmet = None if isinstance(target, EdgeTargets) else unfit(target, getattr(how, "needs", ProcessTarget))

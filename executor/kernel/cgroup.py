@@ -137,6 +137,17 @@ def limit(controller: str, directory: Path) -> int | None:
     return None if said in ("", "max", "-1") or int(said) >= _UNLIMITED else int(said)
 
 
+def cores(directory: Path) -> float | None:
+    """How many processors a cgroup may use at once by its limit; ``None``: it has none."""
+    if (quota := limit("cpu", directory)) is None:
+        return None
+    with suppress(OSError, ValueError, IndexError):
+        if (both := directory / "cpu.max").exists():
+            return quota / int(both.read_text(encoding="ascii").split()[1])
+        return quota / int((directory / "cpu.cfs_period_us").read_text(encoding="ascii"))
+    return None
+
+
 def ends_together(directory: Path) -> bool:
     """Whether the kernel ends all of a cgroup, or of one above it, where its memory runs out, and not one process.
 

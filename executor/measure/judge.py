@@ -8,12 +8,15 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from executor.measure.calls import total
+from executor.measure.capacity.capacities import capacities
+from executor.measure.capacity.capacities import figures as figures_of
 from executor.measure.criteria.common import combine, line
 from executor.measure.criteria.table import JUDGES
 from executor.measure.figures import figures
 from executor.measure.moments import moments
 from executor.measure.samples import Samples
 from executor.measure.validators.table import VALIDATORS
+from executor.model.capacity import Capacity
 from executor.model.criteria import Criterion
 from executor.model.evidence import (
     CriterionResult,
@@ -39,6 +42,7 @@ class Judgement:
     hypotheses: tuple[HypothesisResult, ...]
     figures: tuple[Figure, ...]
     validations: tuple[Validation, ...]
+    capacities: tuple[Capacity, ...]
     events: tuple[Event, ...]
     """Impact, detected, mitigated and recovered, which nobody reported live."""
     aborted: str
@@ -51,6 +55,7 @@ class Judgement:
             hypotheses=self.hypotheses,
             figures=self.figures,
             validations=self.validations,
+            capacities=self.capacities,
             reverts=tuple(reverts),
             aborted=self.aborted,
         )
@@ -65,10 +70,12 @@ def judge(experiment: Experiment, trials: Sequence[Samples], *, started: datetim
     samples = sorted(trials, key=lambda each: each.trial.trial)
     told = [each for each in samples if not each.trial.lost]
     aborted = next((each.trial.aborted for each in samples if each.trial.aborted), aborted)
+    carried = capacities(experiment, samples)
     return Judgement(
         hypotheses=tuple(_hypothesis(h, experiment, told, aborted) for h in experiment.hypotheses),
-        figures=figures(experiment, samples),
+        figures=(*figures(experiment, samples), *figures_of(carried)),
         validations=tuple(_validations(experiment, told)),
+        capacities=carried,
         events=moments(experiment, samples, started),
         aborted=line(aborted),
     )

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 
+from executor.measure.capacity.steps import Step
 from executor.measure.columns import Recording, Series
 from executor.measure.records import TrialRecord
 from executor.model.vocabulary import Phase
@@ -22,8 +24,12 @@ def window(rate_hz: float) -> int:
 class Samples:
     """One trial's observations by source. In which order they were recorded does not matter."""
 
-    def __init__(self, trial: TrialRecord, recording: Recording) -> None:
+    def __init__(
+        self, trial: TrialRecord, recording: Recording, searches: Mapping[tuple[str, str], Sequence[Step]] | None = None
+    ) -> None:
+        """``searches``: the steps of each search for a capacity, by action and instance."""
         self.trial = trial
+        self.searches = searches or {}
         self._recording = recording
         self._series: dict[str, Series] = {}
 

@@ -63,6 +63,19 @@ class DetectedWithin(Contract):
     within_s: Annotated[Seconds, Field(gt=0)]
 
 
+class BeyondCapacity(Contract):
+    """Under more load than it can carry, the instance goes on serving what it can, and comes back after it.
+
+    Judged from the search of an action that has one.
+    """
+
+    kind: Literal["beyond_capacity"] = "beyond_capacity"
+    action: Name
+    at_least_rps: Annotated[float, Field(gt=0)] | None = None
+    """It must carry this rate, requests a second, in the first place; ``None``: none was promised."""
+
+
 Criterion = Annotated[
-    SteadyState | BoundedLatency | CallsWithin | RecoversWithin | DetectedWithin, Field(discriminator="kind")
+    SteadyState | BoundedLatency | CallsWithin | RecoversWithin | DetectedWithin | BeyondCapacity,
+    Field(discriminator="kind"),
 ]

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 from pydantic import Field, JsonValue
 
 from executor.model.base import Contract, Digest, Line, Name, PlaceName, Probability, Text
+from executor.model.capacity import Capacity
 from executor.model.vocabulary import Environment, Phase, Severity, Verdict, Weakness
 
 
@@ -150,6 +151,8 @@ class ExperimentResult(Contract):
     figures: tuple[Figure, ...]
     reverts: tuple[RevertCheck, ...]
     validations: tuple[Validation, ...] = ()
+    capacities: tuple[Capacity, ...] = ()
+    """Of each search for the largest rate that an instance carries."""
     aborted: Line = ""
     """Why it was cut short; empty if it was not."""
 

@@ -146,6 +146,7 @@ class Experiment(Contract):
     def _names_known(self) -> Self:
         checks = {check.id for check in self.checks}
         signals = {signal.id for signal in self.signals}
+        searching = {action.id for action in self.actions if getattr(action.fault, "search", None)}
         for hypothesis in self.hypotheses:
             for criterion in hypothesis.criteria:
                 for check in getattr(criterion, "checks", ()):
@@ -154,6 +155,9 @@ class Experiment(Contract):
                 signal = getattr(criterion, "signal", None)
                 if signal is not None and signal not in signals:
                     raise ValueError(f"hypothesis {hypothesis.id} names signal {signal}, which the experiment lacks")
+                action = getattr(criterion, "action", None)
+                if action is not None and action not in searching:
+                    raise ValueError(f"hypothesis {hypothesis.id} names action {action}, which is no search here")
         if self.abort_conditions != "none":
             for condition in self.abort_conditions:
                 if condition.check not in checks:

@@ -14,6 +14,7 @@ from executor.measure.samples import Samples
 from executor.model.base import Contract, Name, why_not
 from executor.model.evidence import Evidence, ExperimentResult
 from executor.model.plan import Plan
+from executor.run import searches
 from executor.run.observations import load
 from executor.state.home import Home
 from executor.state.reading import read
@@ -40,7 +41,14 @@ def differences(home: Home, evidence: Evidence) -> list[str]:
         for result in evidence.results:
             experiment = next(e for e in plan.experiments if e.id == result.experiment)
             records = trials.by_experiment.get(result.experiment, ())
-            seen = [Samples(record, load(directory, experiment.id, record.trial)) for record in records]
+            seen = [
+                Samples(
+                    record,
+                    load(directory, experiment.id, record.trial),
+                    searches.load(directory, experiment, record.trial),
+                )
+                for record in records
+            ]
             found += _compare(result, judge(experiment, seen, started=evidence.started, aborted=result.aborted))
     except FileNotFoundError as error:
         hint = "A run whose process was killed leaves observations, and nothing to judge them by."
@@ -64,6 +72,8 @@ def _compare(result: ExperimentResult, again: Judgement) -> Iterator[str]:
     for name, of, _ in figures:
         yield f"{result.experiment}: {name} of {of} is new"
     yield from _compare_validations(result, again)
+    if result.capacities != again.capacities:
+        yield f"{result.experiment}: the capacities are others now"
 
 
 def _compare_validations(result: ExperimentResult, again: Judgement) -> Iterator[str]:

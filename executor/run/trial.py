@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import TypeVar
 
 import anyio
@@ -12,8 +14,8 @@ import anyio.lowlevel
 import anyio.to_thread
 
 from executor.drivers.targets import Resolved
-from executor.errors import FaultGoneError, MurphyError, UnavailableError, words_of
-from executor.faults.behaviour import Renewable, Telling
+from executor.errors import FaultGoneError, InputError, MurphyError, UnavailableError, words_of
+from executor.faults.behaviour import Finite, Keeping, Renewable, Telling
 from executor.faults.registry import behaviour
 from executor.measure.columns import Recording
 from executor.measure.counters import edges_of
@@ -25,7 +27,7 @@ from executor.model.evidence import EventKind, Observation, RevertCheck
 from executor.model.plan import Action, Experiment
 from executor.model.vocabulary import Phase
 from executor.probes.hosts import allowed_hosts
-from executor.run import strike
+from executor.run import searches, strike
 from executor.run.course import WHO, Course, Held
 from executor.run.orders import halting
 from executor.run.pace import least_recovery_s, steps
@@ -38,6 +40,8 @@ INJECT_S = 20.0
 """A fault that takes longer to make is given up, and undone."""
 _EACH_S = 20.0
 _TICK_S = 0.05
+_DONE_S = 0.5
+_log = logging.getLogger(__name__)
 
 
 class Trial:
@@ -91,7 +95,16 @@ class Trial:
 
     def samples(self) -> Samples:
         """What there is to judge."""
-        return Samples(self.record(), self._recording)
+        try:
+            found = searches.load(self._directory, self.experiment, self.number)
+        except InputError as error:
+            _log.warning("%s", error)
+            found = {}
+        return Samples(self.record(), self._recording, found)
+
+    @property
+    def _directory(self) -> Path:
+        return self.course.home.run_dir(self.course.run)
 
     async def run(self) -> None:
         """Go through the phases. Cut short by ``aborted`` or by the run's end; every fault is undone on return."""
@@ -137,7 +150,7 @@ class Trial:
         except (MurphyError, OSError) as error:
             self._abort(words_of(error))
         begun = anyio.current_time() if step else self._made.get(action.id, anyio.current_time())
-        await anyio.sleep_until(begun + action.duration_s)
+        await self._wait(action, begun + action.duration_s)
         if step:
             self._look()  # the guard must agree at this very moment
             await anyio.lowlevel.checkpoint()
@@ -145,6 +158,17 @@ class Trial:
         for injection in mine:
             await self._last_look(injection)
         await self._undo(mine, step=step is not None)
+
+    async def _wait(self, action: Action, until: float) -> None:
+        """Until the action's time is over, or all that it is for is done."""
+        if not isinstance(behaviour(action.fault.kind), Finite):
+            await anyio.sleep_until(until)
+        while (left := until - anyio.current_time()) > 0:
+            await anyio.sleep(min(left, _DONE_S))
+            held = [self.course.held.get(i.id) for i in self._injections if i.action == action.id]
+            finite = [(each.how, each.record) for each in held if each and each.record and isinstance(each.how, Finite)]
+            if finite and all([await anyio.to_thread.run_sync(how.done, record) for how, record in finite]):
+                return
 
     async def _last_look(self, injection: Injection) -> None:
         """A fault may have gone with what carried it, or with its target, before its time: then nothing is judged."""
@@ -240,6 +264,7 @@ class Trial:
 
     def _tell(self, result: Undone) -> None:
         injection = result.injection
+        self._keep(injection)
         self.reverts.append(check := strike.check_of(result))
         action = next(a for a in self.experiment.actions if a.id == injection.action)
         what = EventKind.REVERTED if result.reverted else EventKind.REVERT_OWED
@@ -253,13 +278,25 @@ class Trial:
         elif result.gone:
             self.course.lose(injection, f"{injection} ended before its time: the fault went with {result.gone}")
 
+    def _keep(self, injection: Injection) -> None:
+        """Keep what a fault has written down; a full disk costs us that, and nothing else."""
+        how = behaviour(injection.kind)
+        if isinstance(how, Keeping) and (written := how.keeps(injection.record)):
+            name, number = self.experiment.id, self.number
+            try:
+                searches.keep(self._directory, name, number, injection.action, injection.subject, Path(written))
+            except OSError as error:
+                _log.warning("what %s has written down is lost: %s", injection, words_of(error))
+
     async def _recovery(self, since_s: float) -> None:
         """Watch until all is steady again, or the deadline."""
         deadline_s = since_s + self.experiment.recovery_deadline_s
         least_s = since_s + least_recovery_s(self.experiment)
         while (now_s := self.course.now_s()) < deadline_s:
             if now_s >= least_s and self._sampler.steady(since_s):
-                if regained(self.experiment.checks, self.samples()):  # by the measure that will judge it
+                if regained(
+                    self.experiment.checks, Samples(self.record(), self._recording)
+                ):  # by the measure that will judge it
                     return
                 await anyio.sleep(4 * _TICK_S)
             await anyio.sleep(_TICK_S)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -52,14 +53,16 @@ class Level:
     """From when a request was due; ``None`` where too few answers came to say."""
 
 
-def level(windows: Sequence[Window], *, after_s: float = 0.0) -> Level | None:
+def level(windows: Sequence[Window], *, after_s: float = 0.0, until_s: float = math.inf) -> Level | None:
     """What windows of one rate show, from ``after_s`` on; ``None`` without three that had requests.
+
+    ``until_s`` is when the rate ended: a window in which it did has fewer requests.
 
     Latencies and failures are of all these windows, those too in which nothing was due any more. Without them the
     slowest answers to an overload have not come yet, and the latencies are those of the others.
     """
     later = [window for window in windows if window.at_s >= after_s - 1e-9]
-    kept = [window for window in later if window.due]
+    kept = [window for window in later if window.due and window.end_s <= until_s + 1e-9]
     if len(kept) < 3:
         return None
     span_s = sum(window.span_s for window in kept)

@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from executor.measure.criteria import bounded_latency, calls_within, detected_within, recovers_within, steady_state
+from executor.measure.criteria import (
+    beyond_capacity,
+    bounded_latency,
+    calls_within,
+    detected_within,
+    recovers_within,
+    steady_state,
+)
 from executor.measure.criteria.common import Judge
 
 JUDGES: Mapping[str, Judge] = MappingProxyType(
@@ -15,5 +22,6 @@ JUDGES: Mapping[str, Judge] = MappingProxyType(
         "calls_within": calls_within.judge,
         "recovers_within": recovers_within.judge,
         "detected_within": detected_within.judge,
+        "beyond_capacity": beyond_capacity.judge,
     }
 )

@@ -6,10 +6,10 @@ from typing import Annotated, Any, ClassVar, Final, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
-from executor.model.base import Line, Matching, Milliseconds, Percent, Probability, Seconds, Text
+from executor.model.base import Contract, Line, Matching, Milliseconds, Percent, Probability, Seconds, Text
 from executor.model.faults.base import BY_REDIRECT, FaultSpec, TargetKind, delayed
 from executor.model.vocabulary import FaultType, GrpcStatus, Scope
-from executor.model.wording import duration, many, named, number, share
+from executor.model.wording import duration, many, named, number, percent, share
 from executor.secrets import body_secret, look_secret
 
 Method = Literal["*", "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
@@ -105,6 +105,24 @@ class Slowdown(FaultSpec):
         return f"let it run {number(self.cpu_percent)} % of the time, by turns"
 
 
+class CapacitySearch(Contract):
+    """How the largest rate is looked for that an instance carries. No more is ever sent than the fault's own rate."""
+
+    good_within_ms: Annotated[Milliseconds, Field(gt=0, le=10_000)]
+    """Latency, from when a request was due, within which its answer is good."""
+    good_share: Annotated[float, Field(ge=0.5, lt=1)] = 0.95
+    """How many of the requests must be good for a rate to be carried."""
+    start_rps: Annotated[float, Field(ge=1, le=5_000)] = 10
+    """The first rate, requests a second."""
+    resolution: Annotated[float, Field(ge=0.01, le=0.5)] = 0.05
+    """The search ends when what is carried and what is not are so near to each other, as a share."""
+
+    def words(self, most_rps: float) -> str:
+        """What is done."""
+        promise = f"{percent(self.good_share)} of them within {duration(self.good_within_ms / 1000)}"
+        return f"more and more up to {number(most_rps)} a second, to find how many it answers {promise}, and go beyond"
+
+
 class Overload(FaultSpec):
     """The instance gets more requests than it is used to, on top of its own."""
 
@@ -132,9 +150,15 @@ class Overload(FaultSpec):
         "application/json"
     )
     """What the body is said to be."""
+    search: CapacitySearch | None = None
+    """Look for the largest rate that it carries, and what it does beyond that; ``None``: the one rate throughout."""
 
     @model_validator(mode="after")
     def _carries_what_it_may(self) -> Self:
+        if self.search and self.search.start_rps > self.rate_rps:
+            raise ValueError(
+                f"the search begins at {number(self.search.start_rps)} requests a second, above the fault's own rate"
+            )
         if self.body and self.method not in _WITH_BODY:
             raise ValueError(f"a {self.method} has no body; leave it out, or choose {', '.join(_WITH_BODY)}")
         if look_secret((self.path,)) or body_secret(self.body):
@@ -150,6 +174,8 @@ class Overload(FaultSpec):
         method = "" if self.method == "GET" else f"{self.method} "
         stays = f"; {self.leaves()} is not undone" if self.leaves() else ""
         much = f"{number(self.rate_rps)} {method}requests a second for {self.path}"
+        if self.search:
+            return f"send it {method}requests for {self.path}, {self.search.words(self.rate_rps)}{stays}"
         return f"send it {much}, at most {self.concurrency} at once{stays}"
 
 

@@ -1,0 +1,64 @@
+"""Which resource a service had used up where it could carry no more."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from executor.measure.capacity.level import Level
+from executor.measure.capacity.steps import Usage
+from executor.model.wording import percent
+
+Resource = Literal["cpu", "memory", "descriptors", "pool", "unknown"]
+FULL = 0.9
+"""Of a limit: more than this is used up, since an average over a while never reaches the whole."""
+_ONE_CORE = 1.1
+"""A service that computes on one core at a time uses no more than this of many."""
+_FLAT = 1.1
+"""Goodput that rises by less than this from the last rate carried to one far beyond it has reached its limit."""
+_LOOKS_MIN: Final = 2
+
+
+@dataclass(frozen=True)
+class Saturation:
+    """The resource, and what shows it."""
+
+    resource: Resource
+    why: str
+
+
+def saturation(usage: Sequence[Usage], levels: Sequence[Level], service_s: float | None) -> Saturation:
+    """Judge what an instance used at the rates beyond its largest.
+
+    ``levels`` are all rates, ``service_s`` its latency while next to nobody waits, in seconds. In this order: *memory*
+    and *descriptors* have a limit that was (nearly) reached at some moment, *cpu* one that was used on average, of all
+    cores allowed or of one alone. Where none of them was, and goodput has stopped to rise while more is offered,
+    requests wait for something of which there are so many: a *pool* (workers, connections; a lock is one of one), of
+    about goodput × latency by Little's law; or something behind the service, which looks the same.
+
+    Source: the utilisation law and saturation as in B. Gregg, "Systems Performance" (2020), section 2.5 (USE method);
+    J. D. C. Little (1961) for the size of a pool.
+    """
+    alive = [each for each in usage if each.alive]
+    if len(alive) < _LOOKS_MIN:
+        return Saturation("unknown", "it was looked at too seldom")
+    tight = max((each.memory_bytes / each.memory_max for each in alive if each.memory_max), default=0.0)
+    if tight >= FULL:
+        return Saturation("memory", f"{percent(tight)} of its limit was in use")
+    opened = max(each.descriptors for each in alive)
+    if opened >= FULL:
+        return Saturation("descriptors", f"{percent(opened)} of its limit were open")
+    cores, allowed = statistics.fmean(each.cpu_cores for each in alive), alive[-1].cores
+    if cores >= FULL * allowed:
+        return Saturation("cpu", f"{cores:.2f} of {allowed:g} cores were used")
+    if FULL <= cores <= _ONE_CORE:
+        return Saturation("cpu", f"{cores:.2f} cores were used, of {allowed:g}: it computes on one at a time")
+    rising = sorted(levels, key=lambda level: level.offered_rps)
+    best = max((level.goodput_rps for level in rising), default=0.0)
+    beyond = [level for level in rising if level.offered_rps > _FLAT * best]
+    used = f"{cores:.2f} of {allowed:g} cores and {percent(opened)} of the descriptors were used"
+    if best and beyond and service_s:
+        return Saturation("pool", f"{used}; it answers about {best * service_s:.0f} at once, and the others wait")
+    return Saturation("unknown", used)
