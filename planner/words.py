@@ -55,6 +55,10 @@ _CRITERIA: Final[dict[str, Callable[[Any], str]]] = {
         + ("end" if c.since == "reverted" else "begin")
     ),
     "detected_within": lambda c: f"{c.signal} reports the failure within {duration(c.within_s)}",
+    "beyond_capacity": lambda c: (
+        (f"it carries {number(c.at_least_rps)} requests a second, " if c.at_least_rps else "")
+        + "most is still served far beyond its largest rate, and all again after an overload"
+    ),
 }
 
 

@@ -174,8 +174,8 @@ class Telling(Protocol):
 class Finite(Protocol):
     """A fault that may have done all that it is for before its time is over."""
 
-    def done(self, record: Record) -> bool:
-        """Whether it has: then it is undone."""
+    def done(self, record: Record) -> bool | None:
+        """Whether it has; ``None``: this one lasts as long as it is asked to."""
 
 
 @runtime_checkable

@@ -150,7 +150,7 @@ class Trial:
         except (MurphyError, OSError) as error:
             self._abort(words_of(error))
         begun = anyio.current_time() if step else self._made.get(action.id, anyio.current_time())
-        await self._wait(action, begun + action.duration_s)
+        await self._wait(begun + action.duration_s)
         if step:
             self._look()  # the guard must agree at this very moment
             await anyio.lowlevel.checkpoint()
@@ -159,16 +159,19 @@ class Trial:
             await self._last_look(injection)
         await self._undo(mine, step=step is not None)
 
-    async def _wait(self, action: Action, until: float) -> None:
-        """Until the action's time is over, or all that it is for is done."""
-        if not isinstance(behaviour(action.fault.kind), Finite):
-            await anyio.sleep_until(until)
+    async def _wait(self, until: float) -> None:
+        """Until an action's time is over, or all is done that its experiment is for."""
+        finite = any(isinstance(behaviour(action.fault.kind), Finite) for action in self.experiment.actions)
         while (left := until - anyio.current_time()) > 0:
-            await anyio.sleep(min(left, _DONE_S))
-            held = [self.course.held.get(i.id) for i in self._injections if i.action == action.id]
-            finite = [(each.how, each.record) for each in held if each and each.record and isinstance(each.how, Finite)]
-            if finite and all([await anyio.to_thread.run_sync(how.done, record) for how, record in finite]):
+            await anyio.sleep(min(left, _DONE_S) if finite else left)
+            if finite and await self._done():
                 return
+
+    async def _done(self) -> bool:
+        held = [each for i in self._injections if (each := self.course.held.get(i.id))]
+        asked = [(each.how, each.record) for each in held if each.record is not None and isinstance(each.how, Finite)]
+        said = [await anyio.to_thread.run_sync(how.done, record) for how, record in asked]
+        return any(said) and False not in said
 
     async def _last_look(self, injection: Injection) -> None:
         """A fault may have gone with what carried it, or with its target, before its time: then nothing is judged."""

@@ -12,6 +12,7 @@ from executor.errors import MurphyError
 from planner.cli import (
     approve,
     audit,
+    capacity,
     demo,
     discover,
     doctor,
@@ -52,6 +53,7 @@ for family in (
     doctor,
     discover,
     plan,
+    capacity,
     approve,
     run,
     halt,

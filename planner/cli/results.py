@@ -70,7 +70,7 @@ def evidence(
     """Show the evidence of a run; with --recompute, judge its observations again and compare."""
     from executor.run.engine import load_evidence
     from executor.state.home import Home
-    from planner.cli import results_view
+    from planner.cli import capacity_view, results_view
     from planner.cli.output import emit, say
     from planner.runs import unknown
 
@@ -84,6 +84,7 @@ def evidence(
     else:
         results_view.verdicts(found)
         results_view.recovery(found)
+        capacity_view.capacities(found)
         results_view.outcome(found)
     if recompute:
         from executor.run.rejudge import differences

@@ -57,11 +57,11 @@ class Overload(held.Held):
         """The file in which a search writes down what it sees."""
         return record.get("steps")
 
-    def done(self, record: Record) -> bool:
+    def done(self, record: Record) -> bool | None:
         """Whether a search has come to its end."""
         steps = self.keeps(record)
         if steps is None:
-            return False
+            return None
         try:
             with Path(steps).open("rb") as file:
                 file.seek(max(0, file.seek(0, os.SEEK_END) - 200))
