@@ -156,6 +156,16 @@ def ends_together(directory: Path) -> bool:
     return any(_first(place, ("memory.oom.group",)) == "1" for place in (directory, *directory.parents))
 
 
+def memory_kills(directory: Path) -> int:
+    """How many processes the kernel has ended in a cgroup for want of memory; 0 where nothing says so."""
+    for name in ("memory.events", "memory.oom_control"):
+        with suppress(OSError):
+            for line in (directory / name).read_text(encoding="ascii").splitlines():
+                if line.startswith("oom_kill "):
+                    return int(line.split()[1])
+    return 0
+
+
 def memory_used(directory: Path) -> int:
     """Memory that a cgroup and those below it use and could not do without at once, bytes.
 

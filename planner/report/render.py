@@ -11,8 +11,9 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from executor.model import wording
 from executor.model.evidence import HypothesisResult
 from executor.model.vocabulary import Verdict
-from planner import words
+from planner import capacity, words
 from planner.recovery import KEPT, recoveries
+from planner.report.load_curve import load_curve
 from planner.report.picture import timeline
 from planner.report.run import Run
 
@@ -36,6 +37,8 @@ def html(run: Run) -> str:
         headline=headline(run),
         tally=tally(run),
         pictures=pictures,
+        load_curve=load_curve,
+        capacity_told=capacity.told,
         unknown=unknown(run),
         recoveries=recoveries(run.evidence),
         kept=KEPT,
@@ -64,6 +67,10 @@ def markdown(run: Run) -> str:
         lines += [
             f"| {' | '.join(map(_plain, (r.check, r.noticed, r.back, r.trials, r.bottleneck, r.kept)))} |" for r in rows
         ]
+    for result in run.evidence.results:
+        for found in result.capacities:
+            lines += ["", f"## How much {_plain(found.instance)} carries", ""]
+            lines += [f"- {name}: {_plain(text)}" for name, text in capacity.told(found)]
     for finding in run.findings:
         lines += [
             "",

@@ -59,7 +59,9 @@ class Search:
             job["address"], job["port"], load["method"], load["path"], load["body"], load["content_type"]
         )
         self._meter = Meter(job["pid"], job["ticks"])
-        self._out, self._over = out, over
+        self._out, self._lapsed = out, over
+        self._gone = False
+        """Whether the instance has ended: there is nothing more to find."""
         self._carried: list[float] = []
         """Rates of the search that were carried."""
 
@@ -78,6 +80,9 @@ class Search:
         if carried_rps is not None:
             await self._curve(carried_rps)
             await self._after(carried_rps)
+
+    def _over(self) -> bool:
+        return self._lapsed() or self._gone
 
     async def _curve(self, carried_rps: float) -> None:
         for share in _CURVE:
@@ -128,6 +133,7 @@ class Search:
         await generator.run(arrivals(profile), begun, lambda: self._over() or (part == "search" and test.over))
         beside.cancel()
         usage.append(self._meter.look(loop.time() - begun))
+        self._gone = not usage[-1].alive
         recorder.flush(loop.time(), all_until=loop.time())
         between = (profile[0].seconds, profile[0].seconds + profile[1].seconds) if len(profile) == 3 else None
         seconds = None if part == "search" else sum(each.seconds for each in profile)

@@ -25,6 +25,7 @@ class Meter:
         self._pid, self._ticks = pid, ticks
         self._memory = _place("memory", pid)
         self._cpu = _place("cpu", pid)
+        self._kills = self._ended_for_memory()
         self._used = _cpu_s(self._members())
         self._looked = time.monotonic()
 
@@ -48,7 +49,11 @@ class Meter:
             descriptors=round(max(map(_descriptors, members), default=0.0), 4),
             threads=sum(_of(each, "num_threads") or 0 for each in members),
             alive=process.alive(self._pid, self._ticks),
+            out_of_memory=self._ended_for_memory() > self._kills,
         )
+
+    def _ended_for_memory(self) -> int:
+        return cgroup.memory_kills(self._memory) if self._memory else 0
 
     def _members(self) -> list[psutil.Process]:
         found = []

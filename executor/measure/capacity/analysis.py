@@ -66,8 +66,13 @@ def capacity(action: str, instance: str, fault: Overload, steps: Sequence[Step])
         [usage for each in beyond for usage in each.step.usage], levels, None if quiet is None else quiet / 1000
     )
     kept = _kept(levels, maximum.low_rps)
-    alive = all(usage.alive for step in steps for usage in step.usage)
-    fails = failure(beyond[-1].step.windows if beyond else (), wanted.good_share, alive=alive)
+    looks = [usage for step in steps for usage in step.usage]
+    fails = failure(
+        beyond[-1].step.windows if beyond else (),
+        wanted.good_share,
+        alive=all(usage.alive for usage in looks),
+        out_of_memory=any(usage.out_of_memory for usage in looks),
+    )
     back = _after(steps)
     return Capacity(
         action=action,

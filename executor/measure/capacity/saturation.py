@@ -41,6 +41,8 @@ def saturation(usage: Sequence[Usage], levels: Sequence[Level], service_s: float
     Source: the utilisation law and saturation as in B. Gregg, "Systems Performance" (2020), section 2.5 (USE method);
     J. D. C. Little (1961) for the size of a pool.
     """
+    if any(each.out_of_memory for each in usage):
+        return Saturation("memory", "the kernel ended it for want of memory")
     alive = [each for each in usage if each.alive]
     if len(alive) < _LOOKS_MIN:
         return Saturation("unknown", "it was looked at too seldom")

@@ -55,6 +55,8 @@ class Usage:
     threads: int
     alive: bool = True
     """Whether the process was still there."""
+    out_of_memory: bool = False
+    """Whether the kernel has ended one of its cgroup for want of memory since the search began."""
 
 
 @dataclass(frozen=True)

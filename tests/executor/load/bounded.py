@@ -6,14 +6,18 @@ it, so that a busy machine makes answers late but takes nothing from the capacit
 with 503 what finds N waiting; ``stall=AT:FOR`` answers nothing for a while, in seconds after the first request;
 ``worn=N`` takes three times as long for what finds N waiting, as work does whose cache has gone cold or whose users ask
 again. ``usl=SIGMA:KAPPA`` takes, without a queue, longer the more are under way, as the Universal Scalability Law says.
-``close=N`` closes a connection silently after its Nth answer, once it is idle.
+``close=N`` closes a connection silently after its Nth answer, once it is idle. ``burn=1`` computes for as long as it
+says it works, on its one core; ``files=N`` may have so many descriptors open; ``hold=BYTES`` holds so much memory for
+each request under way.
 """
 
 from __future__ import annotations
 
 import asyncio
 import heapq
+import resource
 import sys
+import time
 
 HEAD = b"\r\n\r\n"
 
@@ -26,6 +30,8 @@ class Pool:
         self.worn_from = int(options.get("worn", "1000000"))
         self.usl = [float(each) for each in options["usl"].split(":")] if "usl" in options else []
         self.under_way = 0
+        self.burn = "burn" in options
+        self.hold = int(options.get("hold", "0"))
         self.close_after = int(options.get("close", "1000000000"))
         self.stall = [float(each) for each in options["stall"].split(":")] if "stall" in options else []
         self.first: float | None = None
@@ -65,10 +71,16 @@ class Conversation(asyncio.Protocol):
             done = self.pool.take(self.loop.time())
             if done is None:
                 self.answer(b"503 Busy")
+            elif self.pool.burn:
+                until = time.thread_time() + self.pool.service_s
+                while time.thread_time() < until:
+                    pass
+                self.answer(b"200 OK")
             else:
-                self.loop.call_at(done, self.answer, b"200 OK")
+                held = b"x" * self.pool.hold
+                self.loop.call_at(done, self.answer, b"200 OK", held)
 
-    def answer(self, status: bytes) -> None:
+    def answer(self, status: bytes, held: bytes = b"") -> None:  # noqa: ARG002 - held until now
         self.pool.under_way -= 1
         if self.transport.is_closing():
             return
@@ -86,4 +98,7 @@ async def serve(port: int, pool: Pool) -> None:
 
 if __name__ == "__main__":
     port, workers, service_ms, *rest = sys.argv[1:]
-    asyncio.run(serve(int(port), Pool(int(workers), float(service_ms) / 1000, dict(each.split("=") for each in rest))))
+    given = dict(each.split("=") for each in rest)
+    if "files" in given:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (int(given["files"]), int(given["files"])))
+    asyncio.run(serve(int(port), Pool(int(workers), float(service_ms) / 1000, given)))
