@@ -67,6 +67,8 @@ class Capacity(Contract):
     cliff_why: Line
     scaling: Literal["linear", "sub-linear", "retrograde", "inconclusive"]
     """By the Universal Scalability Law."""
+    alone_rps: Estimated | None
+    """γ, throughput of one request under way, requests a second."""
     contention: Estimated | None
     """σ, the share of the work that only one can do at a time, 0–1."""
     coherency: Estimated | None

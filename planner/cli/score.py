@@ -47,6 +47,7 @@ def trends(
         str | None, typer.Argument(metavar="SYSTEM", help="A system's name; default: that of the latest run.")
     ] = None,
     scoring: Weights = None,
+    output: Annotated[Path | None, typer.Option("-o", "--output", help="Draw it, as SVG.")] = None,
     as_json: Json = False,
 ) -> None:
     """Show the resilience score and the figures behind it over a system's runs, and the changes that are certain."""
@@ -56,6 +57,12 @@ def trends(
     from planner.resilience import over_time
 
     name, found = over_time(Home.open(), system, _scoring(scoring))
+    if output is not None:
+        from planner.report.alone import alone
+        from planner.report.score_trend import score_trend
+        from planner.report.write import put
+
+        put(alone(score_trend(name, found)), output)
     if as_json:
         emit(score_view.trends_json(name, found))
     else:

@@ -13,9 +13,12 @@ from executor.model.evidence import HypothesisResult
 from executor.model.vocabulary import Verdict
 from planner import capacity, words
 from planner.recovery import KEPT, recoveries
+from planner.report.heat_map import heat_map
 from planner.report.load_curve import load_curve
 from planner.report.picture import timeline
 from planner.report.run import Run
+from planner.report.scaling import scaling
+from planner.report.stability_map import stability_map
 
 _MARKS: Final = re.compile(r"([\\`*_\[\]<>|&#~])")
 """What means something in the middle of a line of Markdown."""
@@ -37,7 +40,12 @@ def html(run: Run) -> str:
         headline=headline(run),
         tally=tally(run),
         pictures=pictures,
+        heat_maps={name: heat_map(seen) for name, seen in run.observations.items()},
         load_curve=load_curve,
+        scaling=scaling,
+        stability=stability_map(
+            [(run.experiment(result).title, found) for result in run.evidence.results for found in result.capacities]
+        ),
         capacity_told=capacity.told,
         unknown=unknown(run),
         recoveries=recoveries(run.evidence),

@@ -18,7 +18,11 @@ def write(home: Home, run: str, path: Path) -> None:
     """
     with Ledger.open(home) as ledger:
         found = load(home, run, tuple(f for f in ledger.findings() if f.run == run))
-    text = render.markdown(found) if path.suffix == ".md" else render.html(found)
+    put(render.markdown(found) if path.suffix == ".md" else render.html(found), path)
+
+
+def put(text: str, path: Path) -> None:
+    """Write a file whole or not at all. Raises ``InputError`` if it cannot be written."""
     temporary = path.with_name(f".{path.name}.new")
     try:
         temporary.write_text(text, encoding="utf-8")

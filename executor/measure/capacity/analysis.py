@@ -93,6 +93,7 @@ def capacity(action: str, instance: str, fault: Overload, steps: Sequence[Step])
         cliff_at_rps=drop.at_rps,
         cliff_why=line(drop.why),
         scaling=law.verdict,
+        alone_rps=_estimated(law.gamma_rps),
         contention=_estimated(law.sigma),
         coherency=_estimated(law.kappa),
         peak_concurrency=law.peak_concurrency.value

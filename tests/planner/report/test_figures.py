@@ -1,0 +1,109 @@
+"""Each figure says in shapes what its numbers say, is one SVG, and is nothing where there is nothing to draw."""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ET
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from executor.measure.columns import Recording
+from executor.model.capacity import Capacity, Estimated
+from executor.model.evidence import Observation
+from executor.model.vocabulary import Environment
+from knowledge.resilience.change_points import ChangePoint
+from knowledge.resilience.score import Score
+from knowledge.resilience.trends import Change, Point, Trends
+from knowledge.rows import PastRun
+from planner.report.alone import alone
+from planner.report.heat_map import heat_map
+from planner.report.scaling import scaling
+from planner.report.score_trend import score_trend
+from planner.report.stability_map import stability_map
+from tests.planner.report.test_load_curve import NOTHING, level
+
+
+def drawn(figure: str) -> ET.Element:
+    return ET.fromstring(figure)
+
+
+def of(figure: str, tag: str, kind: str) -> list[ET.Element]:
+    return [each for each in drawn(figure).iter(tag) if each.get("class") == kind]
+
+
+def answer(at_s: float, latency_ms: float, ok: bool = True) -> Observation:
+    return Observation(source="front <1>", experiment="e1", trial=1, at_s=at_s, ok=ok, latency_ms=latency_ms)
+
+
+def test_a_heat_map_has_a_cell_for_each_span_and_doubling() -> None:
+    seen = Recording([*(answer(0.0, 3) for _ in range(9)), answer(10.0, 3), answer(10.0, 200, ok=False)])
+    figure = heat_map(seen)
+    good, bad = of(figure, "rect", "cell"), of(figure, "rect", "badcell")
+    assert (len(good), len(bad)) == (2, 1)
+    darkest = max(good, key=lambda each: float(each.get("fill-opacity", "0")))
+    assert "9 up to 4 ms" in "".join(darkest.itertext())
+    assert "1 up to 256 ms, bad" in "".join(bad[0].itertext())
+    assert float(bad[0].get("y", "0")) < float(good[0].get("y", "0"))
+    assert heat_map(Recording([])) == ""
+
+
+def capacity(low: float | None, high: float | None, **more: object) -> Capacity:
+    return Capacity(**{**dict(NOTHING), "low_rps": low, "high_rps": high, "limit_rps": 100.0, **more})
+
+
+def test_a_stability_map_narrows_with_the_fault() -> None:
+    figure = stability_map([("without", capacity(80, 90)), ("with", capacity(20, 30)), ("dead", capacity(None, None))])
+    carried = [float(each.get("width", "0")) for each in of(figure, "rect", "goodcell")]
+    assert carried[0] == pytest.approx(4 * carried[1], rel=0.02)
+    assert carried[2] == 0
+    assert len(of(figure, "rect", "badcell")) == 2
+    assert stability_map([("alone", capacity(80, 90))]) == ""
+
+
+def test_the_law_lies_in_its_band_and_near_its_points() -> None:
+    levels = tuple(
+        level(10.0 * n, 10.0 * n, "stable", 100).model_copy(update={"concurrency": float(n)}) for n in (1, 2, 4)
+    )
+    found = capacity(
+        40,
+        50,
+        alone_rps=Estimated(value=10, low=9, high=11),
+        contention=Estimated(value=0.02, low=0.0, high=0.05),
+        coherency=Estimated(value=0.001, low=0.0, high=0.002),
+        levels=tuple(
+            each.model_copy(update={"concurrency": n}) for each, n in zip(levels, (1.0, 2.0, 4.0), strict=True)
+        ),
+    )
+    figure = scaling(found)
+    assert len(of(figure, "circle", "dot")) == 3
+    (band,), (law,) = of(figure, "polygon", "band"), of(figure, "polyline", "good")
+    corners = [tuple(map(float, each.split(","))) for each in (band.get("points") or "").split()]
+    upper, lower = corners[: len(corners) // 2], corners[len(corners) // 2 :][::-1]
+    line = [tuple(map(float, each.split(","))) for each in (law.get("points") or "").split()]
+    assert all(u[1] <= m[1] + 0.1 and m[1] <= w[1] + 0.1 for u, m, w in zip(upper, line, lower, strict=True))
+    assert scaling(NOTHING) == ""
+
+
+def past(number: int) -> PastRun:
+    started = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(days=number)
+    dev = Environment.DEVELOPMENT
+    return PastRun(f"run-{number}", "p", "sha256:p", "s", "sha256:s", dev, "", "me", started, 1.0, "completed")
+
+
+def point(number: int, value: float, comparable: bool = True) -> Point:
+    score = Score(of="s", value=value, low=value - 0.1, high=value + 0.1, parts={}, untested=())
+    return Point(run=past(number), score=score, figures={}, comparable=comparable)
+
+
+def test_a_score_trend_has_a_point_a_run_and_marks_a_change() -> None:
+    points = (point(1, 0.4), point(2, 0.42, comparable=False), Point(past(3), None, {}, comparable=True), point(4, 0.9))
+    change = Change("score", "", ChangePoint(at=2, before=0.4, after=0.9, p_value=0.01), past(4), better=True)
+    figure = score_trend("s", Trends(points, (change,)))
+    assert (len(of(figure, "circle", "dot")), len(of(figure, "circle", "ring"))) == (2, 1)
+    first, last = of(figure, "circle", "dot")
+    assert float(last.get("cy", "0")) < float(first.get("cy", "0"))
+    assert [each.text for each in of(figure, "text", "mark")] == ["better"]
+    whole = ET.fromstring(alone(figure))
+    assert whole.tag == "{http://www.w3.org/2000/svg}svg"
+    assert next(iter(whole)).tag.endswith("style")
+    assert score_trend("s", Trends((), ())) == alone("") == ""
