@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -48,9 +49,9 @@ class Wanted:
     seconds: float = 180
     """That a search takes at most; it ends when it is done."""
     under: str | None = None
-    """Kind of a fault that is there meanwhile, in ``steps`` strengths, and without it too."""
+    """A fault that is there meanwhile, in ``steps`` strengths, and not at first: ``network.latency:delay_ms=120``."""
     at: str | None = None
-    """Its place, a service or an edge; ``None``: the service itself."""
+    """Its place, another service or an edge; ``None``: the calls to the one service that it depends on."""
     steps: int = 3
 
 
@@ -118,21 +119,50 @@ def _faults(wanted: Wanted, system: System) -> Iterator[Action | None]:
     yield None
     if wanted.under is None:
         return
-    caller, _, callee = (wanted.at or wanted.service).partition("->")
+    caller, _, callee = _where(wanted, system).partition("->")
     target = EdgeTarget(caller=caller, callee=callee) if callee else InstanceTarget(service=caller)
-    spec = next((each for each in SPECS if each.named() == wanted.under), None)
+    kind, _, given = wanted.under.partition(":")
+    spec = next((each for each in SPECS if each.named() == kind), None)
     if spec is None or spec.target_kind != target.kind:
         fit = ", ".join(each.named() for each in SPECS if each.target_kind == target.kind and each.strength)
-        what = "there is no fault" if spec is None else f"{wanted.at or wanted.service} takes no fault"
-        raise InputError(f"{what} {wanted.under}.", where="--under", hint=f"With a strength there are {fit}.")
-    whole = spec.typical(_service(system, caller))
-    if whole is None:
-        raise InputError(spec.lacks or f"{wanted.under} needs what {caller} lacks.", where="--under")
+        what = "there is no fault" if spec is None else f"{_where(wanted, system)} takes no fault"
+        raise InputError(f"{what} {kind}.", where="--under", hint=f"With a strength there are {fit}.")
+    whole = _fault(spec, _service(system, caller), given)
     for number in range(1, wanted.steps + 1):
         weaker: FaultSpec | None = whole.at(number / wanted.steps)
         if weaker is None:
-            raise InputError(f"{wanted.under} is there or it is not: it has no strength to raise.", where="--under")
+            raise InputError(f"{kind} is there or it is not: it has no strength to raise.", where="--under")
         yield Action(id=f"under-{number}", fault=weaker, target=target, duration_s=wanted.seconds)
+
+
+def _fault(spec: type[FaultSpec], service: Service, given: str) -> FaultSpec:
+    """With parameters as one would choose them, but for those that are given: ``delay_ms=120,jitter_ms=10``."""
+    usual = spec.typical(service)
+    said = dict(each.partition("=")[::2] for each in given.split(",") if each)
+    if usual is None and not said:
+        raise InputError(spec.lacks or f"{spec.named()} needs what {service.name} lacks.", where="--under")
+    kept = {} if usual is None else usual.model_dump(exclude_defaults=True, exclude={"kind"})
+    try:
+        return spec.model_validate({**kept, **{name: _value(text) for name, text in said.items()}})
+    except ValueError as error:
+        raise InputError(f"no fault can be made of that: {why_not(error)}.", where="--under") from None
+
+
+def _value(text: str) -> object:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def _where(wanted: Wanted, system: System) -> str:
+    edges = [f"{edge.caller}->{edge.callee}" for edge in system.dependencies if edge.caller == wanted.service]
+    if wanted.at is None and len(edges) == 1:
+        return edges[0]
+    if wanted.at in (None, wanted.service):  # two faults on one instance are refused by the executor
+        places = ", ".join(edges) or "a service that it depends on"
+        raise InputError(f"which place has the fault while {wanted.service} has the load?", where="--at", hint=places)
+    return wanted.at or ""
 
 
 def _experiment(wanted: Wanted, system: System, load: Overload, number: int, under: Action | None) -> Experiment:

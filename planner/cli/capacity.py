@@ -30,9 +30,14 @@ def breaking_point(
     up_to: Annotated[float, typer.Option(min=1, max=5_000, help="Never more requests/s than this.")] = 500,
     seconds: Annotated[float, typer.Option(min=10, max=3_600, help="A search ends after so long at the latest.")] = 180,
     under: Annotated[
-        str | None, typer.Option(metavar="FAULT", help="Again under this fault, in several strengths: a stability map.")
+        str | None,
+        typer.Option(
+            metavar="FAULT", help="Again under this fault, in several strengths: network.latency:delay_ms=90."
+        ),
     ] = None,
-    at: Annotated[str | None, typer.Option(metavar="PLACE", help="Where that fault is; default: the service.")] = None,
+    at: Annotated[
+        str | None, typer.Option(metavar="PLACE", help="Where that fault is; default: the calls to its one dependency.")
+    ] = None,
     steps: Annotated[int, typer.Option(min=1, max=10, help="In how many strengths.")] = 3,
     output: Annotated[Path, typer.Option("-o", "--output", help="File to write.")] = Path("plan.json"),
     as_json: Annotated[bool, typer.Option("--json", help="Print the plan for programs as well.")] = False,

@@ -7,7 +7,8 @@ from rich.markup import escape
 
 from executor.model.capacity import Capacity
 from executor.model.evidence import Evidence
-from planner.capacity import told
+from executor.model.wording import percent
+from planner.capacity import largest, told
 from planner.cli.output import out as terminal
 from planner.cli.results_view import table
 
@@ -15,13 +16,20 @@ MARKS = {"stable": "holds", "violated": "breaks"}
 
 
 def capacities(evidence: Evidence, out: Console = terminal) -> None:
-    """What each search found, in words, and its rates."""
+    """What each search found, in words, and its rates; of several, first what differs."""
+    found = [(result.experiment, each) for result in evidence.results for each in result.capacities]
+    if len(found) > 1:
+        rows = table("experiment", "largest rate", "far beyond it", "used up first", "after an overload")
+        for experiment, each in found:
+            kept = "" if each.beyond is None else percent(each.beyond.value)
+            rows.add_row(escape(experiment), escape(largest(each)), kept, each.saturated, each.after)
+        out.print(rows)
     for result in evidence.results:
-        for found in result.capacities:
-            out.print(f"[head]{escape(found.instance)}[/head] in {escape(result.experiment)}")
-            for name, text in told(found):
+        for capacity in result.capacities:
+            out.print(f"[head]{escape(capacity.instance)}[/head] in {escape(result.experiment)}")
+            for name, text in told(capacity):
                 out.print(f"  {name}: {escape(text)}", soft_wrap=True)
-            out.print(_levels(found))
+            out.print(_levels(capacity))
 
 
 def _levels(found: Capacity) -> object:

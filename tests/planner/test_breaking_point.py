@@ -71,7 +71,7 @@ def test_what_a_person_says_goes_before() -> None:
 
 
 def test_a_fault_meanwhile_is_raised_in_steps() -> None:
-    plan = planned(under="network.latency", at="front->base", steps=2)
+    plan = planned(under="network.latency", steps=2)
     assert len(plan.stages) == 3
     without, *under = plan.experiments
     assert [len(each.actions) for each in plan.experiments] == [1, 2, 2]
@@ -79,6 +79,9 @@ def test_a_fault_meanwhile_is_raised_in_steps() -> None:
     assert all(isinstance(each, Latency) for each in delays)
     assert [each.delay_ms for each in delays] == sorted({each.delay_ms for each in delays})  # type: ignore[attr-defined]
     assert under[0].actions[0].target == EdgeTarget(caller="front", callee="base")
+    mild = planned(under="network.latency:delay_ms=120", steps=1).experiments[1].actions[0].fault
+    assert isinstance(mild, Latency)
+    assert mild.delay_ms == 120
     assert "while calls" in under[0].title or "while" in under[0].title
     assert "while" not in without.title
 
@@ -87,8 +90,10 @@ def test_a_fault_meanwhile_is_raised_in_steps() -> None:
     ("wanted", "said"),
     [
         ({"under": "network.sneeze"}, "there is no fault network.sneeze"),
-        ({"under": "network.latency"}, "front takes no fault network.latency"),
-        ({"under": "service.crash"}, "no strength to raise"),
+        ({"under": "network.latency", "at": "aside"}, "aside takes no fault network.latency"),
+        ({"under": "network.latency", "at": "front"}, "which place has the fault"),
+        ({"under": "service.crash", "at": "base"}, "no strength to raise"),
+        ({"under": "network.latency:delay=1"}, "no fault can be made of that: .*delay"),
         ({"path": "no slash"}, "no search can be made of that"),
     ],
 )
