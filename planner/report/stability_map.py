@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import html
 from collections.abc import Sequence
+from os.path import commonprefix
 
 from executor.model.capacity import Capacity
 from planner.report.picture import TOP, WIDTH
 
-LEFT = 330
+LEFT = 390
+_LONGEST = 62
 ROW = 30
 
 
 def stability_map(found: Sequence[tuple[str, Capacity]]) -> str:
-    """A row a search, under its title: what is carried is green, what is not is red, what is unknown is empty.
+    """A row a search, under what is its own in its title: what is carried is green, what is not is red, what is unknown is empty.
 
     The boundary between them is the stability boundary over the strength of the fault. Empty with fewer than two.
     """
@@ -21,11 +23,13 @@ def stability_map(found: Sequence[tuple[str, Capacity]]) -> str:
         return ""
     most = max(each.limit_rps for _, each in found)
     wide = WIDTH - LEFT - 12
+    alike = len(commonprefix([title for title, _ in found]))
     parts = []
     for number, (title, each) in enumerate(found):
         top = TOP + ROW * number
         low, high = each.low_rps or 0.0, each.high_rps
-        told = title if len(title) <= 52 else title[:51] + "…"
+        told = title[alike:].lstrip(", ") or "nothing else"
+        told = told if len(told) <= _LONGEST else told[: _LONGEST - 1] + "…"
         parts += [
             f'<text class="name" x="{LEFT - 10}" y="{top + 16}" text-anchor="end">{html.escape(told)}'
             f"<title>{html.escape(title)}</title></text>",
