@@ -15,7 +15,7 @@ ROW = 30
 
 
 def stability_map(found: Sequence[tuple[str, Capacity]]) -> str:
-    """A row a search, under what is its own in its title: what is carried is green, what is not is red, what is unknown is empty.
+    """A row a search, named by what is its own in its title: what is carried is green, what is not red.
 
     The boundary between them is the stability boundary over the strength of the fault. Empty with fewer than two.
     """
@@ -23,7 +23,7 @@ def stability_map(found: Sequence[tuple[str, Capacity]]) -> str:
         return ""
     most = max(each.limit_rps for _, each in found)
     wide = WIDTH - LEFT - 12
-    alike = len(commonprefix([title for title, _ in found]))
+    alike = len(commonprefix([title for title, _ in found]))  # noqa: RUF071 - characters are meant
     parts = []
     for number, (title, each) in enumerate(found):
         top = TOP + ROW * number
