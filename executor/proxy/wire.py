@@ -9,6 +9,7 @@ import asyncio
 import socket
 import struct
 from collections.abc import Callable
+from contextlib import suppress
 
 BUFFER_BYTES = 65_536
 """Bytes that may wait unread; beyond them the kernel makes the sender wait."""
@@ -109,9 +110,10 @@ class Wire(asyncio.Protocol):
             await changed(self)
 
     def end(self) -> None:
-        """Tell the peer that no more will come; its own bytes are still welcome."""
+        """Tell the peer that no more will come; its own bytes are still welcome. One that has gone needs no telling."""
         if not self.lost and not self.transport.is_closing():
-            self.transport.write_eof()
+            with suppress(OSError):  # it has reset the connection, and asyncio has not noticed yet
+                self.transport.write_eof()
 
     def close(self) -> None:
         """Close once everything sent has left."""
