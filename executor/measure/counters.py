@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from executor.measure.containment import strikes
 from executor.model.plan import Experiment
 from executor.model.system import Dependency, System
 
@@ -12,22 +13,34 @@ CountCalls = Callable[[Dependency], int | None]
 
 COUNTED = ("http", "grpc")
 """Protocols where one call is one request. On others a proxy sees connections, which pools keep for many calls."""
+_PREFIX = "calls:"
 
 
 def counter(caller: str, callee: str) -> str:
     """The source under which an edge's counter is recorded."""
-    return f"calls:{caller}->{callee}"
+    return f"{_PREFIX}{caller}->{callee}"
+
+
+def edge_of(source: str) -> tuple[str, str] | None:
+    """The edge, ``(caller, callee)``, whose counter is recorded under a source; ``None`` of any other source."""
+    caller, arrow, callee = source.removeprefix(_PREFIX).partition("->")
+    return (caller, callee) if source.startswith(_PREFIX) and arrow else None
 
 
 def edges_of(experiment: Experiment, system: System) -> tuple[Dependency, ...]:
-    """The edges whose calls an experiment's hypotheses speak of, each once, as far as the system knows them."""
-    wanted: dict[tuple[str, str], None] = {}
+    """The edges whose calls an experiment's hypotheses speak of, and those that can be counted and feel its faults."""
+    wanted: set[tuple[str, str]] = set()
     for hypothesis in experiment.hypotheses:
-        wanted.update(dict.fromkeys(hypothesis.exercised_by))
+        wanted.update(hypothesis.exercised_by)
         for criterion in hypothesis.criteria:
             if criterion.kind == "calls_within":
-                wanted[criterion.caller, criterion.callee] = None
-    return tuple(d for d in system.dependencies if (d.caller, d.callee) in wanted)
+                wanted.add((criterion.caller, criterion.callee))
+    return tuple(d for d in system.dependencies if (d.caller, d.callee) in wanted or _felt(d, experiment))
+
+
+def _felt(edge: Dependency, experiment: Experiment) -> bool:
+    counted = edge.protocol in COUNTED and edge.interception is not None and edge.interception.kind == "managed_proxy"
+    return counted and any(strikes(action.target, edge.place) for action in experiment.actions)
 
 
 def read_counters(edges: Sequence[Dependency], count: CountCalls | None) -> list[int | None]:

@@ -9,6 +9,7 @@ import numpy as np
 
 from executor.measure.calls import amplification
 from executor.measure.containment import spread
+from executor.measure.counters import edge_of
 from executor.measure.criteria.served import served
 from executor.measure.impact import goodness
 from executor.measure.intervals import Share, quantile, quantile_interval
@@ -65,9 +66,8 @@ def _share(name: str, of: str, phase: Phase, share: Share) -> Figure:
 
 
 def _amplification(trials: Sequence[Samples]) -> Iterator[Figure]:
-    counted = {source for samples in trials for source in samples.sources if source.startswith("calls:")}
-    for source in sorted(counted):
-        caller, callee = source.removeprefix("calls:").split("->")
+    sources = {source for samples in trials for source in samples.sources}
+    for caller, callee in sorted(edge for source in sources if (edge := edge_of(source)) is not None):
         seen = amplification(trials, caller, callee)
         if seen is not None:
             ratio, n = seen
