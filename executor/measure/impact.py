@@ -79,12 +79,6 @@ def impact(check: Check, samples: Samples) -> Impact:
     )
 
 
-def regained(checks: Sequence[Check], samples: Samples) -> bool:
-    """Whether every check that was hurt has been seen back for good, as far as was watched."""
-    seen = [impact(check, samples) for check in checks]
-    return all(each.began_s is None or each.back_s is not None for each in seen)
-
-
 def goodness(check: Check, samples: Samples, series: Series) -> Flags:
     """Whether each answer is what users may expect: good, and within the promised (or else the usual) latency."""
     bound_ms = check.slo.latency_ms_max

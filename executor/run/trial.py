@@ -19,10 +19,10 @@ from executor.faults.behaviour import Finite, Keeping, Renewable, Telling
 from executor.faults.registry import behaviour
 from executor.measure.columns import Recording
 from executor.measure.counters import edges_of
-from executor.measure.impact import regained
 from executor.measure.records import TrialRecord
 from executor.measure.sampler import Sampler
 from executor.measure.samples import Samples
+from executor.measure.settled import settled
 from executor.model.evidence import EventKind, Observation, RevertCheck
 from executor.model.plan import Action, Experiment
 from executor.model.vocabulary import Phase
@@ -292,14 +292,13 @@ class Trial:
                 _log.warning("what %s has written down is lost: %s", injection, words_of(error))
 
     async def _recovery(self, since_s: float) -> None:
-        """Watch until all is steady again, or the deadline."""
+        """Watch until all is steady again and as it was before the fault, or the deadline."""
         deadline_s = since_s + self.experiment.recovery_deadline_s
         least_s = since_s + least_recovery_s(self.experiment)
         while (now_s := self.course.now_s()) < deadline_s:
             if now_s >= least_s and self._sampler.steady(since_s):
-                if regained(
-                    self.experiment.checks, Samples(self.record(), self._recording)
-                ):  # by the measure that will judge it
+                seen = Samples(self.record(), self._recording)
+                if settled(self.experiment, seen):  # by the measures that will judge it
                     return
                 await anyio.sleep(4 * _TICK_S)
             await anyio.sleep(_TICK_S)
