@@ -74,7 +74,7 @@ def judge(experiment: Experiment, trials: Sequence[Samples], *, started: datetim
     return Judgement(
         hypotheses=tuple(_hypothesis(h, experiment, told, aborted) for h in experiment.hypotheses),
         figures=(*figures(experiment, samples), *figures_of(carried)),
-        validations=tuple(_validations(experiment, told)),
+        validations=tuple(_validations(experiment, told, aborted)),
         capacities=carried,
         events=moments(experiment, samples, started),
         aborted=line(aborted),
@@ -116,13 +116,27 @@ def _criterion(criterion: Criterion, experiment: Experiment, trials: Sequence[Sa
         return CriterionResult(kind=criterion.kind, verdict=Verdict.INCONCLUSIVE, measured=words, limit="unknown")
 
 
-def _validations(experiment: Experiment, trials: Sequence[Samples]) -> Iterator[Validation]:
-    """What all validators say. One that fails costs no other its result."""
+def _validations(experiment: Experiment, trials: Sequence[Samples], aborted: str) -> Iterator[Validation]:
+    """What all validators say. One that fails costs no other its result.
+
+    Of an experiment that was cut short only what has broken by then is certain.
+    """
     for name, validate in VALIDATORS.items():
         try:
-            yield from validate(experiment, trials)
+            for said in validate(experiment, trials):
+                yield said if said.verdict is Verdict.BREAKS or not aborted else _cut_short(said, aborted)
         except Exception:  # noqa: BLE001 - whatever it is, the others are asked
             _log.exception("the validator %s failed", name)
+
+
+def _cut_short(said: Validation, aborted: str) -> Validation:
+    return Validation(
+        validator=said.validator,
+        of=said.of,
+        verdict=Verdict.INCONCLUSIVE,
+        measured=line(f"cut short: {aborted}; by then {said.measured}"),
+        expected=said.expected,
+    )
 
 
 def _not_exercised(hypothesis: Hypothesis, trials: Sequence[Samples]) -> tuple[list[str], list[str]]:

@@ -8,6 +8,8 @@ from __future__ import annotations
 from typing import Any
 
 from executor.measure.counters import COUNTED
+from executor.measure.validators.circuit_breaker import FACTOR_MAX as BREAKER_FACTOR
+from executor.measure.validators.retry_discipline import FACTOR_MAX as RETRY_FACTOR
 from executor.model.criteria import CallsWithin, SteadyState
 from executor.model.probe import Check
 from executor.model.vocabulary import FaultType
@@ -15,10 +17,6 @@ from planner.recipes.case import Case, Judging, Unfit
 from planner.recipes.manner import CUT_OFF, GONE, WRONG, delay_ms
 from planner.recipes.paths import Edge, best, names
 
-RETRY_FACTOR = 3.0
-"""Two retries a call are the most that a dependency in trouble should have to bear."""
-BREAKER_FACTOR = 0.5
-"""A breaker that opens leaves a small part of the calls; one that does not leaves them all."""
 AVAILABILITY_WITH_RETRY = 0.97
 BASELINE_CALLS = 24
 FAULT_CALLS = 40

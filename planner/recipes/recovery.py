@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+from executor.measure.validators.unaided_recovery import WITHIN_S as RESTART_S
 from executor.model.criteria import RecoversWithin
 from executor.model.faults.infrastructure import Storage
 from executor.model.faults.service import RestartLoop
@@ -13,8 +14,6 @@ from planner.recipes.case import Case, Judging, Unfit
 from planner.recipes.manner import CUT_OFF, GONE
 from planner.recipes.paths import best, checks_of, exercises, feels, names
 
-RESTART_S = 4.0
-"""What a process that died is given to be back and serving."""
 RECONNECT_S = 3.0
 """What a caller is given to use its dependency again."""
 WATCH_S = 1.5

@@ -19,5 +19,5 @@ def validation(name: str, of: str, parts: Sequence[Part], expected: str) -> Vali
     """A validator's result from its parts (one a trial, as a rule), those that decided it named first."""
     verdict = combine(part.verdict for part in parts)
     decisive = sorted(parts, key=lambda part: part.verdict is not verdict)
-    measured = "; ".join(part.measured for part in decisive) or "nothing was measured"
+    measured = "; ".join(part.measured.removeprefix(f"{of}: ") for part in decisive) or "nothing was measured"
     return Validation(validator=name, of=of, verdict=verdict, measured=line(measured), expected=line(expected))
