@@ -70,7 +70,7 @@ def until(condition: Callable[[], Any], within_s: float = 30.0, what: str = "") 
     return value
 
 
-_SUPERVISOR = """
+SUPERVISOR = """
 import subprocess, sys
 for _ in range(30):
     subprocess.run([sys.executable, *sys.argv[2:]], check=False)
@@ -86,7 +86,7 @@ class Shelf:
         """``way`` is the port through which it asks the upstream service, if that is not the service's own."""
         self.name, self.upstream, self.port = name, upstream, free_port()
         arguments = [str(SHELF), str(self.port)] + ([str(way or upstream.port)] if upstream else [])
-        before = ["-c", _SUPERVISOR, self.supervisor] if supervised else []
+        before = ["-c", SUPERVISOR, self.supervisor] if supervised else []
         self.started = subprocess.Popen([sys.executable, *before, *arguments], start_new_session=True)
 
     @property

@@ -217,7 +217,7 @@ def test_in_a_loop_whoever_comes_is_killed_and_the_last_is_left_alone(
     sshd: Sshd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     log = tmp_path / "log"
-    monkeypatch.setattr(kit, "_SUPERVISOR", COUNTING.format(log=str(log)))
+    monkeypatch.setattr(kit, "SUPERVISOR", COUNTING.format(log=str(log)))
 
     def starts() -> int:
         return len(log.read_text(encoding="ascii").splitlines())
