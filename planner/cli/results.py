@@ -84,6 +84,7 @@ def evidence(
     else:
         results_view.verdicts(found)
         results_view.recovery(found)
+        results_view.validations(found)
         capacity_view.capacities(found)
         results_view.outcome(found)
     if recompute:

@@ -49,6 +49,21 @@ def recovery(evidence: Evidence, out: Console = terminal) -> None:
     out.print(f"[quiet]{KEPT}[/quiet]\n")
 
 
+def validations(evidence: Evidence, out: Console = terminal) -> None:
+    """One row a property that the system has shown, or not: what of, what was seen, and what was expected."""
+    said = [validation for result in evidence.results for validation in result.validations]
+    if not said:
+        return
+    rows = table("validator", "of", "verdict", "measured", "expected")
+    for v in said:
+        verdict = f"[{v.verdict.value}]{v.verdict.value}[/{v.verdict.value}]"
+        expected = f"[quiet]{escape(v.expected)}[/quiet]"
+        rows.add_row(wording.named(v.validator), escape(v.of), verdict, escape(v.measured), expected)
+    out.print("[head]Resilience validation[/head]")
+    out.print(rows)
+    out.print()
+
+
 def findings(found: Sequence[Finding], out: Console = terminal) -> None:
     """One row a finding: weakness, where, evidence, remedy."""
     if not found:

@@ -9,7 +9,7 @@ from typing import Final
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from executor.model import wording
-from executor.model.evidence import HypothesisResult
+from executor.model.evidence import HypothesisResult, Validation
 from executor.model.vocabulary import Verdict
 from planner import capacity, words
 from planner.recovery import KEPT, recoveries
@@ -49,6 +49,7 @@ def html(run: Run) -> str:
         capacity_told=capacity.told,
         unknown=unknown(run),
         recoveries=recoveries(run.evidence),
+        validations=validations(run),
         kept=KEPT,
     )
 
@@ -75,6 +76,13 @@ def markdown(run: Run) -> str:
         lines += [
             f"| {' | '.join(map(_plain, (r.check, r.noticed, r.back, r.trials, r.bottleneck, r.kept)))} |" for r in rows
         ]
+    if said := validations(run):
+        lines += ["", "| validator | of | verdict | measured | expected |", "|---|---|---|---|---|"]
+        lines += [
+            f"| {wording.named(v.validator)} | `{_code(v.of)}` | {v.verdict.value} | {_plain(v.measured)} "
+            f"| {_plain(v.expected)} |"
+            for v in said
+        ]
     for result in run.evidence.results:
         for found in result.capacities:
             lines += ["", f"## How much {_plain(found.instance)} carries", ""]
@@ -89,6 +97,11 @@ def markdown(run: Run) -> str:
     if run.evidence.owed:
         lines += ["", "## Still owed", "", *(f"- {_plain(owed)}" for owed in run.evidence.owed)]
     return "\n".join(lines) + "\n"
+
+
+def validations(run: Run) -> list[Validation]:
+    """What the validators of all experiments say, in their order."""
+    return [validation for result in run.evidence.results for validation in result.validations]
 
 
 def headline(run: Run) -> str:

@@ -61,7 +61,10 @@ def hostile(run: Run) -> Run:
     return Run(
         Plan.model_validate(_spoilt(run.plan.model_dump(mode="json"), {"goal", "title", "rationale", "statement"})),
         Evidence.model_validate(
-            _spoilt(run.evidence.model_dump(mode="json"), {"reason", "measured", "detail", "aborted", "approver"})
+            _spoilt(
+                run.evidence.model_dump(mode="json"),
+                {"reason", "measured", "expected", "detail", "aborted", "approver"},
+            )
             | {"owed": (HOSTILE,)}
         ),
         tuple(
@@ -101,6 +104,11 @@ def test_every_verdict_and_finding_is_named(run: Run) -> None:
             for said in (judged.verdict.value, wording.named(judged.weakness.value), judged.place, judged.reason):
                 assert said in page
                 assert said in _read(plain)
+    for validation in render.validations(run):
+        named = wording.named(validation.validator)
+        for said in (named, validation.of, validation.verdict.value, validation.measured, validation.expected):
+            assert said in page
+            assert said in _read(plain)
     assert run.findings
     for finding in run.findings:
         for said in (finding.evidence, finding.remedy, finding.reproduce, finding.severity.value):
@@ -125,7 +133,9 @@ def test_hostile_text_stays_text_in_markdown(run: Run, hostile: Run) -> None:
     rows = sum(len(result.hypotheses) for result in run.evidence.results)
     recovered = recoveries(run.evidence)
     assert recovered
-    assert page.tags.count("td") == 4 * rows + 6 * len(recovered)
+    validated = render.validations(run)
+    assert validated
+    assert page.tags.count("td") == 4 * rows + 6 * len(recovered) + 5 * len(validated)
     assert "<script>alert(1)</script>" in page.text
 
 
