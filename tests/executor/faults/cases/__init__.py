@@ -92,8 +92,11 @@ VARIANTS = (
     *("service.error-redirect", "service.error-grpc-redirect", "service.overload-post", "resource.memory-fill-cgroup"),
     *("infrastructure.fis-terminate", "infrastructure.vm-ec2-isolate", "infrastructure.container-restart"),
     *("data.lock-rows", "service.timeout-managed-after-bytes", "service.dependency_failure-redirect"),
+    *("service.hang-ssh", "infrastructure.vm-libvirt-stop", "service.hang-vm", "data.inconsistency-lag"),
+    *("data.connection_failure-redis-terminate", "data.connection_failure-postgresql-terminate"),
+    "data.backup_failure-truncated_archive",
 )
-"""Cases that differ little from others, and so are left to ``make test-slow`` as well."""
+"""Cases that differ little from others, or whose drivers have tests of their own: left to ``make test-slow`` as well."""
 
 
 def all_cases() -> tuple[Case, ...]:
