@@ -96,7 +96,7 @@ VARIANTS = (
     *("data.connection_failure-redis-terminate", "data.connection_failure-postgresql-terminate"),
     "data.backup_failure-truncated_archive",
 )
-"""Cases that differ little from others, or whose drivers have tests of their own: left to ``make test-slow`` as well."""
+"""Cases that differ little from others, or whose drivers have tests of their own: left to ``make test-slow`` too."""
 
 
 def all_cases() -> tuple[Case, ...]:
