@@ -26,15 +26,15 @@ class Meter:
         self._memory = _place("memory", pid)
         self._cpu = _place("cpu", pid)
         self._kills = self._ended_for_memory()
-        self._used = _cpu_s(self._members())
+        members = self._members()
+        self._used, self._waited = _cpu_s(members), _waited_s(members)
         self._looked = time.monotonic()
 
     def look(self, at_s: float) -> Usage:
         """What is used now; ``at_s`` is only put down. One that is gone uses nothing."""
-        members, before, since = self._members(), self._used, self._looked
-        self._used, self._looked = _cpu_s(members), time.monotonic()
-        # Workers that have ended meanwhile take their time with them.
-        cpu_s = sum(max(0.0, used - before.get(pid, 0.0)) for pid, used in self._used.items())
+        members, used, waited, since = self._members(), self._used, self._waited, self._looked
+        self._used, self._waited, self._looked = _cpu_s(members), _waited_s(members), time.monotonic()
+        span_s = max(1e-3, self._looked - since)
         limit = cgroup.limit("memory", self._memory) if self._memory else None
         if self._memory and limit is not None:
             memory = cgroup.memory_used(self._memory)
@@ -42,7 +42,8 @@ class Meter:
             memory = sum(said.rss for each in members if (said := _of(each, "memory_info")))
         return Usage(
             at_s=round(at_s, 3),
-            cpu_cores=round(cpu_s / max(1e-3, self._looked - since), 3),
+            cpu_cores=round(_more(used, self._used) / span_s, 3),
+            waiting_cores=round(_more(waited, self._waited) / span_s, 3),
             cores=self._allowed(),
             memory_bytes=memory,
             memory_max=limit,
@@ -82,6 +83,23 @@ def _place(controller: str, pid: int) -> Path | None:
 def _cpu_s(members: Sequence[psutil.Process]) -> dict[int, float]:
     used = {each.pid: _of(each, "cpu_times") for each in members}
     return {pid: times.user + times.system for pid, times in used.items() if times}
+
+
+def _waited_s(members: Sequence[psutil.Process]) -> dict[int, float]:
+    """Seconds that each thread was ready to run and did not. Source: Linux, ``scheduler/sched-stats.rst``."""
+    found: dict[int, float] = {}
+    for each in members:
+        with suppress(OSError):
+            for task in os.listdir(f"/proc/{each.pid}/task"):  # noqa: PTH208 - only their names
+                with suppress(OSError, IndexError):  # it has ended, or this kernel does not count
+                    said = Path(f"/proc/{each.pid}/task/{task}/schedstat").read_text(encoding="ascii")
+                    found[int(task)] = int(said.split()[1]) / 1e9
+    return found
+
+
+def _more(before: dict[int, float], now: dict[int, float]) -> float:
+    """What has come since then; those that have ended meanwhile take theirs with them."""
+    return sum(max(0.0, value - before.get(of, 0.0)) for of, value in now.items())
 
 
 def _of(of: psutil.Process, what: str) -> Any:

@@ -33,10 +33,11 @@ def saturation(usage: Sequence[Usage], levels: Sequence[Level], service_s: float
     """Judge what an instance used at the rates beyond its largest.
 
     ``levels`` are all rates, ``service_s`` its latency while next to nobody waits, in seconds. In this order: *memory*
-    and *descriptors* have a limit that was (nearly) reached at some moment, *cpu* one that was used on average, of all
-    cores allowed or of one alone. Where none of them was, and goodput has stopped to rise while more is offered,
-    requests wait for something of which there are so many: a *pool* (workers, connections; a lock is one of one), of
-    about goodput × latency by Little's law; or something behind the service, which looks the same.
+    and *descriptors* have a limit that was (nearly) reached at some moment, *cpu* one that was wanted on average (used,
+    or waited for while others had it), of all cores allowed or of one alone. Where none of them was, and goodput has
+    stopped to rise while more is offered, requests wait for something of which there are so many: a *pool* (workers,
+    connections; a lock is one of one), of about goodput × latency by Little's law; or something behind the service,
+    which looks the same.
 
     Source: the utilisation law and saturation as in B. Gregg, "Systems Performance" (2020), section 2.5 (USE method);
     J. D. C. Little (1961) for the size of a pool.
@@ -53,10 +54,11 @@ def saturation(usage: Sequence[Usage], levels: Sequence[Level], service_s: float
     if opened >= FULL:
         return Saturation("descriptors", f"{percent(opened)} of its limit were open")
     cores, allowed = statistics.fmean(each.cpu_cores for each in alive), alive[-1].cores
-    if cores >= FULL * allowed:
-        return Saturation("cpu", f"{cores:.2f} of {allowed:g} cores were used")
-    if FULL <= cores <= _ONE_CORE:
-        return Saturation("cpu", f"{cores:.2f} cores were used, of {allowed:g}: it computes on one at a time")
+    wanted = cores + statistics.fmean(each.waiting_cores for each in alive)
+    if wanted >= FULL * allowed:
+        return Saturation("cpu", f"{wanted:.2f} of {allowed:g} cores were wanted, {cores:.2f} used")
+    if FULL <= wanted <= _ONE_CORE:
+        return Saturation("cpu", f"{wanted:.2f} of {allowed:g} cores were wanted: it computes on one at a time")
     rising = sorted(levels, key=lambda level: level.offered_rps)
     best = max((level.goodput_rps for level in rising), default=0.0)
     beyond = [level for level in rising if level.offered_rps > _FLAT * best]

@@ -45,6 +45,8 @@ class Usage:
     """Seconds since the step began."""
     cpu_cores: float
     """Processor time since the last look, of all of them, as cores that are fully used."""
+    waiting_cores: float
+    """In the same way, the time that their threads were ready to compute and others had the processors."""
     cores: float
     """Cores that they may use."""
     memory_bytes: int

@@ -81,6 +81,7 @@ def test_one_that_is_cut_short_says_what_it_saw(home: Home) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(400)
 def test_one_that_sheds_what_it_cannot_carry(home: Home) -> None:
     """400 requests/s; what finds 20 waiting is refused at once, so the others are in time."""
     result = searched(home, 10, 25, "queue=20")
@@ -95,6 +96,7 @@ def test_one_that_sheds_what_it_cannot_carry(home: Home) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(400)
 def test_one_that_lets_everybody_wait(home: Home) -> None:
     """400 requests/s; beyond that all wait, and in the end nobody is served in time."""
     result = searched(home, 10, 25)
@@ -111,6 +113,7 @@ def test_one_that_lets_everybody_wait(home: Home) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(400)
 def test_one_that_stays_bad(home: Home) -> None:
     """200 requests/s, and 67 once 15 wait: 100 come before and after an overload."""
     result = searched(home, 4, 20, "worn=15")
@@ -120,10 +123,11 @@ def test_one_that_stays_bad(home: Home) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(400)
 def test_known_contention_is_found(home: Home) -> None:
     """Its throughput is largest at 22 under way; beyond that the more wait the slower it is."""
     sigma, kappa = 0.05, 0.002
-    (found,) = searched(home, 1, 100, f"usl={sigma}:{kappa}", up_to=200, within_ms=1000).capacities
+    (found,) = searched(home, 1, 40, f"usl={sigma}:{kappa}", up_to=400, within_ms=300).capacities
     assert found.contention is not None, found
     assert found.coherency is not None
     assert found.contention.value == pytest.approx(sigma, abs=0.03)
@@ -131,6 +135,7 @@ def test_known_contention_is_found(home: Home) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(400)
 @pytest.mark.parametrize(("words", "resource"), [((1, 8, "burn=1"), "cpu"), ((8, 40, "files=40"), "descriptors")])
 def test_what_is_used_up_first(home: Home, words: tuple[object, ...], resource: str) -> None:
     (found,) = searched(home, *words, up_to=500).capacities
@@ -138,6 +143,7 @@ def test_what_is_used_up_first(home: Home, words: tuple[object, ...], resource: 
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(400)
 @pytest.mark.root
 def test_one_that_runs_out_of_memory(home: Home) -> None:
     """Whoever waits takes memory; the kernel ends it, and the search with it."""

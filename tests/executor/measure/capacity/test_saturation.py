@@ -11,7 +11,15 @@ from executor.measure.capacity.saturation import saturation
 from executor.measure.capacity.steps import Usage
 
 IDLE = Usage(
-    at_s=0.2, cpu_cores=0.2, cores=4, memory_bytes=2**20, memory_max=2**30, descriptors=0.01, threads=8, alive=True
+    at_s=0.2,
+    cpu_cores=0.2,
+    waiting_cores=0.0,
+    cores=4,
+    memory_bytes=2**20,
+    memory_max=2**30,
+    descriptors=0.01,
+    threads=8,
+    alive=True,
 )
 
 
@@ -42,6 +50,7 @@ FLAT = [level(100, 100), level(200, 200), level(300, 205), level(400, 200)]
         (replace(IDLE, cpu_cores=3.8), "cpu"),
         (replace(IDLE, cpu_cores=1.0), "cpu"),
         (replace(IDLE, cpu_cores=2.0), "pool"),
+        (replace(IDLE, cpu_cores=0.5, waiting_cores=0.5), "cpu"),
         (replace(IDLE, cpu_cores=0.55, cores=0.6), "cpu"),
         (replace(IDLE, descriptors=0.97), "descriptors"),
         (replace(IDLE, memory_bytes=2**30 * 95 // 100), "memory"),
