@@ -28,6 +28,7 @@ class Answer(NamedTuple):
     status: int | None
     value: float | None
     error: str
+    by: str
 
 
 class Columns(NamedTuple):
@@ -42,6 +43,8 @@ class Columns(NamedTuple):
     """Not a number where there is none."""
     error: Codes
     """Places in a list of texts beside it."""
+    by: Codes
+    """The same."""
 
 
 class Series(Sequence[Answer]):
@@ -61,17 +64,41 @@ class Series(Sequence[Answer]):
         begins = np.array([text.startswith(beginnings) for text in self._texts], dtype=bool)
         return begins[self._columns.error]
 
+    @property
+    def by(self) -> list[str]:
+        """Who gave the good ones of these answers, each name once, in order; without what does not tell."""
+        codes = np.unique(self._columns.by[self.ok])
+        return sorted(filter(None, (self._texts[code] for code in codes.tolist())))
+
+    def given_by(self, name: str) -> Series:
+        """The good ones of these answers that this one gave."""
+        codes = [code for code, text in enumerate(self._texts) if text == name]
+        return self.where(self.ok & np.isin(self._columns.by, codes))
+
+    @property
+    def values(self) -> Floats:
+        """Not a number where there is none."""
+        return self._columns.value
+
     def where(self, chosen: Flags | Codes | slice) -> Series:
         """Some of them, by flags or places, in that order."""
         return Series(Columns._make(column[chosen] for column in self._columns), self._texts)
 
     def sorted(self) -> Series:
         """In one order, whatever the order in which they were recorded."""
-        at_s, ok, latency_ms, status, value, error = self._columns
+        at_s, ok, latency_ms, status, value, error, by = self._columns
         if bool(np.all(np.diff(at_s) > 0)):
             return self
         rank = np.argsort(np.argsort(np.array(self._texts)))
-        keys = (rank[error], np.nan_to_num(value), np.where(status == NO_STATUS, 0, status), latency_ms, ok, at_s)
+        keys = (
+            rank[by],
+            rank[error],
+            np.nan_to_num(value),
+            np.where(status == NO_STATUS, 0, status),
+            latency_ms,
+            ok,
+            at_s,
+        )
         return self.where(np.lexsort(keys).astype(np.int32))
 
     def __len__(self) -> int:
@@ -90,9 +117,10 @@ class Series(Sequence[Answer]):
             return self.where(place)
         return self._answer(*(column[place].item() for column in self._columns))
 
-    def _answer(self, at_s: float, ok: bool, latency_ms: float, status: int, value: float, error: int) -> Answer:
-        said = None if status == NO_STATUS else status
-        return Answer(at_s, ok, latency_ms, said, None if math.isnan(value) else value, self._texts[error])
+    def _answer(self, at_s: float, ok: bool, latency_ms: float, status: int, value: float, *said: int) -> Answer:
+        error, by = (self._texts[code] for code in said)
+        code = None if status == NO_STATUS else status
+        return Answer(at_s, ok, latency_ms, code, None if math.isnan(value) else value, error, by)
 
 
 class _Source:
@@ -104,7 +132,8 @@ class _Source:
 
     def _clear(self) -> None:
         self.at_s, self.ok, self.latency_ms = array("d"), array("b"), array("d")
-        self.status, self.value, self.error = array("i"), array("d"), array("i")
+        self.status, self.value = array("i"), array("d")
+        self.error, self.by = array("i"), array("i")
 
     def columns(self) -> Columns:
         """All of them so far. They are kept as one piece, so that whoever asks again gets the very same."""
@@ -116,6 +145,7 @@ class _Source:
                 np.array(self.status, dtype=np.int32),
                 np.array(self.value, dtype=np.float64),
                 np.array(self.error, dtype=np.int32),
+                np.array(self.by, dtype=np.int32),
             )
             self.pieces.append(singles)
             self._clear()
@@ -145,12 +175,13 @@ class Recording:
         into.status.append(NO_STATUS if o.status is None else o.status)
         into.value.append(math.nan if o.value is None else o.value)
         into.error.append(self._code(o.error))
+        into.by.append(self._code(o.by))
 
     def extend(self, source: str, columns: Columns, texts: Sequence[str]) -> None:
         """Record many of one source."""
         codes = np.array([self._code(text) for text in texts], dtype=np.int32)
         pieces = self._sources.setdefault(source, _Source()).pieces
-        pieces.append(columns._replace(error=codes[columns.error]))
+        pieces.append(columns._replace(error=codes[columns.error], by=codes[columns.by]))
 
     @property
     def sources(self) -> list[str]:

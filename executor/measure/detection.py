@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from executor.measure.samples import Samples
+from executor.model.probe import DetectionSignal
 from executor.model.vocabulary import Phase
 
 SAID_WELL_MIN = 3
@@ -24,6 +25,11 @@ class Detection:
     """When the last asking before it that was answered well began: detection lies between the two."""
     silent_s: float | None
     """Intended start of the first asking under fault that was given up before one said unwell; ``None``: no such."""
+
+
+def concerns(signal: DetectionSignal, samples: Samples) -> bool:
+    """Whether a trial gave a signal something to report: one that speaks of one instance, only if that was struck."""
+    return signal.instance is None or signal.instance in samples.trial.struck
 
 
 def detection(signal: str, samples: Samples) -> Detection:

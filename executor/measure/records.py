@@ -29,6 +29,8 @@ class TrialRecord:
     """When the first ``revert`` was called; ``None``: the same as ``reverted_s``."""
     lost: bool = False
     """Whether a fault had gone before its time, nobody knows when: then nothing seen here speaks against the system."""
+    struck: tuple[str, ...] = ()
+    """Ids of the instances on which a fault was made."""
 
     @property
     def fault_begins_s(self) -> float:

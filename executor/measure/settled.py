@@ -12,6 +12,7 @@ from executor.measure.counters import edge_of
 from executor.measure.detection import SAID_WELL_MIN, detection
 from executor.measure.impact import impact
 from executor.measure.intervals import RateRatio, Share, rate_ratio
+from executor.measure.rotation import missing, telling
 from executor.measure.samples import WINDOW_S, Samples, window
 from executor.model.plan import Experiment
 from executor.model.probe import Check, DetectionSignal
@@ -26,9 +27,13 @@ CLOSED = 0.5
 
 
 def settled(experiment: Experiment, samples: Samples) -> bool:
-    """Whether nothing is left of the fault: checks and signals are well, answers as fast, edges in use as before."""
+    """Whether nothing is left of the fault: checks and signals are well, answers as fast, edges in use as before.
+
+    And those who shared the work all do again, where answers name who gave them.
+    """
     left = any(check_left(check, samples) for check in experiment.checks)
     left = left or any(signal_left(signal, samples) for signal in experiment.signals)
+    left = left or any(missing(check, samples) for check in telling(experiment))
     return not left and not any(_out_of_use(edge, samples) for edge in _counted(samples.sources))
 
 

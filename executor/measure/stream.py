@@ -3,30 +3,58 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import anyio
 import anyio.abc
 
 from executor.measure.rolling import Rolling
 from executor.model.probe import Probe
+from executor.probes.answer import Answer
 from executor.probes.ask import Client, ask
 
 OUTSTANDING_MAX = 128
 """Askings of one source under way at once; one more is recorded as failed, never left out."""
 
 
-class Stream:
-    """Asks one probe ``rate_hz`` times a second. Every asking that was due is recorded exactly once."""
+Asking = Callable[[Client, int], Awaitable[Answer]]
+"""Asks once; the number rises by one from 0."""
 
-    def __init__(self, source: str, probe: Probe, rate_hz: float, clock0: float, record: Callable[..., None]) -> None:
-        """``record`` takes the fields of each observation; ``clock0`` is the run's start, monotonic seconds."""
+
+def asking(probe: Probe) -> Asking:
+    """The same probe each time."""
+
+    async def once(client: Client, _number: int) -> Answer:
+        return await ask(probe, client)
+
+    return once
+
+
+class Stream:
+    """Asks ``rate_hz`` times a second. Every asking that was due is recorded exactly once."""
+
+    def __init__(
+        self,
+        source: str,
+        asked: Asking,
+        rate_hz: float,
+        clock0: float,
+        record: Callable[..., None],
+        *,
+        timeout_ms: float,
+        numbered: bool = False,
+    ) -> None:
+        """``record`` takes the fields of each observation; ``clock0`` is the run's start, monotonic seconds.
+
+        ``timeout_ms`` is the longest that ``asked`` takes; ``numbered``: each observation's value is its number.
+        """
         self.source = source
         self.rate_hz = rate_hz
-        self._probe = probe
+        self._asked = asked
         self._clock0 = clock0
         self._record = record
-        self.rolling = Rolling(self.now_s(), probe.timeout_ms / 2000)
+        self._numbered = numbered
+        self.rolling = Rolling(self.now_s(), timeout_ms / 2000)
 
     def now_s(self) -> float:
         """Seconds since the run started."""
@@ -52,11 +80,19 @@ class Stream:
             self._settle(slot, ok=False, error="unanswered")
 
     async def _ask(self, client: Client, slot: int) -> None:
-        answer = await ask(self._probe, client)
-        self._settle(slot, ok=answer.ok, status=answer.status, error=answer.error)
+        answer = await self._asked(client, slot)
+        self._settle(slot, ok=answer.ok, status=answer.status, error=answer.error, by=answer.by)
 
-    def _settle(self, slot: int, *, ok: bool, status: int | None = None, error: str = "") -> None:
+    def _settle(self, slot: int, *, ok: bool, status: int | None = None, error: str = "", by: str = "") -> None:
         at_s, now_s = self.rolling.awaited[slot], self.now_s()
         self.rolling.settle(slot, ok, now_s)
-        latency_ms = max(0.0, now_s - at_s) * 1000
-        self._record(source=self.source, at_s=at_s, ok=ok, latency_ms=latency_ms, status=status, error=error)
+        self._record(
+            source=self.source,
+            at_s=at_s,
+            ok=ok,
+            latency_ms=max(0.0, now_s - at_s) * 1000,
+            status=status,
+            value=float(slot) if self._numbered else None,
+            error=error,
+            by=by,
+        )

@@ -7,7 +7,7 @@ from typing import Literal
 
 from executor.measure.bottleneck import bottleneck
 from executor.measure.consistency import consistency
-from executor.measure.detection import Detection, detection
+from executor.measure.detection import Detection, concerns, detection
 from executor.measure.effectiveness import effectiveness
 from executor.measure.impact import Impact, impact
 from executor.measure.intervals import Share
@@ -28,14 +28,15 @@ def times(experiment: Experiment, trials: Sequence[Samples]) -> Iterator[Figure]
     noticed = [{signal.id: detection(signal.id, samples) for signal in experiment.signals} for samples in injected]
     impacts = [{check.id: impact(check, samples) for check in experiment.checks} for samples in injected]
     for signal in experiment.signals:
-        pairs = [(told[signal.id], s) for told, s in zip(noticed, injected, strict=True) if told[signal.id].well_before]
+        heard = [(each[signal.id], s) for each, s in zip(noticed, injected, strict=True) if concerns(signal, s)]
+        pairs = [(said, s) for said, s in heard if said.well_before]
         spans = {s.trial.trial: _to_detect(said, s) for said, s in pairs}
         yield from mean_of("mttd", signal.id, list(spans.values()))
         yield from consistency("mttd", signal.id, spans)
         own = [check.id for check in experiment.checks if check.service == signal.service]
-        told = zip(noticed, impacts, injected, strict=True)
+        told = [each for each in zip(noticed, impacts, injected, strict=True) if concerns(signal, each[2])]
         failed = [_failed_s([of[name] for name in own or of], s) for _, of, s in told]
-        yield from _detected(signal.id, [each[signal.id] for each in noticed], failed)
+        yield from _detected(signal.id, [each[signal.id] for each, _, _ in told], failed)
     for check in experiment.checks:
         seen = [of[check.id] for of in impacts]
         hurt = [each for each in zip(seen, injected, noticed, strict=True) if each[0].began_s is not None]

@@ -63,6 +63,13 @@ class DetectedWithin(Contract):
     within_s: Annotated[Seconds, Field(gt=0)]
 
 
+class DataKept(Contract):
+    """What was acknowledged is there after recovery, once each, and the data agrees with itself."""
+
+    kind: Literal["data_kept"] = "data_kept"
+    data_check: Name
+
+
 class BeyondCapacity(Contract):
     """Under more load than it can carry, the instance goes on serving what it can, and comes back after it.
 
@@ -76,6 +83,6 @@ class BeyondCapacity(Contract):
 
 
 Criterion = Annotated[
-    SteadyState | BoundedLatency | CallsWithin | RecoversWithin | DetectedWithin | BeyondCapacity,
+    SteadyState | BoundedLatency | CallsWithin | RecoversWithin | DetectedWithin | DataKept | BeyondCapacity,
     Field(discriminator="kind"),
 ]

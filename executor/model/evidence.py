@@ -53,7 +53,8 @@ class Observation(Contract):
     """One answer of one check, signal or edge counter."""
 
     source: Line
-    """Check or signal id; or ``calls:caller->callee`` for a counter."""
+    """Check or signal id; ``calls:caller->callee`` for a counter; of a data check ``writes:ID``, ``reads:ID``,
+    ``found:ID`` for each record that the reading of that moment found, and ``invariant:ID.NUMBER``."""
     experiment: Name
     trial: int
     at_s: float
@@ -63,8 +64,11 @@ class Observation(Contract):
     """From the intended start to the end of the answer."""
     status: int | None = None
     value: float | None = None
-    """For counters: calls that had arrived on the edge so far."""
+    """For counters: calls that had arrived on the edge so far; for ``writes:`` and ``found:`` a record's number; for
+    ``reads:`` how many were found; for invariants 1 where it holds, 0 where not, none where nobody knows."""
     error: Line = ""
+    by: Line = ""
+    """Who gave the answer, where the check's probe tells (``answered_by``)."""
 
 
 class ResolvedTarget(Contract):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
 from executor.model.base import Contract, Digest, Line, Name, PlaceName, Probability, Seconds, Text
 from executor.model.criteria import Criterion
+from executor.model.data_check import DataCheck
 from executor.model.faults import Fault
 from executor.model.probe import Check, DetectionSignal
 from executor.model.vocabulary import Environment, Weakness
@@ -129,6 +131,8 @@ class Experiment(Contract):
     hypotheses: Annotated[tuple[Hypothesis, ...], Field(min_length=1)]
     checks: Annotated[tuple[Check, ...], Field(min_length=1)]
     signals: tuple[DetectionSignal, ...] = ()
+    data_checks: tuple[DataCheck, ...] = ()
+    """Each as system.yaml has it: they write into the system."""
     actions: Annotated[tuple[Action, ...], Field(min_length=1)]
     abort_conditions: Annotated[tuple[AbortCondition, ...], Field(min_length=1)] | Literal["none"]
     """Mandatory; the absence of any is written ``none``."""
@@ -144,25 +148,33 @@ class Experiment(Contract):
 
     @model_validator(mode="after")
     def _names_known(self) -> Self:
-        checks = {check.id for check in self.checks}
-        signals = {signal.id for signal in self.signals}
-        searching = {action.id for action in self.actions if getattr(action.fault, "search", None)}
+        data_checks = [data_check.id for data_check in self.data_checks]
+        if len(set(data_checks)) != len(data_checks):
+            raise ValueError("data check ids must differ within an experiment")
+        known = {
+            "check": {check.id for check in self.checks},
+            "signal": {signal.id for signal in self.signals},
+            "data check": set(data_checks),
+            "search of action": {action.id for action in self.actions if getattr(action.fault, "search", None)},
+        }
         for hypothesis in self.hypotheses:
-            for criterion in hypothesis.criteria:
-                for check in getattr(criterion, "checks", ()):
-                    if check not in checks:
-                        raise ValueError(f"hypothesis {hypothesis.id} names check {check}, which the experiment lacks")
-                signal = getattr(criterion, "signal", None)
-                if signal is not None and signal not in signals:
-                    raise ValueError(f"hypothesis {hypothesis.id} names signal {signal}, which the experiment lacks")
-                action = getattr(criterion, "action", None)
-                if action is not None and action not in searching:
-                    raise ValueError(f"hypothesis {hypothesis.id} names action {action}, which is no search here")
+            for what, name in (named for criterion in hypothesis.criteria for named in _named(criterion)):
+                if name not in known[what]:
+                    raise ValueError(f"hypothesis {hypothesis.id} names {what} {name}, which the experiment lacks")
         if self.abort_conditions != "none":
             for condition in self.abort_conditions:
-                if condition.check not in checks:
+                if condition.check not in known["check"]:
                     raise ValueError(f"an abort condition names check {condition.check}, which the experiment lacks")
         return self
+
+
+def _named(criterion: Criterion) -> Iterator[tuple[str, str]]:
+    """What a criterion names, each with what it is."""
+    for check in getattr(criterion, "checks", ()):
+        yield "check", check
+    for what, field in (("signal", "signal"), ("data check", "data_check"), ("search of action", "action")):
+        if (name := getattr(criterion, field, None)) is not None:
+            yield what, name
 
 
 class Stage(Contract):

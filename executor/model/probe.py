@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated, Literal, Self, Union
 from urllib.parse import parse_qsl, urlsplit
 
-from pydantic import Field, model_validator
+from pydantic import Field, StringConstraints, model_validator
 
 from executor.model.base import Contract, Line, Milliseconds, Name, Port
 from executor.plugins import added, unfit
@@ -25,6 +25,9 @@ class HttpProbe(Contract):
     """Statuses that count as good."""
     expect_text: Line | None = None
     """Text that a good answer's body contains; ``None``: any body."""
+    answered_by: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9-]{1,100}$")] | None = None
+    """Header that names who gave the answer (``X-Served-By``), as a service or its load balancer sets it; ``None``:
+    none does."""
     timeout_ms: Annotated[Milliseconds, Field(gt=0)] = 10_000
     """After this the answer counts as failed; generous, so that slow is seen as slow and not as dead."""
 
@@ -35,6 +38,9 @@ class HttpProbe(Contract):
             raise ValueError("an address with a user or password in it would be kept, shown and sent to models")
         if any(named_secret(name) for name, _ in parse_qsl(urlsplit(self.url).query, keep_blank_values=True)):
             raise ValueError("an address with a secret among its parameters would be kept, shown and sent to models")
+        header = self.answered_by or ""
+        if named_secret(header) or "cookie" in header.lower():
+            raise ValueError(f"what {header} holds is a secret, and who answered is kept and shown")
         return self
 
 
@@ -125,3 +131,6 @@ class DetectionSignal(Contract):
     """The service whose failure this signal should report."""
     probe: Probe
     """Good means the system reports the service well; not good means it has detected a failure."""
+    instance: Name | None = None
+    """The one instance that it speaks of, where a registry or a load balancer tells who is in its list or rotation:
+    good means that this one is. ``None``: it speaks of the service."""

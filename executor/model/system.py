@@ -19,6 +19,7 @@ from executor.model.base import (
     SecretRef,
     SqlName,
 )
+from executor.model.data_check import DataCheck
 from executor.model.probe import Check, DetectionSignal, Probe
 from executor.model.vocabulary import Environment, ServiceKind
 from executor.secrets import look_secret
@@ -277,6 +278,8 @@ class Service(Contract):
     """What users (or callers) do with it, each with its promise. These become the checks of experiments."""
     signals: tuple[DetectionSignal, ...] = ()
     """How the system reports that this service is unwell."""
+    data_checks: tuple[DataCheck, ...] = ()
+    """How it is seen whether this service keeps what it has acknowledged; they write into it."""
     dsn: SecretRef | None = None
     """Where the connection string for data faults is found; only the reference is ever stored."""
     admin_dsn: SecretRef | None = None
@@ -362,6 +365,7 @@ class System(Contract):
         _refuse_twice("service", names)
         _refuse_twice("instance", [i.id for s in self.services for i in s.instances])
         _refuse_twice("operation", [c.id for s in self.services for c in s.operations])
+        _refuse_twice("data check", [d.id for s in self.services for d in s.data_checks])
         _refuse_twice("dependency", [d.place for d in self.dependencies])
         for dependency in self.dependencies:
             for end in (dependency.caller, dependency.callee):

@@ -3,6 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
+
+
+class Outcome(NamedTuple):
+    """What one asking brought, whoever asked; a probe of another package gives the first three."""
+
+    ok: bool
+    status: int | None
+    error: str
+    by: str = ""
+    body: bytes = b""
 
 
 @dataclass(frozen=True)
@@ -16,3 +27,7 @@ class Answer:
     """HTTP status, if there was one."""
     error: str = ""
     """Why it is not good, in a few words; empty if it is."""
+    by: str = ""
+    """Who gave it, where the probe's ``answered_by`` tells."""
+    body: bytes = b""
+    """What was answered, as far as it was kept."""

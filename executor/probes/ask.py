@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 
 import anyio
 
+from executor.model.data_check import Access, SqlQuery
 from executor.model.probe import HttpProbe, Probe, TcpProbe
-from executor.probes import http, tcp
-from executor.probes.answer import Answer
+from executor.probes import http, sql, tcp
+from executor.probes.answer import Answer, Outcome
 from executor.probes.hosts import refuse_foreign
 
 if TYPE_CHECKING:
@@ -50,23 +51,34 @@ async def open_client(hosts: frozenset[str] = frozenset()) -> AsyncIterator[Clie
         yield Client(http=client, hosts=hosts)
 
 
-async def ask(probe: Probe, client: Client) -> Answer:
+async def ask(probe: Probe | Access, client: Client, *, writes: bool = False) -> Answer:
     """Ask once, for at most the probe's ``timeout_ms``. A failure of any kind is an answer that is not ok.
 
-    Raises ``SafetyRefusalError`` for a host that is neither loopback nor among the client's.
+    A query runs in a transaction that can only read, unless it ``writes``. Raises ``SafetyRefusalError`` for a host
+    that is neither loopback nor among the client's; whoever declares a query names its host by that.
     """
-    refuse_foreign(probe, client.hosts)
+    if not isinstance(probe, SqlQuery):
+        refuse_foreign(probe, client.hosts)
     start = time.monotonic()
-    outcome: tuple[bool, int | None, str] = (False, None, f"no answer within {probe.timeout_ms:g} ms")
+    outcome = Outcome(False, None, f"no answer within {probe.timeout_ms:g} ms")
     with anyio.move_on_after(probe.timeout_ms / 1000):
         if isinstance(probe, HttpProbe):
             outcome = await http.ask(probe, client.http)
         elif isinstance(probe, TcpProbe):
-            outcome = await tcp.ask(probe)
+            outcome = Outcome(*await tcp.ask(probe))
+        elif isinstance(probe, SqlQuery):
+            outcome = await sql.ask(probe, writes=writes)
         else:
-            outcome = await probe.ask()
-    ok, status, error = outcome
-    return Answer(ok=ok, latency_ms=(time.monotonic() - start) * 1000, status=status, error=error)
+            outcome = Outcome(*await probe.ask())
+    latency_ms = (time.monotonic() - start) * 1000
+    return Answer(
+        ok=outcome.ok,
+        latency_ms=latency_ms,
+        status=outcome.status,
+        error=outcome.error,
+        by=outcome.by,
+        body=outcome.body,
+    )
 
 
 @cache

@@ -6,6 +6,7 @@ import ipaddress
 from urllib.parse import urlsplit
 
 from executor.errors import InputError, SafetyRefusalError
+from executor.model.data_check import SqlQuery
 from executor.model.probe import HttpProbe, Probe
 from executor.model.system import System
 
@@ -24,13 +25,17 @@ def host_of(probe: Probe) -> str:
 
 
 def allowed_hosts(system: System) -> frozenset[str]:
-    """Every host that the system's edges, health checks, operations and signals name. Loopback needs no naming."""
+    """Every host that the system's edges, health checks, operations, signals and data checks name.
+
+    Loopback needs no naming.
+    """
     hosts = {_plain(dependency.host) for dependency in system.dependencies}
     for service in system.services:
         probes = [check.probe for check in service.operations] + [signal.probe for signal in service.signals]
         if service.health is not None:
             probes.append(service.health)
-        hosts.update(host_of(probe) for probe in probes)
+        accesses = [access for check in service.data_checks for access in check.accesses]
+        hosts.update(host_of(probe) for probe in (*probes, *(a for a in accesses if not isinstance(a, SqlQuery))))
     return frozenset(hosts)
 
 

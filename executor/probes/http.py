@@ -5,16 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from executor.model.probe import HttpProbe
+from executor.probes.answer import Outcome
 
 if TYPE_CHECKING:
     import httpx
 
 BODY_BYTES_MAX = 4 * 1024 * 1024
 """More of an answer than this is not kept; text beyond it is not found."""
+BY_MAX = 100
+"""Characters kept of the name of who answered."""
 
 
-async def ask(probe: HttpProbe, client: httpx.AsyncClient) -> tuple[bool, int | None, str]:
-    """Send the request and read the whole answer: (good, status, why not). Bounded by the caller's time-out."""
+async def ask(probe: HttpProbe, client: httpx.AsyncClient) -> Outcome:
+    """Send the request and read the whole answer. Bounded by the caller's time-out."""
     import httpx
 
     headers = {"content-type": "application/json"} if probe.json_body is not None else {}
@@ -24,11 +27,14 @@ async def ask(probe: HttpProbe, client: httpx.AsyncClient) -> tuple[bool, int | 
             async for chunk in response.aiter_bytes():
                 body += chunk[: max(0, BODY_BYTES_MAX - len(body))]
     except httpx.RemoteProtocolError as error:  # behind the colon it quotes what the server sent
-        return False, None, f"{type(error).__name__}: {str(error).partition(':')[0]}"[:200]
+        return Outcome(False, None, f"{type(error).__name__}: {str(error).partition(':')[0]}"[:200])
     except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:
-        return False, None, f"{type(error).__name__}: {error}"[:200]
+        return Outcome(False, None, f"{type(error).__name__}: {error}"[:200])
+    wrong = ""
     if response.status_code not in probe.expect_status:
-        return False, response.status_code, f"status {response.status_code}"
-    if probe.expect_text is not None and probe.expect_text not in body.decode("utf-8", "replace"):
-        return False, response.status_code, f"the body lacks {probe.expect_text!r}"[:200]
-    return True, response.status_code, ""
+        wrong = f"status {response.status_code}"
+    elif probe.expect_text is not None and probe.expect_text not in body.decode("utf-8", "replace"):
+        wrong = f"the body lacks {probe.expect_text!r}"[:200]
+    by = response.headers.get(probe.answered_by, "") if probe.answered_by else ""
+    named = "".join(filter(str.isprintable, by))[:BY_MAX]
+    return Outcome(not wrong, response.status_code, wrong, named, bytes(body))

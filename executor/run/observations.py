@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 from pydantic import ValidationError
 
 from executor.errors import InputError, UnavailableError
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from pyarrow.parquet import ParquetFile
 
 LINES, COLUMNS = "observations.jsonl", "observations.parquet"
+READ = ("calls:", "found:")
+"""What these sources begin with was read, not asked."""
 _BUFFER = 1 << 16
 _PIECE_BYTES = 1 << 22
 """Of lines that are put into columns at once: some 25,000 observations, a group of rows of the columnar file."""
@@ -50,7 +53,7 @@ class ObservationLog:
     def write(self, observation: Observation) -> None:
         """Add one. Raises ``OSError`` if the disk is full."""
         self.count += 1
-        self.probes += observation.value is None and not observation.source.startswith("calls:")
+        self.probes += not observation.source.startswith(READ)
         self._file.write(observation.model_dump_json() + "\n")
 
     def close(self) -> None:
@@ -112,6 +115,7 @@ def _schema() -> pyarrow.Schema:
         "status": pa.int32(),
         "value": pa.float64(),
         "error": pa.string(),
+        "by": pa.string(),
     }
     return pa.schema([pa.field(name, kind, nullable=name in ("status", "value")) for name, kind in kinds.items()])
 
@@ -151,7 +155,7 @@ def _from_columns(path: Path, experiment: str, trial: int | None) -> Recording:
     found = Recording()
     try:
         with regular(path) as file, parquet.ParquetFile(file, page_checksum_verification=True) as columns:
-            if columns.schema_arrow != _schema():
+            if columns.schema_arrow not in (_schema(), _schema().remove(_schema().get_field_index("by"))):
                 raise InputError("the observations cannot be read: their columns are others.", where=str(path))
             for number in range(columns.num_row_groups):
                 if _may_hold(columns, number, "experiment", experiment) and _may_hold(columns, number, "trial", trial):
@@ -179,6 +183,8 @@ def _add(found: Recording, piece: pyarrow.RecordBatch) -> None:
     for source in piece["source"].unique().to_pylist():
         of = piece.filter(compute.equal(piece["source"], source))
         error = of["error"].dictionary_encode()
+        texts = error.dictionary.to_pylist()
+        by = of["by"].dictionary_encode() if "by" in of.schema.names else None  # earlier runs did not ask who answered
         columns = Columns(
             of["at_s"].to_numpy(),
             of["ok"].to_numpy(zero_copy_only=False),
@@ -186,5 +192,6 @@ def _add(found: Recording, piece: pyarrow.RecordBatch) -> None:
             of["status"].fill_null(NO_STATUS).to_numpy(),
             of["value"].fill_null(math.nan).to_numpy(),
             error.indices.to_numpy(),
+            np.full(len(of), len(texts), np.int32) if by is None else by.indices.to_numpy() + len(texts),
         )
-        found.extend(source, columns, error.dictionary.to_pylist())
+        found.extend(source, columns, [*texts, *([""] if by is None else by.dictionary.to_pylist())])

@@ -59,6 +59,7 @@ class Trial:
         self._injections: list[Injection] = []
         self._undone: set[int] = set()
         self._made: dict[str, float] = {}
+        self._struck: dict[str, None] = {}
         self._begun_s = course.now_s()
         self._inject_started_s: float | None = None
         self._injected_s: float | None = None
@@ -74,6 +75,8 @@ class Trial:
             self._observe,
             trial=number,
             hosts=allowed_hosts(course.system),
+            data_checks=experiment.data_checks,
+            mark=f"{course.run} {experiment.id} {number}",
         )
 
         self._watching = Guard(experiment, course.limits.guard, self._sampler)
@@ -91,6 +94,7 @@ class Trial:
             inject_started_s=self._inject_started_s,
             revert_started_s=self._revert_started_s,
             lost=any(injection.id in self.course.lost for injection in self._injections),
+            struck=tuple(self._struck),
         )
 
     def samples(self) -> Samples:
@@ -123,6 +127,7 @@ class Trial:
     async def _phases(self) -> None:
         self._begun_s = self._phase(Phase.BASELINE)
         await anyio.sleep(self.experiment.baseline_s)
+        await self._sampler.read_before()
         if why := unwell(self.experiment, self._sampler, self.course.now_s() - self._begun_s):
             self._abort(why)
             await anyio.lowlevel.checkpoint()  # ends here
@@ -218,6 +223,7 @@ class Trial:
             if record is None:
                 course.end("aborted", f"the lease of {armed} lapsed while it was made")
                 return
+            self._struck.update(dict.fromkeys(r.instance for r in strike.resolved(action, target) if r.instance))
             if step is None:
                 self._made.setdefault(action.id, anyio.current_time())
                 self._injected_s = course.now_s() if self._injected_s is None else self._injected_s

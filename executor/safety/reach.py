@@ -101,7 +101,9 @@ def run_s(plan: Plan) -> float:
 
 
 def _length_s(experiment: Experiment) -> float:
-    return experiment.trials * (experiment.baseline_s + experiment.fault_s + experiment.recovery_deadline_s)
+    settling_s = max((check.settle_s for check in experiment.data_checks), default=0.0)
+    phases_s = experiment.baseline_s + experiment.fault_s + experiment.recovery_deadline_s
+    return experiment.trials * (phases_s + settling_s)
 
 
 def _worst(experiment: Experiment, system: System, protected: Collection[str], also: Also | None) -> Peak:

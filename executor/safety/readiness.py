@@ -10,9 +10,11 @@ from executor.drivers.targets import ContainerTarget, ProcessTarget, Resolved
 from executor.errors import MurphyError, SafetyRefusalError, UnavailableError
 from executor.faults import registry
 from executor.faults.behaviour import Behaviour, Context
+from executor.model.data_check import SqlQuery
 from executor.model.plan import Action, Plan
 from executor.model.system import System
 from executor.safety.limits import Limits
+from executor.servers import postgresql
 from executor.state.home import Home
 
 FILES_MIN = 256
@@ -34,8 +36,12 @@ def refuse_unready(
 
     Each fault is prepared as it will be, in a directory that is removed again, which reads its target and the
     connections, files and privileges that undoing it needs; nothing is touched. ``targets`` are those of the preflight.
+    Raises ``UnavailableError`` if the connection string of a data check is not there.
     """
     _refuse_full(home, limits)
+    for access in (a for experiment in plan.experiments for check in experiment.data_checks for a in check.accesses):
+        if isinstance(access, SqlQuery):
+            postgresql.connection_string(access.dsn)
     with home.rehearsal() as scratch:
         context = Context(system, "murphy-readiness", scratch)
         for action in plan.actions:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from fnmatch import fnmatchcase
 
 from executor.errors import InputError, SafetyRefusalError
+from executor.model.data_check import SqlQuery
 from executor.model.plan import AbortCondition, Action, Experiment, GroupsTarget, InstanceTarget, Plan
 from executor.model.system import System
 from executor.model.vocabulary import Environment
@@ -158,11 +159,23 @@ def _can_fire(condition: AbortCondition, experiment: Experiment) -> bool:
     return (condition.of - bad) / condition.of < condition.availability_below
 
 
+def _data_checks(case: Case) -> Refusals:
+    """What writes into the system is what its owner says, to the letter."""
+    declared = [check for service in case.system.services for check in service.data_checks]
+    for experiment in case.plan.experiments:
+        for check in experiment.data_checks:
+            if check not in declared:
+                measured = f"{experiment.id} writes by data check {check.id}, which the system does not have like that"
+                hint = "Only the system's owner can declare it, in system.yaml."
+                yield no("data checks", measured, "data checks exactly as system.yaml has them", hint)
+
+
 def _probe_hosts(case: Case) -> Refusals:
     hosts = allowed_hosts(case.system)
     for experiment in case.plan.experiments:
         probes = [check.probe for check in experiment.checks] + [signal.probe for signal in experiment.signals]
-        for probe in probes:
+        reached = [access for check in experiment.data_checks for access in check.accesses]
+        for probe in (*probes, *(access for access in reached if not isinstance(access, SqlQuery))):
             try:
                 refuse_foreign(probe, hosts)
             except SafetyRefusalError as refusal:
@@ -183,5 +196,6 @@ _RULES: tuple[Callable[[Case], Refusals], ...] = (
     _interception,
     _disposable_data,
     _abort_conditions,
+    _data_checks,
     _probe_hosts,
 )

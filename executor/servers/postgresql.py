@@ -51,6 +51,14 @@ SELECT set_config('timezone', 'UTC', false), set_config('datestyle', 'ISO', fals
 """So that a row reads the same in whoever's session it is read."""
 
 
+def connection_string(reference: str) -> str:
+    """The DSN behind ``reference``. Raises ``UnavailableError`` if it is not there, or its password would be said."""
+    dsn = secrets.reveal(reference)
+    if "://" in dsn and dsn.partition("?")[0].count("@") > 1:  # else libpq takes the password for a host, and says it
+        raise UnavailableError("has more than one @; in a password it is written %40.", where=reference)
+    return dsn
+
+
 @contextmanager
 def session(
     reference: str, *, database: str | None = None, name: str = OURS, autocommit: bool = True
@@ -65,16 +73,14 @@ def session(
     """
     import psycopg
 
-    dsn = secrets.reveal(reference)
-    if "://" in dsn and dsn.partition("?")[0].count("@") > 1:  # else libpq takes the password for a host, and says it
-        raise UnavailableError("has more than one @; in a password it is written %40.", where=reference)
+    dsn = connection_string(reference)
     chosen: dict[str, Any] = _VANISHED | ({"dbname": database} if database else {}) | {"client_encoding": "UTF8"}
     try:
         opened = psycopg.connect(
             dsn, connect_timeout=_CONNECT_S, application_name=name[:63], autocommit=autocommit, **chosen
         )
     except psycopg.OperationalError as error:
-        raise UnavailableError(_line(str(error)), where=reference) from None
+        raise UnavailableError(line(str(error)), where=reference) from None
     except psycopg.Error:  # its text may quote the connection string
         raise UnavailableError("holds no connection string that can be read.", where=reference) from None
     try:
@@ -84,7 +90,7 @@ def session(
             opened.execute("SELECT set_config(%s, %s, false)", (setting, value))
         yield opened
     except psycopg.Error as error:
-        raise UnavailableError(f"PostgreSQL says: {_line(str(error))}", where=reference) from None
+        raise UnavailableError(f"PostgreSQL says: {line(str(error))}", where=reference) from None
     finally:
         opened.close()
 
@@ -179,5 +185,6 @@ def end_named(session: psycopg.Connection, name: str, *, where: str) -> None:
     wait_ended(session, [pid for pid, _ in found.fetchall()], where=where)
 
 
-def _line(text: str) -> str:
+def line(text: str) -> str:
+    """What the server says as one sentence."""
     return f"{' '.join(text.split()).rstrip('.')}."

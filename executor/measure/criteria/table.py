@@ -9,6 +9,7 @@ from executor.measure.criteria import (
     beyond_capacity,
     bounded_latency,
     calls_within,
+    data_kept,
     detected_within,
     recovers_within,
     steady_state,
@@ -22,6 +23,7 @@ JUDGES: Mapping[str, Judge] = MappingProxyType(
         "calls_within": calls_within.judge,
         "recovers_within": recovers_within.judge,
         "detected_within": detected_within.judge,
+        "data_kept": data_kept.judge,
         "beyond_capacity": beyond_capacity.judge,
     }
 )

@@ -9,11 +9,15 @@ from executor.measure.validators import (
     bulkhead,
     circuit_breaker,
     containment,
+    data_consistency,
+    failover,
     failure_detection,
     full_recovery,
     graceful_degradation,
+    health_truthfulness,
     metastability,
     retry_discipline,
+    service_discovery,
     unaided_recovery,
 )
 from executor.measure.validators.common import Validator
@@ -29,5 +33,9 @@ VALIDATORS: Mapping[str, Validator] = MappingProxyType(
         "bulkhead": bulkhead.validate,
         "retry_discipline": retry_discipline.validate,
         "metastability": metastability.validate,
+        "failover": failover.validate,
+        "service_discovery": service_discovery.validate,
+        "health_truthfulness": health_truthfulness.validate,
+        "data_consistency": data_consistency.validate,
     }
 )

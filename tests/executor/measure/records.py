@@ -16,10 +16,12 @@ from executor.model.criteria import (
     BoundedLatency,
     CallsWithin,
     Criterion,
+    DataKept,
     DetectedWithin,
     RecoversWithin,
     SteadyState,
 )
+from executor.model.data_check import DataCheck, SqlQuery
 from executor.model.evidence import Observation
 from executor.model.faults.service import Hang
 from executor.model.plan import Action, Experiment, Hypothesis, InstanceTarget, Prediction
@@ -42,14 +44,28 @@ CALLS = CallsWithin(caller="front", callee="base", factor_max=1.5)
 BACK = RecoversWithin(checks=("front",), within_s=2)
 BACK_UNAIDED = RecoversWithin(checks=("front",), within_s=2, since="injected")
 DETECTED = DetectedWithin(signal="health", within_s=2)
+KEPT = DataKept(data_check="kept")
+DATA_CHECK = DataCheck(
+    id="kept",
+    service="base",
+    write=SqlQuery(dsn="env:X", query="INSERT INTO t VALUES ('{id}')"),
+    read=SqlQuery(dsn="env:X", query="SELECT id FROM t"),
+)
 CRITERIA: dict[str, Criterion] = {
-    c.kind + getattr(c, "since", ""): c for c in (STEADY, BOUNDED, CALLS, BACK, BACK_UNAIDED, DETECTED)
+    c.kind + getattr(c, "since", ""): c for c in (STEADY, BOUNDED, CALLS, BACK, BACK_UNAIDED, DETECTED, KEPT)
 }
 
 
 def experiment(
-    *criteria: Criterion, rate_hz: float = 10, slo: Slo | None = None, exercised: bool = False, also: Sequence[str] = ()
+    *criteria: Criterion,
+    rate_hz: float = 10,
+    slo: Slo | None = None,
+    exercised: bool = False,
+    also: Sequence[str] = (),
+    data_checks: Sequence[DataCheck] | None = None,
 ) -> Experiment:
+    """With ``DATA_CHECK`` where a criterion speaks of it, unless data checks are given."""
+    named = (DATA_CHECK,) if KEPT in criteria else ()
     hypotheses = [
         Hypothesis(
             id=f"h{number}",
@@ -69,6 +85,7 @@ def experiment(
         hypotheses=tuple(hypotheses),
         checks=(check, *(check.model_copy(update={"id": name}) for name in also)),
         signals=(DetectionSignal(id="health", service="base", probe=TcpProbe(port=1)),),
+        data_checks=named if data_checks is None else tuple(data_checks),
         actions=(Action(id="a1", fault=Hang(), target=InstanceTarget(service="base"), duration_s=FAULT_S),),
         abort_conditions="none",
     )

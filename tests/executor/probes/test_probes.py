@@ -73,6 +73,21 @@ async def test_status_and_text_decide() -> None:
         assert await asked(HttpProbe(url=f"http://127.0.0.1:{port}/")) == (False, 503, "status 503")
 
 
+@pytest.mark.parametrize("header", ["Authorization", "X-Api-Key", "Set-Cookie", "x served by"])
+def test_who_answered_is_no_secret_and_no_other_text(header: str) -> None:
+    with pytest.raises(ValidationError):
+        HttpProbe(url="http://127.0.0.1:1/", answered_by=header)
+
+
+@pytest.mark.anyio
+async def test_who_answered_is_told_by_a_header_if_it_names_one() -> None:
+    async with server(http("503 Busy", b"", "x-served-by: front-2")) as port:
+        url = f"http://127.0.0.1:{port}/"
+        for header, by in (("X-Served-By", "front-2"), ("X-Other", ""), (None, "")):
+            async with open_client() as client:
+                assert (await ask(HttpProbe(url=url, answered_by=header), client)).by == by
+
+
 @pytest.mark.anyio
 async def test_the_body_is_sent_as_it_is_written() -> None:
     heard: list[bytes] = []

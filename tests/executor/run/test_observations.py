@@ -6,6 +6,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from pyarrow import parquet
 
 from executor.errors import InputError, UnavailableError
 from executor.measure.columns import Recording
@@ -20,7 +21,7 @@ def observation(source: str = "front", at_s: float = 0.5, **fields: object) -> O
 
 
 SEEN = (
-    observation(status=200),
+    observation(status=200, by="front-2"),
     observation("calls:a->b", value=3.0),
     observation("calls:a->c", ok=False, error="no proxy answers"),
     observation(at_s=0.2, ok=False, status=503, error="status 503"),
@@ -65,6 +66,24 @@ def test_answers_stand_by_intended_start_and_keep_what_was_not_said(tmp_path: Pa
     early, late = load(tmp_path, "e1", 1).series("front")
     assert (early.at_s, early.ok, early.status, early.value, early.error) == (0.2, False, 503, None, "status 503")
     assert (late.at_s, late.ok, late.status, late.error) == (0.5, True, 200, "")
+
+
+def test_records_that_were_found_are_no_askings(tmp_path: Path) -> None:
+    seen = (
+        observation("writes:kept", value=0.0),
+        observation("reads:kept", value=1.0),
+        observation("found:kept", value=0.0),
+    )
+    log = written(tmp_path, seen)
+    log.close()
+    assert (log.count, log.probes) == (3, 2)
+
+
+def test_what_earlier_runs_left_reads_back_without_who_answered(tmp_path: Path) -> None:
+    written(tmp_path, SEEN).close()
+    table = parquet.read_table(tmp_path / COLUMNS)
+    parquet.write_table(table.drop_columns("by"), tmp_path / COLUMNS, write_page_checksum=True)
+    assert back(load(tmp_path, "e1", 1)) == of(Observation(**{**dict(o), "by": ""}) for o in SEEN[:4])
 
 
 def test_nothing_observed_is_no_damage(tmp_path: Path) -> None:

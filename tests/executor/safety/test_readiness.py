@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from executor.drivers.resolve import resolve
-from executor.errors import SafetyRefusalError
+from executor.errors import SafetyRefusalError, UnavailableError
 from executor.kernel import process
+from executor.model.data_check import DataCheck, SqlQuery
 from executor.model.faults.service import Crash, Hang
 from executor.model.plan import Plan
 from executor.model.system import System
@@ -53,6 +54,20 @@ def test_what_can_be_undone_passes_and_leaves_nothing(home: Home, base: Shelf) -
     assert sorted(home.path.rglob("*")) == before
     assert not base.stopped()
     assert base.answers()
+
+
+def test_no_fault_is_made_where_nobody_could_read_back_what_it_cost(
+    home: Home, base: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    query = SqlQuery(dsn="env:MURPHY_TEST_UNREADY", query="SELECT true")
+    kept = DataCheck(id="kept", service="base", invariants=(query,))
+    system = system_of([base])
+    plan = plan_of(system, (experiment_on(system, "base", data_checks=(kept,)),))
+    monkeypatch.delenv("MURPHY_TEST_UNREADY", raising=False)
+    with pytest.raises(UnavailableError, match="MURPHY_TEST_UNREADY is not set"):
+        ask(home, plan, system)
+    monkeypatch.setenv("MURPHY_TEST_UNREADY", "postgresql://127.0.0.1/")
+    ask(home, plan, system)
 
 
 def test_what_a_killed_executor_has_read_of_a_target_does_not_stay(home: Home) -> None:

@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 
 from executor.errors import InputError
+from executor.model.data_check import DataCheck, SqlQuery
 from executor.model.faults.data import CacheFlush
 from executor.model.plan import AbortCondition, Experiment, InstanceTarget, Plan
 from executor.model.probe import Check, DetectionSignal, HttpProbe, TcpProbe
-from executor.model.system import System
+from executor.model.system import Service, System
 from executor.safety.limits import BlastRadius, Limits
 from executor.safety.rules import allows, refusals
 from tests.executor.safety.examples import (
@@ -265,3 +266,55 @@ def test_an_exercised_edge_that_is_not_there_is_the_authors_mistake() -> None:
 )
 def test_globs_over_kinds(globs: tuple[str, ...], kind: str, allowed: bool) -> None:
     assert allows(globs, kind) is allowed
+
+
+WRITES = DataCheck(
+    id="kept",
+    service="s1",
+    write=HttpProbe(url="http://127.0.0.1:1/orders/{id}", method="PUT"),
+    read=HttpProbe(url="http://127.0.0.1:1/orders"),
+)
+
+
+def having(*checks: DataCheck) -> System:
+    kept = [Service(**{**dict(s), "data_checks": checks}) if s.name == "s1" else s for s in TEN.services]
+    return system(*kept, edges=TEN.dependencies)
+
+
+def test_a_data_check_is_the_one_that_system_yaml_has() -> None:
+    where = having(WRITES)
+    assert said(plan(where, experiment(hang("s1"), data_checks=(WRITES,))), where) == []
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"id": "more"},
+        {"service": "s2"},
+        {"rate_hz": 50.0},
+        {"write": HttpProbe(url="http://127.0.0.1:1/orders/{id}/paid", method="PUT")},
+        {"write": SqlQuery(dsn="env:SHOP", query="DELETE FROM orders WHERE id <> '{id}'")},
+        {"invariants": (SqlQuery(dsn="env:SHOP", query="SELECT true"),)},
+    ],
+)
+def test_no_plan_writes_otherwise_than_the_systems_owner_says(other: dict[str, Any]) -> None:
+    where = having(WRITES)
+    changed = DataCheck(**{**dict(WRITES), **other})
+    (refusal,) = refusals(plan(where, experiment(hang("s1"), data_checks=(changed,))), where, Limits())
+    assert refusal.rule == "data checks"
+    assert "exactly as system.yaml has them" in str(refusal)
+
+
+def test_a_data_check_reaches_no_address_where_clouds_hand_out_credentials() -> None:
+    read = HttpProbe(url="http://169.254.169.254/latest")
+    where = having(DataCheck(**{**dict(WRITES), "read": read}))
+    (refusal,) = refusals(
+        plan(where, experiment(hang("s1"), data_checks=where.service("s1").data_checks)), where, Limits()
+    )
+    assert refusal.rule == "probe hosts"
+
+
+def test_what_settles_counts_towards_the_length_of_a_run() -> None:
+    where = having(DataCheck(**{**dict(WRITES), "settle_s": 60}))
+    asked = experiment(hang("s1"), data_checks=where.service("s1").data_checks)
+    assert "run length" in said(plan(where, asked), where, Limits(run_s_max=30))[0]
