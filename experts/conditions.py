@@ -32,6 +32,7 @@ class ServiceIs(Contract):
     restarts: tuple[Literal["supervised", "by_hand", "unknown"], ...] | None = None
     has_signals: bool | None = None
     has_operations: bool | None = None
+    has_data_checks: bool | None = None
     has_dsn: bool | None = None
     has_admin_dsn: bool | None = None
     tables_min: Count | None = None
@@ -129,6 +130,7 @@ _SERVICE: dict[str, Callable[[View, Service, Any], bool]] = {
     "restarts": lambda _, s, want: s.restarts in want,
     "has_signals": lambda v, s, want: v.has_signal(s.name) == want,
     "has_operations": lambda _, s, want: bool(s.operations) == want,
+    "has_data_checks": lambda _, s, want: bool(s.data_checks) == want,
     "has_dsn": lambda _, s, want: (s.dsn is not None) == want,
     "has_admin_dsn": lambda _, s, want: (s.admin_dsn is not None) == want,
     "tables_min": lambda _, s, want: len(s.tables) >= want,

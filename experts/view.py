@@ -29,7 +29,9 @@ class View:
         self._guests: dict[str, list[Check]] = {name: [] for name in self._services}
         for check in self.operations:
             self._place(check)
-        self._signalled = {signal.service for service in system.services for signal in service.signals}
+        self._signalled = {
+            signal.service for service in system.services for signal in service.signals if not signal.instance
+        }
 
     def service(self, name: str) -> Service | None:
         """The service of that name, or ``None``."""

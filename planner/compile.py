@@ -25,7 +25,7 @@ from planner.opinions import Opinions
 from planner.recipes.case import Case, Judging, Unfit
 from planner.recipes.paths import related_places
 from planner.recipes.table import judging
-from planner.watch import abort_conditions, checks_for, signals_for
+from planner.watch import abort_conditions, checks_for, data_checks_for, signals_for
 
 RECOVERY_MIN_S = 4.0
 STRETCH = 1.3
@@ -171,6 +171,7 @@ def _experiment(name: str, parts: Mapping[str, _Part], brief: Brief, opinions: O
         hypotheses=tuple(_hypothesis(key, parts[key], fault, opinions) for key in sorted(parts)),
         checks=checks,
         signals=signals_for((s for j in judgings for s in j.signals), target, system),
+        data_checks=data_checks_for(target, system),
         actions=(Action(id=f"{name}-act", fault=fault, target=target, duration_s=fault_s),),
         abort_conditions=abort_conditions(checks, judged, target, fault_s, system),
         baseline_s=max(j.baseline_s for j in judgings),

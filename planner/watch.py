@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Literal
 
+from executor.model.data_check import DataCheck
 from executor.model.plan import AbortCondition, EdgeTarget, GroupsTarget, InstanceTarget, Target
 from executor.model.probe import Check, DetectionSignal
 from executor.model.system import System
+from executor.safety.reach import beneath
 from planner.recipes.paths import checks_of, feels, may_suffer
 
 RATE_MAX_HZ = 60.0
@@ -66,8 +68,19 @@ def signals_for(needed: Iterable[str], target: Target, system: System) -> tuple[
         for signal in service.signals
         if signal.id in wanted or service.name in near
     ]
-    ranked.sort(key=lambda signal: signal.id not in wanted)
+    ranked.sort(key=lambda signal: (signal.id not in wanted, signal.instance is not None))
     return tuple(ranked[: max(SIGNALS_MAX, len(wanted))])
+
+
+def data_checks_for(target: Target, system: System) -> tuple[DataCheck, ...]:
+    """All that the system's owner declares of the struck services and of those that depend on them."""
+    struck = set(_struck(target))
+    return tuple(
+        check
+        for service in system.services
+        for check in service.data_checks
+        if beneath({check.service}, system) & struck
+    )
 
 
 def _bystanders(target: Target, system: System, taken: set[str]) -> list[Check]:

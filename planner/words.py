@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from executor.model.criteria import Criterion
+from executor.model.data_check import DataCheck
 from executor.model.evidence import EventKind, Evidence
 from executor.model.plan import Action, EdgeTarget, Experiment, GroupsTarget, Target
 from executor.model.wording import duration, many, number
@@ -38,6 +39,17 @@ def action(done: Action) -> str:
     return f"{where[0].upper()}{where[1:]}: {done.fault.words()}, for {duration(done.duration_s)}{begins}{steps or ''}"
 
 
+def data_check(check: DataCheck) -> str:
+    """What a data check does to the system's data, and what it looks for."""
+    asked = many(len(check.invariants), "invariant")
+    if check.write is None:
+        return f"nothing; {check.id} asks {asked} of {check.service} before and after"
+    also = f", and asks {asked}" if check.invariants else ""
+    return (
+        f"{number(check.rate_hz)} records a second into {check.service}, which stay; {check.id} reads them back{also}"
+    )
+
+
 _CRITERIA: Final[dict[str, Callable[[Any], str]]] = {
     "steady_state": lambda c: (
         f"{', '.join(c.checks)} answer{'s' if len(c.checks) == 1 else ''} well at least "
@@ -55,6 +67,7 @@ _CRITERIA: Final[dict[str, Callable[[Any], str]]] = {
         + ("end" if c.since == "reverted" else "begin")
     ),
     "detected_within": lambda c: f"{c.signal} reports the failure within {duration(c.within_s)}",
+    "data_kept": lambda c: f"{c.data_check} finds every acknowledged write once after recovery, and data that agrees",
     "beyond_capacity": lambda c: (
         (f"it carries {number(c.at_least_rps)} requests a second, " if c.at_least_rps else "")
         + "most is still served far beyond its largest rate, and all again after an overload"

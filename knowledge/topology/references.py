@@ -1,4 +1,4 @@
-"""Names within a system that must mean something in it: services that checks and signals speak of, edges they cross."""
+"""Names within a system that must mean something in it: what checks and signals speak of, and edges they cross."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ def refuse_unknown(system: System, where: str) -> None:
     """Raise ``InputError`` for the first check or signal that names a service or edge which the system has not."""
     services = [service.name for service in system.services]
     edges = [edge.place for edge in system.dependencies]
+    instances = [instance.id for service in system.services for instance in service.instances]
     for place, kind, name in _named(system):
-        known = edges if kind == "edge" else services
+        known = {"edge": edges, "instance": instances, "service": services}[kind]
         if name not in known:
             near = difflib.get_close_matches(name, known, n=1)
             hint = f"Did you mean {near[0]}? " if near else ""
@@ -32,6 +33,10 @@ def _named(system: System) -> Iterator[tuple[str, str, str]]:
             yield from _each(f"{at}.exercises", "edge", check.exercises or ())
         for signal in service.signals:
             yield f"services.{service.name}.signals.{signal.id}.service", "service", signal.service
+            at = f"services.{service.name}.signals.{signal.id}.instance"
+            yield from _each(at, "instance", (signal.instance,) if signal.instance else ())
+        for data_check in service.data_checks:
+            yield f"services.{service.name}.data_checks.{data_check.id}.service", "service", data_check.service
 
 
 def _each(place: str, kind: str, names: Iterable[str]) -> Iterator[tuple[str, str, str]]:

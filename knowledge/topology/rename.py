@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
+from executor.model.data_check import DataCheck
 from executor.model.probe import Check, DetectionSignal
 from executor.model.system import Dependency, Instance, Service, System
 
@@ -27,18 +29,26 @@ def _service(service: Service, names: Mapping[str, str]) -> Service:
     fields["name"] = name
     fields["instances"] = tuple(_instance(instance, service.name, name) for instance in service.instances)
     fields["operations"] = tuple(_check(check, names) for check in service.operations)
-    fields["signals"] = tuple(
-        DetectionSignal(id=signal.id, service=names.get(signal.service, signal.service), probe=signal.probe)
-        for signal in service.signals
-    )
+    fields["signals"] = tuple(DetectionSignal(**_of(signal, names, service.name, name)) for signal in service.signals)
+    fields["data_checks"] = tuple(DataCheck(**_of(check, names, service.name, name)) for check in service.data_checks)
     return Service(**fields)
+
+
+def _of(said: DetectionSignal | DataCheck, names: Mapping[str, str], old: str, new: str) -> dict[str, Any]:
+    fields = {**dict(said), "service": names.get(said.service, said.service)}
+    if isinstance(said, DetectionSignal) and said.instance is not None:
+        fields["instance"] = _id(said.instance, old, new)
+    return fields
 
 
 def _instance(instance: Instance, old: str, new: str) -> Instance:
     fields = {key: getattr(instance, key) for key in type(instance).model_fields}
-    if instance.id.startswith(f"{old[:56]}-"):
-        fields["id"] = new[:56] + instance.id[len(old[:56]) :]
+    fields["id"] = _id(instance.id, old, new)
     return type(instance)(**fields)
+
+
+def _id(instance: str, old: str, new: str) -> str:
+    return new[:56] + instance[len(old[:56]) :] if instance.startswith(f"{old[:56]}-") else instance
 
 
 def _check(check: Check, names: Mapping[str, str]) -> Check:

@@ -72,6 +72,8 @@ def _panel(number: int, of: int, experiment: Experiment) -> Panel:
         for criterion in hypothesis.criteria:
             body.add_row("", f"[quiet]· {escape(words.criterion(criterion))}[/quiet]")
     body.add_row("watches", ", ".join(check.id for check in experiment.checks))
+    for check in experiment.data_checks:
+        body.add_row("writes", escape(words.data_check(check)))
     body.add_row("stops if", _stops(experiment))
     if experiment.rationale:
         body.add_row("why", escape(experiment.rationale))

@@ -17,7 +17,8 @@ def detection_blind_spot(case: Case) -> Judging | Unfit:
     service = case.service
     if service is None:
         return Unfit("it is judged at a service")
-    if not service.signals:
+    signals = [signal for signal in service.signals if signal.instance is None]
+    if not signals:
         return Unfit(f"{service.name} declares no detection signal")
     if case.type not in FAILING:
         return Unfit("it takes a fault that makes the service fail its users")
@@ -33,10 +34,10 @@ def detection_blind_spot(case: Case) -> Judging | Unfit:
     if not chosen:
         return Unfit(f"no operation of {service.name} would feel it")
     return Judging(
-        statement=f"{service.signals[0].id} reports {service.name} within {NOTICE_S:g} s while its users are failed",
-        criteria=tuple(DetectedWithin(signal=signal.id, within_s=NOTICE_S) for signal in service.signals[:1]),
+        statement=f"{signals[0].id} reports {service.name} within {NOTICE_S:g} s while its users are failed",
+        criteria=tuple(DetectedWithin(signal=signal.id, within_s=NOTICE_S) for signal in signals[:1]),
         drivers=names(chosen),
         exercised_by=() if own else tuple(lost),
-        signals=tuple(signal.id for signal in service.signals[:1]),
+        signals=tuple(signal.id for signal in signals[:1]),
         fault_s=2 * NOTICE_S + 1,
     )

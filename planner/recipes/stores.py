@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from executor.model.criteria import SteadyState
+from executor.model.criteria import DataKept, SteadyState
 from executor.model.faults.data import Lock
 from executor.model.vocabulary import FaultType
 from planner.recipes.case import Case, Judging, Unfit
-from planner.recipes.paths import best, exercises, names
+from planner.recipes.manner import GONE
+from planner.recipes.paths import best, checks_of, exercises, feels, names
 
 FILL_S = 1.5
 """Time for waiting statements to take the pool's connections."""
+RECORDS_MIN = 12
+"""Records that are to be acknowledged before the fault."""
 
 
 def pool_exhaustion(case: Case) -> Judging | Unfit:
@@ -54,6 +57,27 @@ def cold_cache_overload(case: Case) -> Judging | Unfit:
         criteria=tuple(SteadyState(checks=(c.id,), latency_ms_max=c.slo.latency_ms_max) for c in chosen),
         exercised_by=(case.edge,),
         fault_s=4.0,
+    )
+
+
+def inconsistent_after_crash(case: Case) -> Judging | Unfit:
+    """What a service has acknowledged is there after it died, once each."""
+    if case.service is None or not case.strikes_place:
+        return Unfit("it is judged at the service that dies")
+    if not case.service.data_checks:
+        return Unfit(f"{case.place} declares no data check")
+    if case.type not in GONE:
+        return Unfit("it takes a fault that ends the service's process")
+    felt = best((c for c in checks_of(case.system) if feels(c, case.target, case.system)), case.place)
+    if not felt:
+        return Unfit(f"no operation goes through {case.place}")
+    kept = case.service.data_checks
+    slowest = min(check.rate_hz for check in kept)
+    return Judging(
+        statement=f"{case.place} keeps all that it has acknowledged, once each, when an instance of it dies",
+        criteria=tuple(DataKept(data_check=check.id) for check in kept),
+        drivers=names(felt),
+        baseline_s=max(3.0, round(RECORDS_MIN / slowest, 1)),
     )
 
 

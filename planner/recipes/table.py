@@ -20,6 +20,7 @@ RECIPES: Mapping[Weakness, Recipe] = MappingProxyType(
         Weakness.MISSING_BULKHEAD: waiting.missing_bulkhead,
         Weakness.POOL_EXHAUSTION: stores.pool_exhaustion,
         Weakness.COLD_CACHE_OVERLOAD: stores.cold_cache_overload,
+        Weakness.INCONSISTENT_AFTER_CRASH: stores.inconsistent_after_crash,
         Weakness.SLOW_OR_MISSING_RECOVERY: recovery.slow_or_missing_recovery,
         Weakness.DOES_NOT_RECONNECT: recovery.does_not_reconnect,
         Weakness.DETECTION_BLIND_SPOT: detection.detection_blind_spot,
@@ -34,7 +35,6 @@ LEFT_OUT: Mapping[Weakness, str] = MappingProxyType(
     {
         Weakness.TIMEOUT_INVERSION: "its criterion is conditional (the callee copes, its caller does not), which no "
         "criterion expresses yet",
-        Weakness.INCONSISTENT_AFTER_CRASH: "it takes consistency checks over the data, which no criterion has yet",
         Weakness.UNUSABLE_BACKUP: "what a restore drill finds is on the time line, and no criterion judges it yet",
         Weakness.STALE_CREDENTIALS: "it takes handing the application its new credentials, which no fault does",
         Weakness.RESOURCE_LEAK_UNDER_FAILURE: "it takes resource figures over many trials, which are not measured yet",

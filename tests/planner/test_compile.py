@@ -10,11 +10,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from executor.errors import InputError
+from executor.model.data_check import DataCheck
 from executor.model.digest import canonical
 from executor.model.faults import SPECS
 from executor.model.faults.network import Latency
 from executor.model.faults.service import Crash, DependencyFailure, Error, Hang
 from executor.model.plan import EdgeTarget, InstanceTarget, Plan
+from executor.model.probe import HttpProbe
 from executor.model.system import Service, System
 from executor.model.vocabulary import Verdict, Weakness
 from executor.safety.limits import Limits
@@ -191,3 +193,21 @@ def _proposals(system: System) -> st.SearchStrategy[Proposal]:
         return proposal(weakness, place, fault, target, probability=draw(st.floats(0, 1)))  # type: ignore[arg-type]
 
     return one()
+
+
+def test_what_writes_is_taken_along_where_its_service_or_what_that_needs_is_struck() -> None:
+    """And nowhere else; to the letter as its owner declares it."""
+    read = HttpProbe(url="http://127.0.0.1:1/orders")
+    kept = DataCheck(id="kept", service="web", write=HttpProbe(url=f"{read.url}/{{id}}", method="PUT"), read=read)
+    plain = bazaar()
+    services = tuple(Service(**{**dict(s), "data_checks": (kept,) if s.name == "web" else ()}) for s in plain.services)
+    where = System(**{**dict(plain), "services": services})
+    found = compiled(*several(), brief=brief_for(where))
+    taken = {experiment.id: experiment.data_checks for experiment in found.experiments}
+    assert all(checks == (kept,) for checks in taken.values()), taken
+    aside = Service(**{**dict(plain.service("tips")), "data_checks": (DataCheck(**{**dict(kept), "service": "tips"}),)})
+    where = System(**{**dict(plain), "services": tuple(aside if s.name == "tips" else s for s in plain.services)})
+    found = compiled(*several(), brief=brief_for(where))
+    struck = {experiment.id: bool(experiment.data_checks) for experiment in found.experiments}
+    assert set(struck.values()) == {True, False}
+    assert all("tips" in name for name, has in struck.items() if has), struck

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -231,3 +232,48 @@ def test_the_whole_command_line_of_a_running_process_can_be_matched(server, free
     path = tmp_path / "annotations.yaml"
     path.write_text(f"services: {{nodes: {{match: {{command: '{tmp_path}/node.py {two}'}}}}}}", encoding="utf-8")
     assert [service.name for service in annotate(system, load_annotations(path)).services] == ["nodes"]
+
+
+KEPT = """
+services:
+  catalog:
+    match: {command: catalog.py}
+    signals:
+      - id: listed
+        service: catalog
+        instance: %s
+        probe: {kind: http, url: "http://127.0.0.1:1/members", expect_text: catalog}
+    data_checks:
+      - id: kept
+        service: %s
+        write: {kind: http, method: POST, url: "http://127.0.0.1:1/", json_body: '{"id": "{id}"}'}
+        read: {kind: postgresql, dsn: "env:CATALOG_DSN", query: "SELECT id FROM goods"}
+"""
+
+
+def test_a_data_check_and_a_signal_of_one_instance_are_told_of_what_is_found(annotated: Any) -> None:
+    catalog = annotated(KEPT % ("catalog-9001", "catalog")).service("catalog")
+    assert [(s.id, s.instance) for s in catalog.signals] == [("listed", "catalog-9001")]
+    assert [(c.id, c.service, c.read.kind) for c in catalog.data_checks] == [("kept", "catalog", "postgresql")]
+
+
+@pytest.mark.parametrize(
+    ("instance", "service", "why"),
+    [
+        ("catalog-9003", "catalog", "signals.listed.instance: no instance is named catalog-9003"),
+        ("catalog-9001", "katalog", "data_checks.kept.service: no service is named katalog"),
+    ],
+)
+def test_what_they_speak_of_must_be_there(instance: str, service: str, why: str, annotated: Any) -> None:
+    with pytest.raises(InputError, match=why):
+        annotated(KEPT % (instance, service))
+
+
+def test_the_example_of_the_guide_is_read(tmp_path: Path) -> None:
+    guide = (Path(__file__).parents[3] / "docs" / "resilience.md").read_text(encoding="utf-8")
+    example = guide.partition("```yaml\n")[2].partition("```")[0]
+    path = tmp_path / "system.yaml"
+    path.write_text(f"name: shop\n{example}", encoding="utf-8")
+    orders = load_system(path).service("orders")
+    assert orders.data_checks[0].invariants
+    assert orders.signals[1].instance == "orders-1"

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from executor.model.criteria import BoundedLatency, CallsWithin, DetectedWithin, RecoversWithin, SteadyState
+from executor.model.criteria import BoundedLatency, CallsWithin, DataKept, DetectedWithin, RecoversWithin, SteadyState
+from executor.model.data_check import DataCheck
 from executor.model.faults import SPECS, Fault
 from executor.model.faults.data import CacheFlush, ConnectionFailure, Lock
 from executor.model.faults.network import Latency
 from executor.model.faults.resource import Connections
 from executor.model.faults.service import CorruptResponse, Crash, DependencyFailure, Error, Hang, Timeout
 from executor.model.plan import EdgeTarget, InstanceTarget, Target
-from executor.model.system import System
+from executor.model.probe import HttpProbe
+from executor.model.system import Service, System
 from executor.model.vocabulary import Weakness
 from planner.recipes.case import Case, Judging, Unfit
 from planner.recipes.table import LEFT_OUT, RECIPES, judging
@@ -202,3 +204,23 @@ def test_every_kind_of_fault_is_refused_or_judged_by_every_recipe() -> None:
                 if target is not None:
                     found = judging(Case(system, weakness, place, fault, target))
                     assert isinstance(found, Judging) or found.reason
+
+
+def test_what_a_service_must_keep_is_looked_for_when_it_dies() -> None:
+    read = HttpProbe(url="http://127.0.0.1:1/orders")
+    kept = DataCheck(
+        id="kept", service="app", write=HttpProbe(url=f"{read.url}/{{id}}", method="PUT"), read=read, rate_hz=2
+    )
+    plain = bazaar()
+    apart = tuple(s for s in plain.services if s.name != "app")
+    app = Service(**{**dict(plain.service("app")), "data_checks": (kept,)})
+    where = System(**{**dict(plain), "services": (*apart, app)})
+    found = judging(Case(where, Weakness.INCONSISTENT_AFTER_CRASH, "app", Crash(), InstanceTarget(service="app")))
+    assert isinstance(found, Judging)
+    assert found.criteria == (DataKept(data_check="kept"),)
+    assert found.checks, "an experiment asks something of its users, too"
+    assert found.baseline_s * kept.rate_hz >= 12
+    hanging = judging(Case(where, Weakness.INCONSISTENT_AFTER_CRASH, "app", Hang(), InstanceTarget(service="app")))
+    assert hanging == Unfit("it takes a fault that ends the service's process")
+    assert "declares no data check" in unfit(Weakness.INCONSISTENT_AFTER_CRASH, "app", Crash())
+    assert "service that dies" in unfit(Weakness.INCONSISTENT_AFTER_CRASH, "app->db", REFUSED)
