@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from executor.drivers.resolve import resolve
+from executor.drivers.resolve import everyone, resolve
 from executor.drivers.targets import ResolvedInstance
 from executor.errors import MurphyError, SafetyRefusalError
 from executor.model.digest import digest
@@ -46,6 +46,14 @@ def rehearse(
     broken = [f"{r.measured}, and the limit is {r.limit} ({r.rule})" for r in found]
     hurt = sorted(expected_hurt(experiment, system) & _protected(system, limits))
     return (*broken, *(f"it would stop {name}, which is protected, from serving" for name in hurt))
+
+
+def running(system: System) -> list[ResolvedInstance] | None:
+    """Every instance that is there; ``None`` where that cannot be told, which the preflight will not bear."""
+    try:
+        return everyone(system)
+    except MurphyError:
+        return None
 
 
 def _seen(plan: Plan, system: System, limits: Limits, every: Sequence[ResolvedInstance]) -> list[SafetyRefusalError]:

@@ -30,12 +30,20 @@ def mean_of(
     known = [span for span in spans if span is not None]
     if not known or len(known) < len(spans):
         return
-    low, high = average([span.low for span in known]), average([span.high for span in known])
-    value = average([span.value for span in known])
-    if len(known) > 1:
-        spread_low, spread_high = mean_interval([span.value for span in known])
+    mean = mean_span(known)
+    yield Figure(
+        name=name, of=of, value=mean.value, unit=unit, low=max(0.0, mean.low), high=min(most, mean.high), n=len(known)
+    )
+
+
+def mean_span(spans: Sequence[Span]) -> Span:
+    """The mean of one or more, with what sampling leaves open and, of several, their spread."""
+    low, high = average([span.low for span in spans]), average([span.high for span in spans])
+    value = average([span.value for span in spans])
+    if len(spans) > 1:
+        spread_low, spread_high = mean_interval([span.value for span in spans])
         low, high = low - (value - spread_low), high + (spread_high - value)
-    yield Figure(name=name, of=of, value=value, unit=unit, low=max(0.0, low), high=min(most, high), n=len(known))
+    return Span(value, low, high)
 
 
 def average(values: Sequence[float]) -> float:

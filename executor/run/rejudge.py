@@ -13,7 +13,7 @@ from executor.measure.records import TrialRecord
 from executor.measure.samples import Samples
 from executor.model.base import Contract, Name, why_not
 from executor.model.evidence import Evidence, ExperimentResult
-from executor.model.plan import Plan
+from executor.model.plan import Experiment, Plan
 from executor.run import searches
 from executor.run.observations import load
 from executor.state.home import Home
@@ -33,11 +33,18 @@ def differences(home: Home, evidence: Evidence) -> list[str]:
 
     Raises ``InputError`` if the run has not left what is needed, or its files were damaged.
     """
+    found: list[str] = []
+    for experiment, result, seen in recorded(home, evidence):
+        found += _compare(result, judge(experiment, seen, started=evidence.started, aborted=result.aborted))
+    return found
+
+
+def recorded(home: Home, evidence: Evidence) -> Iterator[tuple[Experiment, ExperimentResult, list[Samples]]]:
+    """Each experiment of a run with its result and its trials. Raises ``InputError`` as ``differences`` does."""
     directory = home.run_dir(evidence.run, make=False)
     try:
         plan = Plan.model_validate_json(read(directory / "plan.json"))
         trials = Trials.model_validate_json(read(directory / FILE))
-        found: list[str] = []
         for result in evidence.results:
             experiment = next(e for e in plan.experiments if e.id == result.experiment)
             records = trials.by_experiment.get(result.experiment, ())
@@ -49,13 +56,12 @@ def differences(home: Home, evidence: Evidence) -> list[str]:
                 )
                 for record in records
             ]
-            found += _compare(result, judge(experiment, seen, started=evidence.started, aborted=result.aborted))
+            yield experiment, result, seen
     except FileNotFoundError as error:
         hint = "A run whose process was killed leaves observations, and nothing to judge them by."
         raise InputError(f"the run has left no {Path(error.filename).name}.", where=evidence.run, hint=hint) from None
     except (OSError, ValidationError) as error:
         raise InputError(f"the run's files cannot be read: {why_not(error)}.", where=evidence.run) from error
-    return found
 
 
 def _compare(result: ExperimentResult, again: Judgement) -> Iterator[str]:

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from executor.drivers.resolve import everyone
-from executor.drivers.targets import ResolvedInstance
-from executor.errors import MurphyError
 from executor.model.plan import Experiment
-from executor.model.system import System
 from planner.rehearsal import rehearse as foresee
+from planner.rehearsal import running
 from planner.state import State, limits_of, system_of
 from planner.tools import Tools
 
@@ -17,7 +14,7 @@ from planner.tools import Tools
 def rehearse(state: State, tools: Tools) -> State:
     """Keep the candidates that no rule and no predicted impact speaks against."""
     system, limits = system_of(state), limits_of(state)
-    every = _everyone(system)
+    every = running(system)
     kept: list[dict[str, Any]] = []
     refused: dict[str, list[str]] = {}
     for raw in state["candidates"]:
@@ -29,14 +26,6 @@ def rehearse(state: State, tools: Tools) -> State:
             kept.append(raw)
     tools.progress("rehearse", f"{len(kept)} of {len(state['candidates'])} candidates may be tried")
     return {"candidates": kept, "notes": [_left_out(titles, reason) for reason, titles in refused.items()]}
-
-
-def _everyone(system: System) -> list[ResolvedInstance] | None:
-    """Every instance that is there; ``None`` where that cannot be told, which the preflight will not bear."""
-    try:
-        return everyone(system)
-    except MurphyError:
-        return None
 
 
 def _left_out(titles: list[str], reason: str) -> str:

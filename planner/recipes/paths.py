@@ -20,13 +20,15 @@ def checks_of(system: System) -> tuple[Check, ...]:
 
 def upstream(system: System, service: str) -> frozenset[str]:
     """The service and everything that reaches it through calls."""
+    callers: dict[str, list[str]] = {}
+    for edge in system.dependencies:
+        callers.setdefault(edge.callee, []).append(edge.caller)
     found, fresh = {service}, [service]
     while fresh:
-        callee = fresh.pop()
-        for edge in system.dependencies:
-            if edge.callee == callee and edge.caller not in found:
-                found.add(edge.caller)
-                fresh.append(edge.caller)
+        for caller in callers.get(fresh.pop(), ()):
+            if caller not in found:
+                found.add(caller)
+                fresh.append(caller)
     return frozenset(found)
 
 

@@ -16,6 +16,7 @@ from planner.recovery import KEPT, recoveries
 from planner.report.heat_map import heat_map
 from planner.report.load_curve import load_curve
 from planner.report.picture import timeline
+from planner.report.propagation import propagation
 from planner.report.run import Run
 from planner.report.scaling import scaling
 from planner.report.stability_map import stability_map
@@ -40,6 +41,7 @@ def html(run: Run) -> str:
         headline=headline(run),
         tally=tally(run),
         pictures=pictures,
+        propagations={each.experiment.id: propagation(each.cascade) for each in run.cascades if each.cascade.fallen},
         heat_maps={name: heat_map(seen) for name, seen in run.observations.items()},
         load_curve=load_curve,
         scaling=scaling,
@@ -87,6 +89,7 @@ def markdown(run: Run) -> str:
         for found in result.capacities:
             lines += ["", f"## How much {_plain(found.instance)} carries", ""]
             lines += [f"- {name}: {_plain(text)}" for name, text in capacity.told(found)]
+    lines += _cascades(run)
     for finding in run.findings:
         lines += [
             "",
@@ -97,6 +100,18 @@ def markdown(run: Run) -> str:
     if run.evidence.owed:
         lines += ["", "## Still owed", "", *(f"- {_plain(owed)}" for owed in run.evidence.owed)]
     return "\n".join(lines) + "\n"
+
+
+def _cascades(run: Run) -> list[str]:
+    """A row for each service that a failure spread to."""
+    rows = [
+        f"| `{', '.join(seen.cascade.struck)}` | `{fallen.service}` | {wording.number(fallen.onset.value)} s | "
+        f"{f'`{link.way.callee}`' if (link := seen.cascade.cause(fallen.service)) else 'no known dependency'} | "
+        f"{fallen.seen.good} of {wording.many(fallen.seen.n, 'trial')} |"
+        for seen in run.cascades
+        for fallen in seen.cascade.fallen
+    ]
+    return ["", "| struck | what fell | after | by | seen in |", "|---|---|---|---|---|", *rows] if rows else []
 
 
 def validations(run: Run) -> list[Validation]:

@@ -15,6 +15,7 @@ from executor.model.plan import Experiment, Plan
 from executor.run.observations import load as load_observations
 from executor.state.home import Home
 from executor.state.reading import read
+from planner.cascade.observed import Seen, cascades, system_of
 from planner.runs import unknown
 
 
@@ -27,6 +28,8 @@ class Run:
     findings: tuple[Finding, ...]
     observations: dict[str, Recording]
     """By experiment."""
+    cascades: tuple[Seen, ...] = ()
+    """How the failure spread, of each experiment of which that can be told."""
 
     def experiment(self, result: ExperimentResult) -> Experiment:
         """The experiment that a result belongs to."""
@@ -48,7 +51,14 @@ def load(home: Home, run: str, findings: tuple[Finding, ...]) -> Run:
         observations = {result.experiment: _observed(directory, result.experiment) for result in evidence.results}
     except (OSError, ValidationError) as error:
         raise InputError(f"the files of run {run} cannot be read: {why_not(error)}.", where=str(directory)) from error
-    return Run(plan, evidence, findings, observations)
+    return Run(plan, evidence, findings, observations, _cascades(home, evidence))
+
+
+def _cascades(home: Home, evidence: Evidence) -> tuple[Seen, ...]:
+    try:
+        return cascades(home, evidence, system_of(home, evidence.run))
+    except InputError:  # a run that was killed leaves no trials, an old one no system
+        return ()
 
 
 def _observed(directory: Path, experiment: str) -> Recording:

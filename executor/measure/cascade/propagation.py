@@ -1,0 +1,103 @@
+"""The propagation graph of one trial: along which dependencies the failure was seen to spread."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+
+from executor.measure.cascade.onset import Onset
+from executor.measure.cascade.ways import Way
+from executor.measure.spans import Span
+
+
+@dataclass(frozen=True)
+class Step:
+    """The failure of a callee was followed by that of its caller, or came at the same moment as far as can be told."""
+
+    way: Way
+    lag: Span
+    """From the callee's onset to the caller's, seconds, with what sampling leaves open."""
+
+    @property
+    def tie(self) -> bool:
+        """Whether sampling cannot tell which of the two came first."""
+        return self.lag.low <= 0
+
+
+@dataclass(frozen=True)
+class Propagation:
+    """What one trial shows. Services that were hurt and no step leads to were hurt in a way no dependency explains."""
+
+    steps: tuple[Step, ...]
+    hops: Mapping[str, int]
+    """Calls from each service that steps lead to, to the nearest that was struck, which itself has 0."""
+
+    @property
+    def depth(self) -> int:
+        """The most of them; 0: it spread to nobody."""
+        return max(self.hops.values(), default=0)
+
+    def cause(self, service: str) -> Step | None:
+        """The step to a service on its shortest way from what was struck; of several the one with the shortest lag."""
+        leading = [
+            step
+            for step in self.steps
+            if step.way.caller == service
+            and step.way.callee in self.hops
+            and self.hops[step.way.callee] + step.way.hops == self.hops.get(service)
+        ]
+        return min(leading, key=lambda step: (abs(step.lag.value), step.way.callee), default=None)
+
+
+def propagation(
+    ways: Iterable[Way], hurt: Mapping[str, Onset], struck: Collection[str], injected: Onset
+) -> Propagation:
+    """The steps among services that were hurt, whose order does not speak against them.
+
+    What was struck fell with the injection, whatever its own checks say.
+    """
+    began = {**hurt, **dict.fromkeys(struck, injected)}
+    steps = tuple(
+        Step(way, _no_less(began[way.caller].after(began[way.callee]), way.callee in struck))
+        for way in ways
+        if way.caller in began
+        and way.caller not in struck
+        and way.callee in began
+        and began[way.caller].after(began[way.callee]).high >= 0
+    )
+    return Propagation(steps, _hops(steps, struck))
+
+
+def _no_less(lag: Span, of_struck: bool) -> Span:
+    """Nothing can have felt the fault before it began."""
+    return Span(max(0.0, lag.value), lag.low, lag.high) if of_struck else lag
+
+
+def _hops(steps: Iterable[Step], struck: Collection[str]) -> dict[str, int]:
+    every = list(steps)
+    least = dict.fromkeys(struck, 0)
+    for _ in every:
+        for step in every:
+            if step.way.callee in least:
+                hops = least[step.way.callee] + step.way.hops
+                least[step.way.caller] = min(hops, least.get(step.way.caller, hops))
+    return least
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What one trial gives."""
+
+    injected: Onset
+    help_begins_s: float
+    """When the fault began to be taken away, seconds since the run started."""
+    hurt: Mapping[str, Onset]
+    """Services beyond the target that left their steady state."""
+    graph: Propagation
+
+    @property
+    def last(self) -> Span | None:
+        """From the injection until the last of them fell, seconds; ``None``: none did."""
+        return max(
+            (each.after(self.injected) for each in self.hurt.values()), key=lambda span: span.value, default=None
+        )
