@@ -243,7 +243,8 @@ def verdict(trouble: Trouble, world: World, rate_hz: float) -> HypothesisResult:
 
 
 def test_every_recipe_is_tried() -> None:
-    assert {trouble.weakness for trouble in TROUBLES} == set(RECIPES)
+    """But of what a service keeps: only its data tell (tests/executor/measure/validators/test_data_consistency.py)."""
+    assert {trouble.weakness for trouble in TROUBLES} == set(RECIPES) - {Weakness.INCONSISTENT_AFTER_CRASH}
 
 
 @pytest.mark.parametrize("rate_hz", RATES_HZ)
