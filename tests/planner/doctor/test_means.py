@@ -86,15 +86,17 @@ def test_as_this_machine_is(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("library", "said", "kinds"),
     [
-        (
+        pytest.param(
             "docker",
             "Docker's SDK is not installed; pip install 'murphy-chaos[docker]'.",
             {"infrastructure.container"},
+            marks=pytest.mark.slow,
         ),
-        (
+        pytest.param(
             "kubernetes",
             "the Kubernetes client is not installed; pip install 'murphy-chaos[kubernetes]'.",
             {f"infrastructure.{name}" for name in ON_CLUSTERS},
+            marks=pytest.mark.slow,
         ),
         ("boto3", "boto3 is not installed; pip install 'murphy-chaos[aws]'.", {"infrastructure.fis"}),
         ("nats", "nats-py is not installed; pip install 'murphy-chaos[nats]'.", {"data.queue_backlog"}),
@@ -119,7 +121,11 @@ def test_no_device_for_fuse(tmp_path: Path) -> None:
 @AS_ROOT
 @pytest.mark.parametrize(
     ("program", "kinds", "ways"),
-    [("nft", IN_NFTABLES, ()), ("tc", {"network.duplicate_reorder"}, ()), ("dmsetup", set(), ("detach", "slow"))],
+    [
+        ("nft", IN_NFTABLES, ()),
+        pytest.param("tc", {"network.duplicate_reorder"}, (), marks=pytest.mark.slow),
+        pytest.param("dmsetup", set(), ("detach", "slow"), marks=pytest.mark.slow),
+    ],
 )
 def test_a_program_that_is_not_installed(tmp_path: Path, program: str, kinds: set[str], ways: tuple[str, ...]) -> None:
     """A file that cannot be run takes its place: search paths are not ours alone, and the system's are looked into."""
