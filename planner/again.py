@@ -11,6 +11,7 @@ from executor.model.plan import Plan, Stage
 from executor.model.system import System
 from executor.state.home import Home
 from executor.state.reading import read
+from planner.assemble import plan_on
 from planner.runs import unknown
 
 
@@ -27,13 +28,11 @@ def once_more(home: Home, system: System, again: str, proposer: str) -> Plan:
     if found is None:
         known = ", ".join(experiment.id for experiment in past.experiments)
         raise InputError(f"{run} had no experiment {name!r}.", where=again, hint=f"It had {known}.")
-    return Plan(
-        id=f"again-{digest({'run': run, 'experiment': name})[7:19]}",
-        system_name=system.name,
-        system_digest=digest(system),
-        environment=system.environment,
+    return plan_on(
+        system,
+        plan_id=f"again-{digest({'run': run, 'experiment': name})[7:19]}",
+        proposer=proposer,
         goal=f"See {name} of {run} again.",
         rationale=f"Once more what {run} showed.",
-        proposer=proposer,
         stages=(Stage(experiments=(found,)),),
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from executor.model import wording
 from executor.model.digest import digest
 from executor.model.plan import Plan, Stage
+from executor.model.system import System
 from experts.brief import Brief
 from planner.optimise import Selection, length
 
@@ -22,13 +23,27 @@ def assemble(chosen: Selection, brief: Brief, *, plan_id: str, proposer: str, ca
     ]
     if runs:
         told.append(f"Taken into account: {', '.join(runs[-5:])}.")
+    return plan_on(
+        system,
+        plan_id=plan_id,
+        proposer=proposer,
+        goal=brief.goal,
+        rationale=" ".join(told),
+        stages=tuple(Stage(experiments=stage) for stage in chosen.stages),
+    )
+
+
+def plan_on(
+    system: System, *, plan_id: str, proposer: str, goal: str, rationale: str, stages: tuple[Stage, ...]
+) -> Plan:
+    """A plan for a system as it is now."""
     return Plan(
         id=plan_id,
         system_name=system.name,
         system_digest=digest(system),
         environment=system.environment,
-        goal=brief.goal,
-        rationale=" ".join(told),
+        goal=goal,
+        rationale=rationale,
         proposer=proposer,
-        stages=tuple(Stage(experiments=stage) for stage in chosen.stages),
+        stages=stages,
     )

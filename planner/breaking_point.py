@@ -19,6 +19,8 @@ from executor.model.probe import Check, HttpProbe
 from executor.model.system import Service, System
 from executor.model.vocabulary import Weakness
 from planner import naming, words
+from planner.assemble import plan_on
+from planner.possible import known_service
 from planner.recipes.paths import checks_of, upstream
 from planner.watch import abort_conditions, checks_for, signals_for
 
@@ -57,31 +59,21 @@ class Wanted:
 
 def plan(wanted: Wanted, system: System, *, proposer: str) -> Plan:
     """The plan. Raises ``InputError`` for what the system has not, or what no search can be made of."""
-    service = _service(system, wanted.service)
+    service = known_service(system, wanted.service)
     load = _load(wanted, service)
     stages = tuple(
         Stage(experiments=(_experiment(wanted, system, load, number, under),))
         for number, under in enumerate(_faults(wanted, system), start=1)
     )
     content = {"wanted": vars(wanted), "system": digest(system)}
-    return Plan(
-        id=f"breaking-point-{digest(content)[7:19]}",
-        system_name=system.name,
-        system_digest=digest(system),
-        environment=system.environment,
+    return plan_on(
+        system,
+        plan_id=f"breaking-point-{digest(content)[7:19]}",
+        proposer=proposer,
         goal=f"How much {wanted.service} carries, and what it does beyond that.",
         rationale="Each search ends when it is done, and is undone then.",
-        proposer=proposer,
         stages=stages,
     )
-
-
-def _service(system: System, name: str) -> Service:
-    found = next((each for each in system.services if each.name == name), None)
-    if found is None:
-        known = ", ".join(sorted(each.name for each in system.services))
-        raise InputError(f"the system has no service {name}.", hint=f"It has {known}.")
-    return found
 
 
 def _load(wanted: Wanted, service: Service) -> Overload:
@@ -127,7 +119,7 @@ def _faults(wanted: Wanted, system: System) -> Iterator[Action | None]:
         fit = ", ".join(each.named() for each in SPECS if each.target_kind == target.kind and each.strength)
         what = "there is no fault" if spec is None else f"{_where(wanted, system)} takes no fault"
         raise InputError(f"{what} {kind}.", where="--under", hint=f"With a strength there are {fit}.")
-    whole = _fault(spec, _service(system, caller), given)
+    whole = _fault(spec, known_service(system, caller), given)
     for number in range(1, wanted.steps + 1):
         weaker: FaultSpec | None = whole.at(number / wanted.steps)
         if weaker is None:

@@ -9,7 +9,7 @@ from executor.faults.behaviour import why_not
 from executor.faults.registry import behaviour
 from executor.model.faults import SPECS, FaultSpec
 from executor.model.plan import EdgeTarget, InstanceTarget
-from executor.model.system import System
+from executor.model.system import Service, System
 
 
 def possible(system: System, place: str) -> dict[str, str]:
@@ -18,12 +18,8 @@ def possible(system: System, place: str) -> dict[str, str]:
     Raises ``InputError`` for a place that the system has not.
     """
     caller, _, callee = place.partition("->")
-    known = {service.name for service in system.services}
     for name in filter(None, (caller, callee)):
-        if name not in known:
-            raise InputError(
-                f"the system has no service {name}.", where=place, hint=f"It has {', '.join(sorted(known))}."
-            )
+        known_service(system, name, where=place)
     target = EdgeTarget(caller=caller, callee=callee) if callee else InstanceTarget(service=caller)
     found: tuple[Resolved, ...] = ()
     gone = ""
@@ -36,6 +32,15 @@ def possible(system: System, place: str) -> dict[str, str]:
         for spec in SPECS
         if spec.target_kind == target.kind
     }
+
+
+def known_service(system: System, name: str, *, where: str = "") -> Service:
+    """The service of that name. Raises ``InputError`` that names those there are."""
+    for service in system.services:
+        if service.name == name:
+            return service
+    known = ", ".join(sorted(each.name for each in system.services))
+    raise InputError(f"the system has no service {name}.", where=where, hint=f"It has {known}.")
 
 
 def absent(system: System) -> str:

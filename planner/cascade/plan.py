@@ -10,6 +10,7 @@ from executor.model.plan import Experiment, Plan, Stage
 from executor.model.system import System
 from executor.safety.limits import Limits
 from executor.safety.rules import refusals
+from planner.assemble import plan_on
 from planner.cascade.build import experiment, unanswerable
 from planner.cascade.scenario import Scenario
 from planner.cascade.scenarios import choose
@@ -58,14 +59,12 @@ def cascade_plan(
 
 def _plan(experiments: list[Experiment], system: System, service: str, scenario: Scenario, proposer: str) -> Plan:
     asked = {"experiments": [each.model_dump(mode="json") for each in experiments], "system": digest(system)}
-    return Plan(
-        id=f"cascade-{digest(asked)[7:19]}",
-        system_name=system.name,
-        system_digest=digest(system),
-        environment=system.environment,
+    return plan_on(
+        system,
+        plan_id=f"cascade-{digest(asked)[7:19]}",
+        proposer=proposer,
         goal=f"How far does the failure of {service} spread? ({scenario.value})",
         rationale="What is milder comes first. Each is tried several times, to see what spreads every time.",
-        proposer=proposer,
         stages=tuple(Stage(experiments=(each,)) for each in experiments),
     )
 

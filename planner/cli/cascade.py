@@ -43,6 +43,7 @@ def cascade(
     """
     from executor.state.home import Home
     from knowledge.topology.annotations import load_system
+    from planner.possible import known_service
 
     if of is not None:
         if service:
@@ -52,7 +53,7 @@ def cascade(
     if not service:
         raise InputError("nothing says which service is to fail.", hint="murphy cascade SERVICE plans for one.")
     found = load_system(system)
-    _refuse_unknown(service, found)
+    known_service(found, service)
     _plan(found, service, scenario, kill, trials, limits, output, as_json=as_json)
 
 
@@ -106,9 +107,3 @@ def _show(home: Home, run: str, *, as_json: bool) -> None:
         emit(cascade_view.observed_json(found))
     else:
         cascade_view.observed(found)
-
-
-def _refuse_unknown(name: str, system: System) -> None:
-    known = sorted(service.name for service in system.services)
-    if name not in known:
-        raise InputError(f"the system has no service {name}.", hint=f"It has {', '.join(known)}.")

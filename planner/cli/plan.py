@@ -115,11 +115,11 @@ def show(
 
 
 def _known(names: list[str] | None, system: System) -> tuple[str, ...]:
-    known = {service.name for service in system.services}
-    for name in names or ():
-        if name not in known:
-            raise InputError(f"the system has no service {name}.", hint=f"It has {', '.join(sorted(known))}.")
-    return tuple(names or ())
+    if not names:
+        return ()
+    from planner.possible import known_service
+
+    return tuple(known_service(system, name).name for name in names)
 
 
 def _tell(session: Session, output: Path, *, err_only: bool) -> None:
