@@ -78,6 +78,19 @@ def plan(wanted: Wanted, system: System, *, proposer: str) -> Plan:
 
 def _load(wanted: Wanted, service: Service) -> Overload:
     known = _operation(service)
+    if known and _tls(known, service):
+        raise InputError(
+            "its instances speak TLS, and the load is plain HTTP: nothing would be carried.",
+            where=service.name,
+            hint="Name the port in system.yaml at which they take HTTP, if there is one.",
+        )
+    if wanted.at_least_rps is not None and not wanted.at_least_rps <= wanted.up_to_rps:
+        raise InputError(
+            f"whether it carries {wanted.at_least_rps:g} requests a second cannot be seen: "
+            f"no more than {wanted.up_to_rps:g} are sent.",
+            where=service.name,
+            hint="Raise --up-to.",
+        )
     slo = known.slo if known else None
     within_ms = wanted.within_ms or (slo.latency_ms_max if slo else None) or WITHIN_MS
     share = wanted.share or (slo.availability_min if slo else SHARE)
@@ -98,6 +111,13 @@ def _operation(service: Service) -> Check | None:
     """The operation that users need most, of those that read over HTTP."""
     fit = [c for c in service.operations if isinstance(c.probe, HttpProbe) and c.probe.method == "GET"]
     return max(fit, key=lambda check: (check.critical, check.weight), default=None)
+
+
+def _tls(check: Check, service: Service) -> bool:
+    """Whether the operation is asked over TLS of an instance itself, and not of what stands before it."""
+    assert isinstance(check.probe, HttpProbe)
+    url = urlsplit(check.probe.url)
+    return url.scheme == "https" and (url.port or 443) in [getattr(each, "port", None) for each in service.instances]
 
 
 def _path(check: Check) -> str:
@@ -154,6 +174,10 @@ def _where(wanted: Wanted, system: System) -> str:
     if wanted.at in (None, wanted.service):  # two faults on one instance are refused by the executor
         places = ", ".join(edges) or "a service that it depends on"
         raise InputError(f"which place has the fault while {wanted.service} has the load?", where="--at", hint=places)
+    known = [f"{edge.caller}->{edge.callee}" for edge in system.dependencies]
+    if wanted.at and "->" in wanted.at and wanted.at not in known:
+        hint = f"It has {', '.join(sorted(known))}." if known else "It has no dependencies."
+        raise InputError(f"the system has no calls {wanted.at}.", where="--at", hint=hint)
     return wanted.at or ""
 
 

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-import json
 import shutil
+import zlib
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+from hdrh.codec import HdrCookieException, HdrLengthException
+from pydantic import TypeAdapter
+
 from executor.errors import InputError
+from executor.load.window import latencies
 from executor.measure.capacity.steps import Step
+from executor.model.base import why_not
 from executor.model.plan import Experiment
 from executor.state.durable import sync_directory
 from executor.state.reading import regular
 
 _DIRECTORY = "searches"
+_STEP = TypeAdapter(Step)
 Searches = dict[tuple[str, str], list[Step]]
 """By action and instance."""
 
@@ -37,8 +43,8 @@ def load(directory: Path, experiment: Experiment, trial: int) -> Searches:
         for path in sorted(place.glob("*.jsonl")) if place.is_dir() else ():
             try:
                 found[action.id, path.stem] = list(_steps(path))
-            except (OSError, ValueError, KeyError, TypeError) as error:
-                raise InputError(f"the steps of a search cannot be read: {error}.", where=str(path)) from error
+            except (OSError, ValueError, zlib.error, HdrLengthException, HdrCookieException) as error:
+                raise InputError(f"the steps of a search cannot be read: {why_not(error)}.", where=str(path)) from error
     return found
 
 
@@ -49,7 +55,7 @@ def _place(directory: Path, experiment: str, trial: int, action: str) -> Path:
 def _steps(path: Path) -> Iterator[Step]:
     with regular(path) as lines:
         for line in lines:
-            if line.endswith(b"\n"):  # else it was cut off in the middle
-                said = json.loads(line)
-                if "part" in said:
-                    yield Step.read(said)
+            if line.endswith(b"\n") and not line.startswith(b'{"ended"'):  # else it was cut off in the middle
+                step = _STEP.validate_json(line)
+                latencies(step.windows)  # they are decoded where they are needed, which has no answer to damaged ones
+                yield step

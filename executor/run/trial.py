@@ -58,6 +58,7 @@ class Trial:
         self._recording = Recording()
         self._injections: list[Injection] = []
         self._undone: set[int] = set()
+        self._ended: dict[int, bool | None] = {}
         self._made: dict[str, float] = {}
         self._struck: dict[str, None] = {}
         self._begun_s = course.now_s()
@@ -173,10 +174,13 @@ class Trial:
                 return
 
     async def _done(self) -> bool:
-        held = [each for i in self._injections if (each := self.course.held.get(i.id))]
-        asked = [(each.how, each.record) for each in held if each.record is not None and isinstance(each.how, Finite)]
-        said = [await anyio.to_thread.run_sync(how.done, record) for how, record in asked]
-        return any(said) and False not in said
+        """Whether whatever comes to an end by itself has; one that has and is undone by now still counts."""
+        for injection in self._injections:
+            held = self.course.held.get(injection.id)
+            if held is not None and held.record is not None and isinstance(held.how, Finite):
+                self._ended[injection.id] = await anyio.to_thread.run_sync(held.how.done, held.record)
+        said = self._ended.values()
+        return True in said and False not in said
 
     async def _last_look(self, injection: Injection) -> None:
         """A fault may have gone with what carried it, or with its target, before its time: then nothing is judged."""

@@ -25,7 +25,9 @@ def breaking_point(
     share: Annotated[
         float | None, typer.Option(min=0.5, max=0.999, help="Share that must be good; default: its SLO.")
     ] = None,
-    at_least: Annotated[float | None, typer.Option(min=1, help="Requests/s that it was promised to carry.")] = None,
+    at_least: Annotated[
+        float | None, typer.Option(min=1, max=5_000, help="Requests/s that it was promised to carry.")
+    ] = None,
     start: Annotated[float, typer.Option(min=1, max=5_000, help="The first rate, requests/s.")] = 10,
     up_to: Annotated[float, typer.Option(min=1, max=5_000, help="Never more requests/s than this.")] = 500,
     seconds: Annotated[float, typer.Option(min=10, max=3_600, help="A search ends after so long at the latest.")] = 180,

@@ -55,6 +55,19 @@ def test_the_services_own_operation_says_what_is_asked_and_what_is_good() -> Non
     assert "90 % of them within 120 ms" in load.words()
 
 
+@pytest.mark.parametrize("port", [8001, 443])
+def test_an_instance_that_speaks_tls_is_not_asked_in_plain_http(port: int) -> None:
+    """All would be turned away, and that be told as its capacity; before a plain one, TLS may end elsewhere."""
+    secure = Check(**{**dict(FRONT), "probe": HttpProbe(url=f"https://127.0.0.1:{port}/home")})
+    front = Service(**{**dict(SYSTEM.services[0]), "operations": (secure,)})
+    system = System(**{**dict(SYSTEM), "services": (front, *SYSTEM.services[1:])})
+    if port == 443:
+        assert breaking_point.plan(Wanted("front"), system, proposer="me").experiments
+        return
+    with pytest.raises(InputError, match="speak TLS, and the load is plain HTTP"):
+        breaking_point.plan(Wanted("front"), system, proposer="me")
+
+
 def test_others_end_it_and_the_service_itself_does_not() -> None:
     (experiment,) = planned().experiments
     assert {check.id for check in experiment.checks} == {"home", "aside"}
@@ -94,6 +107,8 @@ def test_a_fault_meanwhile_is_raised_in_steps() -> None:
         ({"under": "network.latency", "at": "front"}, "which place has the fault"),
         ({"under": "service.crash", "at": "base"}, "no strength to raise"),
         ({"under": "network.latency:delay=1"}, "no fault can be made of that: .*delay"),
+        ({"under": "network.latency", "at": "front->aside"}, "the system has no calls front->aside"),
+        ({"at_least_rps": 501}, "501 requests a second cannot be seen: no more than 500 are sent"),
         ({"path": "no slash"}, "no search can be made of that"),
     ],
 )

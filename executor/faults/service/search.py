@@ -23,12 +23,15 @@ from executor.load.profile import Segment, arrivals, constant
 from executor.load.recorder import Recorder
 from executor.load.request import Request
 from executor.load.window import Window
+from executor.measure.capacity.hysteresis import hysteresis
 from executor.measure.capacity.level import drain_s
 from executor.measure.capacity.search import MaximumSearch
 from executor.measure.capacity.steps import Part, Promise, Step, Usage, told
 
 _LEAD_S = 0.05
 """Until the first request is due: it would be late if it were now."""
+_CATCH_UP_S, _BURST = 0.1, 20
+"""What may be due at once after the helper itself was held up: so many seconds of it, or so many requests."""
 _USAGE_S = 0.2
 _TURNS = 3
 """How often a rate is tried that could not be told, or could not be made in time on a busy machine."""
@@ -44,6 +47,10 @@ _NEAR = 0.04
 _USUAL, _OVERLOAD = 0.5, 1.6
 """What comes before and after an overload, and the overload, as shares of the largest rate that was carried."""
 _BEFORE_S, _OVERLOAD_S, _AFTER_S = 1.2, 1.0, 4.0
+_PATIENT_S = 20.0
+"""How long it is watched after it while it has not come back: a breaker that is open closes again within that."""
+_CALM = 5
+"""Windows in a row without a failure after which a service that turned requests away takes them again."""
 
 
 class Search:
@@ -100,49 +107,83 @@ class Search:
         profile = (
             constant(usual_rps, before_s * long_s),
             constant(overload_rps, _OVERLOAD_S * long_s),
-            constant(usual_rps, _AFTER_S * long_s),
+            constant(usual_rps, max(_AFTER_S * long_s, _PATIENT_S)),
         )
+        least_s = (before_s + _OVERLOAD_S + _AFTER_S) * long_s
         if not self._over():
-            await self._step("after", usual_rps, profile)
+            await self._step("after", usual_rps, profile, least_s)
 
-    async def _step(self, part: Part, rate_rps: float, profile: Sequence[Segment]) -> Step:
-        """Send one profile, or one rate until it is told; write it down, and let the service work off what waits."""
+    async def _step(self, part: Part, rate_rps: float, profile: Sequence[Segment], least_s: float = 0.0) -> Step:
+        """Send one profile, or one rate until it is told; write it down, and let the service work off what waits.
+
+        What comes ``after`` an overload is over, from ``least_s`` on, once the service has come back.
+        """
         test = self._promise.test()
         windows: list[Window] = []
         usage: list[Usage] = []
+        between = (profile[0].seconds, profile[0].seconds + profile[1].seconds) if len(profile) == 3 else None
+        enough = False
 
         def record(window: Window) -> None:
-            if part == "search" and test.over:
+            nonlocal enough
+            if enough:
                 return
             windows.append(window)
-            test.add(window)
+            if part == "search":
+                test.add(window)
+                enough = test.over
+            elif between and window.end_s >= least_s:
+                enough = hysteresis(windows, between).verdict == "recovers"
 
-        loop = asyncio.get_running_loop()
-        begun = loop.time() + _LEAD_S
-        recorder = Recorder(record, begun, self._window_s(rate_rps), good_within_s=self._promise.good_within_s)
-        generator = Generator(
-            self._request,
-            keep_alive=True,
-            concurrency=self._concurrency,
-            timeout_s=10.0,
-            catch_up_s=1.0,
-            record=recorder,
-        )
-        self._meter.look(0.0)  # from here on processor time is counted
-        beside = asyncio.create_task(self._watch(recorder, usage, begun, self._window_s(rate_rps)))
-        await generator.run(arrivals(profile), begun, lambda: self._over() or (part == "search" and test.over))
-        beside.cancel()
-        usage.append(self._meter.look(loop.time() - begun))
+        await self._send(record, rate_rps, profile, usage, lambda: self._over() or enough)
         self._gone = not usage[-1].alive
-        recorder.flush(loop.time(), all_until=loop.time())
-        between = (profile[0].seconds, profile[0].seconds + profile[1].seconds) if len(profile) == 3 else None
         seconds = None if part == "search" else sum(each.seconds for each in profile)
         step = Step(part, rate_rps, tuple(windows), tuple(usage), seconds, between)
         self._out.write(step.line() + "\n")
         self._out.flush()
         if windows:
             await asyncio.sleep(min(_DRAIN_MAX_S, drain_s(windows[-1])))
+            if self._carried and any(each.failed for each in windows):
+                await self._calm(min(self._carried))
         return step
+
+    async def _calm(self, rate_rps: float) -> None:
+        """Wait until it takes again what it carries: while a breaker is open the next rate would look too large."""
+        well = 0
+
+        def record(window: Window) -> None:
+            nonlocal well
+            well = 0 if window.failed or window.good < window.due else well + bool(window.due)
+
+        profile = (constant(rate_rps, _DRAIN_MAX_S),)
+        await self._send(record, rate_rps, profile, [], lambda: self._over() or well >= _CALM)
+
+    async def _send(
+        self,
+        record: Callable[[Window], None],
+        rate_rps: float,
+        profile: Sequence[Segment],
+        usage: list[Usage],
+        over: Callable[[], bool],
+    ) -> None:
+        loop = asyncio.get_running_loop()
+        begun = loop.time() + _LEAD_S
+        recorder = Recorder(record, begun, self._window_s(rate_rps), good_within_s=self._promise.good_within_s)
+        most_rps = max(each.end_rps for each in profile)
+        generator = Generator(
+            self._request,
+            keep_alive=True,
+            concurrency=self._concurrency,
+            timeout_s=10.0,
+            catch_up_s=min(1.0, max(_CATCH_UP_S, _BURST / most_rps)),
+            record=recorder,
+        )
+        self._meter.look(0.0)  # from here on processor time is counted
+        beside = asyncio.create_task(self._watch(recorder, usage, begun, self._window_s(rate_rps)))
+        await generator.run(arrivals(profile), begun, over)
+        beside.cancel()
+        usage.append(self._meter.look(loop.time() - begun))
+        recorder.flush(loop.time(), all_until=loop.time())
 
     async def _watch(self, recorder: Recorder, usage: list[Usage], begun: float, window_s: float) -> None:
         loop = asyncio.get_running_loop()

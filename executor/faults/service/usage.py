@@ -25,6 +25,7 @@ class Meter:
         self._pid, self._ticks = pid, ticks
         self._memory = _place("memory", pid)
         self._cpu = _place("cpu", pid)
+        self._alone = _alone(pid, ticks)
         self._kills = self._ended_for_memory()
         members = self._members()
         self._used, self._waited = _cpu_s(members), _waited_s(members)
@@ -34,7 +35,9 @@ class Meter:
         """What is used now; ``at_s`` is only put down. One that is gone uses nothing."""
         members, used, waited, since = self._members(), self._used, self._waited, self._looked
         self._used, self._waited, self._looked = _cpu_s(members), _waited_s(members), time.monotonic()
-        span_s = max(1e-3, self._looked - since)
+        took_s = max(1e-3, self._looked - since)
+        spent_s, kept_s = _more(used, self._used), _more(waited, self._waited)
+        busiest_s = max((spent_s[pid] + kept_s.get(pid, 0.0) for pid in spent_s), default=0.0)
         limit = cgroup.limit("memory", self._memory) if self._memory else None
         if self._memory and limit is not None:
             memory = cgroup.memory_used(self._memory)
@@ -42,8 +45,9 @@ class Meter:
             memory = sum(said.rss for each in members if (said := _of(each, "memory_info")))
         return Usage(
             at_s=round(at_s, 3),
-            cpu_cores=round(_more(used, self._used) / span_s, 3),
-            waiting_cores=round(_more(waited, self._waited) / span_s, 3),
+            cpu_cores=round(sum(spent_s.values()) / took_s, 3),
+            waiting_cores=round(sum(kept_s.values()) / took_s, 3),
+            busiest=round(busiest_s / took_s, 3),
             cores=self._allowed(),
             memory_bytes=memory,
             memory_max=limit,
@@ -54,7 +58,8 @@ class Meter:
         )
 
     def _ended_for_memory(self) -> int:
-        return cgroup.memory_kills(self._memory) if self._memory else 0
+        """Of a cgroup that others are in too nobody can say whose processes these were."""
+        return cgroup.memory_kills(self._memory) if self._memory and self._alone else 0
 
     def _members(self) -> list[psutil.Process]:
         found = []
@@ -80,26 +85,34 @@ def _place(controller: str, pid: int) -> Path | None:
         return None
 
 
+def _alone(pid: int, ticks: int) -> bool:
+    try:
+        return cgroup.own(cgroup.hierarchy("memory"), pid, ticks)
+    except (UnavailableError, OSError):
+        return False
+
+
 def _cpu_s(members: Sequence[psutil.Process]) -> dict[int, float]:
     used = {each.pid: _of(each, "cpu_times") for each in members}
     return {pid: times.user + times.system for pid, times in used.items() if times}
 
 
 def _waited_s(members: Sequence[psutil.Process]) -> dict[int, float]:
-    """Seconds that each thread was ready to run and did not. Source: Linux, ``scheduler/sched-stats.rst``."""
+    """Seconds that the threads of each were ready to run and did not. Source: Linux, ``scheduler/sched-stats.rst``."""
     found: dict[int, float] = {}
     for each in members:
-        with suppress(OSError):
+        found[each.pid] = 0.0
+        with suppress(OSError):  # it is gone
             for task in os.listdir(f"/proc/{each.pid}/task"):  # noqa: PTH208 - only their names
                 with suppress(OSError, IndexError):  # it has ended, or this kernel does not count
                     said = Path(f"/proc/{each.pid}/task/{task}/schedstat").read_text(encoding="ascii")
-                    found[int(task)] = int(said.split()[1]) / 1e9
+                    found[each.pid] += int(said.split()[1]) / 1e9
     return found
 
 
-def _more(before: dict[int, float], now: dict[int, float]) -> float:
+def _more(before: dict[int, float], now: dict[int, float]) -> dict[int, float]:
     """What has come since then; those that have ended meanwhile take theirs with them."""
-    return sum(max(0.0, value - before.get(of, 0.0)) for of, value in now.items())
+    return {of: max(0.0, value - before.get(of, 0.0)) for of, value in now.items()}
 
 
 def _of(of: psutil.Process, what: str) -> Any:

@@ -19,12 +19,15 @@ from executor.measure.criteria.common import line
 from executor.measure.intervals import mean_interval
 from executor.model.capacity import Capacity, CapacityLevel, Estimated
 from executor.model.faults.service import Overload
+from executor.model.wording import percent
 
 BEYOND = 1.05
 """A rate is beyond the largest that is carried if it is above it by this factor."""
 FAR = 1.2
 """And far beyond by this one."""
 _CALM = 0.97
+_SLOWER = 1.2
+"""A latency that never rises by this factor has no knee that anybody would notice, however sure its place is."""
 _APART = 1.1
 """Rates nearer to each other than this give slopes that are mostly noise."""
 
@@ -146,7 +149,10 @@ def _kept(levels: Sequence[Level], low_rps: float | None) -> tuple[float, Estima
 
 def _knee(levels: Sequence[Level]) -> Knee:
     points = [(each.offered_rps, each.latency_p50_ms) for each in levels if each.latency_p50_ms is not None]
-    return knee([rate for rate, _ in points], [ms for _, ms in points], "convex")
+    found = knee([rate for rate, _ in points], [ms for _, ms in points], "convex")
+    if found.at is not None and max(ms for _, ms in points) < _SLOWER * min(ms for _, ms in points):
+        return Knee("none", "neither", f"latency is within {percent(_SLOWER - 1)} of its least at every rate")
+    return found
 
 
 def _law(carried: Sequence[Level]) -> Scalability:

@@ -11,7 +11,8 @@ from executor.measure.intervals import Share
 
 Mode = Literal["none", "latency collapse", "errors", "refusal", "crash", "out of memory", "hang", "inconclusive"]
 REQUESTS_MIN = 30
-_REFUSED: Final = ("refused", "status 429", "status 503")
+REFUSED: Final = ("refused", "status 429", "status 503")
+"""How those fail that are turned away at once."""
 _UNANSWERED: Final = ("timeout", "unanswered")
 
 
@@ -52,7 +53,7 @@ def failure(
     told = sum(n for kind, n in failed.items() if kind not in _UNANSWERED)
     if not answered and not told:
         return Failure("hang", "nothing was answered")
-    refusal = sum(failed[kind] for kind in _REFUSED)
+    refusal = sum(failed[kind] for kind in REFUSED)
     ways: dict[Mode, int] = {"refusal": refusal, "errors": told - refusal}
     ways["latency collapse"] = max(0, due - good - told)
     bad = sum(ways.values())

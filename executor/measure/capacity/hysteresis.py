@@ -77,7 +77,9 @@ def hysteresis(windows: Sequence[Window], overload: tuple[float, float]) -> Hyst
     earlier = _served(after[-2 * third : -third])
     if last.low > earlier.high and last.value - earlier.value > (1 - WELL) * was.value:
         return Hysteresis("inconclusive", "it was still getting better", was, then, last)
-    return Hysteresis("metastable", f"{last.value:.0%} of the requests are served, the overload gone", was, then, last)
+    watched_s = after[-1].end_s - end_s
+    why = f"{last.value:.0%} of the requests are served {watched_s:.0f} s after the overload"
+    return Hysteresis("metastable", why, was, then, last)
 
 
 def _served(windows: Sequence[Window]) -> Estimate:

@@ -34,6 +34,8 @@ class Maximum:
 class MaximumSearch:
     """Rises by a factor until a rate is not carried, then halves the interval, on a logarithmic scale. No I/O.
 
+    The rate from which halving begins, and the one at which it ends, are not carried only if they are not twice.
+
     Ask ``next_rps``, try that rate, say what came of it with ``settle``, until ``next_rps`` gives ``None``.
     """
 
@@ -52,11 +54,16 @@ class MaximumSearch:
         self._factor, self._step = factor, 1 + resolution
         self._left, self._error = levels_max, error
         self.outcomes: dict[float, Outcome] = {}
-        """What has been tried, in that order."""
+        """What has been tried, in that order; of a rate that was tried again, what came of it last."""
+        self._again: set[float] = set()
+        self._told = 0
 
     def settle(self, rate_rps: float, outcome: Outcome) -> None:
         """What came of a rate."""
         self._left -= 1
+        self._told += outcome in ("stable", "violated")
+        if rate_rps in self.outcomes:
+            self._again.add(rate_rps)
         self.outcomes[rate_rps] = outcome
 
     def next_rps(self) -> float | None:
@@ -77,13 +84,16 @@ class MaximumSearch:
             gaps.append((low, *doubtful[:1], *([] if top is None else [top]))[:2])
         if doubtful and top is not None:
             gaps.append((doubtful[-1], top))
-        return next((math.sqrt(below * above) for below, above in gaps if above / below > self._step), None)
+        halfway = next((math.sqrt(below * above) for below, above in gaps if above / below > self._step), None)
+        # A service that had just begun, or stood still for once, carries that rate after all. It is tried again before
+        # the interval below it is halved, and where that has ended.
+        doubted = top is not None and self.outcomes[top] == "violated" and top not in self._again
+        return top if doubted and (halfway is None or top == max(self.outcomes)) else halfway
 
     def result(self) -> Maximum:
         """What is known by now."""
         low, top, doubtful = self._ends()
-        told = sum(outcome in ("stable", "violated") for outcome in self.outcomes.values())
-        confidence = max(0.0, 1 - 2 * self._error * told)
+        confidence = max(0.0, 1 - 2 * self._error * self._told)
         violated = top is not None and self.outcomes[top] == "violated"
         if low is not None and violated:
             why = f"{len(doubtful)} rates between could not be told" if doubtful else ""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
 from executor.errors import RateNotReachedError
 from executor.load.load import require_reached
@@ -47,6 +47,8 @@ class Usage:
     """Processor time since the last look, of all of them, as cores that are fully used."""
     waiting_cores: float
     """In the same way, the time that their threads were ready to compute and others had the processors."""
+    busiest: float
+    """Both together, of the process that wanted most."""
     cores: float
     """Cores that they may use."""
     memory_bytes: int
@@ -80,14 +82,6 @@ class Step:
     def line(self) -> str:
         """One line of a file."""
         return json.dumps(asdict(self))
-
-    @classmethod
-    def read(cls, said: Mapping[str, Any]) -> Step:
-        """From such a line."""
-        windows = tuple(Window(**window) for window in said["windows"])
-        usage = tuple(Usage(**each) for each in said["usage"])
-        between = said["overload_s"]
-        return cls(said["part"], said["rate_rps"], windows, usage, said["seconds"], tuple(between) if between else None)
 
 
 @dataclass(frozen=True)

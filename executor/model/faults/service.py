@@ -165,6 +165,10 @@ class Overload(FaultSpec):
             raise ValueError("path or body looks as if it held a secret, which no plan may hold")
         return self
 
+    def at(self, share: float) -> Self | None:
+        """A search raises the load itself."""
+        return None if self.search else super().at(share)
+
     def leaves(self) -> str:
         """By the method."""
         return "" if self.method in ("GET", "HEAD") else f"what its {self.method} requests write or remove"

@@ -6,6 +6,7 @@ it, so that a busy machine makes answers late but takes nothing from the capacit
 with 503 what finds N waiting; ``stall=AT:FOR`` answers nothing for a while, in seconds after the first request;
 ``worn=N`` takes three times as long for what finds N waiting, as work does whose cache has gone cold or whose users ask
 again. ``usl=SIGMA:KAPPA`` takes, without a queue, longer the more are under way, as the Universal Scalability Law says.
+``open=N:FOR`` refuses everything for a while, in seconds, once one finds N waiting, as a circuit breaker does.
 ``close=N`` closes a connection silently after its Nth answer, once it is idle. ``burn=1`` computes for as long as it
 says it works, on its one core; ``files=N`` may have so many descriptors open; ``hold=BYTES`` holds so much memory for
 each request under way.
@@ -34,6 +35,8 @@ class Pool:
         self.hold = int(options.get("hold", "0"))
         self.close_after = int(options.get("close", "1000000000"))
         self.stall = [float(each) for each in options["stall"].split(":")] if "stall" in options else []
+        self.opens = [float(each) for each in options["open"].split(":")] if "open" in options else []
+        self.refuses_until = 0.0
         self.first: float | None = None
 
     def take(self, now: float) -> float | None:
@@ -47,7 +50,9 @@ class Pool:
         if self.stall and self.first + self.stall[0] <= begin < self.first + sum(self.stall):
             begin = self.first + sum(self.stall)
         waiting = (begin - now) * len(self.free_at) / self.service_s
-        if waiting > self.queue_max:
+        if self.opens and waiting > self.opens[0] and now >= self.refuses_until:
+            self.refuses_until = now + self.opens[1]
+        if waiting > self.queue_max or now < self.refuses_until:
             return None
         done = begin + self.service_s * (3 if waiting > self.worn_from else 1)
         heapq.heapreplace(self.free_at, done)

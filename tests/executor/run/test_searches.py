@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from executor.errors import InputError
 from executor.kernel import locate
+from executor.load.window import Window
+from executor.measure.capacity.steps import Step
 from executor.model.criteria import BeyondCapacity
 from executor.model.evidence import ExperimentResult
-from executor.model.faults.service import CapacitySearch, Overload
+from executor.model.faults.service import CapacitySearch, Hang, Overload
 from executor.model.plan import Action, Experiment, Hypothesis, InstanceTarget, Prediction
 from executor.model.probe import Check, TcpProbe
 from executor.model.system import ProcessInstance, Service, System
 from executor.model.vocabulary import Verdict, Weakness
+from executor.run import searches
 from executor.run.engine import run
 from executor.run.rejudge import differences
 from executor.safety.limits import Limits
@@ -24,6 +30,15 @@ from tests.executor.injections import nothing_left
 from tests.executor.kit import LIMITS, approve, plan_of
 from tests.executor.load.conftest import serving
 from tests.missing import missing
+
+HYPOTHESIS = Hypothesis(
+    id="h1",
+    weakness=Weakness.CAPACITY_CLIFF,
+    place="bounded",
+    statement="it serves on",
+    criteria=(BeyondCapacity(action="a1"),),
+    prediction=Prediction(probability_breaks=0.5),
+)
 
 
 def searched(
@@ -42,18 +57,10 @@ def searched(
             (into / "cgroup.procs").write_text(str(locate.find(service.instances[0]).pid))
         search = CapacitySearch(good_within_ms=within_ms, start_rps=50)
         fault = Overload(rate_rps=up_to, concurrency=1000, search=search)
-        hypothesis = Hypothesis(
-            id="h1",
-            weakness=Weakness.CAPACITY_CLIFF,
-            place="bounded",
-            statement="it serves on",
-            criteria=(BeyondCapacity(action="a1"),),
-            prediction=Prediction(probability_breaks=0.5),
-        )
         experiment = Experiment(
             id="e1",
             title="how much it carries",
-            hypotheses=(hypothesis,),
+            hypotheses=(HYPOTHESIS,),
             checks=(Check(id="up", service="bounded", probe=TcpProbe(port=port)),),
             actions=(Action(id="a1", fault=fault, target=InstanceTarget(service="bounded"), duration_s=duration_s),),
             abort_conditions="none",
@@ -78,6 +85,35 @@ def test_one_that_is_cut_short_says_what_it_saw(home: Home) -> None:
     assert found.low_rps in (50, 100)
     assert [round(level.offered_rps, -1) for level in found.levels][:1] == [50]
     assert result.hypotheses[0].verdict is Verdict.INCONCLUSIVE
+
+
+WINDOW = Window(
+    0.0, 0.1, due=5, late=0, dropped=0, skipped=0, good=5, answered=5, failed={}, under_way=0, lag_ms=0, busy=0
+)
+DAMAGED = (b'{"part": 1}', b"1", b"[" * 100_000, Step("search", 50, (replace(WINDOW, latency="@"),)).line().encode())
+
+
+@pytest.mark.parametrize("line", DAMAGED)
+def test_a_damaged_file_is_named(line: bytes, tmp_path: Path) -> None:
+    fault = Overload(rate_rps=50, search=CapacitySearch(good_within_ms=100))
+    action = Action(id="a1", fault=fault, target=InstanceTarget(service="bounded"), duration_s=9)
+    experiment = Experiment(
+        id="e1",
+        title="how much it carries",
+        hypotheses=(HYPOTHESIS,),
+        checks=(Check(id="up", service="bounded", probe=TcpProbe(port=1)),),
+        actions=(action,),
+        abort_conditions="none",
+    )
+    written = tmp_path / "written"
+    whole = Step("search", 50, (WINDOW,))
+    written.write_bytes(whole.line().encode() + b'\n{"ended": "done"}\n{"part": "sea')
+    searches.keep(tmp_path, "e1", 1, "a1", "bounded-1", written)
+    assert searches.load(tmp_path, experiment, 1) == {("a1", "bounded-1"): [whole]}
+    written.write_bytes(line + b"\n")
+    searches.keep(tmp_path, "e1", 1, "a1", "bounded-1", written)
+    with pytest.raises(InputError, match=r"bounded-1\.jsonl: the steps of a search cannot be read: "):
+        searches.load(tmp_path, experiment, 1)
 
 
 @pytest.mark.slow
@@ -124,6 +160,15 @@ def test_one_that_stays_bad(home: Home) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(400)
+def test_one_whose_breaker_opens_is_neither_small_nor_metastable(home: Home) -> None:
+    """200 requests/s; once 15 wait it refuses all for 5 s, after which it is well again."""
+    (found,) = searched(home, 4, 20, "open=15:5", up_to=400).capacities
+    assert (found.maximum, found.after) == ("found", "recovers"), found
+    assert found.low_rps == pytest.approx(200, rel=0.08)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(400)
 def test_known_contention_is_found(home: Home) -> None:
     """Its throughput is largest at 22 under way; beyond that the more wait the slower it is."""
     sigma, kappa = 0.05, 0.002
@@ -154,3 +199,38 @@ def test_one_that_runs_out_of_memory(home: Home) -> None:
         (found,) = searched(home, 8, 40, "hold=500000", into=directory).capacities
     assert (found.failure, found.saturated) == ("out of memory", "memory")
     assert found.after == "inconclusive"
+
+
+@pytest.mark.slow
+def test_what_is_there_beside_a_search_goes_with_it(home: Home) -> None:
+    """One that refuses all is soon told; the others look at different moments whether the search is over."""
+    with ExitStack() as servers:
+        names = ["bounded", *(f"other{n}" for n in range(5))]
+        ports = [servers.enter_context(serving(["1", "1", "queue=-1"])) for _ in names]
+        services = tuple(
+            Service(name=name, instances=(ProcessInstance(id=f"{name}-1", port=port),))
+            for name, port in zip(names, ports, strict=True)
+        )
+        search = CapacitySearch(good_within_ms=1, start_rps=800)
+        faults: list[tuple[float, Overload | Hang]] = [(0, Overload(rate_rps=800, search=search))]
+        faults += [(0.1 * n, Hang()) for n in range(1, 6)]
+        experiment = Experiment(
+            id="e1",
+            title="how much it carries beside others that hang",
+            hypotheses=(HYPOTHESIS,),
+            checks=(Check(id="up", service="bounded", probe=TcpProbe(port=ports[0])),),
+            actions=tuple(
+                Action(id=f"a{n}", fault=fault, target=InstanceTarget(service=name), start_s=start_s, duration_s=40)
+                for n, (name, (start_s, fault)) in enumerate(zip(names, faults, strict=True), start=1)
+            ),
+            abort_conditions="none",
+            baseline_s=0.5,
+            recovery_deadline_s=1,
+        )
+        system = System(name="s", services=services)
+        plan = plan_of(system, (experiment,))
+        limits = Limits(**{**dict(LIMITS), "concurrent_faults_max": 6, "fault_s_max": 600})
+        evidence = run(plan, approve(home, plan, limits), system=system, limits=limits, home=home)
+    assert evidence.outcome == "completed"
+    assert [found.maximum for found in evidence.results[0].capacities] == ["below"]
+    assert evidence.duration_s < 20

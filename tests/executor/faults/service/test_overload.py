@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,8 +18,8 @@ from pydantic import ValidationError
 from executor.drivers.targets import ProcessTarget
 from executor.faults.behaviour import Context
 from executor.faults.registry import behaviour
-from executor.kernel import child, locate
-from executor.model.faults.service import Overload
+from executor.kernel import child, locate, process
+from executor.model.faults.service import CapacitySearch, Overload
 from executor.model.system import ProcessInstance, Service, System
 from tests.executor.kit import free_port, until
 from tests.missing import missing
@@ -71,6 +73,35 @@ def _sent(fault: Overload, server: tuple[ProcessTarget, Path], scratch: Path) ->
         how.revert(record)
     assert child.living(Path(record["deadline"])) == []
     return [json.loads(line) for line in got.read_text().splitlines()[:5]]
+
+
+def test_a_search_that_was_held_up_does_not_send_in_one_go_what_it_missed(
+    server: tuple[ProcessTarget, Path], tmp_path: Path
+) -> None:
+    """180 requests in 0.9 s: with them, twice as many as are allowed would come in the next second."""
+    fault = Overload(rate_rps=200, concurrency=1000, search=CapacitySearch(good_within_ms=500, start_rps=200))
+    target, got = server
+    how = behaviour(fault.kind)
+    record = how.prepare(
+        fault, target, Context(System(name="s", services=(target.service,)), "murphy-overload-1", str(tmp_path))
+    )
+    record |= how.inject(record, 60)
+
+    def count() -> int:
+        return got.read_bytes().count(b"\n")
+
+    try:
+        until(lambda: count() > 20)
+        ((pid, ticks),) = record["helpers"]
+        process.send(pid, ticks, signal.SIGSTOP)
+        time.sleep(0.9)
+        before, since = count(), time.monotonic()
+        process.send(pid, ticks, signal.SIGCONT)
+        until(lambda: time.monotonic() > since + 0.3)
+        assert count() - before <= 200 * (time.monotonic() - since) + 40
+    finally:
+        how.revert(record)
+    assert child.living(Path(record["deadline"])) == []
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH"])

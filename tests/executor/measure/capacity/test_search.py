@@ -11,7 +11,7 @@ from executor.measure.capacity.search import MaximumSearch, Outcome
 def _search(oracle: Callable[[float], Outcome], start: float = 10, limit: float = 1e5, **more: float) -> MaximumSearch:
     search = MaximumSearch(start, limit, **more)
     while (rate := search.next_rps()) is not None:
-        assert rate not in search.outcomes
+        assert search.outcomes.get(rate) in (None, "violated")  # only that is doubted
         search.settle(rate, oracle(rate))
     return search
 
@@ -62,6 +62,22 @@ def test_a_start_that_is_too_high_goes_down(maximum: float) -> None:
     assert found.verdict == "found"
     assert found.low_rps is not None
     assert found.low_rps <= maximum
+
+
+@given(st.floats(11, 5e4), st.integers(0, 12))
+def test_a_service_that_stands_still_once_is_not_taken_for_a_small_one(maximum: float, stands: int) -> None:
+    """Neither at its first rate, when it has just begun, nor later."""
+    turns = iter(range(100))
+
+    def oracle(rate: float) -> Outcome:
+        return "stable" if next(turns) != stands and rate <= maximum else "violated"
+
+    search = _search(oracle)
+    found = search.result()
+    assert found.verdict == "found"
+    assert found.low_rps is not None
+    assert found.high_rps is not None
+    assert found.low_rps <= maximum < found.high_rps <= found.low_rps * 1.05**2
 
 
 def test_what_is_never_carried() -> None:
