@@ -47,7 +47,7 @@ _NEAR = 0.04
 _USUAL, _OVERLOAD = 0.5, 1.6
 """What comes before and after an overload, and the overload, as shares of the largest rate that was carried."""
 _BEFORE_S, _OVERLOAD_S, _AFTER_S = 1.2, 1.0, 4.0
-_PATIENT_S = 20.0
+_PATIENT_S = 10.0
 """How long it is watched after it while it has not come back: a breaker that is open closes again within that."""
 _CALM = 5
 """Windows in a row without a failure after which a service that turned requests away takes them again."""
@@ -144,7 +144,7 @@ class Search:
         if windows:
             await asyncio.sleep(min(_DRAIN_MAX_S, drain_s(windows[-1])))
             if self._carried and any(each.failed for each in windows):
-                await self._calm(min(self._carried))
+                await self._calm(_USUAL * max(self._carried))
         return step
 
     async def _calm(self, rate_rps: float) -> None:
