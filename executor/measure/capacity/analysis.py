@@ -71,7 +71,7 @@ def capacity(action: str, instance: str, fault: Overload, steps: Sequence[Step])
     kept = _kept(levels, maximum.low_rps)
     looks = [usage for step in steps for usage in step.usage]
     fails = failure(
-        beyond[-1].step.windows if beyond else (),
+        [w for each in beyond if each.step.rate_rps == beyond[-1].step.rate_rps for w in each.step.windows],
         wanted.good_share,
         alive=all(usage.alive for usage in looks),
         out_of_memory=any(usage.out_of_memory for usage in looks),
