@@ -43,7 +43,8 @@ async def _run(opened: psycopg.AsyncConnection[Any], query: SqlQuery, *, writes:
         await opened.execute(postgresql.OWN_PATH)
     limit = "SELECT set_config('statement_timeout', %s, false), set_config('lock_timeout', %s, false)"
     await opened.execute(limit, (f"{query.timeout_ms:.0f}", f"{query.timeout_ms:.0f}"))
-    cursor = await opened.execute(query.query.encode())
+    async with opened.pipeline():  # in which a text may hold one statement only: a second could write where none may
+        cursor = await opened.execute(query.query.encode())
     rows = await cursor.fetchall() if cursor.description else []
     await opened.commit()
     return "\n".join(str(row[0]) for row in rows if row).encode()

@@ -172,6 +172,26 @@ def test_a_record_is_committed_when_it_is_acknowledged_and_read_without_writing(
     assert asked(query("SELECT count(*) = 3 FROM kept")).body == b"True"
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "COMMIT; DELETE FROM kept",
+        "SELECT true; COMMIT; INSERT INTO kept DEFAULT VALUES",
+        "ROLLBACK; BEGIN READ WRITE; DELETE FROM kept; COMMIT",
+        "SET TRANSACTION READ WRITE",
+    ],
+)
+def test_a_reading_does_not_leave_its_transaction(server: Postgres, text: str) -> None:
+    """Several statements in one could end it, and write in the next."""
+    assert asked(query("INSERT INTO kept DEFAULT VALUES"), writes=True).ok
+    assert not asked(query(text)).ok
+    assert asked(query("SELECT count(*) = 1 FROM kept")).body == b"True"
+
+
+def test_a_percent_sign_and_a_last_semicolon_are_part_of_a_statement(server: Postgres) -> None:
+    assert asked(query("SELECT 'a%sb' LIKE 'a%%';")).body == b"True"
+
+
 def test_a_server_that_holds_a_write_up_is_left_in_time_and_with_no_session(server: Postgres) -> None:
     """A lock would otherwise hold one session more for each record."""
     sessions = "SELECT count(*) FROM pg_stat_activity WHERE datname = 'shop' AND application_name = 'murphy'"
