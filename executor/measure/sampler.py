@@ -51,12 +51,13 @@ class Sampler:
         count_calls: CountCalls | None = None,
         data_checks: Sequence[DataCheck] = (),
         mark: str = "",
+        may_write: Callable[[], bool] = lambda: True,
     ) -> None:
         """``clock0`` is ``time.monotonic()`` at the start of the run; ``hosts`` those of ``allowed_hosts(system)``.
 
         ``count_calls`` reads one edge's counter, by default from the fault proxy. ``mark`` tells this trial's records
-        from those of all others. Raises ``SafetyRefusalError`` if a probe would leave the system; nothing has been
-        asked then.
+        from those of all others; while ``may_write`` says no, none is written. Raises ``SafetyRefusalError`` if a probe
+        would leave the system; nothing has been asked then.
         """
         for probe in [check.probe for check in checks] + [signal.probe for signal in signals]:
             refuse_foreign(probe, hosts)
@@ -72,7 +73,7 @@ class Sampler:
         self._stopping = anyio.Event()
         self._checks = {c.id: self._stream_of(c, c.rate_hz) for c in checks}
         self._signals = {s.id: self._stream_of(s, SIGNAL_HZ) for s in signals}
-        self._writings = [Writing(d, f"{mark} {d.id}", clock0, self._record) for d in data_checks]
+        self._writings = [Writing(d, f"{mark} {d.id}", clock0, self._record, may_write) for d in data_checks]
         self._client: Client | None = None
 
     def now_s(self) -> float:

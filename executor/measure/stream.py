@@ -14,6 +14,8 @@ from executor.probes.answer import Answer
 from executor.probes.ask import Client, ask
 
 OUTSTANDING_MAX = 128
+OVERDUE_S = 0.5
+"""A record that could not be written for so long is not: who stood still must not catch up on all at once."""
 """Askings of one source under way at once; one more is recorded as failed, never left out."""
 
 
@@ -46,7 +48,8 @@ class Stream:
     ) -> None:
         """``record`` takes the fields of each observation; ``clock0`` is the run's start, monotonic seconds.
 
-        ``timeout_ms`` is the longest that ``asked`` takes; ``numbered``: each observation's value is its number.
+        ``timeout_ms`` is the longest that ``asked`` takes; ``numbered``: it writes, each observation's value
+        is its number, and one that is overdue by more than ``OVERDUE_S`` is left out and recorded as failed.
         """
         self.source = source
         self.rate_hz = rate_hz
@@ -70,6 +73,8 @@ class Stream:
             self.rolling.expect(slot, due_s)
             if len(self.rolling.awaited) > OUTSTANDING_MAX:
                 self._settle(slot, ok=False, error=f"overflow: {OUTSTANDING_MAX} askings under way")
+            elif self._numbered and self.now_s() - due_s > OVERDUE_S:
+                self._settle(slot, ok=False, error="not written: overdue")
             else:
                 askings.start_soon(self._ask, client, slot)
             slot += 1

@@ -50,11 +50,22 @@ def numbers_in(text: str, mark: str) -> list[int]:
 class Writing:
     """What was acknowledged, and the readings. For one trial."""
 
-    def __init__(self, check: DataCheck, mark: str, clock0: float, record: Callable[..., None]) -> None:
-        """``mark`` is one that no other trial bears; ``record`` takes the fields of each observation."""
+    def __init__(
+        self,
+        check: DataCheck,
+        mark: str,
+        clock0: float,
+        record: Callable[..., None],
+        may_write: Callable[[], bool] = lambda: True,
+    ) -> None:
+        """``mark`` is one that no other trial bears; ``record`` takes the fields of each observation.
+
+        Nothing is written while ``may_write`` says no; it is asked before each record.
+        """
         self.check = check
         self._mark = mark
         self._record = record
+        self._may_write = may_write
         self._kept: set[int] = set()
         self.stream: Stream | None = None
         """What writes; run by whoever runs the checks' streams. ``None`` if nothing is to be written."""
@@ -80,6 +91,8 @@ class Writing:
 
     async def _write(self, client: Client, number: int) -> Answer:
         assert self.check.write is not None  # else there is no stream
+        if not self._may_write():
+            return Answer(ok=False, latency_ms=0.0, error="not written: the trial is over")
         answer = await ask(filled(self.check.write, ID, record_id(self._mark, number)), client, writes=True)
         if answer.ok:
             self._kept.add(number)

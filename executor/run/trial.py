@@ -78,6 +78,7 @@ class Trial:
             hosts=allowed_hosts(course.system),
             data_checks=experiment.data_checks,
             mark=f"{course.run} {experiment.id} {number}",
+            may_write=self._may_write,
         )
 
         self._watching = Guard(experiment, course.limits.guard, self._sampler)
@@ -335,6 +336,10 @@ class Trial:
 
     def _over(self) -> bool:
         return self._end_s is not None
+
+    def _may_write(self) -> bool:
+        """Undoing may take its time once a trial is to end; data checks write nothing meanwhile."""
+        return not self.aborted and not self.course.closed.is_set()
 
     def _cut_short(self) -> bool:
         return bool(self.aborted) or self.course.ending is not None

@@ -172,6 +172,26 @@ async def test_the_reading_before_the_fault_holds_nobody_up(monkeypatch: pytest.
 
 
 @pytest.mark.anyio
+async def test_who_stood_still_does_not_catch_up_on_what_it_has_not_written() -> None:
+    """All at once it would be more than the approved rate."""
+    async with keeper() as server:
+        seen: list[Observation] = []
+        sampler = sampler_of(server.check(), seen)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(sampler.run)
+            while len(server.kept) < 5:
+                await anyio.sleep(0.01)
+            time.sleep(1.5)  # noqa: ASYNC251 - as when the process is stopped and goes on
+            before = len(server.kept)
+            await anyio.sleep(0.4)
+            assert 10 < len(server.kept) - before < 60  # half a second of being late, and those that are due
+            sampler.stop()
+        written = of(seen, "writes:kept")
+        assert sum("overdue" in o.error for o in written) > 30
+        assert sorted(int(o.value or 0) for o in written) == list(range(len(written)))
+
+
+@pytest.mark.anyio
 async def test_no_data_check_leaves_the_system() -> None:
     async with keeper() as server:
         elsewhere = HttpProbe(url="http://elsewhere.example/")

@@ -21,8 +21,10 @@ from executor.model.plan import InstanceTarget
 from executor.model.probe import HttpProbe
 from executor.model.system import Dependency, Service, System
 from executor.model.vocabulary import Phase, Verdict
+from executor.run import strike
 from executor.run.engine import run
 from executor.run.observations import load
+from executor.run.undoing import Undoing
 from executor.state.home import Home
 from tests.executor.kit import LIMITS, approve, plan_of
 from tests.executor.measure import records
@@ -242,6 +244,35 @@ def test_a_record_knows_its_trial() -> None:
 def test_a_data_check_that_could_show_nothing_is_refused(fields: dict[str, Any], why: str) -> None:
     with pytest.raises(ValidationError, match=why):
         DataCheck(**{**dict(DATA_CHECK), **fields})
+
+
+def test_nothing_is_written_once_a_trial_is_aborted(
+    tmp_path: Path, home: Home, quick: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Undoing may take its time."""
+    store, base = Part("store", "store", tmp_path / "store", "careful"), Part("base", "registry")
+    undo, written = Undoing.undo, tmp_path / "store"
+    sizes: list[tuple[int, int]] = []
+
+    def slowly(*args: Any, **options: Any) -> Any:
+        time.sleep(0.3)  # what was under way at the halt may yet arrive
+        before = written.stat().st_size
+        time.sleep(0.3)
+        sizes.append((before, written.stat().st_size))
+        return undo(*args, **options)
+
+    monkeypatch.setattr(Undoing, "undo", slowly)
+    monkeypatch.setattr(strike, "shown", lambda *_: False)
+    with running(store, base):
+        kept = data_check("kept", store, store)
+        services = (base.service(path="/members"), Service(name="store", data_checks=(kept,)))
+        system = System(name="stores", services=services)
+        plan = plan_of(system, (experiment(system, Hang(), [InstanceTarget(service="base")], baseline_s=1),))
+        evidence = run(plan, approve(home, plan), system=system, limits=LIMITS, home=home)
+    assert evidence.owed == ()
+    assert any("does not show the fault" in event.detail for event in evidence.timeline)
+    assert sizes
+    assert all(before == after > 0 for before, after in sizes)
 
 
 @pytest.mark.slow
