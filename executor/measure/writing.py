@@ -83,11 +83,14 @@ class Writing:
     async def read_back(self, client: Client, now_s: Callable[[], float], settle_s: float = 0.0) -> None:
         """Read all records and ask the invariants; again, for ``settle_s`` seconds, until all is as it should be.
 
-        Reads at least once, and at most for that time and one asking's time-out. Everything is recorded.
+        Reads at least once, the last time when that time is over, however long the readings take. All is recorded.
         """
         until_s = now_s() + settle_s
-        while not await self._read_once(client, now_s) and now_s() + 1 / READ_HZ <= until_s:
-            await anyio.sleep(1 / READ_HZ)
+        while True:
+            began_s = now_s()
+            if await self._read_once(client, now_s) or began_s >= until_s:
+                return
+            await anyio.sleep(max(0.0, min(1 / READ_HZ, until_s - now_s())))
 
     async def _write(self, client: Client, number: int) -> Answer:
         assert self.check.write is not None  # else there is no stream

@@ -44,7 +44,18 @@ def kept(check: DataCheck, samples: Samples) -> Iterator[Part]:
         unread = next((o.error for o in readings if o.at_s >= trial.end_s and o.error), "nobody read")
         yield Part(Verdict.INCONCLUSIVE, f"what {check.id} wrote could not be read back after recovery: {unread}")
     else:
-        yield _compared(check, samples, writes, after)
+        yield _settled(check, samples, after.at_s, _compared(check, samples, writes, after))
+
+
+def _settled(check: DataCheck, samples: Samples, at_s: float, part: Part) -> Part:
+    """What is not as it should be may still become so, unless it was read when its time to settle was over."""
+    if part.verdict is Verdict.BREAKS and at_s < samples.trial.end_s + check.settle_s:
+        ago_s = max(0.0, at_s - samples.trial.end_s)
+        words = (
+            f"{part.measured}, but {check.id} has {check.settle_s:g} s to settle and was last read after {ago_s:.2f} s"
+        )
+        return Part(Verdict.INCONCLUSIVE, words)
+    return part
 
 
 def _split(readings: Series, fault_s: float, end_s: float) -> tuple[Answer | None, Answer | None]:
@@ -129,16 +140,14 @@ def invariants(check: DataCheck, samples: Samples) -> Iterator[Part]:
         name = f"invariant {number} of {check.id}"
         said = samples.of(invariant(check.id, number))
         before = [o.value for o in said if o.at_s < trial.fault_begins_s]
-        after = [o.value for o in said if o.at_s >= trial.end_s]
+        after = [o for o in said if o.at_s >= trial.end_s]
         if trial.injected_s is None:
             yield Part(Verdict.INCONCLUSIVE, "the fault was not injected")
         elif not before or before[-1] != 1:
             yield Part(Verdict.INCONCLUSIVE, f"{name} was not seen to hold before the fault")
-        elif not after or after[-1] is None:
+        elif not after or after[-1].value is None:
             yield Part(Verdict.INCONCLUSIVE, f"{name} could not be asked after recovery")
         else:
-            holds = after[-1] == 1
-            yield Part(
-                Verdict.HOLDS if holds else Verdict.BREAKS,
-                f"{name} {'holds' if holds else 'does not hold'} after recovery",
-            )
+            holds = after[-1].value == 1
+            words = f"{name} {'holds' if holds else 'does not hold'} after recovery"
+            yield _settled(check, samples, after[-1].at_s, Part(Verdict.HOLDS if holds else Verdict.BREAKS, words))

@@ -34,6 +34,7 @@ class Keeper:
         self.go.set()
         self.more = b""
         self.refuses = False
+        self.listing_s = 0.0
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -45,6 +46,7 @@ class Keeper:
                 self.kept.append(path.strip("/"))
             else:
                 await self.go.wait()
+                await asyncio.sleep(self.listing_s)
                 said = " ".join(self.kept).encode() + self.more
             writer.write(f"HTTP/1.1 {status}\r\ncontent-length: {len(said)}\r\n\r\n".encode() + said)
             await writer.drain()
@@ -137,6 +139,25 @@ async def test_it_is_read_again_until_all_is_there_and_then_not() -> None:
 
 
 @pytest.mark.anyio
+async def test_it_is_read_once_more_when_the_time_to_settle_is_over() -> None:
+    """A reading takes half of it here, and the first shows what had been there when it began."""
+    async with keeper() as server:
+        seen: list[Observation] = []
+
+        def hide() -> bool:
+            if len(of(seen, "writes:kept")) < 5:
+                return False
+            server.listing_s = 0.6
+            asyncio.get_running_loop().call_later(0.9, server.kept.append, server.kept.pop(0))
+            return True
+
+        await sampled(server.check(settle_s=1), seen, hide)
+        readings = of(seen, "reads:kept")
+        assert readings[-1].value == sum(o.ok for o in of(seen, "writes:kept"))
+        assert readings[-1].at_s - readings[0].at_s >= 0.6
+
+
+@pytest.mark.anyio
 async def test_a_list_that_is_cut_off_is_no_reading() -> None:
     """What lay beyond would seem lost."""
     async with keeper() as server:
@@ -181,7 +202,7 @@ async def test_who_stood_still_does_not_catch_up_on_what_it_has_not_written() ->
             tasks.start_soon(sampler.run)
             while len(server.kept) < 5:
                 await anyio.sleep(0.01)
-            time.sleep(1.5)  # noqa: ASYNC251 - as when the process is stopped and goes on
+            time.sleep(1.5)
             before = len(server.kept)
             await anyio.sleep(0.4)
             assert 10 < len(server.kept) - before < 60  # half a second of being late, and those that are due

@@ -109,7 +109,7 @@ def reading(at_s: float, found: Sequence[int], **fields: Any) -> list[Observatio
 
 
 EVERY = list(range(int(END_S * WRITES_HZ)))
-BEFORE_S = INJECTED_S - 0.05
+BEFORE_S, SETTLED_S = INJECTED_S - 0.05, END_S + DATA_CHECK.settle_s
 BEFORE = reading(BEFORE_S, [n for n in EVERY if n / WRITES_HZ < BEFORE_S])
 UNDER = [n for n in EVERY if INJECTED_S <= n / WRITES_HZ < REVERTED_S]
 
@@ -141,7 +141,7 @@ def test_what_still_settles_before_the_fault_may_be_missing_but_not_all() -> Non
 
 def test_a_hypothesis_that_all_is_kept_breaks_with_what_is_lost() -> None:
     asked = records.experiment(records.KEPT)
-    lost = trial(writes(), BEFORE, reading(END_S, [n for n in EVERY if n not in (28, 35)]))
+    lost = trial(writes(), BEFORE, reading(SETTLED_S, [n for n in EVERY if n not in (28, 35)]))
     (found,) = records.judged(asked, lost).hypotheses
     assert found.verdict is Verdict.BREAKS
     assert found.reason.startswith("2 of 120 acknowledged writes lost, acknowledged from 0.20 s before")
@@ -152,20 +152,20 @@ def test_a_hypothesis_that_all_is_kept_breaks_with_what_is_lost() -> None:
 
 
 def test_one_lost_write_is_enough() -> None:
-    found = judged(writes(), BEFORE, reading(END_S, [n for n in EVERY if n != 28]))
+    found = judged(writes(), BEFORE, reading(SETTLED_S, [n for n in EVERY if n != 28]))
     assert found.verdict is Verdict.BREAKS
     assert found.measured == "1 of 120 acknowledged writes lost, acknowledged 0.20 s before the injection"
 
 
 def test_a_write_that_nobody_acknowledged_may_be_there_or_not() -> None:
     """Its answer may have been lost, or the write."""
-    found = judged(writes(refused=UNDER), BEFORE, reading(END_S, [n for n in EVERY if n not in UNDER[1:]]))
+    found = judged(writes(refused=UNDER), BEFORE, reading(SETTLED_S, [n for n in EVERY if n not in UNDER[1:]]))
     assert found.verdict is Verdict.HOLDS
     assert found.measured.endswith("and 1 of 50 that nobody acknowledged")
 
 
 def test_but_not_twice() -> None:
-    found = judged(writes(refused=UNDER), BEFORE, reading(END_S, sorted([*EVERY, UNDER[3]])))
+    found = judged(writes(refused=UNDER), BEFORE, reading(SETTLED_S, sorted([*EVERY, UNDER[3]])))
     assert found.verdict is Verdict.BREAKS
     assert found.measured == "1 write is there more than once, of 120"
 
@@ -174,27 +174,42 @@ def test_the_last_reading_counts() -> None:
     """A replica that lags has its time to settle."""
     early = reading(END_S + 0.1, EVERY[:-5])
     assert judged(writes(), BEFORE, early, reading(END_S + 0.6, EVERY)).verdict is Verdict.HOLDS
-    assert judged(writes(), BEFORE, reading(END_S + 0.1, EVERY), reading(END_S + 0.6, [])).verdict is Verdict.BREAKS
+    assert judged(writes(), BEFORE, reading(END_S + 0.1, EVERY), reading(SETTLED_S, [])).verdict is Verdict.BREAKS
     late = reading(END_S + 0.6, [], ok=False, value=None, error="status 503")
     assert judged(writes(), BEFORE, reading(END_S + 0.1, EVERY), late).verdict is Verdict.HOLDS
+
+
+@pytest.mark.parametrize("last", [[], reading(SETTLED_S, [], ok=False, value=None, error="status 503")])
+def test_what_had_no_time_to_settle_is_not_lost(last: list[Observation]) -> None:
+    """The run may have been halted meanwhile, or nobody answered any more."""
+    for found in (EVERY[:-5], [*EVERY, 3]):
+        said = judged(writes(), BEFORE, reading(END_S + 0.1, found), last)
+        assert said.verdict is Verdict.INCONCLUSIVE
+        assert said.measured.endswith("but kept has 2 s to settle and was last read after 0.10 s")
+    check = DataCheck(id="kept", service="base", invariants=(SqlQuery(dsn="env:X", query="SELECT true"),))
+    asked = [observed("invariant:kept.1", at_s, value=v) for at_s, v in ((BEFORE_S, 1.0), (END_S + 0.1, 0.0))]
+    assert judged(asked, check=check).verdict is Verdict.INCONCLUSIVE
 
 
 @pytest.mark.parametrize(
     ("series", "why"),
     [
-        ([writes(), reading(END_S, EVERY)], "could not be read back before the fault"),
-        ([writes(), reading(BEFORE_S, [], ok=False, error="status 500"), reading(END_S, EVERY)], "before the fault"),
+        ([writes(), reading(SETTLED_S, EVERY)], "could not be read back before the fault"),
         (
-            [writes(), reading(BEFORE_S, []), reading(END_S, [])],
+            [writes(), reading(BEFORE_S, [], ok=False, error="status 500"), reading(SETTLED_S, EVERY)],
+            "before the fault",
+        ),
+        (
+            [writes(), reading(BEFORE_S, []), reading(SETTLED_S, [])],
             "kept lacked 30 acknowledged writes before the fault already",
         ),
         (
-            [writes(), reading(BEFORE_S, [0, 0, *range(1, 30)]), reading(END_S, [0, *EVERY])],
+            [writes(), reading(BEFORE_S, [0, 0, *range(1, 30)]), reading(SETTLED_S, [0, *EVERY])],
             "kept had 1 write more than once before the fault",
         ),
         ([writes(), BEFORE], "could not be read back after recovery: nobody read"),
-        ([writes(), BEFORE, reading(END_S, [], ok=False, error="status 503")], "after recovery: status 503"),
-        ([writes(refused=EVERY[5:]), BEFORE, reading(END_S, EVERY)], "only 5 writes of kept were acknowledged"),
+        ([writes(), BEFORE, reading(SETTLED_S, [], ok=False, error="status 503")], "after recovery: status 503"),
+        ([writes(refused=EVERY[5:]), BEFORE, reading(SETTLED_S, EVERY)], "only 5 writes of kept were acknowledged"),
     ],
 )
 def test_what_cannot_be_known_is_not_told(series: list[list[Observation]], why: str) -> None:
@@ -204,7 +219,7 @@ def test_what_cannot_be_known_is_not_told(series: list[list[Observation]], why: 
 
 
 def test_without_a_fault_nothing_is_told() -> None:
-    found = judged(writes(), BEFORE, reading(END_S, EVERY), injected_s=None, reverted_s=None)
+    found = judged(writes(), BEFORE, reading(SETTLED_S, EVERY), injected_s=None, reverted_s=None)
     assert (found.verdict, found.measured) == (Verdict.INCONCLUSIVE, "the fault was not injected")
 
 
@@ -220,7 +235,7 @@ def test_without_a_fault_nothing_is_told() -> None:
 )
 def test_invariants_hold_after_recovery_as_before(before: float | None, after: float | None, verdict: Verdict) -> None:
     check = DataCheck(id="kept", service="base", invariants=(SqlQuery(dsn="env:X", query="SELECT true"),))
-    asked = [observed("invariant:kept.1", at_s, value=v) for at_s, v in ((BEFORE_S, before), (END_S + 1, after))]
+    asked = [observed("invariant:kept.1", at_s, value=v) for at_s, v in ((BEFORE_S, before), (SETTLED_S, after))]
     assert judged(asked, check=check).verdict is verdict
 
 
