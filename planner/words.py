@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from executor.model.criteria import Criterion
-from executor.model.data_check import DataCheck
+from executor.model.data_check import Access, DataCheck, SqlQuery
 from executor.model.evidence import EventKind, Evidence
 from executor.model.plan import Action, EdgeTarget, Experiment, GroupsTarget, Target
 from executor.model.wording import duration, many, number
@@ -40,14 +40,21 @@ def action(done: Action) -> str:
 
 
 def data_check(check: DataCheck) -> str:
-    """What a data check does to the system's data, and what it looks for."""
-    asked = many(len(check.invariants), "invariant")
-    if check.write is None:
-        return f"nothing; {check.id} asks {asked} of {check.service} before and after"
-    also = f", and asks {asked}" if check.invariants else ""
+    """What a data check does to the system's data, to the letter, and what it looks for."""
+    invariants = "; ".join(_access(each) for each in check.invariants)
+    if check.write is None or check.read is None:
+        return f"no records; {check.id} asks of {check.service} before and after: {invariants}"
+    also = f"; and asks before and after: {invariants}" if invariants else ""
     return (
-        f"{number(check.rate_hz)} records a second into {check.service}, which stay; {check.id} reads them back{also}"
+        f"{number(check.rate_hz)} records a second into {check.service}, which stay: {_access(check.write)}; "
+        f"{check.id} reads them back: {_access(check.read)}{also}"
     )
+
+
+def _access(access: Access) -> str:
+    if isinstance(access, SqlQuery):
+        return f"{access.query} (PostgreSQL at {access.dsn})"
+    return f"{access.method} {access.url}" + (f" with {access.json_body}" if access.json_body else "")
 
 
 _CRITERIA: Final[dict[str, Callable[[Any], str]]] = {

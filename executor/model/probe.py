@@ -11,6 +11,9 @@ from executor.model.base import Contract, Line, Milliseconds, Name, Port
 from executor.plugins import added, unfit
 from executor.secrets import named_secret
 
+READING = ("GET", "HEAD")
+"""Methods that change nothing, by their definition (RFC 9110, 9.2.1); what a server makes of them, nobody can tell."""
+
 
 class HttpProbe(Contract):
     """One HTTP request and what its answer must be to count as good."""

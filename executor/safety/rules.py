@@ -13,6 +13,7 @@ from fnmatch import fnmatchcase
 from executor.errors import InputError, SafetyRefusalError
 from executor.model.data_check import SqlQuery
 from executor.model.plan import AbortCondition, Action, Experiment, GroupsTarget, InstanceTarget, Plan
+from executor.model.probe import READING, HttpProbe, Probe
 from executor.model.system import System
 from executor.model.vocabulary import Environment
 from executor.probes.hosts import allowed_hosts, refuse_foreign
@@ -170,6 +171,23 @@ def _data_checks(case: Case) -> Refusals:
                 yield no("data checks", measured, "data checks exactly as system.yaml has them", hint)
 
 
+def _writing_probes(case: Case) -> Refusals:
+    """Neither does a check or a signal write by a request of its own: what a person reads of a plan names them only."""
+    declared: list[Probe] = []
+    for service in case.system.services:
+        declared += [check.probe for check in service.operations]
+        declared += [signal.probe for signal in service.signals]
+        declared += [service.health] if service.health else []
+    for experiment in case.plan.experiments:
+        asked = [(check.id, check.probe) for check in experiment.checks]
+        asked += [(signal.id, signal.probe) for signal in experiment.signals]
+        for name, probe in asked:
+            if isinstance(probe, HttpProbe) and probe.method not in READING and probe not in declared:
+                measured = f"{experiment.id} sends {probe.method} by {name}, which the system does not have like that"
+                hint = "Only the system's owner can declare it, in system.yaml."
+                yield no("writing probes", measured, "requests other than GET and HEAD exactly as in system.yaml", hint)
+
+
 def _probe_hosts(case: Case) -> Refusals:
     hosts = allowed_hosts(case.system)
     for experiment in case.plan.experiments:
@@ -197,5 +215,6 @@ _RULES: tuple[Callable[[Case], Refusals], ...] = (
     _disposable_data,
     _abort_conditions,
     _data_checks,
+    _writing_probes,
     _probe_hosts,
 )

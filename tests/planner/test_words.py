@@ -9,9 +9,11 @@ from hypothesis import HealthCheck, given, settings
 from rich.console import Console
 
 from executor.model import wording
+from executor.model.data_check import DataCheck, SqlQuery
 from executor.model.faults import SPECS, FaultSpec
 from executor.model.faults.resource import Connections
 from executor.model.plan import Action, InstanceTarget, Plan, Ramp
+from executor.model.probe import HttpProbe
 from executor.model.system import Service
 from planner import words
 from planner.cli import output, plan_view
@@ -33,6 +35,18 @@ def test_who_signs_a_ramp_reads_of_it() -> None:
     given = {"id": "a", "fault": Connections(count=9), "target": InstanceTarget(service="app"), "duration_s": 5}
     said = words.action(Action(**given, ramp=Ramp(steps=3, hold_s=2)))
     assert said.endswith("hold 9 idle connections open to it, for 5 s, raised in 3 steps, each before it held 2 s")
+
+
+def test_who_signs_reads_what_a_data_check_writes_to_the_letter() -> None:
+    write = HttpProbe(url="http://127.0.0.1:1/orders", method="POST", json_body='{"id": "{id}"}')
+    read = SqlQuery(dsn="env:ORDERS", query="SELECT id FROM orders")
+    alone = DataCheck(id="paid", service="orders", invariants=(HttpProbe(url="http://127.0.0.1:1/pay", method="POST"),))
+    assert words.data_check(DataCheck(id="kept", service="orders", write=write, read=read)) == (
+        '10 records a second into orders, which stay: POST http://127.0.0.1:1/orders with {"id": "{id}"}; '
+        "kept reads them back: SELECT id FROM orders (PostgreSQL at env:ORDERS)"
+    )
+    said = words.data_check(alone)
+    assert said == "no records; paid asks of orders before and after: POST http://127.0.0.1:1/pay"
 
 
 @pytest.mark.parametrize(

@@ -305,6 +305,22 @@ def test_no_plan_writes_otherwise_than_the_systems_owner_says(other: dict[str, A
     assert "exactly as system.yaml has them" in str(refusal)
 
 
+def test_no_check_or_signal_writes_but_as_the_systems_owner_says() -> None:
+    """Who reads a plan reads their names."""
+    write = HttpProbe(url="http://127.0.0.1:1/orders", method="POST", json_body='{"id": 1}')
+    own, other = (
+        Check(id="orders", service="s1", probe=p) for p in (write, HttpProbe(**{**dict(write), "json_body": "{}"}))
+    )
+    kept = [Service(**{**dict(s), "operations": (own,)}) if s.name == "s1" else s for s in TEN.services]
+    where = system(*kept, edges=TEN.dependencies)
+    slower = Check(**{**dict(own), "rate_hz": 3.0})
+    assert said(plan(where, experiment(hang("s1"), checks=(CHECK, slower))), where) == []
+    signal = DetectionSignal(id="well", service="s1", probe=HttpProbe(url="http://127.0.0.1:1/orders", method="DELETE"))
+    for more in ({"checks": (CHECK, other)}, {"signals": (signal,)}):
+        (refusal,) = refusals(plan(where, experiment(hang("s1"), **more)), where, Limits())
+        assert refusal.rule == "writing probes"
+
+
 def test_a_data_check_reaches_no_address_where_clouds_hand_out_credentials() -> None:
     read = HttpProbe(url="http://169.254.169.254/latest")
     where = having(DataCheck(**{**dict(WRITES), "read": read}))
