@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import cache
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import TYPE_CHECKING
 
 import anyio
@@ -40,13 +41,15 @@ async def open_client(hosts: frozenset[str] = frozenset()) -> AsyncIterator[Clie
     Every asking opens a fresh connection. A kept connection may have been closed by the server a moment ago, and that
     error looks like a failure of the system; repeating the request would hide resets that are real. A fresh one is
     also what a new user has. Proxies of the environment are not used and redirects are not followed: both lead away
-    from the host that was checked.
+    from the host that was checked. Cookies are not kept either: one from a balancer would lead all askings to the same
+    instance, and one from a service would be sent to others on its host.
     """
     import httpx
 
+    none = CookieJar(DefaultCookiePolicy(allowed_domains=()))
     limits = httpx.Limits(max_connections=None, max_keepalive_connections=0)
     async with httpx.AsyncClient(
-        limits=limits, timeout=LONGEST_S, trust_env=False, follow_redirects=False, verify=_tls()
+        limits=limits, timeout=LONGEST_S, trust_env=False, follow_redirects=False, verify=_tls(), cookies=none
     ) as client:
         yield Client(http=client, hosts=hosts)
 

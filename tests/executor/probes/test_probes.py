@@ -62,6 +62,18 @@ async def asked(probe: Probe) -> tuple[bool, int | None, str]:
 
 
 @pytest.mark.anyio
+async def test_each_asking_is_a_new_users_and_brings_no_cookie() -> None:
+    """A balancer's would lead all of them to one instance, and a service's would be sent to others on its host."""
+    heard: list[bytes] = []
+    gives = server(http("200 OK", b"", "set-cookie: SERVERID=one; Path=/"), heard=heard)
+    async with gives as first, server(http("200 OK"), heard=heard) as second, open_client() as client:
+        for port in (first, first, second):
+            assert (await ask(HttpProbe(url=f"http://127.0.0.1:{port}/"), client)).ok
+    assert len(heard) == 3
+    assert not any(b"SERVERID" in head for head in heard)
+
+
+@pytest.mark.anyio
 async def test_status_and_text_decide() -> None:
     async with server(http("200 OK")) as port:
         url = f"http://127.0.0.1:{port}/"
