@@ -8,7 +8,7 @@ from typing import Any, Final
 from executor.model.criteria import Criterion
 from executor.model.data_check import Access, DataCheck, SqlQuery
 from executor.model.evidence import EventKind, Evidence
-from executor.model.plan import Action, EdgeTarget, Experiment, GroupsTarget, Target
+from executor.model.plan import Action, EdgeTarget, GroupsTarget, Target
 from executor.model.wording import duration, many, number
 
 
@@ -85,8 +85,3 @@ _CRITERIA: Final[dict[str, Callable[[Any], str]]] = {
 def criterion(wanted: Criterion) -> str:
     """What must be true for the hypothesis to hold."""
     return _CRITERIA[wanted.kind](wanted)
-
-
-def length(experiment: Experiment) -> float:
-    """The longest that one experiment can take, seconds: all trials, with the whole recovery deadline."""
-    return experiment.trials * (experiment.baseline_s + experiment.fault_s + experiment.recovery_deadline_s)

@@ -13,6 +13,7 @@ from rich.text import Text
 from executor.model import wording
 from executor.model.digest import digest
 from executor.model.plan import Experiment, Plan
+from executor.safety.reach import run_s
 from planner import words
 from planner.cli.output import out as terminal
 
@@ -22,10 +23,9 @@ WIDTH = 36
 
 def show(plan: Plan, out: Console = terminal) -> None:
     """Print the whole plan: head line, then one panel an experiment."""
-    total = sum(max(words.length(e) for e in stage.experiments) for stage in plan.stages)
     out.print(
         f"[head]Plan {plan.id}[/head] for {plan.system_name} ({plan.environment.value}): "
-        f"{wording.many(len(plan.experiments), 'experiment')}, at most {wording.duration(total)}"
+        f"{wording.many(len(plan.experiments), 'experiment')}, at most {wording.duration(run_s(plan))}"
     )
     if plan.goal:
         out.print(f"Goal: {escape(plan.goal)}")

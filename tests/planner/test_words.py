@@ -15,10 +15,13 @@ from executor.model.faults.resource import Connections
 from executor.model.plan import Action, InstanceTarget, Plan, Ramp
 from executor.model.probe import HttpProbe
 from executor.model.system import Service
+from executor.safety.reach import run_s
 from planner import words
 from planner.cli import output, plan_view
 from tests.executor.faults.cases import all_cases
 from tests.executor.model.examples import plans
+from tests.executor.safety.examples import chain, experiment, hang
+from tests.executor.safety.examples import plan as plan_for
 
 
 @pytest.mark.parametrize("spec", SPECS, ids=lambda spec: spec.named())
@@ -54,6 +57,17 @@ def test_who_signs_reads_what_a_data_check_writes_to_the_letter() -> None:
 )
 def test_durations_read_as_people_write_them(seconds: float, said: str) -> None:
     assert wording.duration(seconds) == said
+
+
+def test_what_data_takes_to_settle_counts_towards_the_longest_that_a_plan_can_take() -> None:
+    shop = chain()
+    kept = DataCheck(id="kept", service="s1", invariants=(SqlQuery(dsn="env:X", query="SELECT true"),), settle_s=60)
+    taken = [experiment(hang("s1"), data_checks=checks, trials=2) for checks in ((), (kept,))]
+    pages = [io.StringIO(), io.StringIO()]
+    for page, each in zip(pages, taken, strict=True):
+        plan_view.show(made := plan_for(shop, each), Console(file=page, width=200, theme=output.THEME))
+        assert f"at most {wording.duration(run_s(made))}" in page.getvalue()
+    assert run_s(plan_for(shop, taken[1])) - run_s(plan_for(shop, taken[0])) == 120
 
 
 @given(plans())
