@@ -32,7 +32,8 @@ async def ask(query: SqlQuery, *, writes: bool) -> Outcome:
     try:
         return Outcome(True, None, "", body=await _run(opened, query, writes=writes))
     except psycopg.Error as error:
-        return Outcome(False, None, f"PostgreSQL says: {postgresql.line(str(error))}"[:200])
+        said = error.diag.message_primary or str(error)  # what it says besides quotes whole rows and the statement
+        return Outcome(False, None, f"PostgreSQL says: {postgresql.line(said)}"[:200])
     finally:
         opened.pgconn.finish()  # at once: what was committed is, and a server that hangs is not waited for
 

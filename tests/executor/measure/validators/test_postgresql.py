@@ -188,6 +188,14 @@ def test_a_reading_does_not_leave_its_transaction(server: Postgres, text: str) -
     assert asked(query("SELECT count(*) = 1 FROM kept")).body == b"True"
 
 
+def test_why_a_write_failed_is_said_without_the_row(server: Postgres) -> None:
+    with psycopg.connect(server.url()) as session:
+        session.execute("CREATE TABLE strict (id uuid NOT NULL, token text DEFAULT 'canary')")
+    answer = asked(query("INSERT INTO strict (id) VALUES (NULL)"), writes=True)
+    assert (answer.ok, "not-null constraint" in answer.error) == (False, True)
+    assert "canary" not in answer.error
+
+
 def test_a_percent_sign_and_a_last_semicolon_are_part_of_a_statement(server: Postgres) -> None:
     assert asked(query("SELECT 'a%sb' LIKE 'a%%';")).body == b"True"
 
