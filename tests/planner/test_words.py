@@ -20,7 +20,8 @@ from planner import words
 from planner.cli import output, plan_view
 from tests.executor.faults.cases import all_cases
 from tests.executor.model.examples import plans
-from tests.executor.safety.examples import chain, experiment, hang
+from tests.executor.safety.examples import chain, hang
+from tests.executor.safety.examples import experiment as experiment_of
 from tests.executor.safety.examples import plan as plan_for
 
 
@@ -62,7 +63,7 @@ def test_durations_read_as_people_write_them(seconds: float, said: str) -> None:
 def test_what_data_takes_to_settle_counts_towards_the_longest_that_a_plan_can_take() -> None:
     shop = chain()
     kept = DataCheck(id="kept", service="s1", invariants=(SqlQuery(dsn="env:X", query="SELECT true"),), settle_s=60)
-    taken = [experiment(hang("s1"), data_checks=checks, trials=2) for checks in ((), (kept,))]
+    taken = [experiment_of(hang("s1"), data_checks=checks, trials=2) for checks in ((), (kept,))]
     pages = [io.StringIO(), io.StringIO()]
     for page, each in zip(pages, taken, strict=True):
         plan_view.show(made := plan_for(shop, each), Console(file=page, width=200, theme=output.THEME))
