@@ -221,6 +221,12 @@ class Held:
     def revert(self) -> None:
         self.how.revert(json.loads(json.dumps(self.record)))
 
+    def condition(self) -> dict[str, object]:
+        """What there is of it now, for whoever finds that a call was not struck."""
+        listed = subprocess.run(["nft", "list", "ruleset"], capture_output=True, text=True, check=False).stdout
+        helpers = child.living(Path(self.record["deadline"]))
+        return {"active": self.active(), "helpers": helpers, "wanted": self.record.get("helpers"), "rules": listed}
+
     def left_behind(self) -> list[object]:
         """Helpers, tables and files of this fault."""
         left: list[object] = list(child.living(Path(self.record["deadline"])))

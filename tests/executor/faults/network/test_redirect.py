@@ -277,7 +277,8 @@ def test_two_at_once_on_one_port_are_refused(edge: Scene) -> None:
         with pytest.raises(UnavailableError, match="redirects the same port"):
             second.inject()
         second.revert()
-        assert edge.call()["status"] == 500
+        called = edge.call()
+        assert called["status"] == 500, (called, first.condition())
     finally:
         first.revert()
     second.inject()

@@ -22,7 +22,7 @@ def test_calls_are_cut_and_nobody_elses(edge: Scene, protocol: str) -> None:
     port = edge.managed.tcp if edge.managed and protocol == "tcp" else edge.port
     with faulted(edge, held):
         errors = [edge.caller.call(port, keep=keep)["error"] for keep in (False, True, False)]
-        assert set(errors) <= set(RESET), errors
+        assert set(errors) <= set(RESET), (errors, held.condition())
         assert edge.bystander_well()
 
 
