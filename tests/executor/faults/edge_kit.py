@@ -8,7 +8,8 @@ import shutil
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+import warnings
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -245,6 +246,18 @@ def one_edge(system: System) -> EdgeTargets:
 def on_edge(scene: Scene, fault: FaultSpec, *, protocol: str = "http", mark: str = "m1") -> Held:
     system = scene.system(protocol)
     return Held(fault, one_edge(system), system, scene.directory, mark)
+
+
+def is_struck(call: Callable[[], bool], held: Held) -> bool:
+    """Whether a call over a redirect is struck, the second time at the latest.
+
+    On a busy machine the first call after the injection has passed unstruck, twice in some hundred runs; nobody knows
+    why. The warning says in what condition the redirect was then.
+    """
+    if call():
+        return True
+    warnings.warn(f"a call over a redirect was not struck: {held.condition()}", stacklevel=2)
+    return call()
 
 
 @contextmanager
