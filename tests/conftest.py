@@ -36,6 +36,31 @@ _LONG = (
 _HOST = ("bench/", "crash/", "executor/selftest/", "executor/undo/")
 
 
+_KIN = (
+    "executor/faults/test_whole_runs.py::test_infrastructure_a_node",
+    "executor/faults/infrastructure/test_machine_runs.py::test_an_instance_of_a_group_of_amazon",
+    "executor/faults/data/test_restore_drill.py::test_one_that_takes_too_long_is_given_up",
+    "executor/selftest/test_ordeal.py::test_a_power_cut_without_a_next_start_leaves_residues",
+    "executor/run/test_engine.py::test_stopping_at_random_moments_undoes_everything",
+    "executor/state/test_store.py::test_processes_that_open_one_file_at_once_all_get_it",
+    "executor/measure/validators/test_failover.py::",
+    "executor/measure/validators/test_health_truthfulness.py::",
+    "planner/cascade/test_chain.py::",
+    "planner/cli/test_ending.py::test_a_run_whose_output_nobody_takes_goes_on_to_its_end",
+    "planner/test_resume.py::test_no_finished_model_call_is_repeated",
+    "planner/test_resume.py::test_a_session_that_has_come_to_its_plan_is_not_taken_up_by_planning_anew",
+)
+"""Long ones like which there are others: left to ``make test-slow``, so that ``make check`` takes less than 20 minutes."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Before it is chosen by marks."""
+    for item in items:
+        if item.nodeid.removeprefix("tests/").startswith(_KIN):
+            item.add_marker(pytest.mark.slow)
+
+
 class Together(LoadScopeScheduling):
     """With ``-n``: what shares servers, or looks at the whole host, is in one process, one after another."""
 
