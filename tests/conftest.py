@@ -50,7 +50,7 @@ _KIN = (
     "planner/test_resume.py::test_no_finished_model_call_is_repeated",
     "planner/test_resume.py::test_a_session_that_has_come_to_its_plan_is_not_taken_up_by_planning_anew",
 )
-"""Long ones like which there are others: left to ``make test-slow``, so that ``make check`` takes less than 20 minutes."""
+"""Long ones like which there are others: left to ``make test-slow``, so that ``make check`` stays below 20 minutes."""
 
 
 @pytest.hookimpl(tryfirst=True)
