@@ -35,7 +35,7 @@ def abreast(
 
 def _disturbed(one: Experiment, other: Experiment, system: System) -> bool:
     """Whether what ``one`` judges, or loads its target with, may suffer from ``other``."""
-    judged = {c for h in one.hypotheses for criterion in h.criteria for c in getattr(criterion, "checks", ())}
+    judged = {c for criterion in one.criteria for c in getattr(criterion, "checks", ())}
     core = [check for check in one.checks if check.id in judged or _felt(check, one, system)]
     return any(_suffers(check, other, system) for check in core)
 

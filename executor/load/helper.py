@@ -8,7 +8,6 @@ and ``{"ended": "done"}``, or ``"lease"`` if it was cut short.
 from __future__ import annotations
 
 import asyncio
-import gc
 import json
 import random
 import sys
@@ -18,7 +17,7 @@ from typing import Any, TextIO
 
 from executor.kernel import child
 from executor.load.generator import Generator
-from executor.load.lease import ended
+from executor.load.lease import ended, unhindered
 from executor.load.profile import Segment, arrivals
 from executor.load.recorder import Recorder
 from executor.load.request import Request
@@ -65,9 +64,7 @@ async def _flush(recorder: Recorder, window_s: float) -> None:
 def main() -> None:
     """The helper: send requests, and say what came of them."""
     lease, (out, order) = child.lease(sys.argv[1:])
-    child.raise_descriptor_limit()
-    gc.collect()
-    gc.freeze()  # a collection that looks at every module again would make requests late
+    unhindered()
     with Path(out).open("w", encoding="ascii") as file:
         child.ready()
         asyncio.run(_load(lease, json.loads(order), file))

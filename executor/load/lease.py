@@ -1,7 +1,8 @@
-"""Until when a helper that runs an event loop may go on."""
+"""What helpers that send requests have in common: until when they may go on, and what must not hold them up."""
 
 from __future__ import annotations
 
+import gc
 import threading
 from collections.abc import Callable
 
@@ -19,3 +20,10 @@ def ended(lease: child.Lease) -> Callable[[], bool]:
 
     threading.Thread(target=watch, daemon=True).start()
     return over.is_set
+
+
+def unhindered() -> None:
+    """Once, before the first request: as many connections as may be, and no pauses."""
+    child.raise_descriptor_limit()
+    gc.collect()
+    gc.freeze()  # a collection that looks at every module again would make requests late

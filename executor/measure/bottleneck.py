@@ -166,7 +166,7 @@ def _reached(seen: Impact, samples: Samples, origin_s: float, recovered_s: float
 def _first_after(series: Series, last_bad: int) -> Moment:
     """When the answer after a bad one became a good one."""
     following = series[last_bad + 1]
-    return Moment(float(series.at_s[last_bad]), following.at_s, following.at_s + following.latency_ms / 1000)
+    return Moment(float(series.at_s[last_bad]), following.at_s, following.answered_s)
 
 
 def _drained(seen: Impact, samples: Samples, reached: Moment) -> Moment:

@@ -30,6 +30,11 @@ class Answer(NamedTuple):
     error: str
     by: str
 
+    @property
+    def answered_s(self) -> float:
+        """When it had come, seconds since the run started."""
+        return self.at_s + self.latency_ms / 1000
+
 
 class Columns(NamedTuple):
     """The same fields of many observations, as arrays of equal length."""

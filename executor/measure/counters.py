@@ -29,12 +29,8 @@ def edge_of(source: str) -> tuple[str, str] | None:
 
 def edges_of(experiment: Experiment, system: System) -> tuple[Dependency, ...]:
     """The edges whose calls an experiment's hypotheses speak of, and those that can be counted and feel its faults."""
-    wanted: set[tuple[str, str]] = set()
-    for hypothesis in experiment.hypotheses:
-        wanted.update(hypothesis.exercised_by)
-        for criterion in hypothesis.criteria:
-            if criterion.kind == "calls_within":
-                wanted.add((criterion.caller, criterion.callee))
+    wanted = {edge for hypothesis in experiment.hypotheses for edge in hypothesis.exercised_by}
+    wanted |= {(c.caller, c.callee) for c in experiment.criteria if c.kind == "calls_within"}
     return tuple(d for d in system.dependencies if (d.caller, d.callee) in wanted or _felt(d, experiment))
 
 

@@ -38,12 +38,12 @@ def detection(signal: str, samples: Samples) -> Detection:
     begin_s, end_s = samples.trial.fault_begins_s, samples.trial.help_begins_s
     under_fault = samples.between(signal, begin_s, end_s)
     said = [o for o in under_fault if not o.error.startswith(CUT_SHORT)]
-    unwell = next((o for o in said if not o.ok and o.at_s + o.latency_ms / 1000 <= end_s), None)
+    unwell = next((o for o in said if not o.ok and o.answered_s <= end_s), None)
     horizon_s = end_s if unwell is None else unwell.at_s
     well = [o.at_s for o in (*before, *said) if o.ok and o.at_s < horizon_s]
     return Detection(
         well_before=len(before) == SAID_WELL_MIN and all(o.ok for o in before),
-        detected_s=None if unwell is None else unwell.at_s + unwell.latency_ms / 1000,
+        detected_s=None if unwell is None else unwell.answered_s,
         last_well_s=well[-1] if well else None,
         silent_s=next((o.at_s for o in under_fault if o.at_s < horizon_s and o.error.startswith(CUT_SHORT)), None),
     )

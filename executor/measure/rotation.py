@@ -34,11 +34,6 @@ def telling(experiment: Experiment) -> list[Check]:
     ]
 
 
-def who(check: Check, samples: Samples, phase: Phase) -> list[str]:
-    """Who gave good answers in a phase."""
-    return samples.within(check.id, phase).by
-
-
 def absent(before: Series, later: Series) -> list[str]:
     """Who gave some of the good answers before, and none of those later, where that is no chance."""
     good, more = int(before.ok.sum()), int(later.ok.sum())
@@ -60,7 +55,7 @@ def gone(check: Check, samples: Samples) -> list[str]:
 
 def missing(check: Check, samples: Samples) -> list[str]:
     """Those of them who have given no good answer since the revert either."""
-    back = who(check, samples, Phase.RECOVERY)
+    back = samples.within(check.id, Phase.RECOVERY).by
     return [name for name in gone(check, samples) if name not in back]
 
 

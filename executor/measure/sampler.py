@@ -14,7 +14,7 @@ from executor.measure.counters import CountCalls, counter, read_counters
 from executor.measure.samples import window
 from executor.measure.stream import Stream, asking
 from executor.measure.writing import Writing
-from executor.model.data_check import DataCheck, SqlQuery
+from executor.model.data_check import DataCheck
 from executor.model.evidence import Observation
 from executor.model.probe import Check, DetectionSignal
 from executor.model.system import Dependency
@@ -59,11 +59,9 @@ class Sampler:
         from those of all others; while ``may_write`` says no, none is written. Raises ``SafetyRefusalError`` if a probe
         would leave the system; nothing has been asked then.
         """
-        for probe in [check.probe for check in checks] + [signal.probe for signal in signals]:
+        asked = [check.probe for check in checks] + [signal.probe for signal in signals]
+        for probe in (*asked, *(probe for data_check in data_checks for probe in data_check.probes)):
             refuse_foreign(probe, hosts)
-        for access in (access for data_check in data_checks for access in data_check.accesses):
-            if not isinstance(access, SqlQuery):
-                refuse_foreign(access, hosts)
         self._record = partial(self._observe, sink, experiment, trial)
         self._clock0 = clock0
         self._hosts = hosts

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from executor.measure.capacity.steps import Step
 from executor.measure.columns import Recording, Series
 from executor.measure.records import TrialRecord
+from executor.model.capacity import Capacity
 from executor.model.vocabulary import Phase
 
 WINDOW_S = 1.0
@@ -30,6 +31,8 @@ class Samples:
         """``searches``: the steps of each search for a capacity, by action and instance."""
         self.trial = trial
         self.searches = searches or {}
+        self.carried: dict[tuple[str, str], Capacity] = {}
+        """What is known of these searches by now: ``capacity.capacities`` fills it, once, as each takes a second."""
         self._recording = recording
         self._series: dict[str, Series] = {}
 

@@ -14,11 +14,9 @@ from executor.probes.answer import Answer
 from executor.probes.ask import Client, ask
 
 OUTSTANDING_MAX = 128
+"""Askings of one source under way at once; one more is recorded as failed, never left out."""
 OVERDUE_S = 0.5
 """A record that could not be written for so long is not: who stood still must not catch up on all at once."""
-"""Askings of one source under way at once; one more is recorded as failed, never left out."""
-
-
 Asking = Callable[[Client, int], Awaitable[Answer]]
 """Asks once; the number rises by one from 0."""
 

@@ -59,6 +59,11 @@ class DataCheck(Contract):
         """Every way in which it reaches the data."""
         return (*(each for each in (self.write, self.read) if each is not None), *self.invariants)
 
+    @property
+    def probes(self) -> tuple[HttpProbe, ...]:
+        """Those of them that are requests over HTTP."""
+        return tuple(access for access in self.accesses if isinstance(access, HttpProbe))
+
     @model_validator(mode="after")
     def _hangs_together(self) -> Self:
         if (self.write is None) != (self.read is None):

@@ -142,6 +142,11 @@ class Experiment(Contract):
     trials: Annotated[int, Field(ge=1, le=100)] = 1
 
     @property
+    def criteria(self) -> tuple[Criterion, ...]:
+        """Those of all its hypotheses, in their order."""
+        return tuple(criterion for hypothesis in self.hypotheses for criterion in hypothesis.criteria)
+
+    @property
     def fault_s(self) -> float:
         """Length of the fault phase, seconds: until the last action ends."""
         return max(action.start_s + action.whole_s for action in self.actions)

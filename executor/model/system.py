@@ -307,6 +307,12 @@ class Service(Contract):
     It runs as the user that the instance ran as, in its directory and with its limits: what takes more begins with
     ``sudo -n``."""
 
+    @property
+    def probes(self) -> tuple[Probe, ...]:
+        """All by which its operations, its signals and its own health are asked; data checks have theirs."""
+        own = () if self.health is None else (self.health,)
+        return (*(check.probe for check in self.operations), *(signal.probe for signal in self.signals), *own)
+
 
 class ManagedProxy(Contract):
     """The edge already runs through Murphy's fault proxy, which passes everything unchanged until told otherwise."""

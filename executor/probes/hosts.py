@@ -6,7 +6,6 @@ import ipaddress
 from urllib.parse import urlsplit
 
 from executor.errors import InputError, SafetyRefusalError
-from executor.model.data_check import SqlQuery
 from executor.model.probe import HttpProbe, Probe
 from executor.model.system import System
 
@@ -31,11 +30,8 @@ def allowed_hosts(system: System) -> frozenset[str]:
     """
     hosts = {_plain(dependency.host) for dependency in system.dependencies}
     for service in system.services:
-        probes = [check.probe for check in service.operations] + [signal.probe for signal in service.signals]
-        if service.health is not None:
-            probes.append(service.health)
-        accesses = [access for check in service.data_checks for access in check.accesses]
-        hosts.update(host_of(probe) for probe in (*probes, *(a for a in accesses if not isinstance(a, SqlQuery))))
+        written = (probe for check in service.data_checks for probe in check.probes)
+        hosts.update(host_of(probe) for probe in (*service.probes, *written))
     return frozenset(hosts)
 
 

@@ -25,9 +25,8 @@ def steps(action: Action) -> list[Action]:
 def least_recovery_s(experiment: Experiment) -> float:
     """How long recovery is watched even if all is steady: until criteria that judge it have the answers they need."""
     longest = 0.0
-    for hypothesis in experiment.hypotheses:
-        for criterion in hypothesis.criteria:
-            if criterion.kind == "steady_state" and criterion.phase is Phase.RECOVERY:
-                slowest = min(c.rate_hz for c in experiment.checks if c.id in criterion.checks)
-                longest = max(longest, criterion.after_s + (ANSWERS_MIN + 1) / slowest)
+    for criterion in experiment.criteria:
+        if criterion.kind == "steady_state" and criterion.phase is Phase.RECOVERY:
+            slowest = min(c.rate_hz for c in experiment.checks if c.id in criterion.checks)
+            longest = max(longest, criterion.after_s + (ANSWERS_MIN + 1) / slowest)
     return longest

@@ -143,12 +143,7 @@ class Guard:
 
 def planned_services(experiment: Experiment) -> frozenset[str]:
     """Services that the experiment expects to be hurt: its targets, and those its criteria or its reach speak of."""
-    named = {
-        name
-        for hypothesis in experiment.hypotheses
-        for criterion in hypothesis.criteria
-        for name in getattr(criterion, "checks", ())
-    }
+    named = {name for criterion in experiment.criteria for name in getattr(criterion, "checks", ())}
     planned = {c.service for c in experiment.checks if c.id in named or _reached(c, experiment)}
     return frozenset(planned.union(*(struck_services(action.target) for action in experiment.actions)))
 

@@ -11,9 +11,8 @@ from collections.abc import Callable, Sequence
 from fnmatch import fnmatchcase
 
 from executor.errors import InputError, SafetyRefusalError
-from executor.model.data_check import SqlQuery
 from executor.model.plan import AbortCondition, Action, Experiment, GroupsTarget, InstanceTarget, Plan
-from executor.model.probe import READING, HttpProbe, Probe
+from executor.model.probe import READING, HttpProbe
 from executor.model.system import System
 from executor.model.vocabulary import Environment
 from executor.probes.hosts import allowed_hosts, refuse_foreign
@@ -173,11 +172,7 @@ def _data_checks(case: Case) -> Refusals:
 
 def _writing_probes(case: Case) -> Refusals:
     """Neither does a check or a signal write by a request of its own: what a person reads of a plan names them only."""
-    declared: list[Probe] = []
-    for service in case.system.services:
-        declared += [check.probe for check in service.operations]
-        declared += [signal.probe for signal in service.signals]
-        declared += [service.health] if service.health else []
+    declared = [probe for service in case.system.services for probe in service.probes]
     for experiment in case.plan.experiments:
         asked = [(check.id, check.probe) for check in experiment.checks]
         asked += [(signal.id, signal.probe) for signal in experiment.signals]
@@ -192,8 +187,8 @@ def _probe_hosts(case: Case) -> Refusals:
     hosts = allowed_hosts(case.system)
     for experiment in case.plan.experiments:
         probes = [check.probe for check in experiment.checks] + [signal.probe for signal in experiment.signals]
-        reached = [access for check in experiment.data_checks for access in check.accesses]
-        for probe in (*probes, *(access for access in reached if not isinstance(access, SqlQuery))):
+        probes += [probe for check in experiment.data_checks for probe in check.probes]
+        for probe in probes:
             try:
                 refuse_foreign(probe, hosts)
             except SafetyRefusalError as refusal:

@@ -138,10 +138,10 @@ def _of_signal(signal: DetectionSignal, told: _Told) -> Iterator[Measure]:
 
 
 def _recovers_s(experiment: Experiment, check: str) -> float | None:
-    wanted = [c for h in experiment.hypotheses for c in h.criteria if isinstance(c, RecoversWithin)]
+    wanted = [c for c in experiment.criteria if isinstance(c, RecoversWithin)]
     return min((c.within_s for c in wanted if check in c.checks), default=None)
 
 
 def _detected_s(experiment: Experiment, signal: str) -> float | None:
-    wanted = [c for h in experiment.hypotheses for c in h.criteria if isinstance(c, DetectedWithin)]
+    wanted = [c for c in experiment.criteria if isinstance(c, DetectedWithin)]
     return min((c.within_s for c in wanted if c.signal == signal), default=None)

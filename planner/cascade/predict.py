@@ -6,10 +6,9 @@ falls and in which order of calls, and says nothing of how fast.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
-from executor.measure.cascade.ways import Edge, Way, felt, ways
+from executor.measure.cascade.ways import Edge, Way, felt, shortest, ways
 from executor.measure.containment import struck
 from executor.model.plan import Experiment, InstanceTarget, Target
 from executor.model.probe import Check
@@ -61,10 +60,10 @@ def foresee(experiment: Experiment, system: System) -> tuple[Foreseen, ...]:
     for check, target in at_risk:
         if check.service not in targets:
             worst[check.service] = max(worst.get(check.service, (0.0, "")), chance(check, target, system))
-    shortest = _shortest(ways(felt(edges_of(system), experiment), {*worst, *targets}), targets)
+    nearest = shortest(ways(felt(edges_of(system), experiment), {*worst, *targets}), targets)
     found = []
     for name, (probability, why) in worst.items():
-        way, hops = shortest.get(name, (None, None))
+        way, hops = nearest.get(name, (None, None))
         found.append(Foreseen(name, probability, way, hops, why))
     return tuple(sorted(found, key=lambda each: (each.hops is None, each.hops or 0, each.service)))
 
@@ -87,17 +86,3 @@ def _hard_way(check: Check, lost: frozenset[str], system: System) -> bool:
     """Whether calls that have no known fallback lead from the check to what is lost."""
     used = [edge for edge in system.dependencies if check.exercises is None or edge.place in check.exercises]
     return bool(lost & {check.service, *hard_callees(check.service, used)})
-
-
-def _shortest(between: Iterable[Way], targets: Iterable[str]) -> dict[str, tuple[Way, int]]:
-    every = list(between)
-    hops = dict.fromkeys(targets, 0)
-    found: dict[str, tuple[Way, int]] = {}
-    for _ in every:
-        for way in every:
-            if way.callee in hops and way.caller not in targets:
-                whole = hops[way.callee] + way.hops
-                if whole < hops.get(way.caller, whole + 1):
-                    hops[way.caller] = whole
-                    found[way.caller] = (way, whole)
-    return found

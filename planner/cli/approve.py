@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from executor.errors import InputError
+from planner.cli.options import LimitsFile
 
 if TYPE_CHECKING:
     from executor.model.plan import Plan
@@ -31,9 +32,7 @@ def approve(
     system: Annotated[Path, typer.Option("--system", help="The system, if no session here knows the plan.")] = Path(
         "system.yaml"
     ),
-    limits: Annotated[
-        Path | None, typer.Option(help="Limits stricter than the operator's; default: limits.toml.")
-    ] = None,
+    limits: LimitsFile = None,
     valid: Annotated[float, typer.Option(min=1, help="Seconds for which the approval holds.")] = 3600,
     uses: Annotated[int, typer.Option(min=1, max=1000, help="Runs that it is good for.")] = 1,
     other: Annotated[

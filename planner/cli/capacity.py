@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from planner.cli.options import PlanOutput
 from planner.cli.plan import SystemFile
 
 
@@ -41,7 +42,7 @@ def breaking_point(
         str | None, typer.Option(metavar="PLACE", help="Where that fault is; default: the calls to its one dependency.")
     ] = None,
     steps: Annotated[int, typer.Option(min=1, max=10, help="In how many strengths.")] = 3,
-    output: Annotated[Path, typer.Option("-o", "--output", help="File to write.")] = Path("plan.json"),
+    output: PlanOutput = Path("plan.json"),
     as_json: Annotated[bool, typer.Option("--json", help="Print the plan for programs as well.")] = False,
 ) -> None:
     """Write a plan that raises the load on a service until it no longer keeps its promise, then looks beyond that.
@@ -63,4 +64,4 @@ def breaking_point(
         return
     out.print(f"[head]Plan {plan.id}[/head] ({output})")
     out.print(plan_view.overview(plan))
-    out.print(f"\nWritten to {output}. Next: [head]murphy show {output}[/head], [head]murphy approve {output}[/head]")
+    plan_view.written(output)

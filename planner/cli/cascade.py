@@ -9,7 +9,7 @@ import typer
 
 from executor.errors import InputError
 from planner.cascade.scenario import Scenario
-from planner.cli.options import Json
+from planner.cli.options import Json, LimitsFile, PlanOutput
 from planner.cli.plan import SystemFile
 
 if TYPE_CHECKING:
@@ -28,10 +28,8 @@ def cascade(
     kill: Annotated[int | None, typer.Option(min=1, help="So many instances; default: all, or one of several.")] = None,
     trials: Annotated[int, typer.Option(min=1, max=100, help="Each experiment so often.")] = 3,
     system: SystemFile = Path("system.yaml"),
-    limits: Annotated[
-        Path | None, typer.Option(help="Limits stricter than the operator's; default: limits.toml.")
-    ] = None,
-    output: Annotated[Path, typer.Option("-o", "--output", help="File to write.")] = Path("plan.json"),
+    limits: LimitsFile = None,
+    output: PlanOutput = Path("plan.json"),
     of: Annotated[str | None, typer.Option(metavar="RUN", help="Plan nothing: show this run's cascades.")] = None,
     as_json: Json = False,
 ) -> None:
@@ -79,8 +77,8 @@ def _plan(
     from planner.cascade.observed import suspected
     from planner.cascade.plan import cascade_plan
     from planner.cascade.predict import foresee
-    from planner.cli import cascade_view
-    from planner.cli.output import emit, out
+    from planner.cli import cascade_view, plan_view
+    from planner.cli.output import emit
     from planner.session import Session
 
     planned = cascade_plan(
@@ -94,7 +92,7 @@ def _plan(
         emit(cascade_view.planned_json(planned, foreseen, points))
         return
     cascade_view.planned(planned, foreseen, points, output)
-    out.print(f"\nWritten to {output}. Next: [head]murphy show {output}[/head], [head]murphy approve {output}[/head]")
+    plan_view.written(output)
 
 
 def _show(home: Home, run: str, *, as_json: bool) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from executor.errors import InputError
-from planner.cli.options import Json
+from planner.cli.options import Json, LimitsFile, PlanOutput
 
 if TYPE_CHECKING:
     from executor.model.system import System
@@ -35,11 +35,9 @@ def plan(
     exclude: Annotated[list[str] | None, typer.Option(help="Never this service; repeatable.")] = None,
     fault: Annotated[list[str] | None, typer.Option(help="Only faults like this, for instance 'network.*'.")] = None,
     experts: Experts = None,
-    limits: Annotated[
-        Path | None, typer.Option(help="Limits stricter than the operator's; default: limits.toml.")
-    ] = None,
+    limits: LimitsFile = None,
     again: Annotated[str | None, typer.Option(help="RUN/EXPERIMENT: the same once more, to see it again.")] = None,
-    output: Annotated[Path, typer.Option("-o", "--output", help="File to write.")] = Path("plan.json"),
+    output: PlanOutput = Path("plan.json"),
     as_json: Annotated[bool, typer.Option("--json", help="Print the plan for programs as well.")] = False,
 ) -> None:
     """Ask the experts what could go wrong, and write the plan that teaches most within the limits. Nothing is run."""
@@ -50,7 +48,7 @@ def plan(
     from knowledge.topology.annotations import load_system
     from planner import files
     from planner import goal as goals
-    from planner.cli.output import emit, err, out
+    from planner.cli.output import emit, err
 
     if len(goal) > GOAL_MAX:
         raise InputError(f"has {len(goal)} characters, and the limit is {GOAL_MAX}.", where="--goal")
@@ -90,8 +88,7 @@ def plan(
     if as_json:
         emit(session.plan)
         return
-    _tell(session, output, err_only=False)
-    out.print(f"\nWritten to {output}. Next: [head]murphy show {output}[/head], [head]murphy approve {output}[/head]")
+    _tell(session, output)
 
 
 def show(
@@ -122,12 +119,12 @@ def _known(names: list[str] | None, system: System) -> tuple[str, ...]:
     return tuple(known_service(system, name).name for name in names)
 
 
-def _tell(session: Session, output: Path, *, err_only: bool) -> None:
+def _tell(session: Session, output: Path) -> None:
     from planner.cli import plan_view
     from planner.cli.output import err, out
 
-    where = err if err_only else out
-    where.print(f"[head]Plan {session.plan.id}[/head] ({output})")
-    where.print(plan_view.overview(session.plan))
+    out.print(f"[head]Plan {session.plan.id}[/head] ({output})")
+    out.print(plan_view.overview(session.plan))
     for note in session.notes:
         err.print(f"· {note}", style="quiet", markup=False)
+    plan_view.written(output)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 from rich.console import Console
 from rich.markup import escape
@@ -19,6 +20,11 @@ from planner.cli.output import out as terminal
 
 WIDTH = 36
 """Characters of the time line picture."""
+
+
+def written(output: Path, out: Console = terminal) -> None:
+    """Say where a plan is, and what to do with it."""
+    out.print(f"\nWritten to {output}. Next: [head]murphy show {output}[/head], [head]murphy approve {output}[/head]")
 
 
 def show(plan: Plan, out: Console = terminal) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from executor.errors import InputError
+from planner.cli.options import LimitsFile
 
 if TYPE_CHECKING:
     from executor.model.evidence import Evidence
@@ -27,9 +28,7 @@ def run(
         Path | None,
         typer.Option("--system", help="The system; it must be as it was planned for. Default: system.yaml."),
     ] = None,
-    limits: Annotated[
-        Path | None, typer.Option(help="Limits stricter than the operator's; default: limits.toml.")
-    ] = None,
+    limits: LimitsFile = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the evidence for programs.")] = False,
 ) -> int:
     """Carry out an approved plan under the guard. Ctrl-C undoes everything and says so."""

@@ -8,7 +8,6 @@ it sends never exceeds the fault's own rate, and it lives by its lease.
 from __future__ import annotations
 
 import asyncio
-import gc
 import json
 import sys
 from collections.abc import Callable, Sequence
@@ -18,7 +17,7 @@ from typing import Any, Final, TextIO
 from executor.faults.service.usage import Meter
 from executor.kernel import child
 from executor.load.generator import Generator
-from executor.load.lease import ended
+from executor.load.lease import ended, unhindered
 from executor.load.profile import Segment, arrivals, constant
 from executor.load.recorder import Recorder
 from executor.load.request import Request
@@ -26,7 +25,7 @@ from executor.load.window import Window
 from executor.measure.capacity.hysteresis import hysteresis
 from executor.measure.capacity.level import drain_s
 from executor.measure.capacity.search import MaximumSearch
-from executor.measure.capacity.steps import Part, Promise, Step, Usage, told
+from executor.measure.capacity.steps import Part, Promise, Step, Usage, outcome
 
 _LEAD_S = 0.05
 """Until the first request is due: it would be late if it were now."""
@@ -78,11 +77,11 @@ class Search:
         while (rate_rps := search.next_rps()) is not None and not self._over():
             for _ in range(_TURNS):
                 step = await self._step("search", rate_rps, (constant(rate_rps, _LONGEST_S),))
-                outcome = told(step.windows, rate_rps, self._promise, self._concurrency).outcome
-                if outcome in ("stable", "violated") or self._over():
+                came = outcome(step.windows, rate_rps, self._promise, self._concurrency)
+                if came in ("stable", "violated") or self._over():
                     break
-            search.settle(rate_rps, outcome)
-            self._carried += [rate_rps] if outcome == "stable" else []
+            search.settle(rate_rps, came)
+            self._carried += [rate_rps] if came == "stable" else []
         carried_rps = search.result().low_rps
         if carried_rps is not None:
             await self._curve(carried_rps)
@@ -132,10 +131,11 @@ class Search:
             if part == "search":
                 test.add(window)
                 enough = test.over
-            elif between and window.end_s >= least_s:
+            elif between and window.end_s >= least_s and window.good:  # judging takes long enough to make requests late
                 enough = hysteresis(windows, between).verdict == "recovers"
 
-        await self._send(record, rate_rps, profile, usage, lambda: self._over() or enough)
+        self._meter.look(0.0)  # from here on processor time is counted
+        await self._send(record, rate_rps, profile, lambda: self._over() or enough, usage)
         self._gone = not usage[-1].alive
         seconds = None if part == "search" else sum(each.seconds for each in profile)
         step = Step(part, rate_rps, tuple(windows), tuple(usage), seconds, between)
@@ -156,16 +156,17 @@ class Search:
             well = 0 if window.failed or window.good < window.due else well + bool(window.due)
 
         profile = (constant(rate_rps, _DRAIN_MAX_S),)
-        await self._send(record, rate_rps, profile, [], lambda: self._over() or well >= _CALM)
+        await self._send(record, rate_rps, profile, lambda: self._over() or well >= _CALM)
 
     async def _send(
         self,
         record: Callable[[Window], None],
         rate_rps: float,
         profile: Sequence[Segment],
-        usage: list[Usage],
         over: Callable[[], bool],
+        usage: list[Usage] | None = None,
     ) -> None:
+        """Send a profile until it or ``over`` ends it; ``usage`` gets what the instance uses meanwhile."""
         loop = asyncio.get_running_loop()
         begun = loop.time() + _LEAD_S
         recorder = Recorder(record, begun, self._window_s(rate_rps), good_within_s=self._promise.good_within_s)
@@ -178,20 +179,20 @@ class Search:
             catch_up_s=min(1.0, max(_CATCH_UP_S, _BURST / most_rps)),
             record=recorder,
         )
-        self._meter.look(0.0)  # from here on processor time is counted
         beside = asyncio.create_task(self._watch(recorder, usage, begun, self._window_s(rate_rps)))
         await generator.run(arrivals(profile), begun, over)
         beside.cancel()
-        usage.append(self._meter.look(loop.time() - begun))
+        if usage is not None:
+            usage.append(self._meter.look(loop.time() - begun))
         recorder.flush(loop.time(), all_until=loop.time())
 
-    async def _watch(self, recorder: Recorder, usage: list[Usage], begun: float, window_s: float) -> None:
+    async def _watch(self, recorder: Recorder, usage: list[Usage] | None, begun: float, window_s: float) -> None:
         loop = asyncio.get_running_loop()
         look_s = loop.time() + _USAGE_S
         while True:
             await asyncio.sleep(window_s / 4)
             recorder.flush(loop.time())
-            if loop.time() >= look_s:
+            if usage is not None and loop.time() >= look_s:
                 usage.append(self._meter.look(loop.time() - begun))
                 look_s = loop.time() + _USAGE_S
 
@@ -210,9 +211,7 @@ async def _search(lease: child.Lease, job: dict[str, Any], out: TextIO) -> None:
 def main() -> None:
     """The helper: search, write down, and wait to be ended."""
     lease, (out, job) = child.lease(sys.argv[1:])
-    child.raise_descriptor_limit()
-    gc.collect()
-    gc.freeze()  # a collection that looks at every module again would make requests late
+    unhindered()
     with Path(out).open("w", encoding="ascii") as file:
         child.ready()
         asyncio.run(_search(lease, json.loads(job), file))

@@ -13,7 +13,7 @@ from executor.measure.capacity.knee import Knee, knee
 from executor.measure.capacity.level import Estimate, Level, level
 from executor.measure.capacity.saturation import saturation
 from executor.measure.capacity.search import MaximumSearch, Outcome
-from executor.measure.capacity.steps import Promise, Step, told
+from executor.measure.capacity.steps import Promise, Step, outcome
 from executor.measure.capacity.usl import Scalability, fit
 from executor.measure.criteria.common import line
 from executor.measure.intervals import mean_interval
@@ -49,12 +49,12 @@ def capacity(action: str, instance: str, fault: Overload, steps: Sequence[Step])
     search = MaximumSearch(wanted.start_rps, fault.rate_rps, resolution=wanted.resolution)
     seen: list[_Seen] = []
     for step in (each for each in steps if each.part != "after"):
-        outcome = told(step.windows, step.rate_rps, promise, fault.concurrency).outcome
+        came = outcome(step.windows, step.rate_rps, promise, fault.concurrency)
         if step.part == "search":  # of several tries the last one counts
-            search.settle(step.rate_rps, outcome)
+            search.settle(step.rate_rps, came)
         until_s = math.inf if step.seconds is None else step.seconds
         if (found := level(step.windows, after_s=promise.warmup_s, until_s=until_s)) is not None:
-            seen.append(_Seen(step, outcome, found))
+            seen.append(_Seen(step, came, found))
     maximum = search.result()
     seen.sort(key=lambda each: each.level.offered_rps)
     made = [each for each in seen if each.outcome != "unreachable"]

@@ -16,12 +16,15 @@ from executor.model.plan import Experiment
 def capacities(experiment: Experiment, trials: Sequence[Samples]) -> tuple[Capacity, ...]:
     """One for each search of each trial."""
     faults = {action.id: action.fault for action in experiment.actions}
-    return tuple(
-        capacity(action, instance, fault, steps)
-        for samples in trials
-        for (action, instance), steps in sorted(samples.searches.items())
-        if isinstance(fault := faults.get(action), Overload) and fault.search
-    )
+    found = []
+    for samples in trials:
+        for (action, instance), steps in sorted(samples.searches.items()):
+            fault = faults.get(action)
+            if isinstance(fault, Overload) and fault.search:
+                if (action, instance) not in samples.carried:
+                    samples.carried[action, instance] = capacity(action, instance, fault, steps)
+                found.append(samples.carried[action, instance])
+    return tuple(found)
 
 
 def figures(found: Sequence[Capacity]) -> Iterator[Figure]:

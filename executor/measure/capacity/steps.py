@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import Literal
 
 from executor.errors import RateNotReachedError
@@ -84,18 +84,8 @@ class Step:
         return json.dumps(asdict(self))
 
 
-@dataclass(frozen=True)
-class Told:
-    """What came of one rate."""
-
-    outcome: Outcome
-    why: str
-    windows: list[Window] = field(repr=False)
-    """Those that counted."""
-
-
-def told(windows: Iterable[Window], rate_rps: float, promise: Promise, concurrency: int) -> Told:
-    """Whether a rate was carried, by ``LevelTest``; not, where the generator did not make it.
+def outcome(windows: Iterable[Window], rate_rps: float, promise: Promise, concurrency: int) -> Outcome:
+    """Whether a rate was carried, by ``LevelTest``; ``unreachable`` where the generator did not make it.
 
     As many requests under way as may be are an overload if that many are ``AMPLE``; else nothing can be said.
     """
@@ -105,7 +95,6 @@ def told(windows: Iterable[Window], rate_rps: float, promise: Promise, concurren
     try:
         require_reached(test.windows)
     except RateNotReachedError as error:
-        if error.by == "concurrency" and concurrency >= AMPLE * rate_rps * promise.good_within_s:
-            return Told("violated", "as many requests as may be were under way", test.windows)
-        return Told("unreachable", error.message, test.windows)
-    return Told(test.decision, test.why, test.windows)
+        ample = error.by == "concurrency" and concurrency >= AMPLE * rate_rps * promise.good_within_s
+        return "violated" if ample else "unreachable"
+    return test.decision

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from executor.measure.cascade.onset import Onset
-from executor.measure.cascade.ways import Way
+from executor.measure.cascade.ways import Way, shortest
 from executor.measure.spans import Span
 
 
@@ -65,23 +65,13 @@ def propagation(
         and way.callee in began
         and began[way.caller].after(began[way.callee]).high >= 0
     )
-    return Propagation(steps, _hops(steps, struck))
+    calls = {name: hops for name, (_, hops) in shortest((step.way for step in steps), struck).items()}
+    return Propagation(steps, {**dict.fromkeys(struck, 0), **calls})
 
 
 def _no_less(lag: Span, of_struck: bool) -> Span:
     """Nothing can have felt the fault before it began."""
     return Span(max(0.0, lag.value), lag.low, lag.high) if of_struck else lag
-
-
-def _hops(steps: Iterable[Step], struck: Collection[str]) -> dict[str, int]:
-    every = list(steps)
-    least = dict.fromkeys(struck, 0)
-    for _ in every:
-        for step in every:
-            if step.way.callee in least:
-                hops = least[step.way.callee] + step.way.hops
-                least[step.way.caller] = min(hops, least.get(step.way.caller, hops))
-    return least
 
 
 @dataclass(frozen=True)

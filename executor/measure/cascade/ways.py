@@ -57,3 +57,18 @@ def _below(name: str, callees: Mapping[str, list[str]], known: Collection[str]) 
                 else:
                     deeper.append((callee, (*via, callee)))
         layer = deeper
+
+
+def shortest(ways: Iterable[Way], struck: Collection[str]) -> dict[str, tuple[Way, int]]:
+    """Of each service that ways lead to: the last one of its shortest row of them to what is struck, and its calls."""
+    every = list(ways)
+    hops = dict.fromkeys(struck, 0)
+    found: dict[str, tuple[Way, int]] = {}
+    for _ in every:
+        for way in every:
+            if way.callee in hops and way.caller not in struck:
+                whole = hops[way.callee] + way.hops
+                if whole < hops.get(way.caller, whole + 1):
+                    hops[way.caller] = whole
+                    found[way.caller] = (way, whole)
+    return found

@@ -121,9 +121,7 @@ def _lost(samples: Samples, writes: Series, lost: set[int]) -> str:
     """How many, and when the first and the last of them had been acknowledged."""
     since_s = samples.trial.injected_s
     assert since_s is not None  # seen to by the caller
-    times = [
-        o.at_s + o.latency_ms / 1000 - since_s for o in writes if o.ok and o.value is not None and int(o.value) in lost
-    ]
+    times = [o.answered_s - since_s for o in writes if o.ok and o.value is not None and int(o.value) in lost]
     kept = int(writes.ok.sum())
     when = f"from {_when(min(times))} to {_when(max(times))}" if len(times) > 1 else _when(times[0])
     return f"{len(lost)} of {many(kept, 'acknowledged write')} lost, acknowledged {when}"

@@ -17,7 +17,7 @@ from executor.measure.impact import PATIENCE_MS
 from executor.measure.intervals import Share, rate_ratio
 from executor.measure.samples import Samples
 from executor.measure.settled import CLOSED, in_use
-from executor.measure.validators.common import validation
+from executor.measure.validators.common import promised_factors, validation
 from executor.measure.validators.felt import (
     Edge,
     asks,
@@ -28,7 +28,6 @@ from executor.measure.validators.felt import (
     unless_disturbed,
     watched,
 )
-from executor.model.criteria import CallsWithin
 from executor.model.evidence import Validation
 from executor.model.plan import Action, Experiment, InstanceTarget
 from executor.model.vocabulary import FaultType, Phase, Verdict
@@ -151,10 +150,5 @@ def _usual(edge: Edge, trials: Sequence[Samples]) -> Calls | None:
 
 def _bound(edge: Edge, experiment: Experiment) -> float:
     """As the hypotheses promise. A bound of 1 or more speaks of retries, not of a breaker."""
-    wanted = [
-        c.factor_max
-        for hypothesis in experiment.hypotheses
-        for c in hypothesis.criteria
-        if isinstance(c, CallsWithin) and (c.caller, c.callee) == edge and c.factor_max < 1
-    ]
+    wanted = (factor for factor in promised_factors(experiment, edge) if factor < 1)
     return min(wanted, default=FACTOR_MAX)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from executor.measure.criteria.common import Part, combine, line
 from executor.measure.samples import Samples
-from executor.model.criteria import DetectedWithin, RecoversWithin, SteadyState
+from executor.model.criteria import CallsWithin, DetectedWithin, RecoversWithin, SteadyState
 from executor.model.evidence import Validation
 from executor.model.plan import Experiment
 from executor.model.probe import Check, DetectionSignal
@@ -22,12 +22,7 @@ WITHIN_S = 10.0
 
 def promised_s(experiment: Experiment, signal: DetectionSignal) -> float:
     """Within which time a signal must report, by the strictest hypothesis that says so, seconds."""
-    promised = [
-        criterion.within_s
-        for hypothesis in experiment.hypotheses
-        for criterion in hypothesis.criteria
-        if isinstance(criterion, DetectedWithin) and criterion.signal == signal.id
-    ]
+    promised = (c.within_s for c in experiment.criteria if isinstance(c, DetectedWithin) and c.signal == signal.id)
     return min(promised, default=WITHIN_S)
 
 
@@ -37,11 +32,16 @@ def taken_over_s(experiment: Experiment, check: Check) -> float:
 
 
 def _taken_over_s(experiment: Experiment, check: Check) -> Iterator[float]:
-    for criterion in (c for hypothesis in experiment.hypotheses for c in hypothesis.criteria):
+    for criterion in experiment.criteria:
         if isinstance(criterion, RecoversWithin) and check.id in criterion.checks and criterion.since == "injected":
             yield criterion.within_s
         elif isinstance(criterion, SteadyState) and check.id in criterion.checks and criterion.after_s:
             yield criterion.after_s
+
+
+def promised_factors(experiment: Experiment, edge: tuple[str, str]) -> list[float]:
+    """How many calls hypotheses allow on an edge, as multiples of the usual. Below 1 that asks for a breaker."""
+    return [c.factor_max for c in experiment.criteria if isinstance(c, CallsWithin) and (c.caller, c.callee) == edge]
 
 
 def validation(name: str, of: str, parts: Sequence[Part], expected: str) -> Validation:

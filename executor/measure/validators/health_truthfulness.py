@@ -95,7 +95,7 @@ def matrix(signal: DetectionSignal, checks: Sequence[Check], samples: Samples) -
     asked = [_served(check, samples) for check in checks]
     found = Matrix()
     for verdict in samples.between(signal.id, samples.trial.baseline_start_s, samples.trial.end_s):
-        given_s = verdict.at_s + verdict.latency_ms / 1000
+        given_s = verdict.answered_s
         truth = _truth(asked, verdict.at_s, given_s, tolerance_s) if told(verdict.error) else None
         found += _counted(verdict.ok, truth)
     return found

@@ -11,7 +11,7 @@ from executor.measure.calls import total
 from executor.measure.criteria import calls_within
 from executor.measure.criteria.common import Part
 from executor.measure.samples import Samples
-from executor.measure.validators.common import validation
+from executor.measure.validators.common import promised_factors, validation
 from executor.measure.validators.felt import Edge, counted, drivers_unwell, injected
 from executor.model.criteria import CallsWithin
 from executor.model.evidence import Validation
@@ -45,10 +45,5 @@ def validate(experiment: Experiment, trials: Sequence[Samples]) -> Iterator[Vali
 
 def _bound(edge: Edge, experiment: Experiment) -> float:
     """As the hypotheses promise. A bound below 1 speaks of a breaker, not of retries."""
-    wanted = [
-        c.factor_max
-        for hypothesis in experiment.hypotheses
-        for c in hypothesis.criteria
-        if isinstance(c, CallsWithin) and (c.caller, c.callee) == edge and c.factor_max >= 1
-    ]
+    wanted = (factor for factor in promised_factors(experiment, edge) if factor >= 1)
     return min(wanted, default=FACTOR_MAX)

@@ -88,7 +88,7 @@ def _back(experiment: Experiment, signal: DetectionSignal, samples: Samples) -> 
     later = said[off[-1] + 1 :]
     if not later:
         return _never(experiment, samples, f"{signal.instance} was not listed again")
-    at_s = later[0].at_s + later[0].latency_ms / 1000
+    at_s = later[0].answered_s
     if at_s < trial.help_begins_s:
         words = f"and was again {at_s - trial.injected_s:.2f} s after its end, before anybody helped"
     else:
@@ -108,7 +108,7 @@ def _in_rotation(experiment: Experiment, check: Check, samples: Samples) -> Part
         sure = set(lost) & set(absent(samples.within(check.id, Phase.BASELINE), since))
         back = never.verdict if sure else Verdict.INCONCLUSIVE
         return Part(combine((verdict, back)), f"{words}; {never.measured}")
-    last_s = max(o.at_s + o.latency_ms / 1000 for name in left for o in since.given_by(name)[:1]) - trial.help_begins_s
+    last_s = max(o.answered_s for name in left for o in since.given_by(name)[:1]) - trial.help_begins_s
     return Part(verdict, f"{words}; {' and '.join(left)} answered again {last_s:.2f} s after the restart began")
 
 

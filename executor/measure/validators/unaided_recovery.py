@@ -53,12 +53,11 @@ def _hurt(check: Check, samples: Samples) -> bool:
 
 
 def _within_s(check: Check, experiment: Experiment) -> float:
-    wanted = [
+    wanted = (
         c.within_s
-        for hypothesis in experiment.hypotheses
-        for c in hypothesis.criteria
+        for c in experiment.criteria
         if isinstance(c, RecoversWithin) and c.since == "injected" and check.id in c.checks
-    ]
+    )
     return min(wanted, default=WITHIN_S)
 
 

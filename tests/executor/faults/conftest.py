@@ -24,13 +24,7 @@ def server_root() -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 def cluster(server_root: Path) -> Path:
-    """A cluster to copy."""
-    first = Postgres(server_root)
-    first.start()
-    first.prepare()
-    first.process.terminate()
-    first.process.wait()
-    return first.data
+    return servers.cluster_in(server_root)
 
 
 @pytest.fixture(scope="session")

@@ -153,6 +153,19 @@ class Postgres(Server):
             return session.execute(query, values).fetchall()  # type: ignore[arg-type]
 
 
+def cluster_in(root: Path, *statements: str) -> Path:
+    """A cluster to copy, which has stopped in order, with what the statements make in it."""
+    first = Postgres(root)
+    first.start()
+    first.prepare()
+    with psycopg.connect(first.url()) as session:
+        for statement in statements:
+            session.execute(statement.encode())
+    first.process.terminate()
+    first.process.wait()
+    return first.data
+
+
 class Replica(Postgres):
     """A streaming replica; both come from one cluster, so it goes on where that one was."""
 

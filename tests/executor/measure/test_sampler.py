@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from itertools import pairwise
 from typing import Any
 
@@ -18,6 +16,7 @@ from executor.measure.sampler import Sampler
 from executor.model.evidence import Observation
 from executor.model.probe import Check, DetectionSignal, HttpProbe
 from executor.model.system import Dependency
+from tests.executor.measure.serving import serving
 
 RATE_HZ = 20.0
 
@@ -42,18 +41,6 @@ class Stallable:
             writer.close()
 
 
-@asynccontextmanager
-async def stallable() -> AsyncIterator[Stallable]:
-    made = Stallable()
-    server = await asyncio.start_server(made.serve, "127.0.0.1", 0)
-    made.port = server.sockets[0].getsockname()[1]
-    try:
-        yield made
-    finally:
-        made.go.set()
-        server.close()
-
-
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"
@@ -74,7 +61,7 @@ async def until(condition: Any, within_s: float = 20.0) -> None:
 async def test_a_stall_is_felt_by_every_asking_that_was_due_in_it() -> None:
     """No coordinated omission: a closed loop would have sent one request into the stall, and seen one slow answer."""
     seen: list[Observation] = []
-    async with stallable() as server:
+    async with serving(Stallable()) as server:
         checks = [check(server.port, timeout_ms=6000)]
         sampler = Sampler(checks, [], [], time.monotonic(), "e1", seen.append, drain_s=20)
         async with anyio.create_task_group() as tasks:
@@ -102,7 +89,7 @@ async def test_a_stall_is_felt_by_every_asking_that_was_due_in_it() -> None:
 @pytest.mark.anyio
 async def test_what_is_outstanding_at_the_end_is_recorded_once() -> None:
     seen: list[Observation] = []
-    async with stallable() as server:
+    async with serving(Stallable()) as server:
         server.go.clear()
         sampler = Sampler([check(server.port)], [], [], time.monotonic(), "e1", seen.append, drain_s=0.1)
         async with anyio.create_task_group() as tasks:
@@ -117,7 +104,7 @@ async def test_what_is_outstanding_at_the_end_is_recorded_once() -> None:
 @pytest.mark.anyio
 async def test_a_cancelled_sampler_records_what_it_awaited() -> None:
     seen: list[Observation] = []
-    async with stallable() as server:
+    async with serving(Stallable()) as server:
         server.go.clear()
         sampler = Sampler([check(server.port)], [], [], time.monotonic(), "e1", seen.append)
         async with anyio.create_task_group() as tasks:
@@ -130,7 +117,7 @@ async def test_a_cancelled_sampler_records_what_it_awaited() -> None:
 @pytest.mark.anyio
 async def test_time_outs_and_refusals_are_bad_answers() -> None:
     seen: list[Observation] = []
-    async with stallable() as server:
+    async with serving(Stallable()) as server:
         server.go.clear()
         signal = DetectionSignal(id="health", service="front", probe=HttpProbe(url="http://127.0.0.1:1/"))
         checks = [check(server.port, timeout_ms=200)]

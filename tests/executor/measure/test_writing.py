@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import Iterable
 
 import anyio
 import pytest
@@ -17,6 +16,7 @@ from executor.model.data_check import DataCheck
 from executor.model.evidence import Observation
 from executor.model.probe import HttpProbe
 from executor.probes.http import BODY_BYTES_MAX
+from tests.executor.measure.serving import serving
 
 
 @pytest.fixture
@@ -62,18 +62,6 @@ class Keeper:
         return DataCheck(**{"id": "kept", "service": "base", **given, **fields})
 
 
-@asynccontextmanager
-async def keeper() -> AsyncIterator[Keeper]:
-    made = Keeper()
-    server = await asyncio.start_server(made.serve, "127.0.0.1", 0)
-    made.port = server.sockets[0].getsockname()[1]
-    try:
-        yield made
-    finally:
-        made.go.set()
-        server.close()
-
-
 def of(seen: Iterable[Observation], source: str) -> list[Observation]:
     return [each for each in seen if each.source == source]
 
@@ -94,7 +82,7 @@ async def sampled(check: DataCheck, seen: list[Observation], until: object, mark
 
 @pytest.mark.anyio
 async def test_what_is_acknowledged_is_what_is_there_and_each_trial_finds_its_own() -> None:
-    async with keeper() as server:
+    async with serving(Keeper()) as server:
         for mark in ("run-1 e1 1", "run-1 e1 2"):
             seen: list[Observation] = []
             await sampled(server.check(), seen, lambda: len(of(seen, "writes:kept")) >= 10, mark)  # noqa: B023
@@ -109,7 +97,7 @@ async def test_what_is_acknowledged_is_what_is_there_and_each_trial_finds_its_ow
 
 @pytest.mark.anyio
 async def test_a_refused_write_is_none_and_is_asked_for_all_the_same() -> None:
-    async with keeper() as server:
+    async with serving(Keeper()) as server:
         server.refuses = True
         seen: list[Observation] = []
         await sampled(server.check(), seen, lambda: len(of(seen, "writes:kept")) >= 5)
@@ -120,7 +108,7 @@ async def test_a_refused_write_is_none_and_is_asked_for_all_the_same() -> None:
 
 @pytest.mark.anyio
 async def test_it_is_read_again_until_all_is_there_and_then_not() -> None:
-    async with keeper() as server:
+    async with serving(Keeper()) as server:
         hidden: list[str] = []
         seen: list[Observation] = []
 
@@ -141,7 +129,7 @@ async def test_it_is_read_again_until_all_is_there_and_then_not() -> None:
 @pytest.mark.anyio
 async def test_it_is_read_once_more_when_the_time_to_settle_is_over() -> None:
     """A reading takes half of it here, and the first shows what had been there when it began."""
-    async with keeper() as server:
+    async with serving(Keeper()) as server:
         seen: list[Observation] = []
 
         def hide() -> bool:
@@ -160,7 +148,7 @@ async def test_it_is_read_once_more_when_the_time_to_settle_is_over() -> None:
 @pytest.mark.anyio
 async def test_a_list_that_is_cut_off_is_no_reading() -> None:
     """What lay beyond would seem lost."""
-    async with keeper() as server:
+    async with serving(Keeper()) as server:
         server.more = b" " * BODY_BYTES_MAX
         seen: list[Observation] = []
         await sampled(server.check(), seen, lambda: len(of(seen, "writes:kept")) >= 5)
@@ -176,7 +164,7 @@ async def test_a_list_that_is_cut_off_is_no_reading() -> None:
 @pytest.mark.anyio
 async def test_the_reading_before_the_fault_holds_nobody_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sampling, "BEFORE_S", 0.3)
-    async with keeper() as server:
+    async with serving(Keeper()) as server:
         server.go.clear()
         seen: list[Observation] = []
         sampler = sampler_of(server.check(), seen)
@@ -195,7 +183,7 @@ async def test_the_reading_before_the_fault_holds_nobody_up(monkeypatch: pytest.
 @pytest.mark.anyio
 async def test_who_stood_still_does_not_catch_up_on_what_it_has_not_written() -> None:
     """All at once it would be more than the approved rate."""
-    async with keeper() as server:
+    async with serving(Keeper()) as server:
         seen: list[Observation] = []
         sampler = sampler_of(server.check(), seen)
         async with anyio.create_task_group() as tasks:
@@ -214,7 +202,7 @@ async def test_who_stood_still_does_not_catch_up_on_what_it_has_not_written() ->
 
 @pytest.mark.anyio
 async def test_no_data_check_leaves_the_system() -> None:
-    async with keeper() as server:
+    async with serving(Keeper()) as server:
         elsewhere = HttpProbe(url="http://elsewhere.example/")
         for fields in ({"read": elsewhere}, {"invariants": (elsewhere,)}):
             with pytest.raises(SafetyRefusalError):

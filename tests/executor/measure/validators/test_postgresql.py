@@ -51,15 +51,8 @@ def root() -> Iterator[Path]:
 
 @pytest.fixture(scope="module")
 def cluster(root: Path) -> Path:
-    """A cluster to copy, with a table that keeps whatever comes."""
-    first = Postgres(root)
-    first.start()
-    first.prepare()
-    with psycopg.connect(first.url()) as session:
-        session.execute("CREATE TABLE kept (id uuid)")
-    first.process.terminate()
-    first.process.wait()
-    return first.data
+    """With a table that keeps whatever comes."""
+    return servers.cluster_in(root, "CREATE TABLE kept (id uuid)")
 
 
 @pytest.fixture
