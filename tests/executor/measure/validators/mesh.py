@@ -10,7 +10,7 @@ import json
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -239,17 +239,17 @@ class Shown:
         return "\n".join("  ".join(row) for row in rows)
 
 
-def shown(directory: Path, *meshes: Mesh) -> Shown:
+def shown(directory: Path, *meshes: Mesh, told: Iterable[tuple[str, str]] = ()) -> Shown:
     """Run an experiment on each, all at once, by the real engine.
 
-    A machine that is busy elsewhere may keep them from being well before the fault; then there is another run, up to
-    twice.
+    A machine that is busy elsewhere may keep them from being well before the fault, or what is to be ``told`` (by
+    validator and what it speaks of) inconclusive; then there is another run, up to twice.
     """
     for number in range(3):
         home = Home.open(directory / f"home-{number}")
         with standing(directory, meshes) as system:
             plan = plan_of(system, tuple(mesh.experiment() for mesh in meshes))
             found = Shown(home, run(plan, approve(home, plan, MUCH), system=system, limits=MUCH, home=home))
-        if not found.disturbed:
+        if not found.disturbed and all(found.verdict(*each) is not Verdict.INCONCLUSIVE for each in told):
             break
     return found
