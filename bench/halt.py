@@ -197,18 +197,21 @@ def measure(row: Row, made: Scene, directory: Path, count: int, request: Request
     rep = Rep(home, made, nonce, runner)
     about = {"database": _database_held, "stopped": _standing_still}.get(stuck, lambda _rep: nullcontext())
     try:
-        until(lambda: runner.poll() is not None or made.struck(nonce) == count, THERE_S, "the faults are not there")
+        until(
+            lambda: runner.poll() is not None or len(made.struck(nonce)) == count, THERE_S, "the faults are not there"
+        )
         if runner.poll() is not None:
             row.wrong.append(f"the run had ended before: {runner.communicate()[0].strip()}")
             return
         if stuck != "making":
             written_down(home, count)
+        struck = made.struck(nonce)
         with about(rep):
             wall, begun = time.time(), time.monotonic()
             asking = threading.Thread(target=request, args=(rep,))  # halt() returns when the audit trail has it
             asking.start()
             try:
-                row.freed.append((made.freed(nonce, WITHIN_S) - begun) * 1000)
+                row.freed.append((made.freed(struck, WITHIN_S) - begun) * 1000)
             except TimeoutError as error:
                 row.wrong.append(str(error))
             asking.join()

@@ -34,7 +34,9 @@ class Targets(Protocol):
     dependencies: tuple[Dependency, ...]
     actions: tuple[Action, ...]
 
-    def struck(self, nonce: str) -> int: ...
+    def struck(self, nonce: str) -> list[Any]: ...
+
+    def is_struck(self, each: Any) -> bool: ...
 
 
 class Herd:
@@ -55,8 +57,11 @@ class Herd:
 
         self.actions = (Action(id="hang", fault=Hang(), target=target, duration_s=FAULT_S),)
 
-    def struck(self, nonce: str) -> int:  # noqa: ARG002 - edges need it
-        return sum(_stands_still(each.pid) for each in self.processes)
+    def struck(self, nonce: str) -> list[Any]:  # noqa: ARG002 - edges need it
+        return [each for each in self.processes if self.is_struck(each)]
+
+    def is_struck(self, each: Any) -> bool:
+        return _stands_still(each.pid)
 
     def end(self) -> None:
         for each in self.processes:
@@ -114,12 +119,14 @@ class Edges:
             return False
         return True
 
-    def struck(self, nonce: str) -> int:
-        """All marks that the run can have given are asked for at once, in one write."""
-        marks = [f"murphy-{nonce[:12]}-{number}" for number in range(1, 2 * self.count + 1)]
-        asked = "".join(json.dumps({"do": "active", "mark": mark}) + "\n" for mark in marks)
-        self._line.sendall(asked.encode())
-        return sum(bool(json.loads(self._answers.readline())["edges"]) for _ in marks)
+    def struck(self, nonce: str) -> list[Any]:
+        """Of all marks that the run can have given, those that an edge has."""
+        marks = (f"murphy-{nonce[:12]}-{number}" for number in range(1, 2 * self.count + 1))
+        return [mark for mark in marks if self.is_struck(mark)]
+
+    def is_struck(self, each: Any) -> bool:
+        self._line.sendall(json.dumps({"do": "active", "mark": each}).encode() + b"\n")
+        return bool(json.loads(self._answers.readline())["edges"])
 
     def end(self) -> None:
         self._answers.close()
@@ -172,19 +179,21 @@ class Scene:
         self.dependencies = tuple(dependency for group in groups for dependency in group.dependencies)
         self.actions = tuple(action for group in groups for action in group.actions)
 
-    def struck(self, nonce: str) -> int:
-        """How many targets show a fault of the run now."""
-        return sum(group.struck(nonce) for group in self.groups)
+    def struck(self, nonce: str) -> list[tuple[Targets, Any]]:
+        """The targets that show a fault of the run now."""
+        return [(group, each) for group in self.groups for each in group.struck(nonce)]
 
-    def freed(self, nonce: str, within_s: float) -> float:
-        """The moment, on the monotonic clock, at which the last target was seen free. Raises ``TimeoutError``."""
+    def freed(self, struck: list[tuple[Targets, Any]], within_s: float) -> float:
+        """The moment, on the monotonic clock, at which the last of these was seen free. Raises ``TimeoutError``.
+
+        One is asked at a time, until it is free: to ask all again and again took the proxy's time from those who undo.
+        """
         deadline = time.monotonic() + within_s
-        waiting = list(self.groups)
-        while waiting:
-            waiting = [group for group in waiting if group.struck(nonce)]
-            if time.monotonic() > deadline:
-                raise TimeoutError(f"{self.struck(nonce)} targets are still struck after {within_s:g} s")
-            time.sleep(0.005)  # to look more often would take a processor from those who undo
+        for number, (group, each) in enumerate(struck):
+            while group.is_struck(each):
+                if time.monotonic() > deadline:
+                    raise TimeoutError(f"at most {len(struck) - number} targets are still struck after {within_s:g} s")
+                time.sleep(0.002)
         return time.monotonic()
 
 

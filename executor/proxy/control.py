@@ -7,7 +7,6 @@ import json
 import os
 import socket
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,6 +14,7 @@ from executor.errors import UnavailableError
 from executor.proxy.server import LONGEST_LEASE_S, Proxy
 
 LINE_BYTES: Final = 65_536
+_TOO_LONG: Final = {"error": f"a line may have at most {LINE_BYTES} bytes"}
 _FIELDS: Final[dict[str, frozenset[str]]] = {
     "edges": frozenset(),
     "put": frozenset({"edge", "mark", "lease_s", "fault"}),
@@ -33,7 +33,7 @@ class Control:
         self._proxy = proxy
         self._path = path
         self._server: asyncio.Server | None = None
-        self._talks: dict[asyncio.Task[None] | None, asyncio.StreamWriter] = {}
+        self._talks: set[_Talk] = set()
 
     async def listen(self) -> None:
         """Begin to listen, mode 0600; a socket that a dead proxy left is replaced.
@@ -47,7 +47,8 @@ class Control:
         before = os.umask(0o177)
         try:
             Path(self._path).unlink(missing_ok=True)
-            self._server = await asyncio.start_unix_server(self._talk, self._path, limit=LINE_BYTES)
+            loop = asyncio.get_running_loop()
+            self._server = await loop.create_unix_server(lambda: _Talk(self._proxy, self._talks), self._path)
         except OSError as error:
             raise UnavailableError(f"the control socket cannot be made ({error.strerror}).", where=self._path) from None
         finally:
@@ -58,29 +59,54 @@ class Control:
         if self._server:
             self._server.close()
             Path(self._path).unlink(missing_ok=True)
-        for writer in self._talks.values():
-            writer.close()
-        if talks := [task for task in self._talks if task]:
-            await asyncio.wait(talks)
+        for talk in [*self._talks]:
+            talk.end()
+        while self._talks:
+            await asyncio.sleep(0)
 
-    async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        talk = asyncio.current_task()
-        self._talks[talk] = writer
-        try:
-            with suppress(OSError):  # whoever asked is gone
-                await self._answer_lines(reader, writer)
-        finally:
-            del self._talks[talk]
-            writer.close()
 
-    async def _answer_lines(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            while line := await reader.readline():
-                writer.write(json.dumps(answer(self._proxy, line)).encode() + b"\n")
-                await writer.drain()
-        except ValueError:  # no way to find where the next line begins
-            writer.write(json.dumps({"error": f"a line may have at most {LINE_BYTES} bytes"}).encode() + b"\n")
-            await writer.drain()
+class _Talk(asyncio.Protocol):
+    """One connection. A hundred faults are dropped over a hundred of them at once, so it makes no task of its own."""
+
+    _transport: asyncio.Transport
+
+    def __init__(self, proxy: Proxy, talks: set[_Talk]) -> None:
+        self._proxy, self._talks, self._rest = proxy, talks, b""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        self._talks.add(self)
+
+    def data_received(self, data: bytes) -> None:
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        for line in lines:
+            self._say(answer(self._proxy, line) if len(line) <= LINE_BYTES else _TOO_LONG)
+        if len(self._rest) > LINE_BYTES:  # no way to find where the next line begins
+            self._say(_TOO_LONG)
+            self._rest = b""
+            self._transport.close()
+
+    def eof_received(self) -> None:
+        if self._rest:
+            self._say(answer(self._proxy, self._rest))
+
+    def pause_writing(self) -> None:
+        """Whoever does not read the answers is not heard either."""
+        self._transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        self._transport.resume_reading()
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - whoever asked is gone, or was let go
+        self._talks.discard(self)
+
+    def end(self) -> None:
+        """Close at once: an answer that is not sent yet is one that is not read."""
+        self._transport.abort()
+
+    def _say(self, told: dict[str, Any]) -> None:
+        self._transport.write(json.dumps(told).encode() + b"\n")
 
 
 def answer(proxy: Proxy, line: bytes) -> dict[str, Any]:
