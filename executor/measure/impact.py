@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from executor.measure.columns import Flags, Floats, Series
-from executor.measure.samples import Samples, window
+from executor.measure.samples import GIVEN_UP, Samples, window
 from executor.model.probe import Check
 from executor.model.vocabulary import Phase
 
@@ -47,16 +47,19 @@ class Impact:
     """Answers after the fault came."""
 
 
-def impact(check: Check, samples: Samples) -> Impact:
-    """Follow one check from the moment the fault may have been felt to the end of the trial.
+def impact(check: Check, samples: Samples, until_s: float | None = None) -> Impact:
+    """Follow one check from the moment the fault may have been felt to the end of the trial, or until another moment.
 
     A good answer that was asked for under the fault and came once the fault was being taken away shows neither that
-    the check was well under it nor that it was not: it is left out.
+    the check was well under it nor that it was not: it is left out. So is one that was given up at the trial's end
+    before it had waited for longer than an answer may take.
     """
-    asked = samples.between(check.id, samples.trial.fault_begins_s, samples.trial.end_s)
+    end_s = samples.trial.end_s if until_s is None else until_s
+    asked = samples.between(check.id, samples.trial.fault_begins_s, end_s)
     judged = goodness(check, samples, asked)
     help_s = samples.trial.help_begins_s
     told = ~(judged & (asked.at_s < help_s) & (help_s < asked.answered_s))
+    told &= ~(asked.fails_with(GIVEN_UP) & (asked.latency_ms <= usual_ms(check, samples)))
     series, good = asked.where(told), judged[told]
     k = window(check.rate_hz)
     violations = _violations(good, k, check.slo.availability_min)
@@ -74,18 +77,22 @@ def impact(check: Check, samples: Samples) -> Impact:
         back_s=None if back is None else times[back],
         back_settled_s=None if back is None else times[back + k - 1],
         flaps=_flaps(violations, windows),
-        longest_outage_s=_longest_outage(good, series.at_s, samples.trial.end_s),
+        longest_outage_s=_longest_outage(good, series.at_s, end_s),
         watched=len(series),
     )
 
 
 def goodness(check: Check, samples: Samples, series: Series) -> Flags:
     """Whether each answer is what users may expect: good, and within the promised (or else the usual) latency."""
-    bound_ms = check.slo.latency_ms_max
-    if bound_ms is None:
-        baseline = samples.within(check.id, Phase.BASELINE)
-        bound_ms = max(PATIENCE_MS, 2 * float(baseline.latency_ms[baseline.ok].max(initial=0.0)))
-    return series.ok & (series.latency_ms <= bound_ms)
+    return series.ok & (series.latency_ms <= usual_ms(check, samples))
+
+
+def usual_ms(check: Check, samples: Samples) -> float:
+    """The latency within which an answer is what users may expect, ms: the promised, or else by what was usual."""
+    if check.slo.latency_ms_max is not None:
+        return check.slo.latency_ms_max
+    baseline = samples.within(check.id, Phase.BASELINE)
+    return max(PATIENCE_MS, 2 * float(baseline.latency_ms[baseline.ok].max(initial=0.0)))
 
 
 def windows_of(good: Flags, k: int) -> Places:

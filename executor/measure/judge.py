@@ -31,6 +31,10 @@ from executor.model.plan import Experiment, Hypothesis
 from executor.model.vocabulary import Phase, Verdict
 
 _log = logging.getLogger(__name__)
+TOGETHER_S = 0.3
+"""Faults that begin so close to one another begin together, seconds."""
+WHOLE = ("full_recovery", "metastability", "health_truthfulness", "data_consistency")
+"""Validators that go by what was there before all faults and after them."""
 EXERCISED_MIN = 3
 """Calls on an edge during the fault that show that it was used at all."""
 
@@ -89,6 +93,9 @@ def _hypothesis(
     decisive = [result.measured for result in criteria if result.verdict is verdict]
     reason = "; ".join(decisive) or "nothing was measured"
     idle, unknown = _not_exercised(hypothesis, trials)
+    later = _later(experiment) if any(map(_of_the_fault_phase, hypothesis.criteria)) else ""
+    if later and verdict is Verdict.HOLDS:
+        verdict, reason = Verdict.INCONCLUSIVE, f"{later}; until then {reason}"
     if idle:
         verdict, reason = Verdict.INCONCLUSIVE, f"not exercised: hardly any calls on {', '.join(idle)} during the fault"
     elif unknown:
@@ -117,26 +124,56 @@ def _criterion(criterion: Criterion, experiment: Experiment, trials: Sequence[Sa
 
 
 def _validations(experiment: Experiment, trials: Sequence[Samples], aborted: str) -> Iterator[Validation]:
-    """What all validators say. One that fails costs no other its result.
+    """What all validators say. One that fails does not know, and costs no other its result.
 
     Of an experiment that was cut short only what has broken by then is certain.
     """
+    later = _later(experiment)
     for name, validate in VALIDATORS.items():
         try:
             for said in validate(experiment, trials):
-                yield said if said.verdict is Verdict.BREAKS or not aborted else _cut_short(said, aborted)
-        except Exception:  # noqa: BLE001 - whatever it is, the others are asked
+                if aborted and said.verdict is not Verdict.BREAKS:
+                    yield _undecided(said, f"cut short: {aborted}; by then {said.measured}")
+                elif later and name not in WHOLE and said.verdict is not Verdict.INCONCLUSIVE:
+                    yield _undecided(said, f"{later}; until then {said.measured}")
+                else:
+                    yield said
+        except Exception as error:  # noqa: BLE001 - whatever it is, the others are asked
             _log.exception("the validator %s failed", name)
+            words = line(f"asking it failed: {type(error).__name__}: {error}")
+            yield Validation(
+                validator=name, of=experiment.id, verdict=Verdict.INCONCLUSIVE, measured=words, expected="unknown"
+            )
 
 
-def _cut_short(said: Validation, aborted: str) -> Validation:
+def _undecided(said: Validation, measured: str) -> Validation:
     return Validation(
         validator=said.validator,
         of=said.of,
         verdict=Verdict.INCONCLUSIVE,
-        measured=line(f"cut short: {aborted}; by then {said.measured}"),
+        measured=line(measured),
         expected=said.expected,
     )
+
+
+def _of_the_fault_phase(criterion: Criterion) -> bool:
+    """Whether it is judged by the fault phase, or by when the fault came."""
+    if criterion.kind == "steady_state":
+        return criterion.phase is Phase.FAULT
+    if criterion.kind == "recovers_within":
+        return criterion.since == "injected"
+    return criterion.kind in ("bounded_latency", "calls_within", "detected_within")
+
+
+def _later(experiment: Experiment) -> str:
+    """Which faults were not there at their full strength from the start of the fault phase on, in words; empty: none.
+
+    The phase is the first fault's, until the first is taken away.
+    """
+    full_s = {a.id: a.start_s + (a.ramp.length_s if a.ramp else 0.0) for a in experiment.actions}
+    first_s = min(full_s.values())
+    names = [name for name, at_s in full_s.items() if at_s > first_s + TOGETHER_S]
+    return f"the fault phase is the first fault's, and {', '.join(names)} came later" if names else ""
 
 
 def _not_exercised(hypothesis: Hypothesis, trials: Sequence[Samples]) -> tuple[list[str], list[str]]:

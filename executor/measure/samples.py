@@ -16,6 +16,9 @@ WINDOW_S = 1.0
 PATIENCE_S = 1.0
 """Whoever had waited less than this when a phase ended had not yet waited in vain."""
 
+GIVEN_UP = ("unanswered",)
+"""Error of askings that were still under way when a trial ended."""
+
 
 def window(rate_hz: float) -> int:
     """How many consecutive good answers make a window: those of ``WINDOW_S``, at least three."""

@@ -13,7 +13,7 @@ from executor.measure.detection import SAID_WELL_MIN, detection
 from executor.measure.impact import impact
 from executor.measure.intervals import RateRatio, Share, rate_ratio
 from executor.measure.rotation import missing, telling
-from executor.measure.samples import WINDOW_S, Samples, window
+from executor.measure.samples import GIVEN_UP, WINDOW_S, Samples, window
 from executor.model.plan import Experiment
 from executor.model.probe import Check, DetectionSignal
 from executor.model.vocabulary import Phase
@@ -22,6 +22,8 @@ SLOWER = 2.0
 """An answer that takes less than this times the longest of the baseline is no slower than before."""
 SLOW_MS = 100.0
 """Nor is one that takes less than this: that may be what the machine does beside it."""
+LAST_MIN = 3
+"""Answers at the least that tell how fast a check is now."""
 CLOSED = 0.5
 """An edge on which more than this share of the usual calls arrive is in use again."""
 
@@ -53,18 +55,24 @@ def check_left(check: Check, samples: Samples) -> str:
         return ""
     slow_ms = max(SLOW_MS, SLOWER * float(usual_ms.max()))
     slow = Share(int(np.count_nonzero(last.latency_ms > slow_ms)), len(last))
-    if slow.low <= 0.5:
+    every = slow.good == slow.n >= LAST_MIN  # of a check that is seldom asked there are too few for an interval
+    if slow.low <= 0.5 and not every:
         return ""
     now_ms = statistics.median(last.latency_ms.tolist())
     return f"{check.id} takes {now_ms:.0f} ms, before the fault at most {float(usual_ms.max()):.0f} ms"
 
 
 def signal_left(signal: DetectionSignal, samples: Samples) -> str:
-    """The same of a signal: it had said well, no longer did, and its last answers since do not all say well."""
-    said = detection(signal.id, samples)
-    if not said.well_before or said.detected_s is None:
+    """The same of a signal: it had said well before, and its last answers do not all say so.
+
+    It may have noticed only once the fault was being taken away, and be unwell since.
+    """
+    if not detection(signal.id, samples).well_before:
         return ""
-    last = samples.of(signal.id)[-SAID_WELL_MIN:]
+    series, before = samples.of(signal.id), samples.within(signal.id, Phase.BASELINE)
+    usual_ms = max(SLOW_MS, SLOWER * float(before.latency_ms[before.ok].max(initial=0.0)))
+    too_soon = series.fails_with(GIVEN_UP) & (series.latency_ms <= usual_ms)
+    last = series.where(~too_soon)[-SAID_WELL_MIN:]
     return "" if bool(last.ok.all()) else f"{signal.id} does not say well again"
 
 

@@ -90,3 +90,5 @@ def _compare_validations(result: ExperimentResult, again: Judgement) -> Iterator
             what, was = f"{before.validator} of {before.of}", f"{before.verdict.value} ({before.measured})"
             is_now = f"{now.verdict.value} ({now.measured})" if now else "nothing"
             yield f"{result.experiment}: {what} was {was}, and is now {is_now}"
+    for name, of in sorted(said.keys() - {(before.validator, before.of) for before in result.validations}):
+        yield f"{result.experiment}: {name} of {of} is new"

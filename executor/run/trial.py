@@ -234,6 +234,7 @@ class Trial:
                 self._injected_s = course.now_s() if self._injected_s is None else self._injected_s
             course.held[armed.id] = Held(armed, how, record)
             if not await anyio.to_thread.run_sync(strike.shown, how, record):
+                course.lost.add(armed.id)  # what was seen meanwhile says nothing of how its target bears it
                 self._abort(f"the target does not show the fault: {armed}")
                 return
             kind, at = (EventKind.STEPPED, f", step {step}") if step else (EventKind.INJECTED, "")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from executor.measure.criteria.common import Part, result
+from executor.measure.criteria.common import Part, not_well_before, result
 from executor.measure.detection import detection
 from executor.measure.impact import impact
 from executor.measure.samples import Samples
@@ -26,26 +26,39 @@ def _trial(criterion: DetectedWithin, experiment: Experiment, samples: Samples) 
         return Part(Verdict.INCONCLUSIVE, "the fault was not injected")
     seen = detection(name, samples)
     if not seen.well_before:
-        return Part(Verdict.INCONCLUSIVE, f"{name} did not say well before the fault")
+        return Part(Verdict.INCONCLUSIVE, f"{name} did not steadily say well before the fault")
     if seen.detected_s is not None and seen.detected_s - trial.injected_s <= criterion.within_s:
         return Part(Verdict.HOLDS, f"{name} reported it after {max(0.0, seen.detected_s - trial.injected_s):.2f} s")
-    began_s = _impact_began_s(criterion, experiment, samples)
-    if began_s is None:
+    failed = failing(name, experiment, samples)
+    if failed is None:
         return Part(Verdict.INCONCLUSIVE, f"{name} reported nothing in time, and no check failed that it should report")
-    known_until_s = trial.help_begins_s if seen.detected_s is None else seen.detected_s
+    began_s, over_s = failed
+    known_until_s = over_s if seen.detected_s is None else min(over_s, seen.detected_s)
     failed_for_s = known_until_s - began_s
     if seen.silent_s is not None:
         return Part(Verdict.INCONCLUSIVE, f"{name} fell silent: whoever asks it with a shorter time-out would notice")
     if failed_for_s <= criterion.within_s:
         return Part(Verdict.INCONCLUSIVE, f"{name} had only {failed_for_s:.2f} s of failure to report")
-    if seen.last_well_s is None or seen.last_well_s < began_s + criterion.within_s / 2:
+    said = samples.between(name, began_s, known_until_s)
+    last_well_s = float(said.at_s[said.ok].max(initial=began_s))
+    if last_well_s < began_s + criterion.within_s / 2:
         return Part(Verdict.INCONCLUSIVE, f"{name} was hardly asked while checks failed")
-    return Part(Verdict.BREAKS, f"{name} still said well {seen.last_well_s - began_s:.2f} s after checks began to fail")
+    return Part(Verdict.BREAKS, f"{name} still said well {last_well_s - began_s:.2f} s after checks began to fail")
 
 
-def _impact_began_s(criterion: DetectedWithin, experiment: Experiment, samples: Samples) -> float | None:
-    """When a check of the signal's own service began to fail; of any service, where its own has none."""
-    service = next(s.service for s in experiment.signals if s.id == criterion.signal)
+def failing(signal: str, experiment: Experiment, samples: Samples) -> tuple[float, float] | None:
+    """From when to when checks of a signal's own service failed under the fault, seconds since the run started.
+
+    Of any service, where its own has none. Until Murphy's help, if one was not back before that; ``None``: none that
+    had been well before the fault failed.
+    """
+    service = next(s.service for s in experiment.signals if s.id == signal)
     own = [check for check in experiment.checks if check.service == service]
-    began = [impact(check, samples).began_s for check in own or experiment.checks]
-    return min((at_s for at_s in began if at_s is not None and at_s < samples.trial.help_begins_s), default=None)
+    help_s = samples.trial.help_begins_s
+    spans = []
+    for check in own or experiment.checks:
+        seen, slo = impact(check, samples, help_s), check.slo
+        unwell = not_well_before(check.id, [samples], slo.availability_min, slo.latency_ms_max)
+        if seen.began_s is not None and not unwell:
+            spans.append((seen.began_s, help_s if seen.back_s is None else seen.back_s))
+    return (min(began_s for began_s, _ in spans), max(over_s for _, over_s in spans)) if spans else None

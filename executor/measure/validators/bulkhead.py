@@ -12,6 +12,7 @@ import numpy as np
 from executor.measure.containment import reaches, struck
 from executor.measure.criteria.common import ANSWERS_MIN, Part
 from executor.measure.samples import Samples
+from executor.measure.settled import SLOW_MS, SLOWER
 from executor.measure.validators.common import validation
 from executor.measure.validators.felt import callers, injected, kept, promised, services, soft
 from executor.model.evidence import Validation
@@ -24,7 +25,8 @@ def validate(experiment: Experiment, trials: Sequence[Samples]) -> Iterator[Vali
     """One result a check that goes through a caller of what was struck and was seen (``exercises``) not to call it.
 
     Measured is its share of good answers while the fault was there. It decides nothing unless another endpoint of the
-    same caller was asked meanwhile that does call what was struck: else nothing leant against the wall.
+    same caller was asked meanwhile that does call what was struck, nor holds unless that one failed or was slower than
+    before: else nothing leant against the wall.
     """
     told = injected(trials)
     for check in experiment.checks if told else ():
@@ -36,6 +38,9 @@ def validate(experiment: Experiment, trials: Sequence[Samples]) -> Iterator[Vali
         leant = max(_asked(each, told) for each in related)
         if leant < ANSWERS_MIN:
             part = Part(Verdict.INCONCLUSIVE, f"only {leant} askings meanwhile called what was struck; {part.measured}")
+        elif part.verdict is Verdict.HOLDS and max(_felt(each, told) for each in related) < ANSWERS_MIN:
+            words = f"{part.measured}; but {_names(related)} hardly felt the fault, so nothing leant against the wall"
+            part = Part(Verdict.INCONCLUSIVE, words)
         yield validation("bulkhead", check.id, [part], f"{promised(check)}, whatever becomes of {_names(related)}")
 
 
@@ -47,6 +52,16 @@ def _related(check: Check, experiment: Experiment) -> list[Check]:
 
 def _asked(check: Check, trials: Sequence[Samples]) -> int:
     return sum(int(np.size(samples.within(check.id, Phase.FAULT).at_s)) for samples in trials)
+
+
+def _felt(check: Check, trials: Sequence[Samples]) -> int:
+    """How many of its answers under the fault were bad, or clearly slower than any before it."""
+    felt = 0
+    for samples in trials:
+        before, during = (samples.within(check.id, phase) for phase in (Phase.BASELINE, Phase.FAULT))
+        slow_ms = max(SLOW_MS, SLOWER * float(before.latency_ms[before.ok].max(initial=0.0)))
+        felt += int(np.count_nonzero(~during.ok | (during.latency_ms > slow_ms)))
+    return felt
 
 
 def _names(checks: Sequence[Check]) -> str:

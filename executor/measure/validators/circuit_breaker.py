@@ -27,13 +27,12 @@ from executor.measure.validators.felt import (
     injected,
     unless_disturbed,
     watched,
+    whole,
 )
 from executor.model.evidence import Validation
 from executor.model.plan import Action, Experiment, InstanceTarget
 from executor.model.vocabulary import FaultType, Phase, Verdict
 
-AWAY = frozenset({FaultType.DEAD, FaultType.STOPPED, FaultType.REFUSED, FaultType.SILENT, FaultType.SERVER_ERROR})
-"""Faults under which a dependency is no longer there for its callers."""
 FACTOR_MAX = 0.5
 """A breaker that opens leaves a small part of the calls; one that does not leaves them all."""
 OPENS_AFTER = 1 / 3
@@ -70,15 +69,18 @@ def validate(experiment: Experiment, trials: Sequence[Samples]) -> Iterator[Vali
 def _whole(action: Action) -> bool:
     """Whether a fault strikes every call. An instance that is only slow is there, a delay on an edge is for all."""
     fault: Any = action.fault
-    looks = fault.looks()
-    away = looks in AWAY or (looks is FaultType.SLOW and not isinstance(action.target, InstanceTarget))
-    return away and getattr(fault, "path", "*") == "*" and getattr(fault, "method", "*") == "*"
+    slow = fault.looks() is FaultType.SLOW and not isinstance(action.target, InstanceTarget)
+    return whole(fault) or (slow and getattr(fault, "path", "*") == "*" and getattr(fault, "method", "*") == "*")
 
 
-def _late(samples: Samples) -> tuple[float, float]:
-    """The part of the fault phase in which a breaker should be open, seconds since the run started."""
+def _late(experiment: Experiment, samples: Samples) -> tuple[float, float]:
+    """The part of the fault phase in which a breaker should be open, seconds since the run started.
+
+    By the length that was planned, too: where a trial was cut short a breaker has had no more time for that.
+    """
     begin_s, end_s = samples.bounds(Phase.FAULT)
-    return begin_s + OPENS_AFTER * (end_s - begin_s), end_s
+    planned_s = min(action.duration_s for action in experiment.actions)
+    return min(end_s, begin_s + OPENS_AFTER * max(planned_s, end_s - begin_s)), end_s
 
 
 def _not_away(edge: Edge, experiment: Experiment, trials: Sequence[Samples]) -> str:
@@ -90,7 +92,7 @@ def _not_away(edge: Edge, experiment: Experiment, trials: Sequence[Samples]) -> 
     if not any(isinstance(a.target, InstanceTarget) and a.target.service == edge[1] for a in experiment.actions):
         return ""
     own = [check for check in experiment.checks if check.service == edge[1]]
-    late = [samples.between(check.id, *_late(samples)) for check in own for samples in trials]
+    late = [samples.between(check.id, *_late(experiment, samples)) for check in own for samples in trials]
     good = Share(sum(int(np.count_nonzero(series.ok)) for series in late), sum(map(len, late)))
     if good.n < ANSWERS_MIN:
         return f"no check of {edge[1]} shows whether it was away"
@@ -99,7 +101,8 @@ def _not_away(edge: Edge, experiment: Experiment, trials: Sequence[Samples]) -> 
 
 def _fall(edge: Edge, experiment: Experiment, trials: Sequence[Samples]) -> Part:
     """Whether calls fall; a few of them are what finds out whether the callee is back."""
-    usual, late = _usual(edge, trials), together(calls_between(samples, *edge, *_late(samples)) for samples in trials)
+    usual = _usual(edge, trials)
+    late = together(calls_between(samples, *edge, *_late(experiment, samples)) for samples in trials)
     if usual is None or late is None or usual.count < CALLS_MIN:
         return Part(Verdict.INCONCLUSIVE, "too few calls counted to compare")
     ratio = rate_ratio(late.count, late.span_s, usual.count, usual.span_s)
@@ -121,7 +124,7 @@ def _fail_fast(edge: Edge, experiment: Experiment, trials: Sequence[Samples]) ->
             continue
         limit_ms = check.slo.latency_ms_max or PATIENCE_MS
         for samples in trials:
-            begin_s, end_s = _late(samples)
+            begin_s, end_s = _late(experiment, samples)
             # all that began too near the end are left out, quick ones too: keeping only those would flatter
             series = samples.between(check.id, begin_s, end_s - limit_ms / 1000)
             slow = series.latency_ms > limit_ms

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from executor.measure.criteria.common import Part
+import numpy as np
+
+from executor.measure.criteria.common import Part, not_well_before
 from executor.measure.criteria.data_kept import kept
-from executor.measure.impact import Impact, impact
+from executor.measure.impact import Impact, goodness, impact
 from executor.measure.rotation import absent, downed, telling
 from executor.measure.samples import Samples
 from executor.measure.validators.common import taken_over_s, validation
@@ -23,7 +25,8 @@ def validate(experiment: Experiment, trials: Sequence[Samples]) -> Iterator[Vali
     for check in telling(experiment):
         within_s = taken_over_s(experiment, check)
         parts = [part for samples in trials for part in _trial(experiment, check, within_s, samples)]
-        expected = f"another serves, steadily and by itself, within {within_s:g} s, and no acknowledged write is lost"
+        lost = ", and no acknowledged write is lost" if any(each.write for each in experiment.data_checks) else ""
+        expected = f"another serves, steadily and by itself, within {within_s:g} s{lost}"
         yield validation("failover", check.id, parts, expected)
 
 
@@ -34,18 +37,23 @@ def _trial(experiment: Experiment, check: Check, within_s: float, samples: Sampl
 
 
 def _served(check: Check, within_s: float, samples: Samples) -> Part:
+    """What happens once Murphy takes the fault away (the dead one comes back, and is met half-started) is no matter."""
     trial, before = samples.trial, samples.within(check.id, Phase.BASELINE)
     if trial.injected_s is None:
         return Part(Verdict.INCONCLUSIVE, "the fault was not injected")
     if not before.by:
         return Part(Verdict.INCONCLUSIVE, f"{check.id} did not tell before the fault who answers")
-    seen, was = impact(check, samples), f"{_names(before.by)} answered before"
+    if unwell := not_well_before(check.id, [samples], check.slo.availability_min, check.slo.latency_ms_max):
+        return Part(Verdict.INCONCLUSIVE, unwell)
+    seen, was = impact(check, samples, trial.help_begins_s), f"{_names(before.by)} answered before"
     if seen.began_s is None:
         under = samples.within(check.id, Phase.FAULT)
         if not absent(before, under):
             return Part(Verdict.INCONCLUSIVE, f"{was}, and nobody was missed under the fault: nothing to take over")
-        return Part(Verdict.HOLDS, f"{was}, {_names(under.by)} under the fault, and no users were failed")
-    if seen.back_s is None or seen.back_settled_s is None or seen.back_settled_s >= trial.help_begins_s:
+        bad = int(np.count_nonzero(~goodness(check, samples, under)))
+        failed = f"{bad} of {len(under)} answers failed or were late" if bad else "no users were failed"
+        return Part(Verdict.HOLDS, f"{was}, {_names(under.by)} under the fault, and {failed}")
+    if seen.back_s is None:
         return _not_back(check, within_s, samples)
     took_s = seen.back_s - trial.injected_s
     since = samples.between(check.id, seen.back_s, trial.help_begins_s)

@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from executor.measure.containment import reaches, strikes, struck
 from executor.measure.counters import edge_of
 from executor.measure.criteria import steady_state
 from executor.measure.criteria.common import Part, not_well_before
+from executor.measure.impact import PATIENCE_MS, usual_ms
 from executor.measure.samples import Samples
 from executor.model.criteria import SteadyState
+from executor.model.faults import Fault
 from executor.model.plan import EdgeTarget, Experiment, GroupsTarget, InstanceTarget, Target
 from executor.model.probe import Check
-from executor.model.vocabulary import Phase, Scope, Verdict
+from executor.model.vocabulary import FaultType, Phase, Scope, Verdict
 from executor.model.wording import percent
 
 Edge = tuple[str, str]
 """(caller, callee)."""
 _SHARED = frozenset({Scope.MACHINE, Scope.NETWORK, Scope.VOLUME})
 """Reaches in which services stand side by side that have nothing else in common."""
+AWAY = frozenset({FaultType.DEAD, FaultType.STOPPED, FaultType.REFUSED, FaultType.SILENT, FaultType.SERVER_ERROR})
+"""Faults under which a dependency is no longer there for its callers."""
 SHORT_S = 0.3
 """Watching may end so much before the time allowed, seconds."""
 
@@ -129,8 +134,44 @@ def kept(check: Check, experiment: Experiment, trials: Sequence[Samples]) -> Par
 
 def promised(check: Check) -> str:
     """What ``kept`` holds it against, in words."""
-    slow = "" if check.slo.latency_ms_max is None else f", 95 % of them within {check.slo.latency_ms_max:g} ms"
-    return f"at least {percent(check.slo.availability_min)} good answers{slow}"
+    bound_ms = check.slo.latency_ms_max
+    slow = f"{PATIENCE_MS:g} ms or twice the slowest before" if bound_ms is None else f"{bound_ms:g} ms"
+    return f"at least {percent(check.slo.availability_min)} good answers, 95 % of them within {slow}"
+
+
+def untried(experiment: Experiment, trials: Sequence[Samples]) -> str:
+    """Why nothing shows that what was struck was away, in words; empty: it was, as far as is known.
+
+    A fault that takes an edge away whole is there by itself. Else those that cannot do without tell: where all kept
+    their promise, others stood in, it was soon back, or the fault was a slight one.
+    """
+    if any(whole(a.fault) and not isinstance(a.target, InstanceTarget) for a in experiment.actions):
+        return ""
+    needing = [check for check in experiment.checks if soft(check, experiment) is False]
+    verdicts = {_promise(check, experiment, trials, Phase.FAULT).verdict for check in needing}
+    if verdicts == {Verdict.HOLDS}:
+        names = ", ".join(check.id for check in needing[:3])
+        return f"nothing shows that {what(experiment)} was away: what needs it kept its promise, too ({names})"
+    if not needing and any(leaves_free(action.fault) for action in experiment.actions):
+        return f"no check shows whether {what(experiment)} was away, and not soon back"
+    return ""
+
+
+def whole(fault: Fault) -> bool:
+    """Whether a fault leaves nothing of its target for those that call it, whatever they call."""
+    known: Any = fault
+    return known.looks() in AWAY and getattr(known, "path", "*") == "*" and getattr(known, "method", "*") == "*"
+
+
+def leaves_free(fault: Fault) -> bool:
+    """Whether a fault, once made, keeps nobody from coming back, as far as is known.
+
+    A process that ended may be started by its supervisor, sessions that were ended are made anew, a cache fills again.
+    """
+    known: Any = fault
+    by_supervisor = getattr(known, "restart", "") == "supervisor"
+    ended = known.kind == "data.connection_failure" and known.how == "terminate"
+    return by_supervisor or ended or known.looks() is FaultType.COLD
 
 
 def what(experiment: Experiment) -> str:
@@ -140,8 +181,10 @@ def what(experiment: Experiment) -> str:
 
 def _promise(check: Check, experiment: Experiment, trials: Sequence[Samples], phase: Phase) -> Part:
     slo = check.slo
+    # where no latency is promised, what is unusually slow is bad all the same, as it is to ``impact``
+    bound_ms = max(usual_ms(check, samples) for samples in trials) if trials else PATIENCE_MS
     promise = SteadyState(
-        checks=(check.id,), phase=phase, availability_min=slo.availability_min, latency_ms_max=slo.latency_ms_max
+        checks=(check.id,), phase=phase, availability_min=slo.availability_min, latency_ms_max=bound_ms
     )
     said = steady_state.judge(promise, experiment, trials)
     return Part(said.verdict, said.measured)

@@ -11,11 +11,11 @@ from executor.measure.criteria.served import served
 from executor.measure.intervals import quantile
 from executor.measure.samples import Samples
 from executor.measure.validators.common import validation
-from executor.measure.validators.felt import beyond, injected, kept, promised, soft, what
+from executor.measure.validators.felt import beyond, injected, kept, promised, soft, untried, what
 from executor.model.evidence import Validation
 from executor.model.plan import Experiment
 from executor.model.probe import Check
-from executor.model.vocabulary import Phase
+from executor.model.vocabulary import Phase, Verdict
 
 
 def validate(experiment: Experiment, trials: Sequence[Samples]) -> Iterator[Validation]:
@@ -29,6 +29,8 @@ def validate(experiment: Experiment, trials: Sequence[Samples]) -> Iterator[Vali
     for check in beyond(experiment) if told else ():
         if soft(check, experiment):
             part = kept(check, experiment, told)
+            if part.verdict is Verdict.HOLDS and (why := untried(experiment, told)):
+                part = Part(Verdict.INCONCLUSIVE, f"{part.measured}; {why}")
             expected = f"{promised(check)} without {what(experiment)}, which it does not need"
             yield validation(
                 "graceful_degradation", check.id, [Part(part.verdict, part.measured + _quality(check, told))], expected

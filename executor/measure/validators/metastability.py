@@ -69,24 +69,32 @@ def _trial(check: Check, samples: Samples) -> Part | None:
     seen = hysteresis(windows, (trial.fault_begins_s, trial.reverted_s))
     shares = [each for each in (seen.before, seen.during, seen.after) if each is not None]
     words = ", ".join(percent(each.value) for each in shares)
-    why = "goodput does not return, the fault gone" if seen.verdict == "metastable" else seen.why
+    verdict, why = _VERDICTS[seen.verdict], seen.why
+    if verdict is Verdict.BREAKS:
+        why = "goodput does not return, the fault gone"
+    elif verdict is Verdict.HOLDS and back_s is None:
+        verdict, why = Verdict.INCONCLUSIVE, f"{why}, and falling again at the end"
     measured = f"{check.id}: {why}" + (f" (goodput before, during, after: {words})" if words else "")
     after = samples.between(check.id, trial.reverted_s, trial.end_s)
     if back_s is not None and len(after) < 3 * WINDOWS_MIN:  # well, and so not watched any longer
         share = Share(int(np.count_nonzero(goodness(check, samples, after))), len(after))
         return Part(Verdict.HOLDS, f"{check.id}: in steady state again; after the fault {words_of(share)} good")
-    return Part(_VERDICTS[seen.verdict], measured)
+    return Part(verdict, measured)
 
 
 def _windows(at_s: Floats, good: Flags, span: tuple[float, float], each_s: float) -> Iterator[Window]:
-    """A phase in windows of equally many askings; what is over at its end is left out."""
+    """A phase in windows of equally many askings; what is over at its end is left out.
+
+    A window lasts until the next asking, so that where some are missing its rate tells.
+    """
     chosen = np.flatnonzero((span[0] <= at_s) & (at_s < span[1]))
     size = max(1, len(chosen) // WINDOWS)
+    next_s = np.append(at_s[chosen[1:]], at_s[chosen[-1:]] + each_s)
     for begin in range(0, len(chosen) - size + 1, size):
         places = chosen[begin : begin + size]
         yield Window(
             at_s=float(at_s[places[0]]),
-            span_s=size * each_s,
+            span_s=float(next_s[begin + size - 1] - at_s[places[0]]),
             due=size,
             late=0,
             dropped=0,

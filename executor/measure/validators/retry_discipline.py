@@ -7,12 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+import numpy as np
+
 from executor.measure.calls import total
 from executor.measure.criteria import calls_within
 from executor.measure.criteria.common import Part
+from executor.measure.detection import CUT_SHORT
 from executor.measure.samples import Samples
 from executor.measure.validators.common import promised_factors, validation
-from executor.measure.validators.felt import Edge, counted, drivers_unwell, injected
+from executor.measure.validators.felt import Edge, asks, counted, drivers_unwell, injected
 from executor.model.criteria import CallsWithin
 from executor.model.evidence import Validation
 from executor.model.plan import Experiment
@@ -28,6 +31,7 @@ def validate(experiment: Experiment, trials: Sequence[Samples]) -> Iterator[Vali
     """One result an edge to what was struck on which calls are counted (a managed proxy stands on it).
 
     Measured is the amplification: calls per second that arrived under the fault ÷ before it, with its 95 % interval.
+    It holds nothing where callers were still waiting when the fault ended: they may not have come to their retries.
     """
     told = injected(trials)
     for edge in counted(experiment, told):
@@ -38,9 +42,30 @@ def validate(experiment: Experiment, trials: Sequence[Samples]) -> Iterator[Vali
         if during is not None and during.count < CALLS_MIN:
             words = f"{'->'.join(edge)}: only {during.count} calls under the fault, nothing that could be multiplied"
             part = Part(Verdict.INCONCLUSIVE, words)
+        if part.verdict is Verdict.HOLDS and (waiting := _waiting(edge, experiment, told)):
+            part = Part(Verdict.INCONCLUSIVE, f"{part.measured}; {waiting}")
         if unwell := drivers_unwell(edge, experiment, told):
             part = Part(Verdict.INCONCLUSIVE, unwell)
         yield validation("retry_discipline", "->".join(edge), [part], said.limit)
+
+
+def _waiting(edge: Edge, experiment: Experiment, trials: Sequence[Samples]) -> str:
+    """Why callers may not have made all their calls yet, in words: most were not answered; empty: they were.
+
+    Told by those that were asked in the first half of the fault phase. One that we gave up on is still at it.
+    """
+    answered = asked = 0
+    for check in (check for check in experiment.checks if asks(check, edge)):
+        for samples in trials:
+            begin_s, end_s = samples.bounds(Phase.FAULT)
+            series = samples.between(check.id, begin_s, (begin_s + end_s) / 2)
+            done = (series.answered_s <= end_s) & ~series.fails_with(CUT_SHORT)
+            answered, asked = answered + int(np.count_nonzero(done)), asked + len(series)
+    if 2 * answered >= asked:
+        return ""
+    return (
+        f"{edge[0]} was still at {asked - answered} of {asked} requests when the fault ended, retries perhaps to come"
+    )
 
 
 def _bound(edge: Edge, experiment: Experiment) -> float:

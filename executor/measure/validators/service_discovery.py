@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from executor.measure.criteria.common import Part, combine
+from executor.measure.criteria.common import Part, combine, not_well_before
 from executor.measure.detection import detection
 from executor.measure.impact import BAD_MIN, impact
 from executor.measure.rotation import absent, downed, gone, missing, telling, told
@@ -101,6 +101,8 @@ def _in_rotation(experiment: Experiment, check: Check, samples: Samples) -> Part
     trial, left = samples.trial, gone(check, samples)
     if trial.injected_s is None or trial.reverted_s is None or not left:
         return None
+    if unwell := not_well_before(check.id, [samples], check.slo.availability_min, check.slo.latency_ms_max):
+        return Part(Verdict.INCONCLUSIVE, unwell)
     verdict, words = _work_given(experiment, check, left, samples)
     since = samples.within(check.id, Phase.RECOVERY)
     if lost := missing(check, samples):
@@ -114,15 +116,21 @@ def _in_rotation(experiment: Experiment, check: Check, samples: Samples) -> Part
 
 def _work_given(experiment: Experiment, check: Check, left: Sequence[str], samples: Samples) -> tuple[Verdict, str]:
     """Whether users were soon led to the others alone: where these answered, what failed was led to the dead."""
-    trial, seen, asked = samples.trial, impact(check, samples), samples.within(check.id, Phase.FAULT)
+    trial, asked = samples.trial, samples.within(check.id, Phase.FAULT)
+    seen = impact(check, samples, trial.help_begins_s)
     assert trial.injected_s is not None  # seen to by the caller
     words = f"{len(asked) - int(asked.ok.sum())} of {len(asked)} answers failed without {' and '.join(left)}"
-    settled = seen.back_settled_s is not None and seen.back_settled_s < trial.help_begins_s
     if not asked.by:
         return Verdict.INCONCLUSIVE, f"{words}, and nobody answered"
-    if seen.began_s is None or settled:
+    if seen.began_s is None:
         return Verdict.HOLDS, words
-    late = trial.help_begins_s - trial.injected_s > taken_over_s(experiment, check)
+    within_s = taken_over_s(experiment, check)
+    if seen.back_s is not None:
+        took_s = seen.back_s - trial.injected_s
+        return (
+            Verdict.HOLDS if took_s <= within_s else Verdict.BREAKS
+        ), f"{words}, steadily well from {took_s:.2f} s on"
+    late = trial.help_begins_s - trial.injected_s > within_s
     return (Verdict.BREAKS if late else Verdict.INCONCLUSIVE), f"{words}, {' and '.join(asked.by)} answering the others"
 
 

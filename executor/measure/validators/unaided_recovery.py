@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 from executor.measure.criteria import recovers_within
 from executor.measure.criteria.common import Part, line
 from executor.measure.impact import impact
 from executor.measure.samples import Samples
 from executor.measure.validators.common import validation
-from executor.measure.validators.felt import feels, injected, soft, unless_disturbed, what
+from executor.measure.validators.felt import feels, injected, leaves_free, soft, unless_disturbed, what
 from executor.model.criteria import RecoversWithin
 from executor.model.evidence import Validation
-from executor.model.faults import Fault
 from executor.model.plan import Experiment
 from executor.model.probe import Check
-from executor.model.vocabulary import FaultType, Verdict
+from executor.model.vocabulary import Verdict
 
 WITHIN_S = 4.0
 """What a service is given to be back by itself, seconds, where no hypothesis says a time."""
@@ -29,7 +27,7 @@ def validate(experiment: Experiment, trials: Sequence[Samples]) -> Iterator[Vali
     Where the fault keeps away what the check needs, for as long as it lasts, nobody can expect it back: nothing is
     told. Where ``needs`` does not say so, it is inconclusive unless it came back.
     """
-    free = all(_leaves_free(action.fault) for action in experiment.actions)
+    free = all(leaves_free(action.fault) for action in experiment.actions)
     for check in experiment.checks:
         hurt = [samples for samples in injected(trials) if feels(check, experiment) and _hurt(check, samples)]
         if not hurt:
@@ -59,14 +57,3 @@ def _within_s(check: Check, experiment: Experiment) -> float:
         if isinstance(c, RecoversWithin) and c.since == "injected" and check.id in c.checks
     )
     return min(wanted, default=WITHIN_S)
-
-
-def _leaves_free(fault: Fault) -> bool:
-    """Whether a fault, once made, keeps nobody from coming back, as far as is known.
-
-    A process that ended may be started by its supervisor, sessions that were ended are made anew, a cache fills again.
-    """
-    known: Any = fault
-    by_supervisor = getattr(known, "restart", "") == "supervisor"
-    ended = known.kind == "data.connection_failure" and known.how == "terminate"
-    return by_supervisor or ended or known.looks() is FaultType.COLD

@@ -171,6 +171,33 @@ def test_detected_within() -> None:
     assert verdict(DETECTED, front(dead), late) is BREAKS
 
 
+def test_only_as_long_as_something_fails_it_must_be_reported() -> None:
+    """A service that its supervisor starts again at once is not down for as long as the fault phase lasts."""
+    health = observations("health", well, rate_hz=5)
+    brief = front(lambda at_s: (not INJECTED_S <= at_s < INJECTED_S + 1, 10.0))
+    (result,) = judged(experiment(DETECTED), trial(brief, health)).hypotheses
+    assert result.verdict is INCONCLUSIVE
+    assert result.reason == "health had only 1.00 s of failure to report"
+    longer = front(lambda at_s: (not INJECTED_S <= at_s < INJECTED_S + 3, 10.0))
+    (result,) = judged(experiment(DETECTED), trial(longer, health)).hypotheses
+    assert result.verdict is BREAKS
+    assert result.reason == "health still said well 2.80 s after checks began to fail"
+
+
+def test_a_signal_that_alarms_without_a_fault_has_not_noticed_one() -> None:
+    flaps = observations("health", lambda at_s: (round(at_s * 5) % 5 != 0 or not at_s, 10.0), rate_hz=5)
+    (result,) = judged(experiment(DETECTED), trial(front(dead), flaps)).hypotheses
+    assert result.verdict is INCONCLUSIVE
+    assert result.reason == "health did not steadily say well before the fault"
+    starting = observations("health", lambda at_s: (at_s > 1 and dead(at_s)[0], 10.0), rate_hz=5)
+    assert verdict(DETECTED, front(dead), starting) is HOLDS
+
+
+def test_what_failed_before_the_fault_is_not_what_it_should_report() -> None:
+    ill = front(lambda at_s: (round(at_s * 10) % 2 == 0, 10.0))
+    assert verdict(DETECTED, ill, observations("health", well, rate_hz=5)) is INCONCLUSIVE
+
+
 @pytest.mark.parametrize("name", CRITERIA)
 def test_no_data_decides_nothing(name: str) -> None:
     assert verdict(CRITERIA[name]) is INCONCLUSIVE

@@ -366,6 +366,7 @@ def test_a_fault_that_does_not_take_is_no_experiment(
     evidence = carried_out(home, system, (experiment_on(system, "base"),))
     assert "does not show the fault" in evidence.results[0].aborted
     assert set(verdicts(evidence).values()) == {Verdict.ABORTED}
+    assert evidence.results[0].validations == ()
     assert nothing_left(home)
 
 

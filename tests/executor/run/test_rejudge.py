@@ -57,6 +57,14 @@ def test_the_same_records_give_the_same(home: Home, evidence: Evidence) -> None:
     assert differences(home, evidence) == []
 
 
+def test_what_is_said_beyond_it_is_seen(home: Home, evidence: Evidence) -> None:
+    (result,) = evidence.results
+    assert result.validations
+    said, *rest = result.validations
+    less = Evidence(**{**dict(evidence), "results": (result.model_copy(update={"validations": tuple(rest)}),)})
+    assert differences(home, less) == [f"e1: {said.validator} of {said.of} is new"]
+
+
 def test_a_changed_record_is_seen(home: Home, evidence: Evidence) -> None:
     better = [Observation(**{**o.model_dump(), "ok": True, "error": ""}) for o in observations("front", dead)]
     keep(home.runs / "run-1", better)

@@ -2,7 +2,7 @@
 
 ``/`` does its own work. ``/via`` asks the upstream's ``/`` and fails with it; ``/soft`` asks it too, and with
 ``--fallback`` does without. ``/health`` is well, unless with ``--honest`` the last call upstream has failed, or any did
-within ``--sulks-s``. Bounded: it ends by itself.
+within ``--sulks-s``; not sooner than ``--notices-s`` after the first. Bounded: it ends by itself.
 """
 
 from __future__ import annotations
@@ -57,8 +57,10 @@ class Member:
     honest: bool
     breaker: Breaker | None
     sulks_s: float
+    notices_s: float
     well: bool = True
     failed_s: float = -math.inf
+    first_s: float = math.inf
     own: asyncio.Semaphore = field(init=False)
     calling: asyncio.Semaphore = field(init=False)
 
@@ -77,7 +79,9 @@ class Member:
 
     async def answer(self, path: str) -> bool:
         if path == "/health":
-            return not self.honest or (self.well and time.monotonic() - self.failed_s > self.sulks_s)
+            now_s = time.monotonic()
+            unwell = not self.well or now_s - self.failed_s <= self.sulks_s
+            return not (self.honest and unwell and now_s - self.first_s >= self.notices_s)
         if path == "/":
             async with self.own:
                 await asyncio.sleep(self.work_s)
@@ -95,6 +99,7 @@ class Member:
                 self.breaker.report(good=good)
             self.well = good
             self.failed_s = self.failed_s if good else time.monotonic()
+            self.first_s = self.first_s if good else min(self.first_s, self.failed_s)
             if good:
                 return True
         return False
@@ -127,6 +132,7 @@ async def main() -> None:
     parser.add_argument("--work-s", type=float, default=0.0)
     parser.add_argument("--breaker-s", type=float, default=0.0)
     parser.add_argument("--sulks-s", type=float, default=0.0)
+    parser.add_argument("--notices-s", type=float, default=0.0)
     for switch in ("separate", "fallback", "honest"):
         parser.add_argument(f"--{switch}", action="store_true")
     given = vars(parser.parse_args())

@@ -232,6 +232,40 @@ def test_a_check_that_does_not_go_there_says_nothing() -> None:
     assert list(validate(asked, [trial(answers(lambda at_s: (True, turns(at_s))))])) == []
 
 
+@pytest.mark.parametrize("lost_s", [0.0, 0.7])
+def test_what_fails_as_the_dead_one_comes_back_is_not_the_fail_over(lost_s: float) -> None:
+    """A balancer that meets it half-started fails some users, once Murphy's help has begun."""
+
+    def said_at(at_s: float) -> tuple[bool, str]:
+        if INJECTED_S <= at_s < INJECTED_S + lost_s or REVERTED_S <= at_s < REVERTED_S + 0.5:
+            return False, ""
+        return True, "b" if faulted(at_s) else turns(at_s)
+
+    found = judged(answers(said_at))
+    assert found.verdict is Verdict.HOLDS, found
+    assert found.measured.startswith("a and b answered before, b under the fault")
+
+
+def test_who_was_failed_is_told_also_where_the_promise_was_kept() -> None:
+    found = judged(answers(lambda at_s: (at_s not in (4.0, 7.0), "b" if faulted(at_s) else turns(at_s))))
+    assert found.verdict is Verdict.HOLDS
+    assert found.measured.endswith("b under the fault, and 2 of 50 answers failed or were late")
+
+
+def test_data_is_spoken_of_only_where_a_data_check_looked() -> None:
+    seen = answers(lambda at_s: (True, "b" if faulted(at_s) else turns(at_s)))
+    assert judged(seen).expected == "another serves, steadily and by itself, within 2 s"
+
+
+def test_what_was_ill_before_is_not_laid_to_the_fail_over() -> None:
+    def half(at_s: float) -> tuple[bool, str]:
+        return (False, "") if round(at_s * 10) % 3 == 0 else (True, "b" if faulted(at_s) else turns(at_s))
+
+    found = judged(answers(half))
+    assert found.verdict is Verdict.INCONCLUSIVE
+    assert "front was not well before the fault" in found.measured
+
+
 def test_who_answered_only_after_the_revert_stood_in_for_nobody() -> None:
     found = judged(answers(lambda at_s: (not faulted(at_s), "b" if at_s >= REVERTED_S else "a")))
     assert found.verdict is Verdict.BREAKS

@@ -22,6 +22,10 @@ STURDY = Mesh(
 """Breaker, one retry, places of their own for calls, a fallback, and a health endpoint that tells, and for a while."""
 CRAMPED = Mesh("cramped", AWAY, ["--timeout-s=0.6", "--workers=2"])
 """One small pool for all, long time-outs, nothing to fall back to, and a health endpoint that is always well."""
+PATIENT = Mesh("patient", AWAY, ["--timeout-s=1.5", "--retries=3"])
+"""Three retries each, the first of which comes when the fault is nearly over."""
+LATE = Mesh("late", AWAY, ["--honest", "--sulks-s=60", "--notices-s=2.2"])
+"""Its health endpoint tells of the fault once that is over, and for good."""
 STORMY = Mesh("stormy", AWAY, ["--retries=6", "--timeout-s=0.15"], ["--workers=1", "--work-s=0.015"])
 """Six retries at once: once all callers do that, they keep overloaded what could serve three times the usual load."""
 RISING = Mesh("rising", Crash(), supervised=True)
@@ -39,9 +43,9 @@ WHOLE = [("full_recovery", "sturdy-front"), ("metastability", "sturdy-via"), ("r
 
 @pytest.fixture(scope="module")
 def cut(tmp_path_factory: pytest.TempPathFactory) -> Shown:
-    """Both lose their dependency for a while."""
+    """All lose their dependency for a while."""
     told = [(validator, of) for validator, *both in PAIRS for of in both]
-    return shown(tmp_path_factory.mktemp("cut"), STURDY, CRAMPED, told=(*told, *WHOLE))
+    return shown(tmp_path_factory.mktemp("cut"), STURDY, CRAMPED, PATIENT, LATE, told=(*told, *WHOLE))
 
 
 @pytest.fixture(scope="module")
@@ -72,6 +76,20 @@ def test_what_comes_back_whole(cut: Shown) -> None:
     assert said is not None
     assert [cut.verdict(*each) for each in WHOLE] == [HOLDS] * len(WHOLE), cut.table()
     assert float(said.measured.partition(" as before after ")[2].partition(" s")[0]) > 1.6
+
+
+def test_a_signal_that_is_unwell_since_the_revert_is_no_full_recovery(cut: Shown) -> None:
+    said = cut.said("full_recovery", "late-front")
+    assert said is not None
+    assert said.verdict is BREAKS, cut.table()
+    assert "late-health does not say well again" in said.measured
+
+
+def test_four_calls_each_are_not_said_to_be_few_before_all_were_made(cut: Shown) -> None:
+    said = cut.said("retry_discipline", PATIENT.edge)
+    assert said is not None
+    assert said.verdict is Verdict.INCONCLUSIVE, cut.table()
+    assert "when the fault ended, retries perhaps to come" in said.measured
 
 
 @pytest.mark.slow

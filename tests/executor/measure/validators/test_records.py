@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from executor.measure import judge
 from executor.measure.validators.table import VALIDATORS
-from executor.model.criteria import CallsWithin, RecoversWithin
+from executor.model.criteria import CallsWithin, DetectedWithin, RecoversWithin, SteadyState
+from executor.model.evidence import Validation
 from executor.model.faults import Fault
 from executor.model.faults.resource import Cpu
 from executor.model.faults.service import Crash, DependencyFailure, Error, Hang, Overload
+from executor.model.plan import Action, Experiment, Hypothesis
+from executor.model.probe import DetectionSignal, Slo, TcpProbe
 from executor.model.vocabulary import Verdict
 from tests.executor.measure.records import (
     END_S,
@@ -114,6 +119,60 @@ def test_all_validators_are_asked_by_the_judge() -> None:
     assert set(MINE) < set(VALIDATORS)
 
 
+@pytest.mark.parametrize(("later_s", "verdict"), [(0.0, HOLDS), (6.0, INCONCLUSIVE)])
+def test_a_fault_that_came_after_the_first_was_not_there_in_its_phase(later_s: float, verdict: Verdict) -> None:
+    plain = asked(AWAY, SteadyState(checks=("soft",)))
+    (first,) = plain.actions
+    second = Action(**{**dict(first), "id": "a2", "start_s": later_s})
+    experiment = Experiment(**{**dict(plain), "actions": (first, second)})
+    found = judged(experiment, trial(experiment, {"via": dead}))
+    told = {(v.validator, v.of): v for v in found.validations}
+    assert told["graceful_degradation", "soft"].verdict is verdict
+    assert told["full_recovery", "front"].verdict is HOLDS
+    assert found.hypotheses[0].verdict is verdict
+    if later_s:
+        assert "and a2 came later" in told["graceful_degradation", "soft"].measured
+
+
+def test_a_validator_that_fails_does_not_know(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> Iterator[Validation]:
+        raise ZeroDivisionError("float division by zero")
+
+    monkeypatch.setattr(judge, "VALIDATORS", {**VALIDATORS, "bulkhead": broken})
+    experiment = asked()
+    found = {v.validator: v for v in judged(experiment, trial(experiment, {"via": dead})).validations}
+    assert found["bulkhead"].verdict is INCONCLUSIVE
+    assert found["bulkhead"].measured == "asking it failed: ZeroDivisionError: float division by zero"
+    assert found["containment"].verdict is HOLDS
+
+
+class TestFailureDetection:
+    """What it says beyond ``detected_within``."""
+
+    def test_a_service_that_serves_everybody_has_nothing_to_report(self) -> None:
+        experiment = asked(signals=["health"])
+        told = one("failure_detection", experiment, trial(experiment, {"health": dead}))
+        assert told.verdict is INCONCLUSIVE
+        assert told.measured.endswith("but no check of front was seen to fail")
+        assert one("failure_detection", experiment, trial(experiment, {"health": dead, "via": dead})).verdict is HOLDS
+
+    def test_what_others_fail_by_is_not_its_to_report(self) -> None:
+        """Nobody asks ``front``, so nobody knows whether it had anything to report."""
+        apart = check("page", "web", exercises=("web->base",))
+        experiment = asked(Crash(restart="murphy"), checks=[apart], signals=["health"])
+        told = one("failure_detection", experiment, trial(experiment, {"page": dead}))
+        assert told.verdict is INCONCLUSIVE
+
+    def test_who_was_struck_is_known_to_fail(self) -> None:
+        experiment = asked(Crash(restart="murphy"), checks=[check("page", "web", exercises=("web->base",))])
+        health = DetectionSignal(id="health", service="base", probe=TcpProbe(port=1))
+        own = Experiment(**{**dict(experiment), "signals": (health,)})
+        assert one("failure_detection", own, trial(own, {"health": dead})).verdict is HOLDS
+        soon = Hypothesis(**{**dict(own.hypotheses[0]), "criteria": (DetectedWithin(signal="health", within_s=2),)})
+        own = Experiment(**{**dict(own), "hypotheses": (soon,)})
+        assert one("failure_detection", own, trial(own, {"page": dead})).verdict is BREAKS
+
+
 class TestUnaidedRecovery:
     def test_after_a_crash(self) -> None:
         experiment = asked(Crash())
@@ -178,6 +237,9 @@ class TestFullRecovery:
         assert "health does not say well again" in told.measured
         assert one("full_recovery", experiment, trial(experiment, {"health": dead})).verdict is HOLDS
         silent = asked(signals=["health"])
+        late = lambda at_s: (at_s < REVERTED_S, 10.0)  # noqa: E731
+        told = one("full_recovery", experiment, trial(experiment, {"via": dead, "health": late}))
+        assert told.verdict is BREAKS, "it said unwell only once the fault was gone, and has since"
         always_unwell = trial(silent, {"via": dead, "health": lambda _: (False, 10.0)})
         assert one("full_recovery", silent, always_unwell).verdict is HOLDS  # it said nothing before, either
 
@@ -229,6 +291,32 @@ class TestGracefulDegradation:
         experiment = asked()
         slow = trial(experiment, {"soft": lambda at_s: (True, 900.0 if faulted(at_s) else 10.0)})
         assert one("graceful_degradation", experiment, slow).verdict is BREAKS
+
+    def test_where_no_latency_is_promised_unusually_slow_is_not_kept(self) -> None:
+        experiment = asked(checks=[VIA, check("soft", needs=("front",), exercises=(EDGE,), slo=Slo())])
+        slow = trial(experiment, {"via": dead, "soft": lambda at_s: (True, 1400.0 if faulted(at_s) else 10.0)})
+        told = one("graceful_degradation", experiment, slow)
+        assert told.verdict is BREAKS
+        assert "within 1000 ms or twice the slowest before" in told.expected
+
+    @pytest.mark.parametrize(
+        ("fault", "checks", "length_s", "verdict"),
+        [
+            (Crash(), CHECKS, 5.0, HOLDS),
+            (Crash(), CHECKS, 0.3, INCONCLUSIVE),
+            (Crash(), [SOFT], 0.0, INCONCLUSIVE),
+            (Hang(), [SOFT], 0.0, HOLDS),
+            (Error(probability=0.2), CHECKS, 0.3, INCONCLUSIVE),
+            (AWAY, CHECKS, 0.0, HOLDS),
+        ],
+        ids=["away", "soon back", "perhaps soon back", "held away", "slight", "cut off"],
+    )
+    def test_who_was_never_without_it_has_not_shown_to_do_without(
+        self, fault: Fault, checks: Any, length_s: float, verdict: Verdict
+    ) -> None:
+        experiment = asked(fault, checks=checks)
+        seen = trial(experiment, {"via": away(length_s), "base": away(length_s)})
+        assert one("graceful_degradation", experiment, seen).verdict is verdict
 
     def test_where_needs_are_not_said(self) -> None:
         experiment = asked(checks=[check("soft", exercises=(EDGE,))])
@@ -318,6 +406,12 @@ class TestCircuitBreaker:
         early = trial(experiment, None, open_for_good, end_s=REVERTED_S + 1.2)
         assert one("circuit_breaker", experiment, early).verdict is INCONCLUSIVE
 
+    def test_a_trial_that_was_cut_short_leaves_no_less_time_to_open(self) -> None:
+        experiment = asked()
+        many = counter(lambda at_s: 60.0 if faulted(at_s) else 20.0)
+        cut: dict[str, Any] = {"aborted": "it was halted", "reverted_s": INJECTED_S + 1.5, "end_s": INJECTED_S + 1.6}
+        assert one("circuit_breaker", experiment, trial(experiment, {"via": dead}, many, **cut)).verdict is INCONCLUSIVE
+
     def test_a_few_calls_decide_nothing(self) -> None:
         experiment = asked()
         assert (
@@ -370,6 +464,14 @@ class TestBulkhead:
         assert (told.of, told.verdict) == ("plain", HOLDS)
         assert one("bulkhead", experiment, trial(experiment, {"plain": dead})).verdict is BREAKS
 
+    def test_what_the_others_hardly_felt_was_no_test(self) -> None:
+        experiment = asked(Crash())
+        told = one("bulkhead", experiment, trial(experiment, {"via": away(0.3), "soft": away(0.3)}))
+        assert told.verdict is INCONCLUSIVE
+        assert "via, soft hardly felt the fault" in told.measured
+        slower = {"via": lambda at_s: (True, 150.0 if faulted(at_s) else 10.0)}
+        assert one("bulkhead", experiment, trial(experiment, slower)).verdict is HOLDS
+
     def test_without_load_on_the_struck_edge_nothing_was_tested(self) -> None:
         experiment = asked()
         idle = asked(checks=[PLAIN])
@@ -399,6 +501,20 @@ class TestRetryDiscipline:
         twice = counter(lambda at_s: 40.0 if faulted(at_s) else 20.0)
         assert one("retry_discipline", experiment, trial(experiment, None, twice)).verdict is BREAKS
 
+    def test_retries_that_the_fault_was_too_short_to_see(self) -> None:
+        """A caller that waits for long before it calls again has not done so yet."""
+        experiment = asked()
+        count = counter(lambda at_s: 28.0 if faulted(at_s) else 20.0)
+        waiting = {
+            name: lambda at_s: (not faulted(at_s), 6000.0 if faulted(at_s) else 10.0) for name in ("via", "soft")
+        }
+        told = one("retry_discipline", experiment, trial(experiment, waiting, count))
+        assert told.verdict is INCONCLUSIVE
+        assert "front was still at 50 of 50 requests when the fault ended" in told.measured
+        given_up = [o for name in ("via", "soft") for o in observations(name, dead, error="no answer within 10 ms")]
+        seen = trial(asked(checks=[PLAIN, BASE]), None, given_up, count)
+        assert one("retry_discipline", experiment, seen).verdict is INCONCLUSIVE
+
     def test_where_no_calls_come_none_are_multiplied(self) -> None:
         experiment = asked()
         idle = counter(lambda at_s: 0.0 if faulted(at_s) else 20.0)
@@ -424,6 +540,29 @@ class TestMetastability:
         told = one("metastability", experiment, trial(experiment, {"via": stays}, **short))
         assert told.verdict is BREAKS, told.measured
         assert "goodput before, during, after: 100 %" in told.measured
+
+    def test_goodput_that_returns_and_falls_again(self) -> None:
+        experiment = asked()
+        short: dict[str, Any] = {"injected_s": 4.0, "inject_started_s": 4.0}
+        once = lambda at_s: (at_s < 4 or 9 <= at_s < 10.2, 10.0)  # noqa: E731
+        told = one("metastability", experiment, trial(experiment, {"via": once}, **short))
+        assert told.verdict is BREAKS, told.measured
+        often = asked(checks=[check("via", needs=("front", "base"), exercises=(EDGE,), rate_hz=100)])
+        last = lambda at_s: (at_s < 4 or REVERTED_S <= at_s < END_S - 0.06, 10.0)  # noqa: E731
+        told = one("metastability", often, trial(often, {"via": last}, **short))
+        assert told.verdict is INCONCLUSIVE, told.measured
+        assert "falling again at the end" in told.measured
+
+    def test_askings_that_are_missing_are_not_the_same_load(self) -> None:
+        experiment = asked()
+        fields: dict[str, Any] = {"injected_s": 4.0, "inject_started_s": 4.0}
+        whole = trial(experiment, {"via": lambda at_s: (at_s < 4, 10.0)}, **fields)
+        assert one("metastability", experiment, whole).verdict is BREAKS
+        kept = [o for o in observations("via", lambda at_s: (at_s < 4, 10.0)) if not 8.5 <= o.at_s < 10]
+        holes = trial(asked(checks=[SOFT, PLAIN, BASE]), None, kept, **fields)
+        told = one("metastability", experiment, holes)
+        assert told.verdict is INCONCLUSIVE
+        assert "the load after it was not the load before it" in told.measured
 
     def test_it_must_be_watched_for_as_long_as_the_fault(self) -> None:
         experiment = asked()
