@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from executor.model.criteria import DetectedWithin
+from executor.model.plan import InstanceTarget
 from executor.model.vocabulary import FaultType
 from planner.recipes.case import Case, Judging, Unfit
 from planner.recipes.manner import CUT_OFF, GONE, WRONG
@@ -22,6 +23,8 @@ def detection_blind_spot(case: Case) -> Judging | Unfit:
         return Unfit(f"{service.name} declares no detection signal")
     if case.type not in FAILING:
         return Unfit("it takes a fault that makes the service fail its users")
+    if case.type in GONE and _comes_back(case):
+        return Unfit("its supervisor would have it back before a signal has to say so; let it hang instead")
     own = case.strikes_place
     if own and not case.whole:
         return Unfit("another instance of it would still answer")
@@ -41,3 +44,8 @@ def detection_blind_spot(case: Case) -> Judging | Unfit:
         signals=tuple(signal.id for signal in signals[:1]),
         fault_s=2 * NOTICE_S + 1,
     )
+
+
+def _comes_back(case: Case) -> bool:
+    target = case.target
+    return isinstance(target, InstanceTarget) and case.system.service(target.service).restarts == "supervised"

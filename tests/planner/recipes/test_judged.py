@@ -20,7 +20,7 @@ from executor.model.faults.data import CacheFlush, ConnectionFailure, Lock
 from executor.model.faults.network import Dns, Latency
 from executor.model.faults.resource import CpuThrottle
 from executor.model.faults.service import CorruptResponse, Crash, DependencyFailure, Error, Hang, Timeout
-from executor.model.plan import Experiment, InstanceTarget, Target
+from executor.model.plan import EdgeTarget, Experiment, InstanceTarget, Target
 from executor.model.system import System
 from executor.model.vocabulary import Verdict, Weakness
 from planner.recipes.table import RECIPES
@@ -172,10 +172,10 @@ TROUBLES = (
     Trouble(
         Weakness.DETECTION_BLIND_SPOT,
         "app",
-        Crash(),
+        REFUSED,
         each(USERS, failing),
         World({**dict.fromkeys(USERS, failing), "app-health": failing}),
-        target=InstanceTarget(service="app", count=2),
+        target=EdgeTarget(caller="app", callee="db"),
     ),
 )
 

@@ -171,6 +171,8 @@ def test_a_blind_spot_takes_a_signal_and_users_who_are_failed() -> None:
     found = fit(Weakness.DETECTION_BLIND_SPOT, "app", REFUSED, EdgeTarget(caller="app", callee="db"))
     assert found.criteria == (DetectedWithin(signal="app-health", within_s=3),)
     assert set(found.drivers) == {"order", "list"}
+    whole = InstanceTarget(service="app", count=2)
+    assert "would have it back" in unfit(Weakness.DETECTION_BLIND_SPOT, "app", Crash(), whole)
     assert "declares no" in unfit(Weakness.DETECTION_BLIND_SPOT, "web", REFUSED, EdgeTarget(caller="web", callee="lb"))
 
 
