@@ -38,7 +38,7 @@ def validate(experiment: Experiment, trials: Sequence[Samples]) -> Iterator[Vali
         leant = max(_asked(each, told) for each in related)
         if leant < ANSWERS_MIN:
             part = Part(Verdict.INCONCLUSIVE, f"only {leant} askings meanwhile called what was struck; {part.measured}")
-        elif part.verdict is Verdict.HOLDS and max(_felt(each, told) for each in related) < ANSWERS_MIN:
+        elif part.verdict is Verdict.HOLDS and not any(_felt(each, told) for each in related):
             words = f"{part.measured}; but {_names(related)} hardly felt the fault, so nothing leant against the wall"
             part = Part(Verdict.INCONCLUSIVE, words)
         yield validation("bulkhead", check.id, [part], f"{promised(check)}, whatever becomes of {_names(related)}")
@@ -54,14 +54,15 @@ def _asked(check: Check, trials: Sequence[Samples]) -> int:
     return sum(int(np.size(samples.within(check.id, Phase.FAULT).at_s)) for samples in trials)
 
 
-def _felt(check: Check, trials: Sequence[Samples]) -> int:
-    """How many of its answers under the fault were bad, or clearly slower than any before it."""
-    felt = 0
+def _felt(check: Check, trials: Sequence[Samples]) -> bool:
+    """Whether half of its answers under the fault were bad, or clearly slower than any before it."""
+    felt = asked = 0
     for samples in trials:
         before, during = (samples.within(check.id, phase) for phase in (Phase.BASELINE, Phase.FAULT))
         slow_ms = max(SLOW_MS, SLOWER * float(before.latency_ms[before.ok].max(initial=0.0)))
         felt += int(np.count_nonzero(~during.ok | (during.latency_ms > slow_ms)))
-    return felt
+        asked += len(during)
+    return felt >= ANSWERS_MIN and 2 * felt >= asked
 
 
 def _names(checks: Sequence[Check]) -> str:

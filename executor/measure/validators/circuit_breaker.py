@@ -24,6 +24,7 @@ from executor.measure.validators.felt import (
     away,
     counted,
     drivers_unwell,
+    good_of,
     injected,
     unless_disturbed,
     watched,
@@ -91,9 +92,7 @@ def _not_away(edge: Edge, experiment: Experiment, trials: Sequence[Samples]) -> 
     """
     if not any(isinstance(a.target, InstanceTarget) and a.target.service == edge[1] for a in experiment.actions):
         return ""
-    own = [check for check in experiment.checks if check.service == edge[1]]
-    late = [samples.between(check.id, *_late(experiment, samples)) for check in own for samples in trials]
-    good = Share(sum(int(np.count_nonzero(series.ok)) for series in late), sum(map(len, late)))
+    good = good_of(edge[1], experiment, [(samples, _late(experiment, samples)) for samples in trials])
     if good.n < ANSWERS_MIN:
         return f"no check of {edge[1]} shows whether it was away"
     return "" if good.high < 0.5 else f"{edge[1]} was not away all the time: {words(good)} good"

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
+
+import numpy as np
 
 from executor.measure.containment import reaches, strikes, struck
 from executor.measure.counters import edge_of
 from executor.measure.criteria import steady_state
 from executor.measure.criteria.common import Part, not_well_before
 from executor.measure.impact import PATIENCE_MS, usual_ms
+from executor.measure.intervals import Share
 from executor.measure.samples import Samples
 from executor.model.criteria import SteadyState
 from executor.model.faults import Fault
@@ -155,6 +158,13 @@ def untried(experiment: Experiment, trials: Sequence[Samples]) -> str:
     if not needing and any(leaves_free(action.fault) for action in experiment.actions):
         return f"no check shows whether {what(experiment)} was away, and not soon back"
     return ""
+
+
+def good_of(service: str, experiment: Experiment, spans: Iterable[tuple[Samples, tuple[float, float]]]) -> Share:
+    """Good answers of a service's own checks in spans of trials (seconds since the run started)."""
+    own = [check.id for check in experiment.checks if check.service == service]
+    asked = [samples.between(name, *span) for samples, span in spans for name in own]
+    return Share(sum(int(np.count_nonzero(series.ok)) for series in asked), sum(map(len, asked)))
 
 
 def whole(fault: Fault) -> bool:

@@ -11,14 +11,15 @@ import numpy as np
 
 from executor.measure.calls import total
 from executor.measure.criteria import calls_within
-from executor.measure.criteria.common import Part
+from executor.measure.criteria.common import ANSWERS_MIN, Part
+from executor.measure.criteria.common import words as words_of
 from executor.measure.detection import CUT_SHORT
 from executor.measure.samples import Samples
 from executor.measure.validators.common import promised_factors, validation
-from executor.measure.validators.felt import Edge, asks, counted, drivers_unwell, injected
+from executor.measure.validators.felt import Edge, asks, counted, drivers_unwell, good_of, injected, untried
 from executor.model.criteria import CallsWithin
 from executor.model.evidence import Validation
-from executor.model.plan import Experiment
+from executor.model.plan import Experiment, InstanceTarget
 from executor.model.vocabulary import Phase, Verdict
 
 FACTOR_MAX = 3.0
@@ -31,7 +32,8 @@ def validate(experiment: Experiment, trials: Sequence[Samples]) -> Iterator[Vali
     """One result an edge to what was struck on which calls are counted (a managed proxy stands on it).
 
     Measured is the amplification: calls per second that arrived under the fault ÷ before it, with its 95 % interval.
-    It holds nothing where callers were still waiting when the fault ended: they may not have come to their retries.
+    Few calls show nothing where callers were still waiting when the fault ended (they may not have come to their
+    retries), or where the callee was there for most of the time.
     """
     told = injected(trials)
     for edge in counted(experiment, told):
@@ -42,8 +44,10 @@ def validate(experiment: Experiment, trials: Sequence[Samples]) -> Iterator[Vali
         if during is not None and during.count < CALLS_MIN:
             words = f"{'->'.join(edge)}: only {during.count} calls under the fault, nothing that could be multiplied"
             part = Part(Verdict.INCONCLUSIVE, words)
-        if part.verdict is Verdict.HOLDS and (waiting := _waiting(edge, experiment, told)):
-            part = Part(Verdict.INCONCLUSIVE, f"{part.measured}; {waiting}")
+        if part.verdict is Verdict.HOLDS and (
+            why := _waiting(edge, experiment, told) or _there(edge, experiment, told)
+        ):
+            part = Part(Verdict.INCONCLUSIVE, f"{part.measured}; {why}")
         if unwell := drivers_unwell(edge, experiment, told):
             part = Part(Verdict.INCONCLUSIVE, unwell)
         yield validation("retry_discipline", "->".join(edge), [part], said.limit)
@@ -66,6 +70,15 @@ def _waiting(edge: Edge, experiment: Experiment, trials: Sequence[Samples]) -> s
     return (
         f"{edge[0]} was still at {asked - answered} of {asked} requests when the fault ended, retries perhaps to come"
     )
+
+
+def _there(edge: Edge, experiment: Experiment, trials: Sequence[Samples]) -> str:
+    """Why there was hardly anything to call again for, in words; empty: there was, as far as is known."""
+    if any(isinstance(a.target, InstanceTarget) and a.target.service == edge[1] for a in experiment.actions):
+        good = good_of(edge[1], experiment, [(samples, samples.bounds(Phase.FAULT)) for samples in trials])
+        if good.n >= ANSWERS_MIN and good.high >= 0.5:
+            return f"{edge[1]} was not away all the time: {words_of(good)} good"
+    return untried(experiment, trials)
 
 
 def _bound(edge: Edge, experiment: Experiment) -> float:

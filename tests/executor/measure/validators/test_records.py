@@ -515,6 +515,16 @@ class TestRetryDiscipline:
         seen = trial(asked(checks=[PLAIN, BASE]), None, given_up, count)
         assert one("retry_discipline", experiment, seen).verdict is INCONCLUSIVE
 
+    @pytest.mark.parametrize(("fault", "length_s"), [(Crash(), 0.5), (Crash(), 2.0), (Error(probability=0.2), 0.0)])
+    def test_what_was_there_most_of_the_time_was_no_trial_of_retries(self, fault: Fault, length_s: float) -> None:
+        """Seven calls each for a short while are few, over the whole of the fault phase."""
+        experiment = asked(fault)
+        count = counter(lambda at_s: 140.0 if INJECTED_S <= at_s < INJECTED_S + min(length_s, 1) else 20.0)
+        seen = trial(experiment, {"via": away(length_s), "base": away(length_s)}, count)
+        told = one("retry_discipline", experiment, seen)
+        assert told.verdict is INCONCLUSIVE
+        assert "was away" in told.measured or "was not away all the time" in told.measured
+
     def test_where_no_calls_come_none_are_multiplied(self) -> None:
         experiment = asked()
         idle = counter(lambda at_s: 0.0 if faulted(at_s) else 20.0)
