@@ -3,23 +3,62 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from executor.measure.impact import impact
+from executor.measure.criteria.common import ANSWERS_MIN, not_well_before
+from executor.measure.impact import Impact, impact
 from executor.measure.samples import Samples
 from executor.model.plan import EdgeTarget, Experiment, InstanceTarget, Target
 from executor.model.probe import Check
 
 
-def spread(experiment: Experiment, trials: Sequence[Samples]) -> tuple[frozenset[str], frozenset[str]]:
-    """(services whose checks were hurt, services at risk), both beyond the target, over all trials.
+@dataclass(frozen=True)
+class Spread:
+    """Services at risk beyond the target, over all trials.
 
     At risk is a service with a check that exercises the target, or of which nobody knows what it exercises. An edge's
     target is its callee: its caller is the first at risk.
     """
-    targets = struck(experiment)
-    at_risk = [c for c in experiment.checks if c.service not in targets and reaches(c, experiment)]
-    hurt = {c.service for samples in trials for c in at_risk if impact(c, samples).began_s is not None}
-    return frozenset(hurt), frozenset(check.service for check in at_risk)
+
+    hurt: frozenset[str]
+    """One of their checks was hurt: also one that does not exercise the target, as where a pool is used up."""
+    spared: frozenset[str]
+    untold: frozenset[str]
+    """Seen to be hurt in no trial; but in one they were not well before the fault, or they were hardly asked after."""
+
+    @property
+    def told(self) -> frozenset[str]:
+        """Those of which the trials tell."""
+        return self.hurt | self.spared
+
+
+def spread(experiment: Experiment, trials: Sequence[Samples]) -> Spread:
+    """How far it came, of trials that had the fault; without one nothing is told."""
+    told, targets = [each for each in trials if each.trial.injected_s is not None], struck(experiment)
+    beyond = [check for check in experiment.checks if check.service not in targets]
+    exposed = [check for check in beyond if reaches(check, experiment)]
+    at_risk = frozenset(check.service for check in exposed)
+    lost = frozenset(c.service for c in beyond if c.service in at_risk and any(hurt(c, each) for each in told))
+    unsure = frozenset(check.service for check in exposed if not _shows(check, told))
+    return Spread(lost, at_risk - lost - unsure, unsure - lost)
+
+
+def hurt(check: Check, samples: Samples) -> Impact | None:
+    """What became of a check that a trial's fault hurt; ``None``: nothing, or it was not well before the fault."""
+    seen = impact(check, samples)
+    return None if seen.began_s is None or unwell(check, samples) else seen
+
+
+def unwell(check: Check, samples: Samples) -> bool:
+    """Whether a check showed no steady state before the fault, so that the fault cannot be what it lost it by."""
+    slo = check.slo
+    return not_well_before(check.id, [samples], slo.availability_min, slo.latency_ms_max, least=1) is not None
+
+
+def _shows(check: Check, trials: Sequence[Samples]) -> bool:
+    """Whether a check that was not hurt shows that it was spared: well before, and asked often enough afterwards."""
+    watched = sum(impact(check, samples).watched for samples in trials)
+    return watched >= ANSWERS_MIN and not any(unwell(check, samples) for samples in trials)
 
 
 def struck(experiment: Experiment) -> frozenset[str]:

@@ -85,10 +85,9 @@ def _amplification(trials: Sequence[Samples]) -> Iterator[Figure]:
 
 
 def _containment(experiment: Experiment, trials: Sequence[Samples]) -> Iterator[Figure]:
-    hurt, at_risk = spread(experiment, trials)
-    injected = any(samples.trial.injected_s is not None for samples in trials)
-    if at_risk and injected:
-        well = Share(len(at_risk) - len(hurt), len(at_risk))
+    seen = spread(experiment, trials)
+    if seen.told:
+        well = Share(len(seen.spared), len(seen.told))
         yield Figure(
             name="containment",
             of=experiment.id,
@@ -96,5 +95,5 @@ def _containment(experiment: Experiment, trials: Sequence[Samples]) -> Iterator[
             unit="ratio",
             low=well.low,
             high=well.high,
-            n=len(at_risk),
+            n=well.n,
         )

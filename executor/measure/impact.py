@@ -27,6 +27,10 @@ class Impact:
     check: Check
     began_s: float | None
     """First bad answer of the first violation of steady state; ``None``: never violated."""
+    lost_by_s: float | None
+    """When so many bad answers had come that it was violated: by then it was lost for sure."""
+    well_s: float | None
+    """Last good answer before ``began_s``; ``None``: there was none since the fault came, or it was never violated."""
     recovered_s: float | None
     """First answer of the first whole window of good ones after that; ``None``: not seen."""
     recovered_by_s: float | None
@@ -70,10 +74,12 @@ def impact(check: Check, samples: Samples, until_s: float | None = None) -> Impa
     return Impact(
         check=check,
         began_s=times[violations[0]] if len(violations) else None,
+        lost_by_s=_lost_by(good, answered, violations[0], k, check.slo.availability_min) if len(violations) else None,
+        well_s=_last(good, times, violations[0]) if len(violations) else None,
         recovered_s=None if recovered is None else times[recovered],
         recovered_by_s=None if recovered is None else float(answered[recovered]),
         settled_s=None if recovered is None else times[recovered + k - 1],
-        last_bad_s=None if recovered is None else _last_bad(good, times, recovered),
+        last_bad_s=None if recovered is None else _last(~good, times, recovered),
         back_s=None if back is None else times[back],
         back_settled_s=None if back is None else times[back + k - 1],
         flaps=_flaps(violations, windows),
@@ -126,9 +132,17 @@ def _flaps(violations: Places, windows: Places) -> int:
     return int(np.count_nonzero(np.searchsorted(windows, violations[1:], side="left") > after))
 
 
-def _last_bad(good: Flags, times: Sequence[float], before: int) -> float | None:
-    bad = np.flatnonzero(~good[:before])
-    return times[bad[-1]] if len(bad) else None
+def _lost_by(good: Flags, answered_s: Floats, violation: int, k: int, least: float) -> float:
+    """When the bad answers had come that make it a violation, were all others of its window good."""
+    seen = good[violation : violation + k]
+    bad = np.flatnonzero(~seen)
+    needed = next(n for n in range(BAD_MIN, len(bad) + 1) if (len(seen) - n) / len(seen) < least)
+    return float(answered_s[violation + bad[:needed]].max())
+
+
+def _last(those: Flags, times: Sequence[float], before: int) -> float | None:
+    found = np.flatnonzero(those[:before])
+    return times[found[-1]] if len(found) else None
 
 
 def _longest_outage(good: Flags, at_s: Floats, end_s: float) -> float:

@@ -26,21 +26,24 @@ class SinglePoint:
     operations: tuple[str, ...]
     """What users do, as far as it needs something that cannot be reached without the service, or the service itself."""
     cut_off: tuple[str, ...]
-    """Services that users reach only through it: it dominates them."""
+    """Services that users reach only through it: it dominates them. What is reached with a fallback alone is none."""
     articulation: bool
-    """Whether the graph falls apart without it, in whatever direction calls go; then it dominates something, too."""
+    """Whether the graph falls apart without it, in whatever direction calls go."""
 
 
 def single_points(system: System) -> tuple[SinglePoint, ...]:
     """Every suspected one, those first on which most hangs.
 
     Edges with a known fallback, and services that an operation's ``needs`` leaves out, are soft: nothing hangs on
-    them. Several instances of a service stand in for each other, so that no one of them is a single point.
+    them, though what is called on them is reached. Several instances of a service stand in for each other, so that no
+    one of them is a single point.
     Sources: T. Lengauer and R. E. Tarjan, "A fast algorithm for finding dominators in a flowgraph", TOPLAS 1 (1979);
     J. Hopcroft and R. E. Tarjan, "Algorithm 447: efficient algorithms for graph manipulation", CACM 16 (1973).
     """
     hard = _graph(system, (edge for edge in system.dependencies if not edge.fallback))
-    above = _dominators(hard, USERS)
+    reached = nx.descendants(hard, USERS)
+    every = _dominators(_graph(system, system.dependencies), USERS)
+    above = {name: every[name] for name in reached}
     apart = frozenset(nx.articulation_points(hard.to_undirected(as_view=True)))
     hanging: dict[str, set[str]] = {}
     ways = _Ways(system.dependencies)
@@ -48,7 +51,7 @@ def single_points(system: System) -> tuple[SinglePoint, ...]:
         for name in ways.needed_on_all(check):
             hanging.setdefault(name, set()).add(check.id)
     if not any(service.operations for service in system.services):
-        for name in set(above) - {USERS}:
+        for name in above:
             for each in (name, *above[name]):
                 hanging.setdefault(each, set())
     found = (
@@ -65,17 +68,18 @@ def single_points(system: System) -> tuple[SinglePoint, ...]:
 
 
 def entry_operations(system: System) -> tuple[Check, ...]:
-    """What users do: operations of services that nobody calls, and critical ones; all where there is none of these."""
+    """What users do: operations of entry services, and critical ones; all where there is none of these."""
     entries = entry_services(system)
     every = [check for service in system.services for check in service.operations]
     return tuple(check for check in every if check.critical or check.service in entries) or tuple(every)
 
 
 def entry_services(system: System) -> frozenset[str]:
-    """Services that nobody calls; all of them where each is called by another."""
-    called = {edge.callee for edge in system.dependencies}
-    names = frozenset(service.name for service in system.services)
-    return names - called or names
+    """Services that nobody calls, but for what they call themselves: of a ring that nobody else enters, all."""
+    graph = _directed(system.dependencies)
+    graph.add_nodes_from(service.name for service in system.services)
+    rings = nx.strongly_connected_components(graph)
+    return frozenset(name for ring in rings if all(set(graph.pred[each]) <= ring for each in ring) for name in ring)
 
 
 def hard_callees(name: str, edges: Iterable[Dependency]) -> frozenset[str]:

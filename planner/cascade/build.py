@@ -33,9 +33,9 @@ def experiment(blow: Blow, service: str, system: System, *, trials: int) -> Expe
     fault_s = max(FAULT_S, math.ceil(ANSWERS / slowest_hz), *(question.judging.fault_s for question in asked))
     judged = [name for q in asked for criterion in q.judging.criteria for name in getattr(criterion, "checks", ())]
     expected = [check.id for check in checks if feels(check, blow.target, system)]
-    name = f"{BY}-{naming.experiment_id(blow.fault, blow.target)}"
+    name = naming.experiment_id(blow.fault, blow.target)
     return Experiment(
-        id=name,
+        id=f"{BY}-{name}",
         title=f"Cascade from {service}, {blow.title}: {blow.fault.words()}"[:400],
         rationale=f"How far it spreads from {service}, {blow.title}, and what of it stays apart.",
         proposed_by=(BY,),

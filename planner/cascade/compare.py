@@ -43,10 +43,4 @@ def compare(foreseen: Sequence[Foreseen], seen: Cascade) -> Comparison:
 
 def _early(foreseen: Sequence[Foreseen], seen: Cascade) -> list[tuple[str, str]]:
     hops = {each.service: each.hops for each in foreseen if each.hops is not None}
-    told = [each for each in seen.fallen if each.service in hops]
-    return [
-        (far.service, near.service)
-        for far in told
-        for near in told
-        if hops[far.service] > hops[near.service] and far.onset.high < near.onset.low
-    ]
+    return [(far, near) for far, near in seen.before if far in hops and near in hops and hops[far] > hops[near]]

@@ -36,11 +36,12 @@ class Standing:
 def standings(points: Iterable[SinglePoint], past: Iterable[PastRow]) -> tuple[Standing, ...]:
     """By the latest result under each fault; one that shows it is enough.
 
-    ``past`` is in the order in which it came about; results of other places and weaknesses say nothing here.
+    ``past`` is in the order in which it came about; results of other places and weaknesses say nothing here, nor do
+    those from when the service had several instances, of which one was struck.
     """
     latest: dict[tuple[str, str], PastRow] = {}
     for row in past:
-        if row.weakness is Weakness.SINGLE_POINT_OF_FAILURE:
+        if row.weakness is Weakness.SINGLE_POINT_OF_FAILURE and row.features.instances <= 1:
             held = latest.get((row.place, row.fault))
             if held is None or row.decided or not held.decided:
                 latest[row.place, row.fault] = row

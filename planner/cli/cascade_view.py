@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ from planner.cli.output import out as terminal
 from planner.cli.results_view import table
 
 _STYLES = {Said.CONFIRMED: "breaks", Said.NOT_CONFIRMED: "holds", Said.UNDECIDED: "inconclusive"}
+UNTOLD = "not well before the fault in one of the trials, or hardly asked"
 Forecast = tuple[Experiment, Sequence[Foreseen]]
 
 
@@ -88,13 +89,15 @@ def _cascade(seen: Seen, out: Console = terminal) -> None:
 
     def label(name: str) -> str:
         told = expected.get(name)
+        if name in cascade.untold:
+            return f"{escape(name)} [inconclusive]cannot be told[/inconclusive] [quiet]({UNTOLD})[/quiet]"
         if name not in fallen:
             return f"{escape(name)} [holds]kept its steady state[/holds]{_foretold(told, fell=False)}"
         return f"{escape(name)} {_fell(fallen[name], cascade.cause(name))}{_foretold(told, fell=True)}"
 
     parents = {name: link.way.callee if (link := cascade.cause(name)) else "" for name in fallen}
-    ways = {name: expected[name].way for name in cascade.spared if name in expected}
-    parents |= {name: way.callee if (way := ways.get(name)) else "" for name in cascade.spared}
+    unhurt, shown = (*cascade.spared, *cascade.untold), {*cascade.struck, *fallen, *cascade.spared, *cascade.untold}
+    parents |= {name: _below(name, expected, shown) for name in unhurt}
     roots = {name: _own(cascade.target_hurt) for name in cascade.struck}
     out.print(_tree(cascade.struck, parents, label, roots))
     for line in _figures(cascade.figures, seen.compared.depth):
@@ -107,6 +110,15 @@ def _cascade(seen: Seen, out: Console = terminal) -> None:
         out.print(kept)
 
 
+def _below(name: str, expected: Mapping[str, Foreseen], shown: Collection[str]) -> str:
+    """The next service on the way to what was struck that has a place in the tree; empty: no dependency shows one."""
+    while (told := expected.get(name)) is not None and told.way is not None:
+        name = told.way.callee
+        if name in shown:
+            return name
+    return ""
+
+
 def _tree(
     roots: Iterable[str],
     parents: Mapping[str, str],
@@ -116,14 +128,14 @@ def _tree(
     """Callers under their callees; those that no dependency leads to under a branch of their own."""
     whole = Tree("", hide_root=True)
     placed = {name: whole.add(f"{escape(name)} [breaks]struck[/breaks]{(notes or {}).get(name, '')}") for name in roots}
-    open_ends = dict(parents)
+    apart = Tree("no known dependency leads to")
+    placed |= {name: apart.add(label(name)) for name, parent in parents.items() if parent not in {*parents, *placed}}
+    open_ends = {name: parent for name, parent in parents.items() if name not in placed}
     while ready := [name for name, parent in open_ends.items() if parent in placed]:
         for name in ready:
             placed[name] = placed[open_ends.pop(name)].add(label(name))
-    if open_ends:
-        apart = whole.add("no known dependency leads to")
-        for name in open_ends:
-            apart.add(label(name))
+    if apart.children:
+        whole.children.append(apart)
     return whole
 
 

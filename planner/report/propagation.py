@@ -19,7 +19,7 @@ def propagation(cascade: Cascade) -> str:
     A dot is the mean onset after the injection, the bar what sampling leaves open; a dashed arrow is a tie. Empty if
     nobody was at risk.
     """
-    names = [*cascade.struck, *(each.service for each in cascade.fallen), *cascade.spared]
+    names = [*cascade.struck, *(each.service for each in cascade.fallen), *cascade.spared, *cascade.untold]
     if len(names) == len(cascade.struck):
         return ""
     last_s = max((each.onset.high for each in cascade.fallen), default=0.0)
@@ -36,6 +36,8 @@ def propagation(cascade: Cascade) -> str:
         parts += _fallen(each, rows[each.service], end_s)
     for name in cascade.spared:
         parts += [*_name(name, rows[name]), _said(f"spared in {many(cascade.trials, 'trial')}", rows[name])]
+    for name in cascade.untold:
+        parts += [*_name(name, rows[name]), _said("cannot be told", rows[name])]
     return "".join([*parts, *_axis(end_s, height), "</svg>"])
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import permutations
 
 from executor.measure.cascade.figures import figures
-from executor.measure.cascade.onset import Onset, onsets, struck_onset, watched
-from executor.measure.cascade.propagation import Trial, propagation
+from executor.measure.cascade.onset import Onset, onsets, struck_onset, untold, watched
+from executor.measure.cascade.propagation import Step, Trial, propagation
 from executor.measure.cascade.ways import Edge, Way, felt, ways
 from executor.measure.containment import spread, struck
 from executor.measure.intervals import Share
@@ -23,7 +25,7 @@ class Fallen:
 
     service: str
     seen: Share
-    """In how many of the trials."""
+    """In how many of the trials in which it was well before the fault."""
     onset: Span
     """Mean time from the injection to its first bad answer over those trials, seconds, with what sampling leaves open
     and the spread over them."""
@@ -45,7 +47,7 @@ class Link:
     lag: Span
     """Mean time from the callee's onset to the caller's, seconds, with the same interval."""
     leads: bool
-    """Whether the caller's shortest way from what was struck takes it, in one of the trials at least."""
+    """Whether it is the edge by which the failure mostly came to the caller: at most one is, and these form no ring."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,10 @@ class Cascade:
     """By onset."""
     spared: tuple[str, ...]
     """At risk, watched, and never seen to fall."""
+    untold: tuple[str, ...]
+    """At risk and not seen to fall either; but not well before the fault in one of the trials, or hardly watched."""
+    before: tuple[tuple[str, str], ...]
+    """Pairs of which the first surely fell before the second, in every trial in which both fell."""
     links: tuple[Link, ...]
     figures: tuple[Figure, ...]
 
@@ -70,19 +76,17 @@ class Cascade:
 
     def cause(self, service: str) -> Link | None:
         """The edge by which it mostly came to a service; ``None``: no dependency explains it."""
-        leading = [link for link in self.links if link.leads and link.way.caller == service]
-        return max(leading, key=lambda link: (link.seen.good, -abs(link.lag.value)), default=None)
+        return next((link for link in self.links if link.leads and link.way.caller == service), None)
 
 
 def cascade(experiment: Experiment, trials: Sequence[Samples], edges: Iterable[Edge]) -> Cascade:
     """Follow a failure over all trials that had the fault; ``edges`` are the system's dependencies."""
     told = [samples for samples in trials if samples.trial.injected_s is not None and not samples.trial.lost]
-    targets = struck(experiment)
+    targets, reached = struck(experiment), spread(experiment, told)
     began = [onsets(experiment, samples) for samples in told]
-    hurt, at_risk = spread(experiment, told)
-    known = at_risk.union(targets, *began)  # what has nothing to do with the fault stands in nobody's way
-    between = ways(felt(edges, experiment), known)
-    seen = [_trial(each, targets, samples, between) for each, samples in zip(began, told, strict=True)]
+    known = reached.told.union(targets, *began)  # what has nothing to do with the fault stands in nobody's way
+    along = felt(edges, experiment)
+    seen = [_trial(experiment, each, samples, along, known) for each, samples in zip(began, told, strict=True)]
     own = [bool(targets & set(each)) for each in began] if targets & watched(experiment) else []
     fallen = [_fallen(name, seen) for name in {name for each in seen for name in each.hurt}]
     return Cascade(
@@ -90,15 +94,25 @@ def cascade(experiment: Experiment, trials: Sequence[Samples], edges: Iterable[E
         trials=len(seen),
         target_hurt=Share(sum(own), len(own)),
         fallen=tuple(sorted(fallen, key=lambda each: (each.onset.value, each.service))),
-        spared=tuple(sorted(at_risk - hurt)),
-        links=tuple(_links(between, seen)),
-        figures=tuple(figures(experiment.id, seen, Share(len(at_risk) - len(hurt), len(at_risk)))),
+        spared=tuple(sorted(reached.spared)),
+        untold=tuple(sorted(reached.untold)),
+        before=tuple(_before([each.service for each in fallen], seen)),
+        links=tuple(_links(seen)),
+        figures=tuple(figures(experiment.id, seen, Share(len(reached.spared), len(reached.told)))),
     )
 
 
-def _trial(began: Mapping[str, Onset], targets: frozenset[str], samples: Samples, between: Iterable[Way]) -> Trial:
-    injected, hurt = struck_onset(samples), {name: at for name, at in began.items() if name not in targets}
-    return Trial(injected, samples.trial.help_begins_s, hurt, propagation(between, hurt, targets, injected))
+def _trial(
+    experiment: Experiment,
+    began: Mapping[str, Onset],
+    samples: Samples,
+    edges: Collection[Edge],
+    known: frozenset[str],
+) -> Trial:
+    targets, injected, open_ends = struck(experiment), struck_onset(samples), untold(experiment, samples)
+    hurt = {name: at for name, at in began.items() if name not in targets}
+    graph = propagation(ways(edges, known - (open_ends - targets)), hurt, targets, injected)
+    return Trial(injected, samples.trial.help_begins_s, hurt, open_ends, graph)
 
 
 def _fallen(service: str, trials: Sequence[Trial]) -> Fallen:
@@ -109,21 +123,41 @@ def _fallen(service: str, trials: Sequence[Trial]) -> Fallen:
     late = sum(trial.hurt[service].low_s >= trial.help_begins_s for trial in told)
     return Fallen(
         service=service,
-        seen=Share(len(told), len(trials)),
+        seen=Share(len(told), sum(service not in trial.untold for trial in trials)),
         onset=Span(*(max(0.0, part) for part in (mean.value, mean.low, mean.high))),
         after=late,
         hops=min(hops, default=None),
     )
 
 
-def _links(between: Iterable[Way], trials: Sequence[Trial]) -> Iterator[Link]:
-    for way in between:
-        steps = [(trial, step) for trial in trials for step in trial.graph.steps if step.way == way]
-        if steps:
-            yield Link(
-                way=way,
-                seen=Share(len(steps), len(trials)),
-                ties=sum(step.tie for _, step in steps),
-                lag=mean_span([step.lag for _, step in steps]),
-                leads=any(trial.graph.cause(way.caller) is step for trial, step in steps),
-            )
+def _before(fallen: Sequence[str], trials: Sequence[Trial]) -> Iterator[tuple[str, str]]:
+    for first, second in permutations(sorted(fallen), 2):
+        both = [trial.hurt for trial in trials if first in trial.hurt and second in trial.hurt]
+        if both and all(hurt[first].before(hurt[second]) for hurt in both):
+            yield first, second
+
+
+def _links(trials: Sequence[Trial]) -> Iterator[Link]:
+    """The caller's cause is what its shortest way from what was struck takes most often, of what leads there itself."""
+    seen: dict[Way, list[Step]] = {}
+    led: Counter[Way] = Counter()
+    for trial in trials:
+        for step in trial.graph.steps:
+            seen.setdefault(step.way, []).append(step)
+            led[step.way] += trial.graph.cause(step.way.caller) is step
+    lags = {way: mean_span([step.lag for step in steps]) for way, steps in seen.items()}
+    ranked = sorted(seen, key=lambda way: (-led[way], -len(seen[way]), abs(lags[way].value), way.caller, way.callee))
+    reached = {name for trial in trials for name, hops in trial.graph.hops.items() if not hops}
+    leading = set[Way]()
+    while found := next((w for w in ranked if led[w] and w.callee in reached and w.caller not in reached), None):
+        reached.add(found.caller)
+        leading.add(found)
+    for way in sorted(seen, key=lambda way: (way.caller, way.callee, way.via)):
+        steps = seen[way]
+        yield Link(
+            way=way,
+            seen=Share(len(steps), len(trials)),
+            ties=sum(step.tie for step in steps),
+            lag=lags[way],
+            leads=way in leading,
+        )

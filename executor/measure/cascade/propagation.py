@@ -58,20 +58,25 @@ def propagation(
     """
     began = {**hurt, **dict.fromkeys(struck, injected)}
     steps = tuple(
-        Step(way, _no_less(began[way.caller].after(began[way.callee]), way.callee in struck))
+        Step(way, _lag(began[way.caller], began[way.callee], way.callee in struck))
         for way in ways
         if way.caller in began
         and way.caller not in struck
         and way.callee in began
-        and began[way.caller].after(began[way.callee]).high >= 0
+        and not began[way.caller].before(began[way.callee])
     )
     calls = {name: hops for name, (_, hops) in shortest((step.way for step in steps), struck).items()}
     return Propagation(steps, {**dict.fromkeys(struck, 0), **calls})
 
 
-def _no_less(lag: Span, of_struck: bool) -> Span:
-    """Nothing can have felt the fault before it began."""
-    return Span(max(0.0, lag.value), lag.low, lag.high) if of_struck else lag
+def _lag(caller: Onset, callee: Onset, of_struck: bool) -> Span:
+    """From one onset to the other; nothing can have felt the fault before it began.
+
+    The caller's first bad answer may have been asked for before the callee fell, and have met that on its way.
+    """
+    lag = caller.after(callee)
+    high = lag.high if lag.high >= 0 else caller.lost_by_s - callee.low_s
+    return Span(max(0.0, lag.value) if of_struck else lag.value, lag.low, high)
 
 
 @dataclass(frozen=True)
@@ -83,6 +88,8 @@ class Trial:
     """When the fault began to be taken away, seconds since the run started."""
     hurt: Mapping[str, Onset]
     """Services beyond the target that left their steady state."""
+    untold: frozenset[str]
+    """Services that were not well before the fault, so that nobody can tell."""
     graph: Propagation
 
     @property

@@ -69,12 +69,19 @@ def check(experiment: Experiment, name: str) -> Check:
 
 
 def not_well_before(
-    name: str, trials: Sequence[Samples], availability_min: float, latency_ms_max: float | None
+    name: str,
+    trials: Sequence[Samples],
+    availability_min: float,
+    latency_ms_max: float | None,
+    least: int = BASELINE_MIN,
 ) -> str | None:
-    """Why a check's baseline shows no steady state, in words; ``None`` if it does, in every trial."""
+    """Why a check's baseline shows no steady state, in words; ``None`` if it does, in every trial.
+
+    ``least``: so many answers are wanted of it.
+    """
     for samples in trials:
         baseline = samples.within(name, Phase.BASELINE)
-        if len(baseline) < BASELINE_MIN:
+        if len(baseline) < least:
             return f"{name}: only {len(baseline)} answers before the fault"
         good = Share(int(np.count_nonzero(baseline.ok)), len(baseline))
         if good.value < availability_min:

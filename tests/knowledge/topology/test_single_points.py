@@ -99,6 +99,23 @@ def test_a_ring_that_nobody_enters_is_looked_at_all_the_same() -> None:
     assert set(named(single_points(system("a->b", "b->a", a={})))) == {"a", "b"}
 
 
+def test_what_is_called_with_a_fallback_is_reached_all_the_same() -> None:
+    """``db`` is needed through ``app`` alone, but ``web`` calls it, too: it is not only through ``app`` reached."""
+    found = named(single_points(system("web->app", "app->db", "web->db", soft="web->db", web={})))
+    assert set(found) == {"web", "app", "db"}
+    assert found["app"].cut_off == ()
+    assert found["web"].cut_off == ("app", "db")
+    only = named(single_points(system("web->app", "app->db", soft="app->db", web={})))
+    assert only["app"].cut_off == (), "nothing hangs on what has a fallback"
+
+
+def test_what_calls_itself_or_is_called_back_is_entered_by_users_all_the_same() -> None:
+    """A till that is told by ``bank`` what became of a payment is no less where users come in."""
+    inward = ("desk->log", "till->bank")
+    assert set(named(single_points(system(*inward, "till->till", desk={}, till={})))) == {"desk", "log", "till", "bank"}
+    assert set(named(single_points(system(*inward, "bank->till", desk={}, till={})))) == {"desk", "log", "till", "bank"}
+
+
 @given(st.data())
 def test_a_single_point_is_what_a_needed_service_cannot_be_reached_without(data: st.DataObject) -> None:
     """Held against taking each service away and looking again."""

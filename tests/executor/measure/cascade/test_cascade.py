@@ -12,7 +12,7 @@ from executor.model.evidence import Figure
 from executor.model.faults.network import Latency
 from executor.model.faults.service import Crash
 from executor.model.plan import Action, EdgeTarget, Experiment, Hypothesis, InstanceTarget, Prediction
-from executor.model.probe import Check, TcpProbe
+from executor.model.probe import Check, Slo, TcpProbe
 from executor.model.vocabulary import Weakness
 from tests.executor.measure.records import END_S, INJECTED_S, Answer, observations, trial, well
 
@@ -195,3 +195,91 @@ def test_the_spread_over_trials_is_in_the_interval_and_what_fell_after_the_fault
     assert link is not None
     assert link.lag.low < 1.5
     assert link.lag.high > 5.5
+
+
+def test_a_slow_answer_may_have_met_on_its_way_what_came_after_it_was_asked_for() -> None:
+    """``a`` works for a second before it calls ``b``: whoever asks it in the second before that falls, asks in vain."""
+
+    def slowly(at_s: float) -> Answer:
+        return at_s < INJECTED_S + 0.6, 1000.0
+
+    kept = trial(observations("a", slowly), observations("b", falls(1.5)), observations("c", falls(0.0)))  # type: ignore[arg-type]
+    found = cascade(experiment("a", "b", "c"), [kept], CHAIN)
+
+    assert {each.service: each.hops for each in found.fallen} == {"c": 1, "a": 3, "b": 2}
+    link = found.cause("a")
+    assert link is not None
+    assert (link.way.callee, link.ties) == ("b", 1)
+    assert link.lag.low < 0 < link.lag.high
+    assert found.before == (("c", "a"), ("c", "b"))
+
+
+def test_a_blip_before_it_falls_does_not_clear_its_callee() -> None:
+    def blip(at_s: float) -> Answer:
+        return at_s < INJECTED_S + 0.9 and round(at_s - INJECTED_S, 3) != 0.3, 10.0
+
+    blipped = trial(observations("a", blip), observations("b", falls(0.9)), observations("c", falls(0.0)))  # type: ignore[arg-type]
+    found = cascade(experiment("a", "b", "c"), [blipped], CHAIN)
+
+    assert {each.service: each.hops for each in found.fallen} == {"c": 1, "a": 3, "b": 2}
+
+
+def test_what_was_not_well_before_the_fault_did_not_fall_by_it() -> None:
+    """``b`` promises 300 ms and takes 500 at all times, in one of the trials; what calls it is followed past it."""
+    three = experiment("a", "b", "c")
+    checks = [Check.model_validate({**c.model_dump(), "slo": Slo(latency_ms_max=300)}) for c in three.checks]
+    promised = Experiment.model_validate({**three.model_dump(), "checks": checks})
+    slow = observations("b", lambda _: (True, 500.0))
+    down = observations("b", lambda _: (False, 10.0))
+
+    for unwell in (slow, down):
+        one = trial(observations("a", falls(0.5)), observations("c", falls(0.0)), unwell)  # type: ignore[arg-type]
+        found = cascade(promised, [one], CHAIN)
+        assert ([each.service for each in found.fallen], found.spared, found.untold) == (["c", "a"], (), ("b",))
+        link = found.cause("a")
+        assert link is not None
+        assert link.way == Way("a", "c", via=("b",))
+        assert figures(found)["containment"].n == 2, "nothing is told of it"
+
+        both = cascade(promised, [one, seen(2, a=0.5, b=0.2, c=0.0)], CHAIN)
+        assert {each.service: (each.seen.good, each.seen.n) for each in both.fallen} == {
+            "a": (2, 2),
+            "b": (1, 1),
+            "c": (2, 2),
+        }
+        assert {each.service: each.hops for each in both.fallen} == {"a": 3, "b": 2, "c": 1}
+        assert cascade(promised, [one, seen(2, a=0.5, b=None, c=0.0)], CHAIN).untold == ("b",)
+
+
+def test_what_nobody_asked_was_not_spared() -> None:
+    found = cascade(experiment("a", "b", "c"), [seen(b=None, c=0.0)], CHAIN)
+    assert (found.spared, found.untold) == (("b",), ("a",))
+    assert figures(found)["containment"].value == 0.5
+
+    cut_short = trial(*[observations(n, well) for n in "ab"], reverted_s=INJECTED_S + 0.3, end_s=INJECTED_S + 0.6)
+    found = cascade(experiment("a", "b"), [cut_short], CHAIN)
+    assert (found.spared, found.untold) == ((), ("a", "b"))
+    assert "containment" not in figures(found)
+
+
+def test_a_service_of_which_another_check_fell_was_not_spared() -> None:
+    """What asks ``d`` does without it, but uses up the threads that ``own`` needs."""
+    two = experiment("a", "own")
+    exercised = {"a": ("a->d",), "own": ()}
+    checks = [{**c.model_dump(), "service": "a", "exercises": exercised[c.id]} for c in two.checks]
+    found = cascade(
+        Experiment.model_validate({**two.model_dump(), "checks": checks}), [seen(a=None, own=1.0)], (("a", "d"),)
+    )
+
+    assert ([each.service for each in found.fallen], found.spared) == (["a"], ())
+    assert figures(found)["containment"].value == 0
+
+
+def test_causes_over_several_trials_form_no_ring() -> None:
+    """Once it comes to ``a`` through ``c`` and to ``b`` from there; once through ``e`` to ``b`` and from there."""
+    edges = (("c", "d"), ("e", "d"), ("a", "c"), ("b", "e"), ("a", "b"), ("b", "a"))
+    both = [seen(1, a=0.5, b=0.5, c=0.0, e=None), seen(2, a=0.5, b=0.5, c=None, e=0.0)]
+    found = cascade(experiment("a", "b", "c", "e"), both, edges)
+
+    causes = {each.service: link.way.callee for each in found.fallen if (link := found.cause(each.service))}
+    assert causes == {"a": "c", "b": "a", "c": "d", "e": "d"}
