@@ -1,8 +1,7 @@
 """How well each expert's predictions came true, and how much its word weighs because of that.
 
-Source: the log score and the Brier score are strictly proper (Gneiting and Raftery, "Strictly Proper Scoring Rules,
-Prediction, and Estimation", JASA 2007); the logarithmic opinion pool is Genest and Zidek, "Combining Probability
-Distributions", Statistical Science 1986.
+Source: scores and bins are those of ``knowledge.calibration``; the logarithmic opinion pool is Genest and Zidek,
+"Combining Probability Distributions", Statistical Science 1986.
 """
 
 from __future__ import annotations
@@ -14,6 +13,7 @@ from datetime import datetime
 from typing import Protocol
 
 from executor.model.vocabulary import Verdict, Weakness
+from knowledge.calibration import COIN_LOG, EDGE, Bin, calibration, loss
 
 HALF_LIFE = 20.0
 """After so many later predictions an old one counts half."""
@@ -22,10 +22,7 @@ FLOOR = 0.2
 CEILING = 3.0
 PRIOR_PREDICTIONS = 5.0
 """Every expert starts with so many predictions as good as a coin's, so that one lucky guess moves little."""
-COIN = math.log(2)
-"""Log score of who always says 50 %."""
 BINS = 5
-_EDGE = 0.01
 
 
 class Scored(Protocol):
@@ -45,17 +42,6 @@ class Scored(Protocol):
     def run(self) -> str: ...  # noqa: D102
     @property
     def at(self) -> datetime: ...  # noqa: D102
-
-
-@dataclass(frozen=True)
-class Bin:
-    """Predictions that said about the same, and how often they came true."""
-
-    said: float
-    """Mean probability, 0–1."""
-    came_true: float
-    """Share that broke, 0–1."""
-    n: int
 
 
 @dataclass(frozen=True)
@@ -106,56 +92,35 @@ def pool(opinions: Mapping[str, float], weights: Mapping[str, float]) -> float:
 
 
 def _record(expert: str, scored: Sequence[Scored]) -> Record:
-    losses = [_loss(one) for one in scored]
-    n = len(scored)
+    pairs = [(one.probability, one.verdict is Verdict.BREAKS) for one in scored]
+    found = calibration(pairs, BINS)
+    assert found is not None  # an expert is there by what it said
+    losses = [loss(*pair) for pair in pairs]
     by_class: dict[str, list[float]] = {}
-    for one, loss in zip(scored, losses, strict=True):
-        by_class.setdefault(one.weakness.value, []).append(loss)
+    for one, lost in zip(scored, losses, strict=True):
+        by_class.setdefault(one.weakness.value, []).append(lost)
     return Record(
         expert=expert,
-        n=n,
-        log_score=sum(losses) / n,
-        brier=sum((one.probability - _outcome(one)) ** 2 for one in scored) / n,
-        mean_predicted=sum(one.probability for one in scored) / n,
-        mean_outcome=sum(_outcome(one) for one in scored) / n,
+        n=found.n,
+        log_score=found.log_score,
+        brier=found.brier,
+        mean_predicted=sum(said for said, _ in pairs) / found.n,
+        mean_outcome=found.came_true,
         weight=_weight(losses),
-        calibration=_calibration(scored),
+        calibration=found.bins,
         by_weakness=tuple((name, len(some), sum(some) / len(some)) for name, some in sorted(by_class.items())),
     )
 
 
 def _weight(losses: Sequence[float]) -> float:
     """From the exponentially weighted mean log score, oldest first: twice as far from a coin, e times the weight."""
-    kept, total = COIN * PRIOR_PREDICTIONS, PRIOR_PREDICTIONS
+    kept, total = COIN_LOG * PRIOR_PREDICTIONS, PRIOR_PREDICTIONS
     decay = 0.5 ** (1 / HALF_LIFE)
-    for loss in losses:
-        kept, total = kept * decay + loss, total * decay + 1
-    return min(CEILING, max(FLOOR, math.exp((COIN - kept / total) / (COIN / 2))))
-
-
-def _calibration(scored: Sequence[Scored]) -> tuple[Bin, ...]:
-    bins: dict[int, list[Scored]] = {}
-    for one in scored:
-        bins.setdefault(min(int(one.probability * BINS), BINS - 1), []).append(one)
-    return tuple(
-        Bin(
-            said=sum(one.probability for one in some) / len(some),
-            came_true=sum(_outcome(one) for one in some) / len(some),
-            n=len(some),
-        )
-        for _, some in sorted(bins.items())
-    )
-
-
-def _outcome(one: Scored) -> float:
-    return 1.0 if one.verdict is Verdict.BREAKS else 0.0
-
-
-def _loss(one: Scored) -> float:
-    given = min(max(one.probability, _EDGE), 1 - _EDGE)
-    return -math.log(given if one.verdict is Verdict.BREAKS else 1 - given)
+    for lost in losses:
+        kept, total = kept * decay + lost, total * decay + 1
+    return min(CEILING, max(FLOOR, math.exp((COIN_LOG - kept / total) / (COIN_LOG / 2))))
 
 
 def _log_odds(probability: float) -> float:
-    kept = min(max(probability, _EDGE), 1 - _EDGE)
+    kept = min(max(probability, EDGE), 1 - EDGE)
     return math.log(kept / (1 - kept))

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from executor.model.vocabulary import Verdict, Weakness
-from experts.track_record import CEILING, COIN, FLOOR, Record, pool, track_record, weights
+from experts.track_record import CEILING, FLOOR, Record, pool, track_record, weights
+from knowledge.calibration import COIN_LOG
 
 START = datetime(2026, 11, 1, tzinfo=UTC)
 probabilities = st.floats(0, 1)
@@ -93,4 +94,4 @@ def test_a_pool_follows_the_weights() -> None:
     assert pool(said, {"a": 3.0}) > 0.7
     assert pool({"a": 0.3, "b": 0.3}, {"a": 2.0}) == pytest.approx(0.3)
     assert pool({}, {}) == 0.5
-    assert pytest.approx(math.log(2)) == COIN
+    assert pytest.approx(math.log(2)) == COIN_LOG
