@@ -14,7 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from executor.errors import UnavailableError
-from executor.model.evidence import Evidence, Finding
+from executor.model.evidence import Evidence, Figure, Finding
 from executor.model.plan import Plan
 from executor.model.system import System
 from executor.model.vocabulary import Environment, Verdict, Weakness
@@ -23,8 +23,18 @@ from executor.state.home import Home
 from knowledge.features import Features
 from knowledge.recording import rows_of
 from knowledge.resilience.measures import Dimension, Measure
-from knowledge.rows import PastPrediction, PastRow, PastRun
-from knowledge.schema import VERSION, Base, FindingRow, MeasureRow, PredictionRow, ResultRow, Run, SchemaVersion
+from knowledge.rows import PastFigures, PastPrediction, PastRow, PastRun
+from knowledge.schema import (
+    VERSION,
+    Base,
+    ExperimentRow,
+    FindingRow,
+    MeasureRow,
+    PredictionRow,
+    ResultRow,
+    Run,
+    SchemaVersion,
+)
 
 BUSY_S = 10.0
 """A second writer waits so long for the first."""
@@ -98,6 +108,15 @@ class Ledger:
         query = query.order_by(Run.started.desc(), Run.run, FindingRow.position)
         with self._transaction() as session:
             return tuple(Finding.model_validate(row.finding, strict=False) for row in session.scalars(query))
+
+    def figures(self, system_name: str | None = None) -> tuple[PastFigures, ...]:
+        """What each experiment has measured, of one system or of all."""
+        query = select(ExperimentRow, Run).join(Run, Run.run == ExperimentRow.run)
+        if system_name is not None:
+            query = query.where(Run.system == system_name)
+        query = query.order_by(Run.started, Run.run, ExperimentRow.position)
+        with self._transaction() as session:
+            return tuple(_figures(row, run) for row, run in session.execute(query))
 
     def measures(self, system_name: str) -> dict[str, tuple[Measure, ...]]:
         """What each run of a system has measured, by run; runs that measured nothing have none."""
@@ -232,6 +251,16 @@ def _prediction(said: PredictionRow, result: ResultRow, run: Run) -> PastPredict
         verdict=Verdict(result.verdict),
         run=run.run,
         at=_moment(run.started),
+    )
+
+
+def _figures(row: ExperimentRow, run: Run) -> PastFigures:
+    return PastFigures(
+        run=row.run,
+        system=run.system,
+        experiment=row.experiment,
+        at=_moment(run.started),
+        figures=tuple(Figure.model_validate(each, strict=False) for each in row.figures),
     )
 
 

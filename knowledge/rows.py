@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from executor.model.vocabulary import Environment, Verdict, Weakness
+from executor.model.evidence import Figure
+from executor.model.vocabulary import Environment, Phase, Verdict, Weakness
 from knowledge.features import Features
 
 
@@ -75,3 +76,19 @@ class PastPrediction:
     verdict: Verdict
     run: str
     at: datetime
+
+
+@dataclass(frozen=True)
+class PastFigures:
+    """What one experiment of one run has measured."""
+
+    run: str
+    system: str
+    experiment: str
+    at: datetime
+    """When the run started."""
+    figures: tuple[Figure, ...]
+
+    def value(self, name: str, of: str, phase: Phase | None = None) -> float | None:
+        """The value of one figure; ``None`` if there is none."""
+        return next((f.value for f in self.figures if (f.name, f.of, f.phase) == (name, of, phase)), None)
