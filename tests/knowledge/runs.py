@@ -12,7 +12,16 @@ from executor.model.digest import digest
 from executor.model.evidence import CriterionResult, Evidence, ExperimentResult, Figure, HypothesisResult
 from executor.model.faults import Fault
 from executor.model.faults.service import Error
-from executor.model.plan import Action, EdgeTarget, Experiment, Hypothesis, Plan, Prediction, Stage
+from executor.model.plan import (
+    Action,
+    EdgeTarget,
+    Experiment,
+    Hypothesis,
+    InstanceTarget,
+    Plan,
+    Prediction,
+    Stage,
+)
 from executor.model.probe import Check, HttpProbe, Slo
 from executor.model.system import Dependency, ProcessInstance, Service, System
 from executor.model.vocabulary import Environment, Phase, ServiceKind, Verdict, Weakness
@@ -118,7 +127,9 @@ def _experiment(number: int, case: Case, system: System) -> Experiment:
             Action(
                 id=f"a{number}",
                 fault=case.fault,
-                target=EdgeTarget(caller=caller or callee, callee=callee),
+                target=InstanceTarget(service=callee)
+                if case.fault.target_kind == "instances"
+                else EdgeTarget(caller=caller or callee, callee=callee),
                 duration_s=4,
             ),
         ),
