@@ -1,6 +1,7 @@
 """What an experiment would do to a system, foreseen from who calls whom. A prediction that goes too far is a refusal.
 
-This first form knows the topology and the operators' word on what needs what; it does not simulate time.
+``rehearse`` knows the topology and the operators' word on what needs what, and always says the same; ``too_far`` reads
+what the twin foresees, with time-outs, tries, threads and what is believed of weaknesses.
 """
 
 from __future__ import annotations
@@ -18,8 +19,11 @@ from executor.model.vocabulary import Scope
 from executor.safety.limits import Limits
 from executor.safety.neighbours import look, refuse_strangers
 from executor.safety.rules import refusals
+from knowledge.twin.rehearsal import Rehearsal
 from planner.recipes.paths import checks_of, feels, struck_edges
 
+CASCADE_MAX = 0.5
+"""P(a cascade that the guard would end) from which on an experiment is not tried: it would mostly be cut short."""
 _LOOKED: Final = {Scope.MACHINE, Scope.NETWORK, Scope.VOLUME, Scope.DIRECTORY, Scope.SERVER, Scope.SETTINGS}
 """Reaches of which it shows only at the targets who shares them."""
 
@@ -46,6 +50,29 @@ def rehearse(
     broken = [f"{r.measured}, and the limit is {r.limit} ({r.rule})" for r in found]
     hurt = sorted(expected_hurt(experiment, system) & _protected(system, limits))
     return (*broken, *(f"it would stop {name}, which is protected, from serving" for name in hurt))
+
+
+def too_far(rehearsal: Rehearsal, system: System, limits: Limits) -> tuple[str, ...]:
+    """Why what the twin foresees of an experiment is more than the limits allow, each in one clause; empty: it is not.
+
+    A protected service may be expected to lose as little of its work as by the rule on protected impact; and it may not
+    be likely that more services leave their steady state, of which nobody speaks, than the guard bears.
+    """
+    allowed = limits.blast_radius.protected_impact_percent
+    protected = _protected(system, limits)
+    hurt = [
+        f"the twin foresees that {name}, which is protected, loses {100 * lost:.3g} % of its work, and the limit is "
+        f"{allowed:g} % (protected_impact_percent)"
+        for name, lost in rehearsal.loss
+        if name in protected and 100 * lost > allowed
+    ]
+    most = limits.guard.unplanned_services_max
+    chance = rehearsal.more_unplanned_than(most)
+    spread = (
+        f"the twin foresees, with {chance:.0%}, that more than {most} services leave their steady state of which no "
+        "hypothesis speaks, and the guard would end it (unplanned_services_max)"
+    )
+    return (*hurt, *((spread,) if chance >= CASCADE_MAX else ()))
 
 
 def running(system: System) -> list[ResolvedInstance] | None:

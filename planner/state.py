@@ -38,6 +38,8 @@ class State(TypedDict, total=False):
     notes: Annotated[list[str], operator.add]
     """What a person should know of how the plan came to be."""
     candidates: list[Json]
+    rehearsals: dict[str, Json]
+    """By candidate: what the twin foresees of it, as ``planner.twin.kept`` says."""
     plan: Json
     approval: Json | None
     use: int

@@ -35,7 +35,9 @@ def test_the_run_breaks_what_is_weak_and_holds_what_is_not(turn: Turn) -> None:
     assert {(f.weakness, f.place) for f in turn.outcome.findings} == broken
     assert all(finding.remedy for finding in turn.outcome.findings)
     assert turn.outcome.next_ideas
-    assert any(record.expert == "network-engineer" for record in turn.outcome.track_record)
+    scored = {name for e in turn.session.plan.experiments for h in e.hypotheses for name, _ in h.prediction.by}
+    assert {record.expert for record in turn.outcome.track_record} <= scored
+    assert len(turn.outcome.track_record) > 1
 
 
 def test_the_run_was_told_live_and_is_kept(turn: Turn) -> None:
