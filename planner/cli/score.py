@@ -50,13 +50,18 @@ def trends(
     output: Annotated[Path | None, typer.Option("-o", "--output", help="Draw it, as SVG.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Show the resilience score and the figures behind it over a system's runs, and the changes that are certain."""
+    """Show the resilience score and the figures behind it over a system's runs, and how good its predictions were."""
     from executor.state.home import Home
-    from planner.cli import score_view
+    from knowledge.ledger import Ledger
+    from knowledge.twin.calibration import foretold
+    from planner.cli import foretold_view, score_view
     from planner.cli.output import emit
     from planner.resilience import over_time
 
-    name, found = over_time(Home.open(), system, _scoring(scoring))
+    home = Home.open()
+    name, found = over_time(home, system, _scoring(scoring))
+    with Ledger.open(home) as ledger:
+        told = foretold(ledger, name)
     if output is not None:
         from planner.report.alone import alone
         from planner.report.score_trend import score_trend
@@ -64,9 +69,10 @@ def trends(
 
         put(alone(score_trend(name, found)), output)
     if as_json:
-        emit(score_view.trends_json(name, found))
+        emit({**score_view.trends_json(name, found), "predictions": foretold_view.as_json(told)})
     else:
         score_view.show_trends(name, found)
+        foretold_view.show(told)
 
 
 def _scoring(path: Path | None) -> Scoring:

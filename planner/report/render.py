@@ -11,8 +11,10 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from executor.model import wording
 from executor.model.evidence import HypothesisResult, Validation
 from executor.model.vocabulary import Verdict
+from knowledge.calibration import Calibration
 from planner import capacity, words
 from planner.recovery import KEPT, recoveries
+from planner.report.calibration_curve import calibration_curve
 from planner.report.heat_map import heat_map
 from planner.report.load_curve import load_curve
 from planner.report.picture import timeline
@@ -53,6 +55,8 @@ def html(run: Run) -> str:
         recoveries=recoveries(run.evidence),
         validations=validations(run),
         kept=KEPT,
+        foretold=foretold(run),
+        calibration_curve=calibration_curve,
     )
 
 
@@ -97,6 +101,9 @@ def markdown(run: Run) -> str:
         ]
         lines += ["", _plain(finding.evidence), "", f"Remedy: {_plain(finding.remedy)}"]
         lines += ["", f"See it again: `{_code(finding.reproduce)}`"]
+    if told := foretold(run):
+        lines += ["", "| foretold by | predictions | Brier | log score | came true |", "|---|---|---|---|---|"]
+        lines += [f"| {name} | {c.n} | {c.brier:.3f} | {c.log_score:.3f} | {c.came_true:.0%} |" for name, c in told]
     if run.evidence.owed:
         lines += ["", "## Still owed", "", *(f"- {_plain(owed)}" for owed in run.evidence.owed)]
     return "\n".join(lines) + "\n"
@@ -117,6 +124,14 @@ def _cascades(run: Run) -> list[str]:
 def validations(run: Run) -> list[Validation]:
     """What the validators of all experiments say, in their order."""
     return [validation for result in run.evidence.results for validation in result.validations]
+
+
+def foretold(run: Run) -> list[tuple[str, Calibration]]:
+    """How good the predictions for the system's runs have been, by whose they were."""
+    if run.foretold is None:
+        return []
+    both = (("the twin", run.foretold.twin), ("experts and twin together", run.foretold.plans))
+    return [(name, found) for name, found in both if found is not None]
 
 
 def headline(run: Run) -> str:

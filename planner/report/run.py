@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from executor.model.plan import Experiment, Plan
 from executor.run.observations import load as load_observations
 from executor.state.home import Home
 from executor.state.reading import read
+from knowledge.twin.calibration import Foretold
 from planner.cascade.observed import Seen, cascades, system_of
 from planner.runs import unknown
 
@@ -30,6 +32,8 @@ class Run:
     """By experiment."""
     cascades: tuple[Seen, ...] = ()
     """How the failure spread, of each experiment of which that can be told."""
+    foretold: Foretold | None = None
+    """How good the predictions for this system's runs have been so far; ``None``: not looked at."""
 
     def experiment(self, result: ExperimentResult) -> Experiment:
         """The experiment that a result belongs to."""
@@ -40,7 +44,7 @@ class Run:
         return tuple(event for event in self.evidence.timeline if event.experiment == experiment)
 
 
-def load(home: Home, run: str, findings: tuple[Finding, ...]) -> Run:
+def load(home: Home, run: str, findings: tuple[Finding, ...], foretold: Callable[[str], Foretold] | None = None) -> Run:
     """Read a run from its directory. Raises ``InputError`` if there is no such run or its files were damaged."""
     directory = home.runs / run
     if not (directory / "evidence.json").is_file():
@@ -51,7 +55,8 @@ def load(home: Home, run: str, findings: tuple[Finding, ...]) -> Run:
         observations = {result.experiment: _observed(directory, result.experiment) for result in evidence.results}
     except (OSError, ValidationError) as error:
         raise InputError(f"the files of run {run} cannot be read: {why_not(error)}.", where=str(directory)) from error
-    return Run(plan, evidence, findings, observations, _cascades(home, evidence))
+    told = foretold(plan.system_name) if foretold else None
+    return Run(plan, evidence, findings, observations, _cascades(home, evidence), told)
 
 
 def _cascades(home: Home, evidence: Evidence) -> tuple[Seen, ...]:

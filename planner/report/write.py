@@ -7,6 +7,7 @@ from pathlib import Path
 from executor.errors import InputError
 from executor.state.home import Home
 from knowledge.ledger import Ledger
+from knowledge.twin.calibration import foretold
 from planner.report import render
 from planner.report.run import load
 
@@ -17,7 +18,8 @@ def write(home: Home, run: str, path: Path) -> None:
     Raises ``InputError`` if there is no such run or the file cannot be written; no half file is left.
     """
     with Ledger.open(home) as ledger:
-        found = load(home, run, tuple(f for f in ledger.findings() if f.run == run))
+        findings = tuple(found for found in ledger.findings() if found.run == run)
+        found = load(home, run, findings, lambda system: foretold(ledger, system))
     put(render.markdown(found) if path.suffix == ".md" else render.html(found), path)
 
 
