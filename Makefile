@@ -59,11 +59,12 @@ crash: .venv/ready
 	$(BIN)/murphy selftest --crash $(CRASH)
 
 # From a request to halt until the last of a hundred faults is gone; what the watchdog costs; how exactly recoveries are
-# measured. An hour, on a quiet machine.
+# measured; how long a rehearsal takes. An hour, on a quiet machine.
 bench: .venv/ready
 	$(BIN)/python -m bench.halt
 	$(BIN)/python -m bench.watchdog
 	$(BIN)/python -m bench.recovery
+	$(BIN)/python -m bench.twin
 
 # What stays behind when a tool is interrupted in mid-fault: Murphy beside Chaos Toolkit. Fifteen minutes.
 bench-peers: .venv/ready

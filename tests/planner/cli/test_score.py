@@ -79,6 +79,28 @@ def test_trends_show_a_planted_change_and_none_without(home: Home, capsys: pytes
     assert "score went from 0." in capsys.readouterr().out
 
 
+def test_trends_say_how_good_the_predictions_were(home: Home, capsys: pytest.CaptureFixture[str]) -> None:
+    system = small_system()
+    said = ((Verdict.BREAKS, 0.9), (Verdict.HOLDS, 0.1), (Verdict.HOLDS, 0.85))
+    with Ledger.open(home) as ledger:
+        for number, (verdict, probability) in enumerate(said):
+            plan = plan_of((Case(verdict, by=(("twin", probability),)),), system, f"plan-{number}")
+            ledger.record(plan, evidence_of((Case(verdict),), plan, f"run-{number}"), (), system)
+    predictions = told(capsys, "trends")["predictions"]
+    assert predictions["plans"]["brier"] == 0.25
+    assert predictions["twin"]["n"] == 3
+    assert predictions["twin"]["brier"] == pytest.approx((0.01 + 0.01 + 0.85**2) / 3)
+    assert [(b["said"], b["came_true"], b["n"]) for b in predictions["twin"]["bins"]] == [
+        (pytest.approx(0.1), 0.0, 1),
+        (pytest.approx(0.85), 0.0, 1),
+        (pytest.approx(0.9), 1.0, 1),
+    ]
+    assert murphy("trends") == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "What was foretold of its runs, and what came true" in shown
+    assert "10% → 0% of 1, 85% → 0% of 1 (off), 90% → 100% of 1; 1 bin off by more than chance" in shown
+
+
 def test_what_is_not_there_is_named(home: Home) -> None:
     assert "there is no run yet" in refused("score")
     assert "there is no run yet" in refused("trends")

@@ -11,11 +11,13 @@ from executor.measure.columns import Recording
 from executor.model.capacity import Capacity, Estimated
 from executor.model.evidence import Observation
 from executor.model.vocabulary import Environment
+from knowledge.calibration import calibration
 from knowledge.resilience.change_points import ChangePoint
 from knowledge.resilience.score import Score
 from knowledge.resilience.trends import Change, Point, Trends
 from knowledge.rows import PastRun
 from planner.report.alone import alone
+from planner.report.calibration_curve import calibration_curve
 from planner.report.heat_map import heat_map
 from planner.report.scaling import scaling
 from planner.report.score_trend import score_trend
@@ -107,3 +109,14 @@ def test_a_score_trend_has_a_point_a_run_and_marks_a_change() -> None:
     assert whole.tag == "{http://www.w3.org/2000/svg}svg"
     assert next(iter(whole)).tag.endswith("style")
     assert score_trend("s", Trends((), ())) == alone("") == ""
+
+
+def test_a_calibration_curve_has_a_point_for_each_bin_hollow_where_it_is_off() -> None:
+    found = calibration([(0.05, False)] * 30 + [(0.55, True), (0.55, False)] + [(0.95, False)] * 10, 10)
+    assert found is not None
+    figure = calibration_curve(found)
+    on, off = of(figure, "circle", "dot"), of(figure, "circle", "ring")
+    assert (len(on), len(off)) == (2, 1)
+    assert "said 95%, came true 0% of 10" in "".join(off[0].itertext())
+    assert float(on[0].get("r", "0")) > float(on[1].get("r", "0")), "the more there are, the larger"
+    assert float(on[0].get("cy", "0")) > float(on[1].get("cy", "0")) > 0
