@@ -6,6 +6,7 @@ import json
 import os
 import re
 from collections.abc import Iterable, Iterator
+from functools import partial
 from pathlib import Path
 
 from executor.errors import UnavailableError
@@ -18,9 +19,9 @@ _NAMED = re.compile(
 )
 """Names of options, variables and parameters whose value is one."""
 _FORMED = re.compile(
-    r"[a-z][a-z0-9+.-]*(?:(?<!ssh)(?<!ssh2)(?<!\+tls)://|://[^/\s@]*:)[^/\s@]*@"  # a user or password in an address;
-    # a user alone is none where keys and certificates let in
-    r"|\b(?:sk-[\w-]{16,}|gh[pousr]_\w{20,}|AKIA[0-9A-Z]{16}|xox[abprs]-\S+|eyJ[\w-]{10,}\.[\w-]+\.[\w-]+)",
+    r"[a-z][a-z0-9+.-]{0,40}(?:(?<!ssh)(?<!ssh2)(?<!\+tls)://|://[^/\s@]*:)[^/\s@]*@"
+    # a user or password in an address; a user alone is none where keys and certificates let in
+    r"|\b(?:sk-[\w-]{16,}|gh[pousr]_\w{20,}|AKIA[0-9A-Z]{16}|xox[abprs]-\S+|eyJ[\w-]{10,2000}\.[\w-]+\.[\w-]+)",
     re.IGNORECASE,
 )
 
@@ -74,6 +75,65 @@ def body_secret(body: str) -> bool:
         elif isinstance(value, str) and look_secret((value,)):
             return True
     return False
+
+
+REDACTED = "[redacted]"
+_VALUE = r"""(?:"[^"\n]{0,400}"|'[^'\n]{0,400}'|`[^`\n]{0,400}`|[^\s"'`<>|,;)\]}]+)"""
+_IN_TEXT: tuple[tuple[re.Pattern[str], str], ...] = (
+    (
+        re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL),
+        REDACTED,
+    ),
+    (re.compile(r"(?<![\w-])(curl\b[^\n]{0,300}?\s(?:-u|--user)[ =])\S+", re.IGNORECASE), rf"\1{REDACTED}"),
+    (re.compile(r"\b(Bearer|Basic(?=\s+\S{0,400}[\d=]))\s+[\w.~+/=-]{8,}", re.IGNORECASE), rf"\1 {REDACTED}"),
+    (  # "the password is hunter2": prose goes on after "is", so only what looks made up, or is marked as code
+        re.compile(
+            r"\b((?:password|passphrase|passwd|pwd|token|secret|api[ -]?key)\s+(?:is|was|->|→)\s*:?\s*)"
+            r"""("[^"\n]{1,400}"|'[^'\n]{1,400}'|`[^`\n]{1,400}`|(?=[^\s]{0,400}\d)[^\s,;]{4,})""",
+            re.IGNORECASE,
+        ),
+        rf"\1{REDACTED}",
+    ),
+)
+_GIVEN = re.compile(
+    r"""(?<![\w.-])(?P<name>-{0,2}[A-Za-z_][\w.-]*)["'`]?(?P<sign>[ \t]*[=:|][ \t]*|[ \t]+(?=[^\s=:|-]))"""
+)
+"""A name and the sign after it: in settings, JSON, YAML, a table's row, or as an option's word."""
+_GIVEN_VALUE = re.compile(_VALUE)
+_NO_VALUES = frozenset({"", "none", "null", "true", "false"})
+
+
+def redacted(text: str) -> str:
+    """A free text (a runbook, a log) with ``[redacted]`` in the place of whatever looks like a secret.
+
+    By the same names and forms as elsewhere; in doubt too much is taken out. The lines stay the same lines.
+    """
+    for form, instead in _IN_TEXT:
+        text = form.sub(partial(_replaced, instead), text)
+    return _FORMED.sub(_without_user, "".join(_without_values(text)))
+
+
+def _replaced(instead: str, found: re.Match[str]) -> str:
+    return found.expand(instead) + "\n" * found[0].count("\n")
+
+
+def _without_values(text: str) -> Iterator[str]:
+    done = 0
+    for given in _GIVEN.finditer(text):
+        option = given["name"].startswith("-")  # "the token bucket" names no token; "--token abc" does
+        if given.start() < done or not (given["sign"].strip() or option) or not named_secret(given["name"]):
+            continue
+        value = _GIVEN_VALUE.match(text, given.end())
+        if value and value[0].strip("\"'`").lower() not in _NO_VALUES and not REDACTED.startswith(value[0]):
+            yield text[done : given.end()]
+            yield REDACTED
+            done = value.end()
+    yield text[done:]
+
+
+def _without_user(found: re.Match[str]) -> str:
+    scheme, sign, _ = found[0].partition("://")
+    return f"{scheme}{sign}{REDACTED}@" if sign else REDACTED
 
 
 def reveal(reference: str) -> str:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
 
 from executor.errors import UnavailableError
-from executor.secrets import look_secret, named_secret, plain, reveal
+from executor.secrets import look_secret, named_secret, plain, redacted, reveal
 from executor.servers import postgresql
 
 
@@ -76,3 +77,40 @@ def test_an_argument_of_several_words_or_parameters_is_looked_into() -> None:
     assert list(plain(["sh", "-c", "serve --password x", "end"])) == ["sh", "-c", "end"]
     assert look_secret(["http://127.0.0.1/?a=b&api_key=x"])
     assert not look_secret(["select count(*) = 0 from users where token = ''", "http://127.0.0.1/?page=1&size=2"])
+
+
+@pytest.mark.parametrize(
+    ("written", "kept"),
+    [
+        ("password: hunter2", "password: [redacted]"),
+        ("PGPASSWORD=abc psql -h db", "PGPASSWORD=[redacted] psql -h db"),
+        ('{"api_key": "abc def", "x": 1}', '{"api_key": [redacted], "x": 1}'),
+        ("psql --password s3cret -h x", "psql --password [redacted] -h x"),
+        ("see postgresql://app:pw@db/shop", "see postgresql://[redacted]@db/shop"),
+        ("the password is hunter2.", "the password is [redacted]"),
+        ("| password | hunter2 |", "| password | [redacted] |"),
+        ("Set `REDIS_PASSWORD=abc`, then restart", "Set `REDIS_PASSWORD=[redacted]`, then restart"),
+        ("curl -s -u admin:pw http://x/", "curl -s -u [redacted] http://x/"),
+        ("db.password = 'x y'", "db.password = [redacted]"),
+        ("the key AKIAABCDEFGHIJKLMNOP here", "the key [redacted] here"),
+        ("-----BEGIN RSA PRIVATE KEY-----\nabc\n-----END RSA PRIVATE KEY-----\nthen", "[redacted]\n\n\nthen"),
+        ("the password is stored in the vault", None),
+        ("the token bucket is full; secrets are rotated", None),
+        ("password=\nnext line", None),
+        ("ask user@example.org; password: null", None),
+    ],
+)
+def test_what_looks_like_a_secret_is_taken_out_of_free_text(written: str, kept: str | None) -> None:
+    assert redacted(written) == (written if kept is None else kept)
+    assert redacted(redacted(written)) == redacted(written)
+
+
+def test_a_header_that_lets_in_is_taken_out_of_free_text() -> None:
+    assert "canary" not in redacted("Authorization: Bearer canary.canary-canary")
+
+
+@pytest.mark.parametrize("piece", ["a", "a.", "-eyJ", 'password:"', "curl ", "a://b:"])
+def test_no_text_is_so_odd_that_looking_through_it_takes_for_ever(piece: str) -> None:
+    begun = time.process_time()
+    redacted(piece * (200_000 // len(piece)))
+    assert time.process_time() - begun < 5
