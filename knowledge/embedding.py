@@ -83,6 +83,11 @@ def embed(texts: Sequence[str]) -> npt.NDArray[np.float32]:
     return rows.astype(np.float32)
 
 
+def stems(text: str) -> list[str]:
+    """Its words in their order, without their endings and without those that say little."""
+    return [_stem(word) for word in _written(text)]
+
+
 def _split(text: str) -> tuple[list[tuple[str, str]], str]:
     facts, words = [], []
     for line in text.splitlines():
@@ -96,10 +101,7 @@ def _split(text: str) -> tuple[list[tuple[str, str]], str]:
 
 def _words(text: str) -> Iterator[tuple[str, float]]:
     """Each different word, piece and pair of words once; its weight grows slowly with how often it is there."""
-    plain = re.sub(r"[-_/]+", " ", text.lower())
-    for apart, joined in _JOINED.items():
-        plain = plain.replace(apart, joined)
-    written = [word for word in _WORD.findall(plain) if word not in _SAY_LITTLE]
+    written = _written(text)
     words = [_stem(word) for word in written]
     for concept, often in Counter(c for word in written for c in _MEANS.get(word, ())).items():
         yield f"c {concept}", CONCEPT_WEIGHT * (1 + math.log(often))
@@ -110,6 +112,13 @@ def _words(text: str) -> Iterator[tuple[str, float]]:
             yield f"p {piece}", PIECE_WEIGHT * (1 + math.log(often)) / math.sqrt(len(pieces))
     for pair, often in Counter(pairwise(words)).items():
         yield f"b {pair[0]} {pair[1]}", 0.5 * (1 + math.log(often))
+
+
+def _written(text: str) -> list[str]:
+    plain = re.sub(r"[-_/]+", " ", text.lower())
+    for apart, joined in _JOINED.items():
+        plain = plain.replace(apart, joined)
+    return [word for word in _WORD.findall(plain) if word not in _SAY_LITTLE]
 
 
 def _stem(word: str) -> str:

@@ -1,4 +1,7 @@
-"""Memory: which past results are like a hypothesis. A Chroma index over the ledger, built anew whenever in doubt."""
+"""Memory: which past results are like a hypothesis, and what runs, findings and documents say of a question.
+
+A Chroma index over the ledger and the documents learned, built anew whenever in doubt.
+"""
 
 from __future__ import annotations
 
@@ -9,26 +12,30 @@ import shutil
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
+from functools import partial
+from itertools import chain
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeVar
 
 from executor.errors import UnavailableError
 from executor.state.home import Home
+from knowledge.contents import Contents
 from knowledge.embedding import DIMENSIONS, FACT_SHARE, NAME, VERSION
 from knowledge.features import Features
+from knowledge.hits import KINDS, Hit, Kind
 from knowledge.ledger import Ledger
 from knowledge.neighbours import Neighbour, recency, similarity
 from knowledge.owner import Owner
-from knowledge.rows import PastRow
+from knowledge.retrieval import Question, Retriever
 
 if TYPE_CHECKING:
-    from knowledge.vectors import Vectors
+    from knowledge.vectors import Index
 
 Answer = TypeVar("Answer")
 
-FORMAT = {"format": 1, "embedding": NAME, "version": VERSION, "dimensions": DIMENSIONS}
-"""What an index must say of itself to be used; any other, older or newer, is built anew from the ledger."""
+FORMAT = {"format": 2, "embedding": NAME, "version": VERSION, "dimensions": DIMENSIONS}
+"""What an index must say of itself to be used; any other, older or newer, is built anew."""
 CANDIDATES = 4
 """For each neighbour wanted so many are fetched, since vectors rank only part of the similarity."""
 
@@ -36,30 +43,30 @@ CANDIDATES = 4
 class Memory:
     """Open memory, a context manager. Holds the lock of the home's memory while it is open.
 
-    On opening, the index is brought in line with the ledger: what is missing is added; an index that is damaged, of
-    another version or not there is built anew. Raises ``UnavailableError`` if another process has it open for longer
-    than ``wait_s``.
+    On opening, the index is brought in line with the ledger and the documents: what is missing is added, what is gone
+    is taken out; an index that is damaged, of another version or not there is built anew. Raises ``UnavailableError``
+    if another process has it open for longer than ``wait_s``.
     """
 
     def __init__(self, home: Home, ledger: Ledger, *, wait_s: float = 10.0) -> None:
         self._directory = home.memory
-        self._ledger = ledger
-        self._vectors: Vectors | None = None
-        self._rows: dict[str, PastRow] = {}
+        self._index: Index | None = None
+        self._retrievers: dict[tuple[Kind, ...], Retriever] = {}
         self._owner = Owner(home.path / "memory.lock", "Murphy's memory", wait_s=wait_s)
         try:
-            self._rows = {row.key: row for row in ledger.past()}
+            self._contents = Contents(ledger, home.documents)
             self._open()
         except BaseException:
             self.close()
             raise
 
     def remember(self, run: str) -> int:
-        """Take in the results of a recorded run; returns how many. Idempotent."""
-        rows = self._ledger.past_of(run)
-        self._rows.update((row.key, row) for row in rows)
-        self._healed(lambda vectors: vectors.add(_documents(rows)))
-        return len(rows)
+        """Take in the results and findings of a recorded run; returns how many results. Idempotent."""
+        added = self._contents.take_in(run)
+        self._retrievers.clear()
+        for kind, texts in added.items():
+            self._healed(partial(_add, kind, texts))
+        return len(added["results"])
 
     def similar(self, query: Features, k: int, *, now: datetime | None = None) -> tuple[Neighbour, ...]:
         """The ``k`` past results most like the query, by similarity × recency, first the best."""
@@ -71,20 +78,37 @@ class Memory:
         """The same for many queries at once, which is much faster than one by one."""
         moment = now or datetime.now(UTC)
         texts = [query.document() for query in queries]
-        found = self._healed(lambda vectors: vectors.nearest(texts, k * CANDIDATES))
+        found = self._healed(lambda index: index.of("results").nearest(texts, k * CANDIDATES))
         return [self._ranked(query, near, k, moment) for query, near in zip(queries, found, strict=True)]
 
+    def search(self, questions: Sequence[Question], k: int, kinds: Sequence[Kind] = KINDS) -> list[tuple[Hit, ...]]:
+        """For each question up to ``k`` things of these kinds that speak of it, by hybrid retrieval, first the best."""
+        chosen = tuple(kinds)
+        if chosen not in self._retrievers:
+            self._retrievers[chosen] = Retriever(
+                (item for kind in chosen for item in self._contents.items(kind)),
+                lambda texts, n: self._nearest(texts, n, chosen),
+            )
+        found = self._retrievers[chosen].find(questions, k)
+        return [tuple(self._contents.hit(name, score) for name, score in each) for each in found]
+
+    @property
+    def passages(self) -> int:
+        """How many pieces of documents it holds."""
+        return len(self._contents.texts("passages"))
+
     def rebuild(self) -> int:
-        """Build the index anew from the ledger; returns how many results it holds. A crash meanwhile loses nothing."""
-        self._rows = {row.key: row for row in self._ledger.past()}
+        """Build the index anew from ledger and documents; returns how many things it holds. A crash loses nothing."""
+        self._contents.read()
+        self._retrievers.clear()
         self._build()
-        return len(self._rows)
+        return sum(len(self._contents.texts(kind)) for kind in KINDS)
 
     def close(self) -> None:
         """Give files and the lock back. Idempotent."""
-        if self._vectors is not None:
-            self._vectors.close()
-            self._vectors = None
+        if self._index is not None:
+            self._index.close()
+            self._index = None
         self._owner.close()
 
     def __enter__(self) -> Self:
@@ -100,31 +124,39 @@ class Memory:
         if path is None:
             self._build()
             return
-        from knowledge.vectors import Vectors
+        from knowledge.vectors import Index
 
         try:
-            self._vectors = Vectors(path)
-            self._bring_in_line(self._vectors)
+            self._index = Index(path)
+            self._bring_in_line(self._index)
         except BaseException as error:
             if not _is_damage(error):
                 raise
             self._build()
 
-    def _bring_in_line(self, vectors: Vectors) -> None:
-        there = vectors.ids()
-        vectors.add(_documents(row for key, row in self._rows.items() if key not in there))
-        vectors.remove(sorted(there - self._rows.keys()))
+    def _bring_in_line(self, index: Index) -> None:
+        for kind in KINDS:
+            texts, there = self._contents.texts(kind), index.of(kind).ids()
+            index.of(kind).add([(name, text) for name, text in texts.items() if name not in there])
+            index.of(kind).remove(sorted(there - texts.keys()))
+
+    def _nearest(self, texts: Sequence[str], count: int, kinds: Sequence[Kind]) -> list[list[tuple[str, float]]]:
+        """Of several collections together."""
+        each = [self._healed(partial(_near, kind, texts, count)) for kind in kinds]
+        merged = (sorted(chain(*near), key=lambda pair: (-pair[1], pair[0])) for near in zip(*each, strict=True))
+        return [near[:count] for near in merged]
 
     def _build(self) -> None:
         """A new directory each time: Chroma keeps state in the process for each one that it has had open."""
-        from knowledge.vectors import Vectors
+        from knowledge.vectors import Index
 
         self._drop()
         path = self._directory / f"index-{secrets.token_hex(4)}"
         try:
             path.mkdir(mode=0o700)
-            self._vectors = Vectors(path)
-            self._vectors.add(_documents(self._rows.values()))
+            self._index = Index(path)
+            for kind in KINDS:
+                self._index.of(kind).add(list(self._contents.texts(kind).items()))
             self._say_current(path)
         except BaseException as error:
             if not _is_damage(error):
@@ -137,10 +169,10 @@ class Memory:
 
     def _drop(self) -> None:
         self._marker.unlink(missing_ok=True)  # first: an index half removed must not be taken for one
-        if self._vectors is not None:
+        if self._index is not None:
             with suppress(Exception):  # it is thrown away in any case
-                self._vectors.close()
-            self._vectors = None
+                self._index.close()
+            self._index = None
         for old in self._directory.iterdir():
             shutil.rmtree(old, ignore_errors=True) if old.is_dir() else old.unlink()
 
@@ -163,17 +195,17 @@ class Memory:
         temporary.write_text(json.dumps({**FORMAT, "directory": path.name}), encoding="utf-8")
         temporary.replace(self._marker)
 
-    def _healed(self, action: Callable[[Vectors], Answer]) -> Answer:
+    def _healed(self, action: Callable[[Index], Answer]) -> Answer:
         """Do it; if the index turns out to be damaged, build it anew and do it once more."""
-        if self._vectors is None:
+        if self._index is None:
             raise ValueError("this memory is closed")
         try:
-            return action(self._vectors)
+            return action(self._index)
         except BaseException as error:
             if not _is_damage(error):
                 raise
         self._build()
-        return action(self._vectors)
+        return action(self._index)
 
     def _ranked(
         self, query: Features, near: Iterable[tuple[str, float]], k: int, now: datetime
@@ -183,13 +215,17 @@ class Memory:
         found = [
             Neighbour(row, similarity(query, row, min(1.0, closeness * scale)), recency(row.at, now))
             for key, closeness in near
-            if (row := self._rows.get(key)) is not None
+            if (row := self._contents.rows.get(key)) is not None
         ]
         return tuple(sorted(found, key=lambda n: (-n.weight, -n.row.at.timestamp(), n.row.key))[:k])
 
 
-def _documents(rows: Iterable[PastRow]) -> list[tuple[str, str]]:
-    return [(row.key, row.features.document()) for row in rows]
+def _add(kind: Kind, documents: Sequence[tuple[str, str]], index: Index) -> None:
+    index.of(kind).add(documents)
+
+
+def _near(kind: Kind, texts: Sequence[str], count: int, index: Index) -> list[list[tuple[str, float]]]:
+    return index.of(kind).nearest(texts, count)
 
 
 def _is_damage(error: BaseException) -> bool:

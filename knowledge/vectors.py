@@ -1,4 +1,4 @@
-"""The Chroma index: documents by id, in one directory, embedded by our own function. Loaded only where it is needed."""
+"""The Chroma index: vectors of texts by id, in one directory, embedded by our own function. Loads what is heavy."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import Any
 
 from chromadb.api.client import Client
 from chromadb.api.collection_configuration import CreateCollectionConfiguration
+from chromadb.api.models.Collection import Collection
 from chromadb.api.types import Embeddable, EmbeddingFunction, Embeddings
 from chromadb.config import Settings
 from chromadb.utils.embedding_functions import register_embedding_function
 
 from knowledge.embedding import DIMENSIONS, NAME, VERSION, embed
 
-COLLECTION = "results"
 BATCH = 2000
 """Chroma takes 5,461 at most at once."""
 _CONFIGURATION: CreateCollectionConfiguration = {
@@ -60,10 +60,11 @@ class HashEmbedding(EmbeddingFunction[Embeddable]):
             raise ValueError(f"these vectors were made by another embedding: {config}")
 
 
-class Vectors:
-    """An open index. One process may have a directory open, and only once; the caller sees to that.
+class Index:
+    """An open index with a collection for each kind of thing remembered.
 
-    Any error of Chroma's, a panic of its native part included, is passed on as it is: the index is then worth nothing.
+    One process may have a directory open, and only once; the caller sees to that. Any error of Chroma's, a panic of
+    its native part included, is passed on as it is: the index is then worth nothing.
     """
 
     def __init__(self, path: Path) -> None:
@@ -76,13 +77,28 @@ class Vectors:
             persist_directory=str(path),
         )
         self._client = Client(settings=settings)
-        try:
-            self._collection = self._client.get_or_create_collection(
-                COLLECTION, embedding_function=HashEmbedding(), configuration=_CONFIGURATION
+        self._open: dict[str, Vectors] = {}
+
+    def of(self, name: str) -> Vectors:
+        """The collection of that name, of three letters at least, made if it is not there."""
+        if name not in self._open:
+            self._open[name] = Vectors(
+                self._client.get_or_create_collection(
+                    name, embedding_function=HashEmbedding(), configuration=_CONFIGURATION
+                )
             )
-        except BaseException:
-            self._client.close()
-            raise
+        return self._open[name]
+
+    def close(self) -> None:
+        """Give files and threads back. Idempotent."""
+        self._client.close()
+
+
+class Vectors:
+    """One collection: vectors by id. The texts stay where they came from, so that they can be forgotten there."""
+
+    def __init__(self, collection: Collection) -> None:
+        self._collection = collection
 
     def ids(self) -> set[str]:
         """All that are in it."""
@@ -92,7 +108,7 @@ class Vectors:
         """Add (id, text) pairs; what is there already is replaced. Durable on return."""
         for start in range(0, len(documents), BATCH):
             part = documents[start : start + BATCH]
-            self._collection.upsert(ids=[name for name, _ in part], documents=[text for _, text in part])
+            self._collection.upsert(ids=[name for name, _ in part], embeddings=embed([text for _, text in part]))
 
     def remove(self, ids: Sequence[str]) -> None:
         """Take these out."""
@@ -104,13 +120,9 @@ class Vectors:
         count = min(k, self._collection.count())
         if not count or not texts:
             return [[] for _ in texts]
-        found = self._collection.query(query_texts=list(texts), n_results=count, include=["distances"])
+        found = self._collection.query(query_embeddings=embed(texts), n_results=count, include=["distances"])
         distances = found["distances"] or []
         return [
             [(name, max(0.0, min(1.0, 1 - distance))) for name, distance in zip(names, far, strict=True)]
             for names, far in zip(found["ids"], distances, strict=True)
         ]
-
-    def close(self) -> None:
-        """Give files and threads back. Idempotent."""
-        self._client.close()

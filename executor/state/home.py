@@ -15,7 +15,7 @@ from executor.errors import InputError, UnavailableError
 from executor.state import place
 
 _DIRECTORIES = ("keys", "runs", "memory")
-_FILES = ("journal.db", "ledger.db", "sessions.db", "memory.lock", "watchdog.log", "RESUMED")
+_FILES = ("journal.db", "ledger.db", "documents.db", "sessions.db", "memory.lock", "watchdog.log", "RESUMED")
 _BESIDE = {(file, part) for file in _FILES for part in ("wal", "shm", "anchor", "reserve")}
 """What belongs to a database: its log and that log's index; to the journal, also its anchor and its reserve."""
 _REHEARSAL = "readiness-"
@@ -114,8 +114,13 @@ class Home:
         return self.path / "ledger.db"
 
     @property
+    def documents(self) -> Path:
+        """Texts of the documents learned."""
+        return self.path / "documents.db"
+
+    @property
     def memory(self) -> Path:
-        """Vector index, rebuildable from the ledger."""
+        """Vector index, rebuildable from the ledger and the documents."""
         return self.path / "memory"
 
     @property

@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from pathlib import Path
 
@@ -16,9 +16,15 @@ from executor.errors import UnavailableError
 from executor.model.faults.network import Latency
 from executor.model.vocabulary import Verdict, Weakness
 from executor.state.home import Home
+from knowledge.documents.document import Document
+from knowledge.documents.store import DocumentStore
 from knowledge.features import describe
+from knowledge.findings import findings
+from knowledge.hits import KINDS, Kind
 from knowledge.ledger import Ledger
 from knowledge.memory import Memory
+from knowledge.retrieval import Question
+from tests.knowledge.documents.papers import document
 from tests.knowledge.runs import MORNING, Case, evidence_of, plan_of, small_system
 
 CASES = (
@@ -32,7 +38,8 @@ NOW = MORNING + timedelta(days=1)
 def record(ledger: Ledger, run: str, system_name: str = "store", days: int = 0) -> None:
     system = small_system(system_name)
     plan = plan_of(CASES, system)
-    ledger.record(plan, evidence_of(CASES, plan, run, MORNING + timedelta(days=days)), (), system)
+    evidence = evidence_of(CASES, plan, run, MORNING + timedelta(days=days))
+    ledger.record(plan, evidence, findings(plan, evidence, system), system)
 
 
 @pytest.fixture
@@ -110,6 +117,69 @@ def test_results_that_are_in_no_ledger_are_forgotten(home: Home, ledger: Ledger)
         assert keys(memory) == set()
 
 
+LEARNED = document("When payment hangs, front waits forever. There is no time-out.", "/docs/payment.md")
+
+
+def learn(home: Home, *papers: Document) -> None:
+    with DocumentStore(home.documents) as store:
+        for paper in papers:
+            store.learn(paper)
+
+
+def asked(memory: Memory, text: str, kinds: Sequence[Kind] = KINDS) -> list[str]:
+    (found,) = memory.search([Question.of(text, ("front", "back", "side", "db"))], 10, kinds)
+    return [hit.reference for hit in found]
+
+
+def test_runs_findings_and_documents_are_found_by_what_they_say(home: Home, ledger: Ledger):
+    record(ledger, "run-1")
+    learn(home, LEARNED, document("Redis is flushed at night.", "/docs/redis.md"))
+    with Memory(home, ledger) as memory:
+        assert memory.passages == 2
+        assert asked(memory, "payment hangs")[0] == "/docs/payment.md:1"
+        assert asked(memory, "flushed cache", ["passages"])[0] == "/docs/redis.md:1"
+        assert asked(memory, "does not reconnect back db", ["results"])[0] == "run-1/e2"
+        assert asked(memory, "give it a fallback", ["findings"])[0] == "run-1/e0"
+        assert {hit.kind for hit in memory.search([Question.of("front waits without a time-out")], 20)[0]} == set(KINDS)
+        assert asked(memory, "", ["passages"]) == []
+
+
+def test_a_run_that_is_remembered_is_found_at_once_with_its_findings(home: Home, ledger: Ledger):
+    with Memory(home, ledger) as memory:
+        assert asked(memory, "fallback") == []
+        record(ledger, "run-1")
+        memory.remember("run-1")
+        assert asked(memory, "fallback", ["findings"]) != []
+
+
+def test_a_changed_document_takes_the_place_of_what_it_said_and_a_forgotten_one_is_gone(home: Home, ledger: Ledger):
+    learn(home, LEARNED)
+    with Memory(home, ledger) as memory:
+        assert asked(memory, "payment hangs") == ["/docs/payment.md:1"]
+    learn(home, document("Orders are lost when the broker dies.", "/docs/payment.md"))
+    with Memory(home, ledger) as memory:
+        assert memory.passages == 1
+        (found,) = memory.search([Question.of("orders broker")], 5)
+        assert [hit.text for hit in found] == ["Orders are lost when the broker dies."]
+    with DocumentStore(home.documents) as store:
+        store.forget("/docs/payment.md")
+    with Memory(home, ledger) as memory:
+        assert memory.passages == 0
+        assert asked(memory, "orders broker") == []
+    texts = [file.read_bytes() for file in home.memory.rglob("*") if file.is_file()]
+    assert not any(b"broker dies" in text or b"front waits" in text for text in texts)
+
+
+def test_everything_found_is_found_again_after_a_rebuild(home: Home, ledger: Ledger):
+    record(ledger, "run-1")
+    learn(home, LEARNED, *(document(f"Service number {n} is slow at night.", f"/docs/{n}.md") for n in range(20)))
+    questions = [Question.of(text) for text in ("payment hangs", "slow service 7", "no time-out", "reconnect")]
+    with Memory(home, ledger) as memory:
+        before = memory.search(questions, 10)
+        assert memory.rebuild() == 3 + 2 + 21
+        assert memory.search(questions, 10) == before
+
+
 def _truncate(index: Path) -> None:
     database = index / "chroma.sqlite3"
     database.write_bytes(database.read_bytes()[:5000])
@@ -153,7 +223,7 @@ def test_rebuilding_by_hand_gives_the_same_answers(home: Home, ledger: Ledger):
     record(ledger, "run-2", "second", days=-30)
     with Memory(home, ledger) as memory:
         before = memory.similar(query(), 6, now=NOW)
-        assert memory.rebuild() == 6
+        assert memory.rebuild() == 6 + 4
         assert memory.similar(query(), 6, now=NOW) == before
 
 

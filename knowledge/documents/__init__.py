@@ -1,0 +1,1 @@
+"""Documents that people have written of their systems: runbooks, postmortems, architecture notes."""
