@@ -115,10 +115,18 @@ def _proposal(
         fault=fault,
         target=target,
         probability=round(present(entry, place, scene) * choice.rate, 4),
-        rationale=_text(f"{entry.rationale.format_map(words)} {choice.tells} {history}"),
+        rationale=_text(f"{entry.rationale.format_map(words)} {choice.tells} {history} {_quoted(entry, place, scene)}"),
         remedy=_text(entry.remedy.format_map(words)),
         source=f"{expert}/{entry.id}: {entry.source}"[:400],
     )
+
+
+def _quoted(entry: Entry, place: str, scene: Scene) -> str:
+    """Where a document that people have learned speaks of this weakness at this place."""
+    for quotation in scene.brief.quotations:
+        if place in quotation.places and entry.weakness in quotation.weaknesses:
+            return f"{quotation.source.rpartition('/')[2]} speaks of it."
+    return ""
 
 
 def _text(text: str) -> str:

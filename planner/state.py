@@ -29,7 +29,7 @@ class State(TypedDict, total=False):
     limits: Json
     proposer: str
     recalled: Json
-    """``beliefs`` and ``past`` of the brief."""
+    """``beliefs``, ``past`` and ``quotations`` of the brief."""
     brief: Json
     weights: dict[str, float]
     """Of each expert's word, from the track record."""

@@ -7,6 +7,7 @@ from executor.model.wording import many
 from experts.track_record import track_record, weights
 from knowledge.ledger import Ledger
 from planner.beliefs import Recollection, recollect
+from planner.citations import quoted
 from planner.state import State, system_of
 from planner.tools import Tools
 
@@ -20,14 +21,16 @@ def recall(state: State, tools: Tools) -> State:
     found = recollect(tools.home, system_of(state))
     with Ledger.open(tools.home) as ledger:
         record = track_record(ledger.predictions())
+    quotations, cited = quoted(tools.home, system_of(state), state["goal"])
     said = _settled(found, system_of(state).name)
     return {
         "recalled": {
             "beliefs": [known.model_dump(mode="json") for known in found.known],
             "past": [past.model_dump(mode="json") for past in found.past],
+            "quotations": [quotation.model_dump(mode="json") for quotation in quotations],
         },
         "weights": weights(record),
-        "notes": [said] if said else [],
+        "notes": [note for note in (said, cited) if note],
     }
 
 
