@@ -9,13 +9,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from pydantic import ValidationError
 from sqlalchemy import Engine, create_engine, event, inspect, select, update
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from executor.errors import UnavailableError
 from executor.model.evidence import Evidence, Figure, Finding
-from executor.model.plan import Plan
+from executor.model.plan import Action, Plan
 from executor.model.system import System
 from executor.model.vocabulary import Environment, Verdict, Weakness
 from executor.state.durable import create
@@ -26,6 +27,7 @@ from knowledge.resilience.measures import Dimension, Measure
 from knowledge.rows import PastFigures, PastPrediction, PastRow, PastRun
 from knowledge.schema import (
     VERSION,
+    ActionRow,
     Base,
     ExperimentRow,
     FindingRow,
@@ -134,6 +136,19 @@ class Ledger:
         with self._transaction() as session:
             return tuple(map(_measure, session.scalars(query)))
 
+    def actions(self) -> dict[tuple[str, str], tuple[Action, ...]]:
+        """What was done in each experiment, by run and experiment; nothing of runs that an older Murphy recorded.
+
+        Left out are experiments with a fault that this Murphy does not know.
+        """
+        query = select(ActionRow).order_by(ActionRow.run, ActionRow.experiment, ActionRow.position)
+        with self._transaction() as session:
+            found: dict[tuple[str, str], list[dict[str, Any]]] = {}
+            for row in session.scalars(query):
+                found.setdefault((row.run, row.experiment), []).append(row.action)
+        known = {key: _actions(told) for key, told in found.items()}
+        return {key: told for key, told in known.items() if told}
+
     def close(self) -> None:
         """Give the connections back. Idempotent."""
         self._engine.dispose()
@@ -156,7 +171,10 @@ class Ledger:
             tables = set(inspect(session.connection()).get_table_names())
             if SchemaVersion.__tablename__ in tables:
                 version = session.scalar(select(SchemaVersion.version))
-                if version == 1:  # what version 2 added is a table of its own, in which runs of before have no rows
+                if version in (
+                    1,
+                    2,
+                ):  # what later ones added are tables of their own, in which runs of before have no rows
                     Base.metadata.create_all(session.connection())
                     session.execute(update(SchemaVersion).values(version=VERSION))
                     return
@@ -201,6 +219,13 @@ def _explained(path: Path) -> Iterator[None]:
             where=str(path),
             hint="Is the disk full or read-only, or the file ours?",
         ) from error
+
+
+def _actions(told: Sequence[dict[str, Any]]) -> tuple[Action, ...]:
+    try:
+        return tuple(Action.model_validate(action, strict=False) for action in told)
+    except ValidationError:
+        return ()
 
 
 def _moment(text: str) -> datetime:

@@ -12,7 +12,7 @@ from executor.model.system import System
 from knowledge.fault_types import fault_text
 from knowledge.features import describe
 from knowledge.resilience.measures import measures
-from knowledge.schema import Base, ExperimentRow, FindingRow, MeasureRow, PredictionRow, ResultRow, Run
+from knowledge.schema import ActionRow, Base, ExperimentRow, FindingRow, MeasureRow, PredictionRow, ResultRow, Run
 
 
 def rows_of(plan: Plan, evidence: Evidence, findings: Sequence[Finding], system: System) -> Iterator[Sequence[Base]]:
@@ -21,6 +21,11 @@ def rows_of(plan: Plan, evidence: Evidence, findings: Sequence[Finding], system:
     planned = {experiment.id: experiment for experiment in plan.experiments}
     pairs = [(planned[result.experiment], result) for result in evidence.results]
     yield [_experiment(evidence.run, position, *pair) for position, pair in enumerate(pairs)]
+    yield [
+        ActionRow(run=evidence.run, experiment=each.id, position=n, action=action.model_dump(mode="json"))
+        for each, _ in pairs
+        for n, action in enumerate(each.actions)
+    ]
     results = [row for experiment, result in pairs for row in _results(evidence.run, experiment, result, system)]
     for position, row in enumerate(results):
         row.position = position

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import JSON, Boolean, Float, ForeignKey, ForeignKeyConstraint, Integer, String, Text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-VERSION = 2
+VERSION = 3
 
 
 class Base(DeclarativeBase):
@@ -49,6 +49,17 @@ class ExperimentRow(Base):
     trials: Mapped[int] = mapped_column(Integer)
     aborted: Mapped[str] = mapped_column(Text)
     figures: Mapped[list[Any]] = mapped_column(JSON)
+
+
+class ActionRow(Base):
+    """One action of an experiment, whole as JSON of the contract, so that it can be done again. Since version 3."""
+
+    __tablename__ = "actions"
+    __table_args__ = (ForeignKeyConstraint(["run", "experiment"], ["experiments.run", "experiments.experiment"]),)
+    run: Mapped[str] = mapped_column(String(63), primary_key=True)
+    experiment: Mapped[str] = mapped_column(String(63), primary_key=True)
+    position: Mapped[int] = mapped_column(Integer, primary_key=True)
+    action: Mapped[dict[str, Any]] = mapped_column(JSON)
 
 
 class MeasureRow(Base):

@@ -34,6 +34,17 @@ def possible(system: System, place: str) -> dict[str, str]:
     }
 
 
+def unsupported(system: System) -> tuple[tuple[str, str], ...]:
+    """What cannot be done anywhere in the system, as a brief tells it: (fault kind at place, why)."""
+    places = [service.name for service in system.services] + [edge.place for edge in system.dependencies]
+    return tuple(
+        (f"{kind} at {place}", reason[:400])
+        for place in places
+        for kind, reason in possible(system, place).items()
+        if reason
+    )
+
+
 def known_service(system: System, name: str, *, where: str = "") -> Service:
     """The service of that name. Raises ``InputError`` that names those there are."""
     for service in system.services:

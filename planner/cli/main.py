@@ -22,6 +22,7 @@ from planner.cli import (
     keys,
     learn,
     limits,
+    patterns,
     plan,
     policy,
     proxy,
@@ -31,6 +32,7 @@ from planner.cli import (
     score,
     selftest,
     streams,
+    templates,
 )
 from planner.cli.visible import visible
 
@@ -65,6 +67,8 @@ for family in (
     results,
     score,
     learn,
+    templates,
+    patterns,
     faults,
     limits,
     keys,

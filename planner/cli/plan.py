@@ -12,6 +12,9 @@ from planner.cli.options import Json, LimitsFile, PlanOutput
 
 if TYPE_CHECKING:
     from executor.model.system import System
+    from executor.safety.limits import Limits
+    from executor.state.home import Home
+    from experts.brief import Constraints
     from planner.session import Session
 
 SystemFile = Annotated[Path, typer.Option("--system", help="The system; murphy discover writes it.")]
@@ -37,6 +40,9 @@ def plan(
     experts: Experts = None,
     limits: LimitsFile = None,
     again: Annotated[str | None, typer.Option(help="RUN/EXPERIMENT: the same once more, to see it again.")] = None,
+    template: Annotated[
+        list[str] | None, typer.Option(help="Only what this template tries, where it fits; repeatable; all: every one.")
+    ] = None,
     output: PlanOutput = Path("plan.json"),
     as_json: Annotated[bool, typer.Option("--json", help="Print the plan for programs as well.")] = False,
 ) -> None:
@@ -50,6 +56,8 @@ def plan(
     from planner import goal as goals
     from planner.cli.output import emit, err
 
+    if again and template:
+        raise InputError("either an experiment is repeated, or templates are tried.", where="--template")
     if len(goal) > GOAL_MAX:
         raise InputError(f"has {len(goal)} characters, and the limit is {GOAL_MAX}.", where="--goal")
     found = load_system(system)
@@ -70,7 +78,9 @@ def plan(
     from experts.roster import from_environment
     from planner.session import Session
 
-    if again:
+    if template:
+        session = _from_templates(home, found, template, wanted, allowed)
+    elif again:
         session = Session.repeat(home, found, again=again, limits=allowed, proposer=whoami())
     else:
         with err.status("planning…") as status:
@@ -89,6 +99,19 @@ def plan(
         emit(session.plan)
         return
     _tell(session, output)
+
+
+def _from_templates(home: Home, system: System, names: list[str], wanted: Constraints, limits: Limits) -> Session:
+    from executor.person import whoami
+    from planner.cli.output import err
+    from planner.mined import named_templates
+    from planner.regression import regression_plan
+    from planner.session import Session
+
+    made = regression_plan(named_templates(home, names), system, wanted, limits=limits, proposer=whoami())
+    for note in made.notes:
+        err.print(f"· {note}", style="quiet", markup=False)
+    return Session.adopt(home, made.plan, system, limits=limits)
 
 
 def show(

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from executor.model.system import System
 from experts.brief import Brief
-from planner.possible import possible
+from planner.possible import unsupported
 from planner.state import State, constraints_of, system_of
 from planner.tools import Tools
 
@@ -18,18 +17,8 @@ def brief(state: State, tools: Tools) -> State:
             "system": system,
             "goal": state["goal"],
             "constraints": constraints_of(state),
-            "unsupported": _unsupported(system),
+            "unsupported": unsupported(system),
             **state["recalled"],
         }
     )
     return {"brief": told.model_dump(mode="json")}
-
-
-def _unsupported(system: System) -> tuple[tuple[str, str], ...]:
-    places = [service.name for service in system.services] + [edge.place for edge in system.dependencies]
-    return tuple(
-        (f"{kind} at {place}", reason[:400])
-        for place in places
-        for kind, reason in possible(system, place).items()
-        if reason
-    )
