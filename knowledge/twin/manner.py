@@ -14,12 +14,14 @@ RETRANSMIT_MS = 250.0
 second, Linux no less than 200 ms)."""
 PACKETS = 6
 """Packets of a short call, both ways."""
-CALL_BYTES = 8_192
+CALL_BYTES = 2_048
 """Of a short call and its answer."""
 PRESSED_SLOWER = 3.0
 """So many times its usual time a service takes that lacks processor, memory, disk or handles."""
 ODD = 0.3
-"""Share of calls that fail where a clock, a setting or a replica is wrong: nobody can tell without the code."""
+"""P(calls fail) where a clock, a setting or a replica is wrong: nobody can tell without the code."""
+CUT_ONCE = 0.1
+"""Share of calls that fail where sessions are cut once, and connecting anew is all it takes."""
 SOME = 0.3
 """Share of calls that an intermittent fault strikes which does not say how many."""
 
@@ -42,6 +44,12 @@ class Manner:
     """The callee takes so many times its own time."""
     load_per_s: float = 0.0
     """Requests a second on top of its own."""
+    odd: float = 0.0
+    """P(all calls fail), where only the code could tell."""
+    places: int = 0
+    """Connections that there are at most; 0: as many as are wanted."""
+    once: bool = False
+    """Whether connections are only cut once, so that it lasts for those alone who do not connect anew."""
 
 
 _ERROR = Manner(T.SERVER_ERROR, error=1.0)
@@ -61,11 +69,11 @@ _BY_TYPE: dict[T, Manner] = {
     T.LOCKED: _SILENT,
     T.STARVED_CPU: _PRESSED,
     T.STARVED_MEMORY: _PRESSED,
-    T.STARVED_DISK: Manner(T.STARVED_DISK, error=ODD, slower=PRESSED_SLOWER),
-    T.STARVED_HANDLES: Manner(T.STARVED_HANDLES, error=ODD),
-    T.CLOCK_WRONG: Manner(T.CLOCK_WRONG, error=ODD),
-    T.MISCONFIGURED: Manner(T.MISCONFIGURED, error=ODD),
-    T.STALE: Manner(T.STALE, error=ODD / 3),
+    T.STARVED_DISK: Manner(T.STARVED_DISK, odd=ODD, slower=PRESSED_SLOWER),
+    T.STARVED_HANDLES: Manner(T.STARVED_HANDLES, odd=ODD),
+    T.CLOCK_WRONG: Manner(T.CLOCK_WRONG, odd=ODD),
+    T.MISCONFIGURED: Manner(T.MISCONFIGURED, odd=ODD),
+    T.STALE: Manner(T.STALE, odd=ODD / 3),
     T.INTERMITTENT: Manner(T.INTERMITTENT, error=SOME),
     T.SLOW: Manner(T.SLOW, delay_ms=1_000.0),
     T.SLUGGISH: Manner(T.SLUGGISH, delay_ms=50.0),
@@ -81,6 +89,8 @@ def manner(fault: Fault) -> Manner:
     found = _waiting(found, known) if type_ in (T.SLOW, T.SLUGGISH) else found
     if type_ is T.INTERMITTENT:
         found = _some(found, known)
+    if type_ is T.SESSIONS_LOST and getattr(known, "how", "") == "terminate":
+        found = replace(found, error=CUT_ONCE, once=True)
     quota = getattr(known, "quota_percent", None) or getattr(known, "cpu_percent", None)
     return replace(found, slower=max(1.0, 100.0 / quota), delay_ms=0.0) if quota else found
 
@@ -105,6 +115,8 @@ def _waiting(found: Manner, known: Any) -> Manner:
 
 def _some(found: Manner, known: Any) -> Manner:
     """How many calls it strikes, and whether they fail or wait."""
+    if known.kind == "network.connection_limit":
+        return replace(found, error=0.0, places=int(known.max))
     share = float(getattr(known, "probability", SOME))
     if (percent := getattr(known, "percent", None)) is not None:
         return replace(found, error=0.0, slow_share=1 - (1 - float(percent) / 100) ** PACKETS, slow_ms=RETRANSMIT_MS)

@@ -150,7 +150,7 @@ def play(experiment: Experiment, blows: Blows, topology: Topology, worlds: World
         load_per_s=_loads(experiment, topology, parameters),
         fault_s=experiment.fault_s,
     )
-    faults = edge_faults(graph, blows, topology, worlds)
+    faults = edge_faults(graph, treated, blows, topology, worlds)
     struck = strike(blows, topology, worlds, parameters, experiment.fault_s)
     tables = _locked(experiment, blows, topology, worlds, graph)
     headroom = parameters.headroom.draw(worlds.random, shape)

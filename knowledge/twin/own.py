@@ -105,7 +105,7 @@ def strike(blows: Blows, topology: Topology, worlds: Worlds, parameters: Paramet
             settled[number].add(blow, later, base_ms, parameters)
             back_s[number] = np.maximum(back_s[number], back)
             waits.append(wait_s)
-            presses = _presses(blow, service, worlds, parameters)
+            presses = _presses(blow, service, worlds, parameters) + _unsure(blow, base_ms, worlds, parameters)
             for own in (at_once[number], settled[number]):
                 for share, silent in presses:
                     own.lose(share, silent=silent)
@@ -176,4 +176,16 @@ def _presses(blow: Blow, service: Service, worlds: Worlds, parameters: Parameter
             shows = parameters.shows(weakness, (blow.manner.type.value,))
             lost = (present & (worlds.uniform(1)[0] < shows)) * share * blow.share
             found.append((lost, weakness is Weakness.POOL_EXHAUSTION))
+    return found
+
+
+def _unsure(blow: Blow, base_ms: float, worlds: Worlds, parameters: Parameters) -> list[tuple[Floats, bool]]:
+    """The same of what the fault alone does not tell: whether the code minds, and how many connections are wanted."""
+    found = []
+    if blow.manner.odd:
+        found.append(((worlds.uniform(1)[0] < blow.manner.odd) * blow.share, False))
+    if blow.manner.places:
+        busy = parameters.load_per_s * base_ms / 1000
+        wanted = np.maximum(1.0, busy) * parameters.connections.draw(worlds.random, (worlds.count,))
+        found.append((np.clip(1 - blow.manner.places / wanted, 0.0, 1.0) * blow.share, False))
     return found

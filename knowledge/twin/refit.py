@@ -8,11 +8,12 @@ Every estimate begins as the judgement of ``parameters.py`` and moves as far as 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from statistics import median
 from typing import TYPE_CHECKING
 
+from executor.model.probe import Check
 from executor.model.system import System
 from executor.model.vocabulary import FaultType, Phase, Verdict, Weakness
 from knowledge.rows import PastFigures, PastRow
@@ -159,19 +160,28 @@ def _base_ms(own: Sequence[PastFigures], system: System) -> dict[str, float]:
     """Of each service the median over its runs of the usual time of its fastest check."""
     found: dict[str, float] = {}
     for service in system.services:
-        checks = [check.id for check in service.operations]
-        medians = [of for check in checks if (of := _usual(own, "latency_p50", check)) is not None]
-        if medians:
-            found[service.name] = min(medians)
+        usual = [ms for check in service.operations if (ms := _usual(own, "latency_p50", check)) is not None]
+        if usual:
+            found[service.name] = min(usual)
     return found
 
 
-def _errors(own: Sequence[PastFigures], system: System) -> Mapping[str, float]:
-    checks = [check.id for service in system.services for check in service.operations]
-    kept = {check: _usual(own, "availability", check) for check in checks}
+def _errors(own: Sequence[PastFigures], system: System) -> dict[str, float]:
+    checks = [check for service in system.services for check in service.operations]
+    kept = {check.id: _usual(own, "availability", check) for check in checks}
     return {check: 1 - value for check, value in kept.items() if value is not None and value < 1}
 
 
-def _usual(own: Sequence[PastFigures], name: str, check: str) -> float | None:
-    values = [value for each in own if (value := each.value(name, check, Phase.BASELINE)) is not None]
-    return median(values) if values else None
+def _usual(own: Sequence[PastFigures], name: str, check: Check) -> float | None:
+    """The median of a figure over the baselines in which the check was well: what a busy host spoils is not usual."""
+    values = [each.value(name, check.id, Phase.BASELINE) for each in own if _well(each, check)]
+    known = [value for value in values if value is not None]
+    return median(known) if known else None
+
+
+def _well(figures: PastFigures, check: Check) -> bool:
+    good = figures.value("availability", check.id, Phase.BASELINE)
+    late_ms = figures.value("latency_p95", check.id, Phase.BASELINE)
+    promised_ms = check.slo.latency_ms_max
+    in_time = promised_ms is None or (late_ms is not None and late_ms <= promised_ms)
+    return good is not None and good >= check.slo.availability_min and in_time

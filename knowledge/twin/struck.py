@@ -14,10 +14,13 @@ from knowledge.twin.manner import Manner
 from knowledge.twin.net import Net
 from knowledge.twin.state import State
 from knowledge.twin.topology import Topology
+from knowledge.twin.ways import Ways
 from knowledge.twin.worlds import Worlds
 
 OVERLOADED = Manner(FaultType.COLD, error=0.1, slow_share=1.0, slow_ms=2_000.0)
 """What a caller sees where what stands behind a cold cache cannot carry the load."""
+DISCONNECTED = Manner(FaultType.SESSIONS_LOST, error=1.0)
+"""What a caller sees that does not connect anew after its connections were cut once."""
 REFILLED = Manner(FaultType.COLD, delay_ms=30.0)
 """What it sees where it can."""
 
@@ -45,13 +48,17 @@ class EdgeFaults:
         return found
 
 
-def edge_faults(net: Net, blows: Blows, topology: Topology, worlds: Worlds) -> EdgeFaults:
+def edge_faults(net: Net, ways: Ways, blows: Blows, topology: Topology, worlds: Worlds) -> EdgeFaults:
     """Where in the net the experiment's faults are."""
     always = np.ones(worlds.count)
     by_edge: dict[int, list[tuple[Floats, Manner]]] = {
         number: [(always, done) for done in made] for number, made in blows.edges.items()
     }
     for service, felt in blows.services.items():
+        if any(blow.manner.once for blow in felt):
+            for edge in topology.edges_in[service]:
+                never = np.isinf(ways.reconnect_s.get(edge, always)).astype(np.float64)
+                by_edge.setdefault(edge, []).append((never, DISCONNECTED))
         if any(blow.manner.type is FaultType.COLD for blow in felt):
             for edge in topology.edges_in[service]:
                 place = topology.system.dependencies[edge].place

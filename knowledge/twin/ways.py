@@ -43,8 +43,8 @@ class Ways:
     unsaid: Flags
     """The same where nobody says whether it should."""
     reconnect_s: dict[int, Floats]
-    """Number of an edge that is struck → from the end of that until the caller uses it again, seconds: (worlds,);
-    infinite: never."""
+    """Number of an edge that is struck, or whose callee is → from the end of that until the caller uses it again,
+    seconds: (worlds,); infinite: never."""
     breaker_s: Floats
     """Until a breaker that has opened lets calls through again: (worlds,)."""
 
@@ -58,7 +58,7 @@ def ways(numbers: Sequence[int], blows: Blows, topology: Topology, worlds: World
     def present(weakness: Weakness) -> Flags:
         return worlds.present(weakness, names)
 
-    types = [_failing(_met(number, blows)) for number in numbers]
+    types = [_failing(_met(number, blows, topology)) for number in numbers]
     brittle = present(Weakness.HARD_DEPENDENCY) & _felt(Weakness.HARD_DEPENDENCY, types, worlds, parameters)
     graceless = present(Weakness.NO_GRACEFUL_DEGRADATION)
     graceless &= _felt(Weakness.NO_GRACEFUL_DEGRADATION, types, worlds, parameters)
@@ -74,7 +74,11 @@ def ways(numbers: Sequence[int], blows: Blows, topology: Topology, worlds: World
         shared=_joined(present(Weakness.MISSING_BULKHEAD), False),
         brittle=_joined(brittle, True),
         unsaid=_joined(unsaid, True),
-        reconnect_s={number: _reconnect(number, blows, topology, worlds, parameters) for number in sorted(blows.edges)},
+        reconnect_s={
+            number: _reconnect(number, blows, topology, worlds, parameters)
+            for number in numbers
+            if number in blows.edges or int(topology.callee[number]) in blows.services
+        },
         breaker_s=parameters.breaker_s.draw(worlds.random, (worlds.count,)),
     )
 
@@ -107,7 +111,7 @@ def _retries(
 
 
 def _reconnect(number: int, blows: Blows, topology: Topology, worlds: Worlds, parameters: Parameters) -> Floats:
-    place, type_ = topology.system.dependencies[number].place, _met(number, blows)
+    place, type_ = topology.system.dependencies[number].place, _met(number, blows, topology)
     never = worlds.present(Weakness.DOES_NOT_RECONNECT, [place])[0]
     never &= worlds.uniform(1)[0] < parameters.shows(Weakness.DOES_NOT_RECONNECT, (type_.value,))
     if type_ is FaultType.UNRESOLVED:
@@ -129,9 +133,12 @@ def _joined(rows: Array, last: float | bool) -> Array:
     return np.vstack([rows, np.full((1, rows.shape[1]), last, dtype=rows.dtype)])
 
 
-def _met(number: int, blows: Blows) -> FaultType:
-    """What the edge's caller sees of the fault: its type where it is struck, and errors beyond."""
-    return blows.edges[number][0].type if number in blows.edges else FaultType.SERVER_ERROR
+def _met(number: int, blows: Blows, topology: Topology) -> FaultType:
+    """What the edge's caller sees of the fault: its type where the edge or its callee is struck, and errors beyond."""
+    if number in blows.edges:
+        return blows.edges[number][0].type
+    felt = blows.services.get(int(topology.callee[number]))
+    return felt[0].manner.type if felt else FaultType.SERVER_ERROR
 
 
 def _failing(type_: FaultType) -> FaultType:

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from executor.model.criteria import SteadyState
 from executor.model.faults import SPECS, Fault
+from executor.model.faults.data import ConnectionFailure
 from executor.model.faults.infrastructure import LoadBalancer, Zone
-from executor.model.faults.network import Latency, Loss, Partition
+from executor.model.faults.network import ConnectionLimit, Latency, Loss, Partition
 from executor.model.faults.resource import IoError
 from executor.model.faults.service import Crash, Error, Hang, Overload, Timeout
 from executor.model.plan import EdgeTarget, GroupsTarget, InstanceTarget, Target
@@ -193,7 +194,10 @@ def test_every_fault_can_be_rehearsed(spec: type[Fault]) -> None:
         (Partition(how="reject"), {"error": 1.0}),
         (Partition(how="drop"), {"silent": 1.0}),
         (Overload(rate_rps=200), {"load_per_s": 200.0, "delay_ms": 0.0}),
-        (IoError(path="/data"), {"error": 0.3}),
+        (IoError(path="/data"), {"error": 0.0, "odd": 0.3}),
+        (ConnectionLimit(max=5), {"error": 0.0, "places": 5}),
+        (ConnectionFailure(how="terminate"), {"error": 0.1, "once": True}),
+        (ConnectionFailure(), {"error": 1.0, "once": False}),
         (LoadBalancer(how="all_down"), {"error": 1.0}),
         (Zone(zone="z", how="pause"), {"silent": 1.0}),
     ],

@@ -96,11 +96,27 @@ def test_what_is_no_timeout_is_not_taken_for_one(ledger: Ledger, seen: tuple[Cas
 
 
 def test_usual_times_and_errors_are_measured(ledger: Ledger) -> None:
-    figures = [figure("latency_p50", 80, Phase.BASELINE), figure("availability", 0.99, Phase.BASELINE)]
+    figures = [
+        figure("latency_p50", 80, Phase.BASELINE),
+        figure("latency_p95", 120, Phase.BASELINE),
+        figure("availability", 0.99, Phase.BASELINE),
+    ]
     recorded(ledger, [(Case(Verdict.HOLDS), figures)])
     found = learned(ledger, STORE)
     assert found.base_ms == {"front": 80}
     assert found.errors == {"home": pytest.approx(0.01)}
+
+
+def test_a_baseline_that_was_not_well_is_not_what_is_usual(ledger: Ledger) -> None:
+    busy = [
+        figure("latency_p50", 700, Phase.BASELINE),
+        figure("latency_p95", 900, Phase.BASELINE),
+        figure("availability", 1.0, Phase.BASELINE),
+    ]
+    failing = [figure("latency_p50", 80, Phase.BASELINE), figure("availability", 0.7, Phase.BASELINE)]
+    recorded(ledger, [(Case(Verdict.INCONCLUSIVE), busy), (Case(Verdict.INCONCLUSIVE), failing)])
+    found = learned(ledger, STORE)
+    assert (found.base_ms, found.errors) == ({}, {})
 
 
 def test_rates_of_detection_follow_places_where_the_weakness_was_shown_otherwise(ledger: Ledger) -> None:

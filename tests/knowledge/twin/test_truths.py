@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 
 from executor.model.criteria import BoundedLatency, CallsWithin, RecoversWithin, SteadyState
-from executor.model.faults.data import CacheFlush, Lock
-from executor.model.faults.network import Latency
-from executor.model.faults.resource import Connections
+from executor.model.faults.data import CacheFlush, ConnectionFailure, Lock
+from executor.model.faults.network import ConnectionLimit, Latency
+from executor.model.faults.resource import Connections, FileDescriptors
 from executor.model.faults.service import Crash, DependencyFailure, Error, Hang, Timeout
 from executor.model.vocabulary import ServiceKind, Weakness
 from knowledge.twin.parameters import Parameters
@@ -207,6 +207,29 @@ def test_one_that_does_not_reconnect_stays_broken() -> None:
     assert quick.hypotheses[0].breaks < stuck.hypotheses[0].breaks
 
 
+def test_sessions_that_are_cut_once_hurt_who_does_not_connect_anew() -> None:
+    ask = check("app", needs=("db",), exercises=("app->db",))
+    shop = system(("app->db",), (ask,), breaker=False, retries=1, timeout_ms=400)
+    asked = {
+        (Weakness.DOES_NOT_RECONNECT, "app->db"): RecoversWithin(checks=("ask-app",), within_s=3, since="reverted")
+    }
+    for how in ("terminate", "both"):
+        made = experiment(ConnectionFailure(how=how), at("db"), (ask,), asked)  # type: ignore[arg-type]
+        for stuck in (0.0, 1.0):
+            foreseen = Twin(shop, nothing_but(shop, {(Weakness.DOES_NOT_RECONNECT, "app->db"): stuck})).rehearse(made)
+            assert (foreseen.hypotheses[0].breaks > 0.75) is bool(stuck)
+            assert foreseen.breaks == (1 if how == "both" else pytest.approx(0.9 * stuck, abs=0.02))
+
+
+def test_what_only_the_code_could_tell_is_not_told_for_certain() -> None:
+    alone = system((), (check("root"),))
+    odd = experiment(FileDescriptors(), at("root"), (check("root"),))
+    assert Twin(alone, nothing_but(alone, {})).rehearse(odd).breaks == pytest.approx(0.3, abs=0.01)
+    for most, low, high in ((2, 0.3, 0.8), (60, 0.0, 0.05)):
+        limited = experiment(ConnectionLimit(max=most), at("root"), (check("root"),))
+        assert low <= Twin(alone, nothing_but(alone, {})).rehearse(limited).breaks <= high
+
+
 def test_an_instance_that_comes_back_by_itself_does_so_unless_that_is_the_weakness() -> None:
     ask = check("root")
     alone = system((), (ask,), services={"root": {"restarts": "supervised"}})
@@ -251,11 +274,11 @@ def test_several_actions_are_felt_together() -> None:
 def test_a_cascade_is_what_goes_beyond_the_target() -> None:
     asks = (check("root"), check("mid"))
     chain = system(("root->mid", "mid->leaf"), asks, retries=0, timeout_ms=400, breaker=False)
-    crash = experiment(Crash(restart="murphy"), at("leaf"), asks)
+    hang = experiment(Hang(), at("leaf"), asks)
     hard = Twin(
         chain, nothing_but(chain, {(Weakness.HARD_DEPENDENCY, e.place): 1.0 for e in chain.dependencies})
-    ).rehearse(crash)
+    ).rehearse(hang)
     assert (hard.cascade, hard.containment) == (1, 0)
-    soft = Twin(chain, nothing_but(chain, {})).rehearse(crash)
+    soft = Twin(chain, nothing_but(chain, {})).rehearse(hang)
     assert (soft.cascade, soft.containment) == (0, 1)
     assert dict(soft.touched) == {"leaf": 1}, "the target itself is hurt, and does not count"
