@@ -83,6 +83,16 @@ def embed(texts: Sequence[str]) -> npt.NDArray[np.float32]:
     return rows.astype(np.float32)
 
 
+def embed_words(texts: Sequence[str], dimensions: int) -> npt.NDArray[np.float32]:
+    """The same of words alone, in as many dimensions as wanted: for free text, which has no facts."""
+    rows = np.zeros((len(texts), dimensions), dtype=np.float32)
+    for row, text in zip(rows, texts, strict=True):
+        row[:] = _block(_words(text), dimensions)
+        if not row.any():
+            row[0] = 1.0
+    return rows
+
+
 def stems(text: str) -> list[str]:
     """Its words in their order, without their endings and without those that say little."""
     return [_stem(word) for word in _written(text)]

@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
-from itertools import chain
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeVar
@@ -21,21 +20,20 @@ from typing import TYPE_CHECKING, Self, TypeVar
 from executor.errors import UnavailableError
 from executor.state.home import Home
 from knowledge.contents import Contents
-from knowledge.embedding import DIMENSIONS, FACT_SHARE, NAME, VERSION
+from knowledge.embedding import DIMENSIONS, FACT_SHARE, NAME, VERSION, embed
 from knowledge.features import Features
 from knowledge.hits import KINDS, Hit, Kind
 from knowledge.ledger import Ledger
 from knowledge.neighbours import Neighbour, recency, similarity
 from knowledge.owner import Owner
-from knowledge.retrieval import Question, Retriever
+from knowledge.prose import prose
+from knowledge.retrieval import ARMS, Question, Retriever
 
 if TYPE_CHECKING:
-    from knowledge.vectors import Index
+    from knowledge.vectors import Index, Vectors
 
 Answer = TypeVar("Answer")
 
-FORMAT = {"format": 2, "embedding": NAME, "version": VERSION, "dimensions": DIMENSIONS}
-"""What an index must say of itself to be used; any other, older or newer, is built anew."""
 CANDIDATES = 4
 """For each neighbour wanted so many are fetched, since vectors rank only part of the similarity."""
 
@@ -51,7 +49,8 @@ class Memory:
     def __init__(self, home: Home, ledger: Ledger, *, wait_s: float = 10.0) -> None:
         self._directory = home.memory
         self._index: Index | None = None
-        self._retrievers: dict[tuple[Kind, ...], Retriever] = {}
+        self._retrievers: dict[Kind, Retriever] = {}
+        self._prose = prose()
         self._owner = Owner(home.path / "memory.lock", "Murphy's memory", wait_s=wait_s)
         try:
             self._contents = Contents(ledger, home.documents)
@@ -65,7 +64,7 @@ class Memory:
         added = self._contents.take_in(run)
         self._retrievers.clear()
         for kind, texts in added.items():
-            self._healed(partial(_add, kind, texts))
+            self._healed(partial(self._add, kind, texts))
         return len(added["results"])
 
     def similar(self, query: Features, k: int, *, now: datetime | None = None) -> tuple[Neighbour, ...]:
@@ -78,19 +77,17 @@ class Memory:
         """The same for many queries at once, which is much faster than one by one."""
         moment = now or datetime.now(UTC)
         texts = [query.document() for query in queries]
-        found = self._healed(lambda index: index.of("results").nearest(texts, k * CANDIDATES))
+        found = self._healed(lambda index: self._of(index, "results").nearest(texts, k * CANDIDATES))
         return [self._ranked(query, near, k, moment) for query, near in zip(queries, found, strict=True)]
 
     def search(self, questions: Sequence[Question], k: int, kinds: Sequence[Kind] = KINDS) -> list[tuple[Hit, ...]]:
         """For each question up to ``k`` things of these kinds that speak of it, by hybrid retrieval, first the best."""
-        chosen = tuple(kinds)
-        if chosen not in self._retrievers:
-            self._retrievers[chosen] = Retriever(
-                (item for kind in chosen for item in self._contents.items(kind)),
-                lambda texts, n: self._nearest(texts, n, chosen),
-            )
-        found = self._retrievers[chosen].find(questions, k)
-        return [tuple(self._contents.hit(name, score) for name, score in each) for each in found]
+        hits: list[list[Hit]] = [[] for _ in questions]
+        for kind in kinds:
+            arms = {**ARMS, "vector": self._prose.weight} if kind == "passages" else ARMS
+            for told, found in zip(hits, self._retriever(kind).find(questions, k, arms=arms), strict=True):
+                told += (self._contents.hit(name, score) for name, score in found)
+        return [tuple(sorted(told, key=lambda hit: (-hit.score, hit.reference)))[:k] for told in hits]
 
     @property
     def passages(self) -> int:
@@ -136,15 +133,27 @@ class Memory:
 
     def _bring_in_line(self, index: Index) -> None:
         for kind in KINDS:
-            texts, there = self._contents.texts(kind), index.of(kind).ids()
-            index.of(kind).add([(name, text) for name, text in texts.items() if name not in there])
-            index.of(kind).remove(sorted(there - texts.keys()))
+            vectors, texts = self._of(index, kind), self._contents.texts(kind)
+            there = vectors.ids()
+            vectors.add([(name, text) for name, text in texts.items() if name not in there])
+            vectors.remove(sorted(there - texts.keys()))
 
-    def _nearest(self, texts: Sequence[str], count: int, kinds: Sequence[Kind]) -> list[list[tuple[str, float]]]:
-        """Of several collections together."""
-        each = [self._healed(partial(_near, kind, texts, count)) for kind in kinds]
-        merged = (sorted(chain(*near), key=lambda pair: (-pair[1], pair[0])) for near in zip(*each, strict=True))
-        return [near[:count] for near in merged]
+    def _add(self, kind: Kind, documents: Sequence[tuple[str, str]], index: Index) -> None:
+        self._of(index, kind).add(documents)
+
+    def _retriever(self, kind: Kind) -> Retriever:
+        if kind not in self._retrievers:
+            near_min = self._prose.near_min if kind == "passages" else 0.0
+
+            def nearest(texts: Sequence[str], count: int) -> list[list[tuple[str, float]]]:
+                found = self._healed(lambda index: self._of(index, kind).nearest(texts, count))
+                return [[(name, close) for name, close in near if close > near_min] for near in found]
+
+            self._retrievers[kind] = Retriever(self._contents.items(kind), nearest)
+        return self._retrievers[kind]
+
+    def _of(self, index: Index, kind: Kind) -> Vectors:
+        return index.of(kind, self._prose.embed if kind == "passages" else embed)
 
     def _build(self) -> None:
         """A new directory each time: Chroma keeps state in the process for each one that it has had open."""
@@ -156,7 +165,7 @@ class Memory:
             path.mkdir(mode=0o700)
             self._index = Index(path)
             for kind in KINDS:
-                self._index.of(kind).add(list(self._contents.texts(kind).items()))
+                self._of(self._index, kind).add(list(self._contents.texts(kind).items()))
             self._say_current(path)
         except BaseException as error:
             if not _is_damage(error):
@@ -180,6 +189,11 @@ class Memory:
     def _marker(self) -> Path:
         return self._directory / "current.json"
 
+    def _format(self) -> dict[str, object]:
+        """What an index must say of itself to be used; any other, older or newer, is built anew."""
+        free = {"embedding": self._prose.name, "version": self._prose.version, "dimensions": self._prose.dimensions}
+        return {"format": 2, "embedding": NAME, "version": VERSION, "dimensions": DIMENSIONS, "passages": free}
+
     def _current(self) -> Path | None:
         """The directory of an index that is whole and of our format; ``None`` if there is none."""
         try:
@@ -188,11 +202,11 @@ class Memory:
         except (OSError, ValueError, AttributeError, KeyError, TypeError):
             return None
         path = self._directory / Path(name).name
-        return path if said == FORMAT and path.is_dir() else None
+        return path if said == self._format() and path.is_dir() else None
 
     def _say_current(self, path: Path) -> None:
         temporary = self._directory / "current.new"
-        temporary.write_text(json.dumps({**FORMAT, "directory": path.name}), encoding="utf-8")
+        temporary.write_text(json.dumps({**self._format(), "directory": path.name}), encoding="utf-8")
         temporary.replace(self._marker)
 
     def _healed(self, action: Callable[[Index], Answer]) -> Answer:
@@ -218,14 +232,6 @@ class Memory:
             if (row := self._contents.rows.get(key)) is not None
         ]
         return tuple(sorted(found, key=lambda n: (-n.weight, -n.row.at.timestamp(), n.row.key))[:k])
-
-
-def _add(kind: Kind, documents: Sequence[tuple[str, str]], index: Index) -> None:
-    index.of(kind).add(documents)
-
-
-def _near(kind: Kind, texts: Sequence[str], count: int, index: Index) -> list[list[tuple[str, float]]]:
-    return index.of(kind).nearest(texts, count)
 
 
 def _is_damage(error: BaseException) -> bool:

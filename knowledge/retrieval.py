@@ -12,7 +12,7 @@ from knowledge.features import Features
 from knowledge.lexical import Lexical
 from knowledge.mentions import WEIGHTS, Mentions, described, mentions
 
-ARMS: Final[Mapping[str, float]] = {"lexical": 1.0, "vector": 1.0, "features": 0.5}
+ARMS: Final[Mapping[str, float]] = {"lexical": 1.0, "vector": 0.5, "features": 0.5}
 """What the rank that an arm gives counts, as ``python -m bench.retrieval`` has it; see docs/decisions/embedding.md."""
 RANK_OFFSET: Final = 60
 """How little the first ranks stand out: with 60 the first counts 1.6 % more than the second.

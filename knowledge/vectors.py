@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from chromadb.api.client import Client
 from chromadb.api.collection_configuration import CreateCollectionConfiguration
 from chromadb.api.models.Collection import Collection
-from chromadb.api.types import Embeddable, EmbeddingFunction, Embeddings
 from chromadb.config import Settings
-from chromadb.utils.embedding_functions import register_embedding_function
 
-from knowledge.embedding import DIMENSIONS, NAME, VERSION, embed
+from knowledge.prose import Embed
 
 BATCH = 2000
 """Chroma takes 5,461 at most at once."""
@@ -21,43 +18,6 @@ _CONFIGURATION: CreateCollectionConfiguration = {
     "hnsw": {"space": "cosine", "ef_construction": 200, "ef_search": 200},
 }
 """Twice the library's default breadth: recall matters more here than the half millisecond."""
-
-
-@register_embedding_function
-class HashEmbedding(EmbeddingFunction[Embeddable]):
-    """``knowledge.embedding`` as Chroma wants it. Chroma's own default would download a model."""
-
-    def __init__(self) -> None:
-        pass
-
-    def __call__(self, input: Embeddable) -> Embeddings:  # noqa: A002 -- the name is checked by Chroma
-        """One vector for each text; there are no images here."""
-        return list(embed([str(text) for text in input]))
-
-    @staticmethod
-    def name() -> str:
-        """Kept in the collection; a collection of another function is refused."""
-        return NAME
-
-    def default_space(self) -> Any:
-        """Cosine: all vectors have length 1."""
-        return "cosine"
-
-    @staticmethod
-    def build_from_config(config: dict[str, Any]) -> HashEmbedding:
-        """Raises ``ValueError`` for another version of the embedding."""
-        HashEmbedding.validate_config(config)
-        return HashEmbedding()
-
-    def get_config(self) -> dict[str, Any]:
-        """What must be the same for vectors to be comparable."""
-        return {"version": VERSION, "dimensions": DIMENSIONS}
-
-    @staticmethod
-    def validate_config(config: dict[str, Any]) -> None:
-        """Raises ``ValueError`` for another version of the embedding."""
-        if config != {"version": VERSION, "dimensions": DIMENSIONS}:
-            raise ValueError(f"these vectors were made by another embedding: {config}")
 
 
 class Index:
@@ -79,14 +39,14 @@ class Index:
         self._client = Client(settings=settings)
         self._open: dict[str, Vectors] = {}
 
-    def of(self, name: str) -> Vectors:
-        """The collection of that name, of three letters at least, made if it is not there."""
+    def of(self, name: str, embed: Embed) -> Vectors:
+        """The collection of that name, of three letters at least, made if it is not there; ``embed`` makes its vectors.
+
+        Chroma is given vectors only: its own default embedding would download a model.
+        """
         if name not in self._open:
-            self._open[name] = Vectors(
-                self._client.get_or_create_collection(
-                    name, embedding_function=HashEmbedding(), configuration=_CONFIGURATION
-                )
-            )
+            made = self._client.get_or_create_collection(name, embedding_function=None, configuration=_CONFIGURATION)
+            self._open[name] = Vectors(made, embed)
         return self._open[name]
 
     def close(self) -> None:
@@ -97,8 +57,9 @@ class Index:
 class Vectors:
     """One collection: vectors by id. The texts stay where they came from, so that they can be forgotten there."""
 
-    def __init__(self, collection: Collection) -> None:
+    def __init__(self, collection: Collection, embed: Embed) -> None:
         self._collection = collection
+        self._embed = embed
 
     def ids(self) -> set[str]:
         """All that are in it."""
@@ -108,7 +69,7 @@ class Vectors:
         """Add (id, text) pairs; what is there already is replaced. Durable on return."""
         for start in range(0, len(documents), BATCH):
             part = documents[start : start + BATCH]
-            self._collection.upsert(ids=[name for name, _ in part], embeddings=embed([text for _, text in part]))
+            self._collection.upsert(ids=[name for name, _ in part], embeddings=self._embed([text for _, text in part]))
 
     def remove(self, ids: Sequence[str]) -> None:
         """Take these out."""
@@ -120,7 +81,7 @@ class Vectors:
         count = min(k, self._collection.count())
         if not count or not texts:
             return [[] for _ in texts]
-        found = self._collection.query(query_embeddings=embed(texts), n_results=count, include=["distances"])
+        found = self._collection.query(query_embeddings=self._embed(texts), n_results=count, include=["distances"])
         distances = found["distances"] or []
         return [
             [(name, max(0.0, min(1.0, 1 - distance))) for name, distance in zip(names, far, strict=True)]

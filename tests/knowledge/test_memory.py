@@ -139,7 +139,7 @@ def test_runs_findings_and_documents_are_found_by_what_they_say(home: Home, ledg
         assert asked(memory, "payment hangs")[0] == "/docs/payment.md:1"
         assert asked(memory, "flushed cache", ["passages"])[0] == "/docs/redis.md:1"
         assert asked(memory, "does not reconnect back db", ["results"])[0] == "run-1/e2"
-        assert asked(memory, "give it a fallback", ["findings"])[0] == "run-1/e0"
+        assert asked(memory, "hard dependency at front->back", ["findings"])[0] == "run-1/e0"
         assert {hit.kind for hit in memory.search([Question.of("front waits without a time-out")], 20)[0]} == set(KINDS)
         assert asked(memory, "", ["passages"]) == []
 
