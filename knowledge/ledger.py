@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from pydantic import ValidationError
-from sqlalchemy import Engine, create_engine, event, inspect, select, update
+from sqlalchemy import Engine, create_engine, event, inspect, select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
@@ -21,7 +21,9 @@ from executor.model.system import System
 from executor.model.vocabulary import Environment, Verdict, Weakness
 from executor.state.durable import create
 from executor.state.home import Home
+from knowledge.exposure import from_json
 from knowledge.features import Features
+from knowledge.migration import migrate
 from knowledge.recording import rows_of
 from knowledge.resilience.measures import Dimension, Measure
 from knowledge.rows import PastFigures, PastPrediction, PastRow, PastRun
@@ -171,12 +173,8 @@ class Ledger:
             tables = set(inspect(session.connection()).get_table_names())
             if SchemaVersion.__tablename__ in tables:
                 version = session.scalar(select(SchemaVersion.version))
-                if version in (
-                    1,
-                    2,
-                ):  # what later ones added are tables of their own, in which runs of before have no rows
-                    Base.metadata.create_all(session.connection())
-                    session.execute(update(SchemaVersion).values(version=VERSION))
+                if version is not None and 1 <= version < VERSION:
+                    migrate(session, version, self.path.parent / "runs")
                     return
                 if version == VERSION:
                     return
@@ -264,6 +262,7 @@ def _past(result: ResultRow, run: Run) -> PastRow:
         predicted=result.predicted,
         at=_moment(run.started),
         features=Features(**{**told, "fault_types": tuple(told["fault_types"])}),
+        exposure=from_json(result.exposure),
     )
 
 

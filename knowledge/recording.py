@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from datetime import UTC
+from typing import Any
 
 from executor.model.evidence import Evidence, ExperimentResult, Finding, HypothesisResult
 from executor.model.plan import Experiment, Hypothesis, Plan
 from executor.model.system import System
+from knowledge.exposure import exposure
 from knowledge.fault_types import fault_text
 from knowledge.features import describe
 from knowledge.resilience.measures import measures
@@ -37,6 +39,15 @@ def rows_of(plan: Plan, evidence: Evidence, findings: Sequence[Finding], system:
         FindingRow(id=found.id, run=evidence.run, position=position, finding=found.model_dump(mode="json"))
         for position, found in enumerate(findings)
     ]
+
+
+def exposures(plan: Plan, evidence: Evidence, system: System) -> Iterator[tuple[str, dict[str, Any]]]:
+    """(hypothesis, what it was exposed to) of each result, for rows that were written without."""
+    planned = {experiment.id: experiment for experiment in plan.experiments}
+    for result in evidence.results:
+        experiment = planned[result.experiment]
+        for hypothesis, _ in _judged(experiment, result):
+            yield hypothesis.id, exposure(experiment, hypothesis, system, result).as_json()
 
 
 def _run(plan: Plan, evidence: Evidence) -> Run:
@@ -90,6 +101,7 @@ def _results(run: str, experiment: Experiment, result: ExperimentResult, system:
             reason=judged.reason,
             predicted=judged.predicted,
             features=asdict(features),
+            exposure=exposure(experiment, hypothesis, system, result).as_json(),
         )
 
 

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from executor.model.evidence import Figure
 from executor.model.vocabulary import Environment, Phase, Verdict, Weakness
+from knowledge.exposure import Exposure
 from knowledge.features import Features
 
 
@@ -47,6 +48,8 @@ class PastRow:
     at: datetime
     """When the run started."""
     features: Features
+    exposure: Exposure | None = None
+    """What its experiment did and looked at; ``None``: all that is known of it are the types of its faults."""
 
     @property
     def key(self) -> str:
@@ -55,7 +58,7 @@ class PastRow:
 
     @property
     def fault_types(self) -> tuple[str, ...]:
-        """The types of the faults used, as in ``knowledge.fault_types``."""
+        """The types of the faults used, ``executor.model.vocabulary.FaultType``."""
         return self.features.fault_types
 
     @property

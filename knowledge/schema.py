@@ -98,6 +98,8 @@ class ResultRow(Base):
     reason: Mapped[str] = mapped_column(Text)
     predicted: Mapped[float] = mapped_column(Float)
     features: Mapped[dict[str, Any]] = mapped_column(JSON)
+    exposure: Mapped[dict[str, Any] | None] = mapped_column(JSON)
+    """``knowledge.exposure``; none where a run of before version 3 is no longer kept. Since version 3."""
 
 
 class PredictionRow(Base):

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from executor.model.plan import EdgeTarget, GroupsTarget, InstanceTarget, Target
+from executor.model.plan import InstanceTarget, Target
 from executor.model.probe import Check
 from executor.model.system import System
 from executor.model.vocabulary import ServiceKind
-
-Edge = tuple[str, str]
-"""(caller, callee)."""
+from knowledge.struck import Edge as Edge
+from knowledge.struck import struck_edges as struck_edges
 
 
 def checks_of(system: System) -> tuple[Check, ...]:
@@ -37,16 +36,6 @@ def exercises(check: Check, edge: Edge, system: System) -> bool:
     if check.exercises is None:
         return check.service in upstream(system, edge[0])
     return f"{edge[0]}->{edge[1]}" in check.exercises
-
-
-def struck_edges(target: Target, system: System) -> tuple[Edge, ...]:
-    """The edges whose calls a fault on the target fails or delays: those into a struck service, or the named ones."""
-    pairs = [(edge.caller, edge.callee) for edge in system.dependencies]
-    if isinstance(target, InstanceTarget):
-        return tuple(pair for pair in pairs if pair[1] == target.service)
-    if isinstance(target, EdgeTarget):
-        return tuple(pair for pair in pairs if pair == (target.caller, target.callee))
-    return tuple(pair for pair in pairs if _between(target, pair))
 
 
 def struck_whole(target: Target, system: System) -> bool:
@@ -129,7 +118,3 @@ def _blurred(check: Check, edge: Edge, others: list[Edge], system: System) -> bo
     if check.exercises is None:
         return bool(others) and check.service != edge[0]
     return any(exercises(check, other, system) for other in others)
-
-
-def _between(target: GroupsTarget, pair: Edge) -> bool:
-    return (pair[0] in target.a and pair[1] in target.b) or (pair[0] in target.b and pair[1] in target.a)

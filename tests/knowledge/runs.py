@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 
 from executor.model.criteria import SteadyState
@@ -29,6 +30,7 @@ from executor.model.vocabulary import Environment, Phase, ServiceKind, Verdict, 
 MORNING = datetime(2026, 11, 1, 9, tzinfo=UTC)
 
 
+@cache
 def small_system(name: str = "store") -> System:
     """front → back → db, and front → side; front's home is critical."""
     services = (

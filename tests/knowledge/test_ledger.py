@@ -125,6 +125,7 @@ def test_a_ledger_of_version_1_is_taken_over_with_its_runs(home: Home):
         record(ledger)
     with sqlite3.connect(home.ledger) as database:
         database.execute("DROP TABLE measures")
+        database.execute("ALTER TABLE results DROP COLUMN exposure")
         database.execute("UPDATE schema_version SET version = 1")
     database.close()
     with Ledger.open(home) as ledger:

@@ -1,0 +1,50 @@
+"""Which calls a fault fails or delays, and how much of a service it leaves to answer."""
+
+from __future__ import annotations
+
+from executor.model.plan import EdgeTarget, GroupsTarget, InstanceTarget, Target
+from executor.model.probe import Check
+from executor.model.system import System
+
+Edge = tuple[str, str]
+"""(caller, callee)."""
+
+
+def struck_edges(target: Target, system: System) -> tuple[Edge, ...]:
+    """The edges whose calls a fault on the target fails or delays: those into a struck service, or the named ones."""
+    pairs = [(edge.caller, edge.callee) for edge in system.dependencies]
+    if isinstance(target, InstanceTarget):
+        return tuple(pair for pair in pairs if pair[1] == target.service)
+    if isinstance(target, EdgeTarget):
+        return tuple(pair for pair in pairs if pair == (target.caller, target.callee))
+    return tuple(pair for pair in pairs if _between(target, pair))
+
+
+def struck_share(target: Target, system: System) -> float:
+    """Share of a struck service's instances, above 0 and at most 1; 1 for edges, and where no instance is known."""
+    if not isinstance(target, InstanceTarget):
+        return 1.0
+    known = next((len(service.instances) for service in system.services if service.name == target.service), 0)
+    return min(1.0, (len(set(target.ids)) or target.count) / known) if known else 1.0
+
+
+def used_edges(check: Check, system: System) -> tuple[str, ...]:
+    """Places of the edges that asking the check uses, as seen; where nobody looked, all that it could use."""
+    if check.exercises is not None:
+        return check.exercises
+    out: dict[str, list[tuple[str, str]]] = {}
+    for edge in system.dependencies:
+        out.setdefault(edge.caller, []).append((edge.place, edge.callee))
+    found: list[str] = []
+    ahead, seen = [check.service], {check.service}
+    while ahead:
+        for place, callee in out.get(ahead.pop(), ()):
+            found.append(place)
+            if callee not in seen:
+                seen.add(callee)
+                ahead.append(callee)
+    return tuple(found)
+
+
+def _between(target: GroupsTarget, pair: Edge) -> bool:
+    return (pair[0] in target.a and pair[1] in target.b) or (pair[0] in target.b and pair[1] in target.a)
