@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
 from importlib import resources
 from typing import Any
@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from executor.errors import InputError
 from executor.model.system import System
 from executor.model.vocabulary import Weakness
+from experts.applicable import Rule, rules
 from experts.brief import Brief
 from experts.conditions import When, edge_is, service_is
 from experts.entries import Entry, Playbook
@@ -82,7 +83,7 @@ def speaks_of(entry: Entry, place: str, scene: Scene) -> bool:
     return at_edge == (entry.at == "edge") and fits(entry.when, entry.weakness, place, scene)
 
 
-def places(entry: Entry, scene: Scene) -> Iterator[str]:
+def places(entry: Entry | Rule, scene: Scene) -> Iterator[str]:
     """Places of the system that the entry speaks of, in the system's order."""
     if entry.at == "service":
         candidates = [service.name for service in scene.view.system.services]
@@ -109,7 +110,7 @@ def looks(when: When, place: str, view: View) -> bool:
     )
 
 
-def base_rate(entry: Entry, place: str, scene: Scene) -> float:
+def base_rate(entry: Entry | Rule, place: str, scene: Scene) -> float:
     """The entry's rate for a place that fits it."""
     for special in entry.rates:
         if fits(special.when, entry.weakness, place, scene):
@@ -118,14 +119,24 @@ def base_rate(entry: Entry, place: str, scene: Scene) -> float:
 
 
 def base_rates(system: System) -> dict[tuple[Weakness, str], tuple[float, str]]:
-    """Each hypothesis that some playbook sees in the system: (rate, ``expert/entry``) of the one most worried."""
+    """Each hypothesis that applies to the system, whether or not somebody would propose it: (rate, where that is from).
+
+    Where playbooks see it, the rate of the entry most worried and ``expert/entry``; elsewhere its class's own, of the
+    rule most worried, and the rule's source.
+    """
     scene = Scene(Brief(system=system))
+    seen = [(entry, f"{expert}/{entry.id}") for expert in COUNCIL for entry in playbook(expert).entries]
+    classes = [(rule, f"of its class, after {rule.source}"[:300]) for rule in rules()]
+    return {**_most_worried(classes, scene), **_most_worried(seen, scene)}
+
+
+def _most_worried(
+    told: Iterable[tuple[Entry | Rule, str]], scene: Scene
+) -> dict[tuple[Weakness, str], tuple[float, str]]:
     rates: dict[tuple[Weakness, str], tuple[float, str]] = {}
-    for expert in COUNCIL:
-        for entry in playbook(expert).entries:
-            for place in places(entry, scene):
-                key = (entry.weakness, place)
-                rate = base_rate(entry, place, scene)
-                if rate > rates.get(key, (0.0, ""))[0]:
-                    rates[key] = (rate, f"{expert}/{entry.id}")
+    for entry, source in told:
+        for place in places(entry, scene):
+            rate = base_rate(entry, place, scene)
+            if rate > rates.get((entry.weakness, place), (0.0, ""))[0]:
+                rates[entry.weakness, place] = (rate, source)
     return rates
