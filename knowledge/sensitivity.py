@@ -1,8 +1,9 @@
-"""How likely an experiment shows a weakness that is there: it depends on the type of the fault.
+"""How likely an experiment shows a weakness that is there, by the type of its fault, if all else is as it should be.
 
 The numbers are judgements, not measurements: from what each weakness class means and from the sweep of 25 public Flask
 systems in which places that stood a dead dependency fell to a slow one, or stood a 500 and fell to a 404. They keep a
-``holds`` under one type from being read as a clean bill. The ledger's results will show where they are wrong.
+``holds`` under one type from being read as a clean bill. The ledger's results will show where they are wrong. What
+size, duration, load and the place of looking take away from them is in ``knowledge.beliefs.sight``.
 """
 
 from __future__ import annotations
@@ -96,9 +97,14 @@ def chance_of_break(probability: float, weakness: Weakness, types: Iterable[str]
 
 def information_gain(probability: float, weakness: Weakness, types: Iterable[str]) -> float:
     """Bits that an experiment is expected to tell about whether the weakness is there; 0 to 1."""
-    names = tuple(types)
-    seen = sensitivity(weakness, names)
-    breaks = chance_of_break(probability, weakness, names)
+    return gain(probability, sensitivity(weakness, types))
+
+
+def gain(probability: float, seen: float) -> float:
+    """Bits, 0 to 1, that an experiment is expected to tell of which P(breaks | present) is ``seen``."""
+    if seen <= FALSE_ALARM:
+        return 0.0
+    breaks = probability * seen + (1 - probability) * FALSE_ALARM
     return max(0.0, _entropy(breaks) - probability * _entropy(seen) - (1 - probability) * _entropy(FALSE_ALARM))
 
 

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 from executor.model.system import System
+from executor.model.vocabulary import Weakness
 from executor.state.home import Home
 from experts.brief import KnownHypothesis, PastResult
 from experts.playbook import base_rates
-from knowledge.beliefs import NEIGHBOUR_MIN, Belief, beliefs_for
+from knowledge.beliefs import NEIGHBOUR_MIN, Belief
+from knowledge.beliefs.trace import Trace, trace
+from knowledge.beliefs.update import Weighed, weighed
 from knowledge.features import Features
 from knowledge.ledger import Ledger
 from knowledge.neighbours import Neighbour, Remembers
 from knowledge.rows import PastRow
+from planner.naming import names
 
 PAST_MAX = 400
 """The latest results of this system that experts are told; and as many of others."""
@@ -42,7 +46,7 @@ class Recollection:
 
 
 def believed(home: Home, system: System) -> tuple[Belief, ...]:
-    """A belief for each weakness that some playbook sees at a place of the system, by weakness and place.
+    """A belief for each weakness at each place of the system where it can be, by weakness and place.
 
     Raises ``UnavailableError`` if ledger or memory cannot be read.
     """
@@ -51,23 +55,43 @@ def believed(home: Home, system: System) -> tuple[Belief, ...]:
 
 def recollect(home: Home, system: System) -> Recollection:
     """Beliefs and past results. Memory is opened only where there is something to remember."""
+    made, heard = _weighed(home, system)
+    near = sorted(heard.values(), key=lambda n: (-n.similarity, n.row.key))
+    others = [n for n in near if n.row.system != system.name and n.row.decided and n.similarity >= NEIGHBOUR_MIN]
+    past = (
+        *(_result(row, 1.0) for row in made.rows[-PAST_MAX:]),
+        *(_result(n.row, n.similarity) for n in others[:PAST_MAX]),
+    )
+    return Recollection(made.beliefs, past, len({row.run for row in made.rows}))
+
+
+def explained(
+    home: Home, system: System, *, place: str | None = None, weakness: Weakness | None = None, hypothesis: str = ""
+) -> tuple[Trace, ...]:
+    """Each belief at a place, of one weakness or of all, with everything that made it; the likeliest first.
+
+    ``hypothesis``: only what a hypothesis of that id speaks of, as plans and runs name it. Raises ``UnavailableError``
+    if ledger or memory cannot be read.
+    """
+    made, _ = _weighed(home, system)
+    wanted = [b for b in made.beliefs if place in (None, b.place) and weakness in (None, b.weakness)]
+    if hypothesis:
+        wanted = [b for b in wanted if names(hypothesis, b.weakness, b.place)]
+    return tuple(trace(b, made) for b in sorted(wanted, key=lambda b: (-b.probability, b.weakness.value, b.place)))
+
+
+def _weighed(home: Home, system: System) -> tuple[Weighed, dict[str, Neighbour]]:
+    now = datetime.now(UTC)
+    rates = base_rates(system)
     with Ledger.open(home) as ledger:
-        rates = base_rates(system)
+        own = ledger.past(system.name)
         if not ledger.runs():
-            return Recollection(beliefs_for(system, rates, ledger), (), 0)
+            return weighed(system, rates, own, None, now=now), {}
         from knowledge.memory import Memory
 
         with Memory(home, ledger) as memory:
             listening = _Listening(memory)
-            beliefs = beliefs_for(system, rates, ledger, listening)
-        own = ledger.past(system.name)
-    near = sorted(listening.heard.values(), key=lambda n: (-n.similarity, n.row.key))
-    others = [n for n in near if n.row.system != system.name and n.row.decided and n.similarity >= NEIGHBOUR_MIN]
-    past = (
-        *(_result(row, 1.0) for row in own[-PAST_MAX:]),
-        *(_result(n.row, n.similarity) for n in others[:PAST_MAX]),
-    )
-    return Recollection(beliefs, past, len({row.run for row in own}))
+            return weighed(system, rates, own, listening, now=now), listening.heard
 
 
 class _Listening:

@@ -23,6 +23,12 @@ def hypothesis_id(weakness: Weakness, place: str, fault: Fault, target: Target) 
     return _id(f"{weakness.value} {place}", {"weakness": weakness.value, "place": place, **_parts(fault, target)})
 
 
+def names(hypothesis: str, weakness: Weakness, place: str) -> bool:
+    """Whether the id is that of a hypothesis on the weakness at the place, under whatever fault."""
+    slug, _, _ = hypothesis.rpartition("-")
+    return slug == _slug(f"{weakness.value} {place}")
+
+
 def _parts(fault: Fault, target: Target) -> dict[str, Any]:
     return {"fault": fault.model_dump(mode="json"), "target": target.model_dump(mode="json")}
 
@@ -34,5 +40,8 @@ def _where(target: Target) -> str:
 
 
 def _id(words: str, content: dict[str, Any]) -> str:
-    slug = re.sub(r"[^a-z0-9]+", "-", words.lower()).strip("-")[:_SLUG_MAX].strip("-")
-    return f"{slug}-{digest(content)[7:15]}"
+    return f"{_slug(words)}-{digest(content)[7:15]}"
+
+
+def _slug(words: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", words.lower()).strip("-")[:_SLUG_MAX].strip("-")

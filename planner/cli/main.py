@@ -33,6 +33,7 @@ from planner.cli import (
     selftest,
     streams,
     templates,
+    why,
 )
 from planner.cli.visible import visible
 
@@ -65,6 +66,7 @@ for family in (
     recover,
     audit,
     results,
+    why,
     score,
     learn,
     templates,

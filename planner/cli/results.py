@@ -1,4 +1,4 @@
-"""What was learned: findings, reports, evidence, beliefs, and the experts' track record."""
+"""What was learned: findings, reports, evidence, and the experts' track record."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from executor.errors import InputError
 from planner.cli.options import Json
 
 if TYPE_CHECKING:
@@ -21,7 +20,6 @@ def register(app: typer.Typer) -> None:
     app.command()(findings)
     app.command(short_help="Write one run as an HTML page or as Markdown.")(report)
     app.command(short_help="Show a run's evidence, or judge it anew.")(evidence)
-    app.command(short_help="Say what is believed of a place, and why.")(why)
     app.command()(experts)
 
 
@@ -94,36 +92,6 @@ def evidence(
         say("Judged anew from the observations: everything comes out the same." if not changed else "\n".join(changed))
         return 1 if changed else 0
     return 0
-
-
-def why(
-    place: Annotated[str, typer.Argument(help="A service or an edge, caller->callee.")],
-    weakness: Annotated[str | None, typer.Argument(help="Only this weakness.")] = None,
-    system: Annotated[Path, typer.Option("--system", help="The system that has the place.")] = Path("system.yaml"),
-    as_json: Json = False,
-) -> None:
-    """Say what is believed of a place, and which priors, neighbours and runs made it so."""
-    from executor.model.wording import many, named
-    from executor.state.home import Home
-    from knowledge.topology.annotations import load_system
-    from planner.beliefs import believed
-    from planner.cli.output import emit, out
-
-    held = [b for b in believed(Home.open(), load_system(system)) if b.place == place]
-    wanted = [b for b in held if weakness is None or b.weakness.value == weakness.replace(" ", "_")]
-    if not wanted:
-        raise InputError(
-            f"nothing is believed of {weakness or 'any weakness'} at {place}.",
-            hint="Places are services and caller->callee.",
-        )
-    if as_json:
-        emit(wanted)
-        return
-    for belief in sorted(wanted, key=lambda b: -b.probability):
-        runs = many(belief.runs, "run")
-        out.print(f"[head]{named(belief.weakness.value)}[/head]: P(present) {belief.probability:.0%}, {runs}")
-        for ground in belief.grounds:
-            out.print(f"  · {ground}", markup=False, soft_wrap=True)
 
 
 def experts(as_json: Json = False) -> None:
