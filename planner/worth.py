@@ -10,7 +10,10 @@ from executor.model.system import System
 from executor.model.vocabulary import Verdict, Weakness
 from experts.brief import Brief
 from experts.past import at_place
-from knowledge.sensitivity import information_gain, sensitivity
+from knowledge.beliefs.sight import sight
+from knowledge.exposure import exposure
+from knowledge.sensitivity import gain as gain_of
+from knowledge.sensitivity import sensitivity
 from planner.recipes.paths import checks_of
 
 Place = tuple[Weakness, str]
@@ -121,9 +124,9 @@ def _value(hypothesis: Hypothesis, experiment: Experiment, brief: Brief, seen: S
     weakness, place, fault_types = hypothesis.weakness, hypothesis.place, types(experiment)
     before = seen.get((weakness, place), frozenset())
     probability = present(hypothesis, experiment, brief)
-    gain = information_gain(probability, weakness, before | fault_types)
-    if before:
-        gain -= information_gain(probability, weakness, before)
+    shown = sensitivity(weakness, before) if before else 0.0
+    sees = sight(weakness, place, exposure(experiment, hypothesis, brief.system)).shows if fault_types - before else 0.0
+    gain = gain_of(probability, 1 - (1 - shown) * (1 - sees)) - gain_of(probability, shown)
     past = [row for row in at_place(brief, weakness, place) if row.verdict in (Verdict.HOLDS, Verdict.BREAKS)]
     kinds = {action.fault.kind for action in experiment.actions}
     if any(row.fault.split(" ", 1)[0] in kinds for row in past):
