@@ -58,6 +58,11 @@ def look_secret(arguments: Iterable[str]) -> bool:
     return list(plain(given)) != given
 
 
+def withheld(text: str, mark: str) -> tuple[str, int]:
+    """The text with ``mark`` for what looks like a secret by its form, and how often."""
+    return _FORMED.subn(mark, text)
+
+
 def body_secret(body: str) -> bool:
     """Whether a request's body looks as if it held a secret: by a name in its JSON or form, or by a value's form."""
     try:

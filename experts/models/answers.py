@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, create_model
 from executor.model.faults import SPECS
 from executor.model.vocabulary import Weakness
 from experts.brief import Brief
-from experts.view import View
+from experts.models.part import Part
 
 ENUM_MAX = 250
 """Longer lists of places are left to the local check; providers bound the size of a schema."""
@@ -29,14 +29,7 @@ class Closed(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Parameter(Closed):
-    """One parameter of a fault."""
-
-    name: Annotated[str, Field(max_length=40)]
-    value: Annotated[str, Field(max_length=100)]
-    """As text, for instance ``3000`` or ``refuse``."""
-
-
+Value = Annotated[str, Field(max_length=100, description="As text, for instance 3000 or refuse.")]
 Rationale = Annotated[str, Field(max_length=_TEXT)]
 Share = Annotated[float, Field(ge=0, le=1)]
 
@@ -53,18 +46,31 @@ def offered_faults(brief: Brief) -> tuple[str, ...]:
     )
 
 
-def proposals_shape(brief: Brief, view: View) -> type[Closed]:
-    """An object with ``proposals``."""
-    services = [service.name for service in view.system.services]
-    edges = [edge.place for edge in view.system.dependencies]
+def parameters(kinds: Sequence[str]) -> tuple[str, ...]:
+    """Every parameter that one of these faults takes."""
+    fields = (name for spec in SPECS if spec.named() in kinds for name in spec.model_fields if name != "kind")
+    return tuple(dict.fromkeys(fields))
+
+
+def proposals_shape(brief: Brief, part: Part) -> type[Closed]:
+    """An object with ``proposals`` about the part of the system that the model is told of."""
+    services = [service.name for service in part.services]
+    edges = [edge.place for edge in part.dependencies]
+    faults = offered_faults(brief)
+    parameter = create_model(
+        "Parameter",
+        __base__=Closed,
+        name=(_one_of(parameters(faults)), ...),
+        value=(Value, ...),
+    )
     wanted = brief.constraints.weaknesses or tuple(Weakness)
     one = create_model(
         "ProposalAnswer",
         __base__=Closed,
         weakness=(_one_of([weakness.value for weakness in wanted]), ...),
         place=(_one_of([*services, *edges]), ...),
-        fault=(_one_of(offered_faults(brief)), ...),
-        parameters=(list[Parameter], ...),
+        fault=(_one_of(faults), ...),
+        parameters=(_list_of(parameter), ...),
         target=(_one_of([*services, *edges]), ...),
         probability=(Share, ...),
         rationale=(Rationale, ...),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
@@ -14,10 +15,15 @@ from executor.model.plan import EdgeTarget, GroupsTarget, InstanceTarget, Target
 from executor.model.vocabulary import Weakness
 from experts.allowed import place_wanted, why_not
 from experts.models.answers import PROPOSALS_MAX, Closed
+from experts.models.saying import plain
 from experts.proposal import Critique, Proposal
 from experts.scene import Scene
 
 T = TypeVar("T")
+ITEMS_MAX = 200
+"""Of one answer; more are not looked at."""
+_THOUGHTS = re.compile(r"\A\s*<think>.*?</think>", re.DOTALL)
+_FENCED = re.compile(r"```(?:json)?\s*(.*?)\s*```", re.DOTALL)
 _FAULT: TypeAdapter[Any] = TypeAdapter(Fault)
 _TARGET_KINDS = {spec.named(): spec.target_kind for spec in SPECS}
 
@@ -37,14 +43,18 @@ def check(text: str, shape: type[Closed], make: Callable[[Mapping[str, Any]], T]
     """
     (field,) = shape.model_fields
     try:
-        data = json.loads(text)
+        data = json.loads(bare(text))
     except ValueError as error:
         return Checked([], [f"the answer is not JSON: {error}"])
+    except RecursionError:
+        return Checked([], ["the answer is nested too deeply"])
     if not isinstance(data, dict) or set(data) != {field} or not isinstance(data[field], list):
         return Checked([], [f"the answer must be an object with the one key {field}, a list"])
     good: list[T] = []
     errors: list[str] = []
-    for number, raw in enumerate(data[field]):
+    if len(data[field]) > ITEMS_MAX:
+        errors.append(f"the answer has {len(data[field])} items, and {ITEMS_MAX} are the most")
+    for number, raw in enumerate(data[field][:ITEMS_MAX]):
         where = f"{field}[{number}]"
         try:
             item = getattr(shape.model_validate({field: [raw]}), field)[0]
@@ -54,6 +64,13 @@ def check(text: str, shape: type[Closed], make: Callable[[Mapping[str, Any]], T]
         except ValueError as error:
             errors.append(f"{where}: {error}")
     return Checked(good, errors)
+
+
+def bare(text: str) -> str:
+    """The JSON alone, where a model that no schema binds has put its thoughts before it, or a fence around it."""
+    found = _THOUGHTS.sub("", text, count=1).strip()
+    fenced = _FENCED.fullmatch(found)
+    return fenced[1] if fenced else found
 
 
 def proposal(item: Mapping[str, Any], expert: str, source: str, scene: Scene) -> Proposal:
@@ -78,8 +95,8 @@ def proposal(item: Mapping[str, Any], expert: str, source: str, scene: Scene) ->
         fault=fault,
         target=target,
         probability=item["probability"],
-        rationale=_plain(item["rationale"]),
-        remedy=_plain(item["remedy"]),
+        rationale=plain(item["rationale"]),
+        remedy=plain(item["remedy"]),
         source=source,
     )
 
@@ -90,7 +107,7 @@ def critique(item: Mapping[str, Any], expert: str, *, may_veto: bool) -> Critiqu
         expert=expert,
         proposal=item["proposal"],
         probability=item["probability"],
-        concern=_plain(item["concern"]),
+        concern=plain(item["concern"]),
         veto=bool(item["veto"]) and may_veto,
     )
 
@@ -126,12 +143,9 @@ def _target(name: str, kind: str) -> Target:
     raise ValueError(f"{kind} takes {'a service' if wants == 'instances' else 'an edge, caller->callee'}, not {name}")
 
 
-def _plain(text: str) -> str:
-    """One paragraph without control characters, so that it can do nothing to a terminal."""
-    return " ".join("".join(char if char.isprintable() else " " for char in text).split())[:4000]
-
-
 def _first(error: ValidationError) -> str:
     one = error.errors()[0]
     path = ".".join(str(part) for part in one["loc"])
+    if one["type"] == "literal_error":  # what is allowed is a long list, and stands in the schema
+        return f"{path}: {str(one['input'])[:60]!r} is none of those allowed"
     return f"{path}: {one['msg']}" if path else one["msg"]

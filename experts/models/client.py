@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Any, Protocol
+from urllib.parse import urlsplit
+
+Say = Callable[[str], None]
+"""Gets each piece of an answer's text as it comes."""
 
 
 @dataclass(frozen=True)
@@ -18,39 +23,89 @@ class Turn:
 
 
 @dataclass(frozen=True)
+class Usage:
+    """What one call was charged for, as the provider counted it."""
+
+    input_tokens: int
+    output_tokens: int
+    """What the model thought without saying it among them."""
+
+    @property
+    def tokens(self) -> int:
+        """Both together."""
+        return self.input_tokens + self.output_tokens
+
+
+NOTHING = Usage(0, 0)
+
+
+def counted(input_tokens: object, output_tokens: object) -> Usage | None:
+    """Usage as a provider tells it; ``None`` for what cannot be: a bill below nothing would be money to spend."""
+    if not isinstance(input_tokens, int) or not isinstance(output_tokens, int) or min(input_tokens, output_tokens) < 0:
+        return None
+    return Usage(input_tokens, output_tokens)
+
+
+@dataclass(frozen=True)
 class Reply:
     """What a model answered."""
 
     text: str
-    input_tokens: int
-    output_tokens: int
+    usage: Usage | None
+    """``None``: the provider did not say."""
     cut: bool
     """Whether the answer ended for want of tokens."""
 
 
 class ProviderError(Exception):
-    """A provider gave no answer. ``retry``: asking again may help, after ``after_s`` seconds if it said so."""
+    """A provider gave no answer. ``retry``: asking again may help, after ``after_s`` seconds if it said so.
 
-    def __init__(self, message: str, *, retry: bool, after_s: float | None = None) -> None:
+    ``usage`` is what it said it charges; ``None`` where it may have worked on the question and did not say.
+    """
+
+    def __init__(
+        self, message: str, *, retry: bool, after_s: float | None = None, usage: Usage | None = NOTHING
+    ) -> None:
         super().__init__(message)
         self.message = message
         self.retry = retry
         self.after_s = after_s
+        self.usage = usage
 
 
-_RETRIED = (408, 409, 429)
+_RETRIED = (408, 409, 425, 429)
 
 
 def refused(status: int, headers: Mapping[str, str]) -> ProviderError:
     """The error for an answer with an error status. Only the status is told: bodies and headers may hold anything."""
-    after = headers.get("retry-after", "")
-    try:
-        after_s = max(0.0, float(after)) if after else None
-    except ValueError:
-        after_s = None
     return ProviderError(
-        f"it answered with status {status}", retry=status in _RETRIED or status >= 500, after_s=after_s
+        f"it answered with status {status}", retry=status in _RETRIED or status >= 500, after_s=retry_after(headers)
     )
+
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """Seconds after which the provider wants to be asked again; ``None`` where it says nothing that can be read.
+
+    Source: RFC 9110, section 10.2.3 (seconds or a date); ``retry-after-ms`` is what OpenAI's SDK reads first.
+    """
+    for name, seconds in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
+        try:
+            found = float(headers.get(name, "")) * seconds
+        except ValueError:
+            continue
+        if 0 <= found < float("inf"):
+            return found
+    try:
+        at = parsedate_to_datetime(headers.get("retry-after", ""))
+    except (TypeError, ValueError):
+        return None
+    return max(0.0, (at.replace(tzinfo=at.tzinfo or UTC) - datetime.now(UTC)).total_seconds())
+
+
+def origin(url: str | None) -> str:
+    """``scheme://host:port`` of an address: no path, and no password that may stand in it."""
+    parts = urlsplit(url or "")
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}" if url else ""
 
 
 class Client(Protocol):
@@ -58,75 +113,23 @@ class Client(Protocol):
 
     model: str
     """Provider and model, for instance ``openai/gpt-5.4-mini``."""
+    endpoint: str
+    """Where it is asked, ``scheme://host:port``; empty: at the provider's own address."""
     temperature: float | None
     """As sent; ``None``: the provider's own."""
 
     def answer(
-        self, system: str, turns: tuple[Turn, ...], schema: dict[str, Any], *, timeout_s: float, tokens_max: int
+        self,
+        system: str,
+        turns: tuple[Turn, ...],
+        schema: dict[str, Any],
+        say: Say,
+        *,
+        timeout_s: float,
+        tokens_max: int,
     ) -> Reply:
         """One answer shaped by the JSON Schema. Raises ``ProviderError``; never retries by itself.
 
-        ``timeout_s`` bounds each wait for the server; one that keeps sending is not cut off by it.
+        ``timeout_s`` bounds the whole call, however steadily the server sends. ``say`` gets the text as it comes, where
+        the client streams.
         """
-
-
-@dataclass(frozen=True)
-class Asked:
-    """One question to a model with its raw answer, kept so that a strategy can be replayed and judged."""
-
-    expert: str
-    question: str
-    """``propose``, ``critique`` or ``predict``."""
-    model: str
-    temperature: float | None
-    prompt_digest: str
-    raw: str
-    """The answer's text as it came, valid or not; empty when there was none."""
-    outcome: str
-    """``answered``, ``invalid``, or why there was no answer."""
-    input_tokens: int
-    output_tokens: int
-    seconds: float
-
-
-class Budget:
-    """What all experts together may spend on models in one session. Safe to share between threads."""
-
-    def __init__(self, *, calls: int = 60, tokens: int = 400_000, seconds: float = 600) -> None:
-        self.calls = calls
-        self.tokens = tokens
-        self.seconds = seconds
-        """Waiting for models, seconds, added up over all experts."""
-        self._spent = [0, 0, 0.0]
-        self._lock = threading.Lock()
-
-    def begin(self) -> str:
-        """Take one call. Why there is none left, in words; empty when there is."""
-        with self._lock:
-            calls, tokens, seconds = self._spent
-            if calls >= self.calls:
-                return f"the budget of {self.calls} calls is spent"
-            if tokens >= self.tokens:
-                return f"the budget of {self.tokens} tokens is spent"
-            if seconds >= self.seconds:
-                return f"the budget of {self.seconds:g} s of waiting is spent"
-            self._spent[0] += 1
-            return ""
-
-    def spend(self, *, tokens: int, seconds: float) -> None:
-        """Book what one call has cost."""
-        with self._lock:
-            self._spent[1] += tokens
-            self._spent[2] += seconds
-
-    @property
-    def seconds_left(self) -> float:
-        """Seconds of waiting that are left."""
-        with self._lock:
-            return max(0.0, self.seconds - self._spent[2])
-
-    @property
-    def spent(self) -> tuple[int, int, float]:
-        """(calls, tokens, seconds) so far."""
-        with self._lock:
-            return int(self._spent[0]), int(self._spent[1]), float(self._spent[2])

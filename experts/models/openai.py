@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
+from contextlib import closing
 from typing import TYPE_CHECKING, Any, Literal
 
-from experts.models.client import ProviderError, Reply, Turn, refused
+from experts.models.client import ProviderError, Reply, Say, Turn, counted, origin
+from experts.models.heard import Heard
 
 if TYPE_CHECKING:
     from openai import OpenAI
+
+    from experts.models.wire import Wire
 
 MODEL = "gpt-5.4-mini"
 Api = Literal["responses", "chat"]
@@ -25,89 +30,125 @@ class OpenAIClient:
         api_key: str | None = None,
         api: Api | None = None,
         temperature: float | None = None,
+        stream: bool = True,
+        bare: bool = False,
     ) -> None:
+        """``bare``: the address is none of the provider's own, and gets no header beside the key given here."""
         self.model = f"openai/{model}"
+        self.endpoint = origin(base_url)
         self.temperature = temperature
         self._name = model
         self._base_url = base_url
-        self._api_key = api_key
+        self._api_key = api_key or "none"
         self._api = api or ("chat" if base_url else "responses")
+        self._stream = stream
+        self._bare = bare
 
     def answer(
-        self, system: str, turns: tuple[Turn, ...], schema: dict[str, Any], *, timeout_s: float, tokens_max: int
+        self,
+        system: str,
+        turns: tuple[Turn, ...],
+        schema: dict[str, Any],
+        say: Say,
+        *,
+        timeout_s: float,
+        tokens_max: int,
     ) -> Reply:
         """One answer shaped by the schema. Raises ``ProviderError``; never retries by itself."""
         import openai
 
-        ask = self._chat if self._api == "chat" else self._respond
-        try:
-            reply = ask(system, turns, schema if self._base_url else _strict(schema), timeout_s, tokens_max)
-        except openai.APITimeoutError:
-            raise ProviderError(f"no answer within {timeout_s:g} s", retry=True) from None
-        except openai.APIConnectionError as error:
-            raise ProviderError(f"the connection failed ({type(error.__cause__).__name__})", retry=True) from None
-        except openai.APIStatusError as error:
-            raise refused(error.status_code, error.response.headers) from None
-        except (openai.OpenAIError, ValueError) as error:
-            raise ProviderError(f"its answer cannot be read ({type(error).__name__})", retry=True) from None
-        if not reply.text:
-            raise ProviderError("it answered nothing", retry=False)
-        return reply
+        from experts.models.wire import Wire
 
-    def _chat(self, system: str, turns: tuple[Turn, ...], schema: dict[str, Any], timeout_s: float, most: int) -> Reply:
-        messages: list[Any] = [{"role": "system", "content": system}]
-        messages += [{"role": turn.role, "content": turn.text} for turn in turns]
+        heard = Heard()
+        shape = schema if self._base_url else _strict(schema)
+        ask = self._chat if self._api == "chat" else self._respond
+        with closing(Wire(openai, timeout_s, self._api_key if self._bare else None)) as wire:
+            with closing(ask(system, turns, shape, tokens_max, heard, wire)) as pieces:
+                for piece in pieces:
+                    say(piece)
+            return heard.reply()
+
+    def _chat(
+        self, system: str, turns: tuple[Turn, ...], schema: dict[str, Any], most: int, heard: Heard, wire: Wire
+    ) -> Generator[str]:
         given: dict[str, Any] = {} if self.temperature is None else {"temperature": self.temperature}
         given["max_tokens" if self._base_url else "max_completion_tokens"] = most
-        with self._client() as client:
-            done = client.chat.completions.create(
+        if self._stream:
+            given |= {"stream": True, "stream_options": {"include_usage": True}}
+        with wire.explained(), self._client(wire) as client:
+            done: Any = client.chat.completions.create(
                 model=self._name,
-                messages=messages,
+                messages=[{"role": "system", "content": system}, *_said(turns)],
                 response_format={
                     "type": "json_schema",
                     "json_schema": {"name": "answer", "schema": schema, "strict": True},
                 },
-                timeout=timeout_s,
+                timeout=wire.timeout,
                 **given,
             )
-        choices = done.choices or []
-        usage = done.usage
-        return Reply(
-            text=(choices[0].message.content or "") if choices else "",
-            input_tokens=usage.prompt_tokens if usage else 0,
-            output_tokens=usage.completion_tokens if usage else 0,
-            cut=bool(choices) and choices[0].finish_reason == "length",
-        )
+            for chunk in done if self._stream else (done,):
+                if chunk.usage:
+                    heard.usage = counted(chunk.usage.prompt_tokens, chunk.usage.completion_tokens)
+                for choice in (chunk.choices or ())[:1]:
+                    message = choice.delta if self._stream else choice.message
+                    heard.declined = heard.declined or bool(message and message.refusal)
+                    yield from heard.hear(message.content if message else None)
+                    heard.end(choice.finish_reason, cut=("length",), filtered=("content_filter",))
 
     def _respond(
-        self, system: str, turns: tuple[Turn, ...], schema: dict[str, Any], timeout_s: float, most: int
-    ) -> Reply:
-        said: list[Any] = [{"role": turn.role, "content": turn.text} for turn in turns]
+        self, system: str, turns: tuple[Turn, ...], schema: dict[str, Any], most: int, heard: Heard, wire: Wire
+    ) -> Generator[str]:
         given: dict[str, Any] = {} if self.temperature is None else {"temperature": self.temperature}
-        with self._client() as client:
-            done = client.responses.create(
+        with wire.explained(), self._client(wire) as client:
+            done: Any = client.responses.create(
                 model=self._name,
                 instructions=system,
-                input=said,
+                input=_said(turns),
                 text={"format": {"type": "json_schema", "name": "answer", "schema": schema, "strict": True}},
                 max_output_tokens=most,
                 store=False,
-                timeout=timeout_s,
+                stream=self._stream,
+                timeout=wire.timeout,
                 **given,
             )
-        usage = done.usage
-        return Reply(
-            text=done.output_text if done.output else "",
-            input_tokens=usage.input_tokens if usage else 0,
-            output_tokens=usage.output_tokens if usage else 0,
-            cut=done.status == "incomplete",
+            if not self._stream:
+                yield from heard.hear(done.output_text if done.output else None)
+                _ended(done, heard)
+                return
+            for event in done:
+                if event.type == "response.output_text.delta":
+                    yield from heard.hear(event.delta)
+                elif event.type in ("response.completed", "response.incomplete", "response.failed"):
+                    _ended(event.response, heard)
+                elif event.type == "error":
+                    raise ProviderError("it broke off with an error", retry=True, usage=None)
+
+    def _client(self, wire: Wire) -> OpenAI:
+        """One for each question, to be closed: a kept one holds its connection until some garbage collection."""
+        from openai import DefaultHttpxClient, OpenAI
+
+        return OpenAI(
+            api_key=self._api_key,
+            base_url=self._base_url,
+            max_retries=0,
+            http_client=DefaultHttpxClient(**wire.options),
         )
 
-    def _client(self) -> OpenAI:
-        """One for each question, to be closed: a kept one holds its connection until some garbage collection."""
-        from openai import OpenAI
 
-        return OpenAI(api_key=self._api_key or "none", base_url=self._base_url, max_retries=0)
+def _said(turns: tuple[Turn, ...]) -> list[Any]:
+    return [{"role": turn.role, "content": turn.text} for turn in turns]
+
+
+def _ended(response: Any, heard: Heard) -> None:
+    """How an answer of the Responses API ended. Raises ``ProviderError`` where it failed."""
+    usage = response.usage
+    heard.usage = counted(usage.input_tokens, usage.output_tokens) if usage else None
+    if response.status == "failed":
+        raise ProviderError("it broke off with an error", retry=True, usage=heard.usage)
+    parts = [part for item in response.output or () for part in getattr(item, "content", None) or ()]
+    heard.declined = any(part.type == "refusal" for part in parts)
+    why = response.incomplete_details.reason if response.incomplete_details else response.status
+    heard.end(why, cut=("max_output_tokens",), filtered=("content_filter",))
 
 
 def _strict(schema: Any) -> Any:

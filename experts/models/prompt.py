@@ -10,16 +10,17 @@ from executor.model.faults import SPECS
 from executor.model.plan import Experiment
 from executor.model.probe import Check
 from executor.model.system import Dependency, Service
-from experts.allowed import target_name
+from executor.model.vocabulary import Environment, ServiceKind, Verdict, Weakness
 from experts.brief import Brief, PastResult, Quotation
 from experts.expert import proposal_key
 from experts.models.answers import PROPOSALS_MAX, offered_faults
+from experts.models.part import Part, ends, shown
 from experts.playbook import persona
 from experts.proposal import Proposal
+from experts.redaction import Redactor
 from experts.scene import Scene
 from knowledge.fault_types import fault_text
 
-SERVICES_MAX = 120
 PAST_MAX = 200
 
 RULES = f"""\
@@ -44,36 +45,47 @@ def system_prompt(expert: str) -> str:
     return f"{persona(expert).strip()}\n\n{RULES}"
 
 
-def propose_prompt(brief: Brief, scene: Scene, matches: Sequence[Proposal]) -> str:
+def names(brief: Brief) -> set[str]:
+    """What must reach a model as it is: the names of the system, and the words of the vocabulary."""
+    system = brief.system
+    words = {word.value for kind in (Weakness, Environment, ServiceKind, Verdict) for word in kind}
+    checks = (check.id for service in system.services for check in service.operations)
+    services, edges = (service.name for service in system.services), (edge.place for edge in system.dependencies)
+    return {system.name, *services, *edges, *checks, *words, *(spec.named() for spec in SPECS)}
+
+
+def propose_prompt(brief: Brief, scene: Scene, matches: Sequence[Proposal], hide: Redactor) -> str:
     """What may be wrong here, with the playbook's own answers as a start."""
     return "\n\n".join(
         [
             "What may be weak in this system, and which faults would show it?",
-            *_about(brief, scene, _ends(matches)),
+            *_about(brief, scene, shown(brief, matches), hide),
             _data("faults", _faults(brief)),
-            _data("playbook", [_told(match) for match in matches]),
+            _data("playbook", hide.value([_told(match) for match in matches])),
         ]
     )
 
 
-def critique_prompt(brief: Brief, scene: Scene, proposals: Sequence[Proposal], *, may_veto: bool) -> str:
+def critique_prompt(
+    brief: Brief, scene: Scene, proposals: Sequence[Proposal], hide: Redactor, *, may_veto: bool
+) -> str:
     """What the expert thinks of these, by key."""
     veto = (
         "Veto what must not be done (irreversible, reaching further than asked, harming data that is kept), with why."
         if may_veto
         else "Vetoes are not yours: answer false."
     )
-    listed = [{"key": proposal_key(each), "expert": each.expert, **_told(each)} for each in proposals]
+    listed = [{"key": proposal_key(each), "expert": each.expert, **hide.value(_told(each))} for each in proposals]
     return "\n\n".join(
         [
             f"What do you think of these proposals? Answer for those in your field, by their keys. {veto}",
-            *_about(brief, scene, _ends(proposals)),
+            *_about(brief, scene, shown(brief, proposals), hide),
             _data("proposals", listed),
         ]
     )
 
 
-def predict_prompt(brief: Brief, scene: Scene, experiment: Experiment) -> str:
+def predict_prompt(brief: Brief, scene: Scene, experiment: Experiment, hide: Redactor) -> str:
     """How likely each hypothesis of the experiment is to break."""
     told = {
         "title": experiment.title,
@@ -86,49 +98,43 @@ def predict_prompt(brief: Brief, scene: Scene, experiment: Experiment) -> str:
             for one in experiment.hypotheses
         ],
     }
-    places = [end for one in experiment.hypotheses for end in one.place.split("->")]
     ask = "How likely is each hypothesis of this experiment to break? Answer for those in your field."
-    return "\n\n".join([ask, *_about(brief, scene, set(places)), _data("experiment", told)])
+    about = _about(brief, scene, shown(brief, experiment=experiment), hide)
+    return "\n\n".join([ask, *about, _data("experiment", hide.value(told))])
 
 
 def repair_prompt(errors: Sequence[str]) -> str:
     """The same again, with what was wrong."""
-    shown = "\n".join(f"- {error[:300]}" for error in errors[:20])
-    return f"That answer cannot be used as it is:\n{shown}\nGive the whole answer again, corrected, in the same form."
+    wrong = "\n".join(f"- {error[:300]}" for error in errors[:20])
+    return f"That answer cannot be used as it is:\n{wrong}\nGive the whole answer again, corrected, in the same form."
 
 
-def _ends(proposals: Sequence[Proposal]) -> set[str]:
-    """Services that the proposals speak of."""
-    return {end for each in proposals for place in (each.place, target_name(each.target)) for end in place.split("->")}
-
-
-def _about(brief: Brief, scene: Scene, named: set[str]) -> list[str]:
-    """The brief. Of a system too large for a prompt only what is ``named`` is told, and how much is not."""
-    view, whole = scene.view, len(brief.system.services) <= SERVICES_MAX
-    services = [service for service in brief.system.services if whole or service.name in named]
-    shown = {service.name for service in services}
-    edges = [edge for edge in brief.system.dependencies if edge.caller in shown and edge.callee in shown]
-    beliefs = [known for known in brief.beliefs if shown.issuperset(known.place.split("->"))]
+def _about(brief: Brief, scene: Scene, part: Part, hide: Redactor) -> list[str]:
+    """The brief. Of a system too large for a prompt only ``part`` is told, and how much is not."""
+    view = scene.view
+    told = {service.name for service in part.services}
+    beliefs = [known for known in brief.beliefs if told.issuperset(ends(known.place))]
     system = {
         "name": brief.system.name,
         "environment": brief.system.environment.value,
-        "services": [_service(service) for service in services],
-        "services_left_out": len(brief.system.services) - len(services),
-        "edges": [_edge(edge, view.bond(edge)) for edge in edges],
+        "services": [_service(service) for service in part.services],
+        "services_left_out": len(brief.system.services) - len(part.services),
+        "edges": [_edge(edge, view.bond(edge)) for edge in part.dependencies],
     }
-    return [
-        _data("goal", brief.goal),
-        _data("constraints", brief.constraints.model_dump(mode="json", exclude_defaults=True)),
-        _data("system", system),
-        _data("beliefs", [known.model_dump(mode="json", exclude={"grounds"}) for known in beliefs]),
-        _data("past", [past.model_dump(mode="json", exclude={"experiment"}) for past in _past(brief)]),
-        _data("documents", [each.model_dump(mode="json") for each in brief.quotations if _speaks(each, shown)]),
-        _data("cannot-be-done-here", [list(pair) for pair in brief.unsupported]),
-    ]
+    data = {
+        "goal": brief.goal,
+        "constraints": brief.constraints.model_dump(mode="json", exclude_defaults=True),
+        "system": system,
+        "beliefs": [known.model_dump(mode="json", exclude={"grounds"}) for known in beliefs],
+        "past": [past.model_dump(mode="json", exclude={"experiment"}) for past in _past(brief)],
+        "documents": [each.model_dump(mode="json") for each in brief.quotations if _speaks(each, told)],
+        "cannot-be-done-here": [list(pair) for pair in brief.unsupported],
+    }
+    return [_data(name, hide.value(value)) for name, value in data.items()]
 
 
-def _speaks(quotation: Quotation, shown: set[str]) -> bool:
-    return any(shown.issuperset(place.split("->")) for place in quotation.places)
+def _speaks(quotation: Quotation, told: set[str]) -> bool:
+    return any(told.issuperset(ends(place)) for place in quotation.places)
 
 
 def _past(brief: Brief) -> list[PastResult]:

@@ -2,29 +2,31 @@
 
 from __future__ import annotations
 
-import random
-import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
-from executor.model.digest import digest
 from executor.model.plan import Experiment
 from experts.brief import Brief
 from experts.expert import proposal_key
 from experts.models import check, prompt
 from experts.models.answers import PROPOSALS_MAX, Closed, critiques_shape, predictions_shape, proposals_shape
-from experts.models.client import Asked, Budget, Client, ProviderError, Reply, Turn
+from experts.models.asking import Asker, Question
+from experts.models.client import Client, ProviderError, Reply, Turn
 from experts.models.offline import OfflineExpert
+from experts.models.part import shown
+from experts.models.recordings import ANSWERED, INVALID, Recordings, prompt_digest
+from experts.models.saying import Listen, plain
+from experts.models.sitting import Sitting
 from experts.proposal import Critique, Proposal
+from experts.redaction import Redactor
 from experts.scene import Scene
 
 T = TypeVar("T")
-CALL_S = 120.0
-ANSWER_TOKENS = 16_000
-ATTEMPTS = 3
 CRITIQUED_MAX = 80
-_BACKOFF_S = 0.5
-_BACKOFF_S_MAX = 20.0
+DROPPED_MAX = 5
+"""So many dropped items are named in the notes; the rest are counted."""
+ANSWER_SHOWN_MAX = 20_000
+"""Characters of a wrong answer that go back with what was wrong."""
 
 
 class PromptedExpert:
@@ -39,26 +41,22 @@ class PromptedExpert:
         self,
         name: str,
         client: Client,
-        budget: Budget | None = None,
-        *,
-        call_s: float = CALL_S,
-        attempts: int = ATTEMPTS,
-        sleep: Callable[[float], None] = time.sleep,
-        random_source: random.Random | None = None,
+        sitting: Sitting | None = None,
+        **asking: Any,
     ) -> None:
+        """``asking``: what an ``Asker`` takes besides."""
         self.name = name
         self.model = client.model
         self.notes: list[str] = []
         """What a person should know about how the answers came about: dropped items, stand-ins, spent budgets."""
-        self.records: list[Asked] = []
-        """Every question with its raw answer."""
-        self._client = client
-        self._budget = budget or Budget()
-        self._call_s = call_s
-        self._attempts = attempts
-        self._sleep = sleep
-        self._random = random_source or random.Random()
+        self.sitting = sitting or Sitting()
+        """What it shares with the other experts of its session."""
+        self._asker = Asker(client, self.sitting, **asking)
         self._offline = OfflineExpert(name)
+
+    def attend(self, recordings: Recordings, listen: Listen) -> None:
+        """Keep answers there from now on, and say there what comes."""
+        self.sitting.open(recordings, listen)
 
     def propose(self, brief: Brief) -> list[Proposal]:
         """The model's proposals, each one valid and within the constraints; else the playbook's."""
@@ -67,10 +65,12 @@ class PromptedExpert:
         if self._may_veto:
             return matches
         source = f"{self.model}, {self.name}"[:400]
+        told = matches[: 2 * PROPOSALS_MAX]
         found = self._ask(
             "propose",
-            prompt.propose_prompt(brief, scene, matches[: 2 * PROPOSALS_MAX]),
-            proposals_shape(brief, scene.view),
+            brief,
+            lambda hide: prompt.propose_prompt(brief, scene, told, hide),
+            proposals_shape(brief, shown(brief, told)),
             lambda item: check.proposal(item, self.name, source, scene),
         )
         return matches if found is None else check.once(found, proposal_key)
@@ -83,7 +83,8 @@ class PromptedExpert:
             return list(by_book.values())
         found = self._ask(
             "critique",
-            prompt.critique_prompt(brief, Scene(brief), chosen, may_veto=self._may_veto),
+            brief,
+            lambda hide: prompt.critique_prompt(brief, Scene(brief), chosen, hide, may_veto=self._may_veto),
             critiques_shape([proposal_key(each) for each in chosen]),
             lambda item: check.critique(item, self.name, may_veto=self._may_veto),
         )
@@ -95,7 +96,8 @@ class PromptedExpert:
         """The model's P(breaks) for the hypotheses it answered for; else the playbook's."""
         found = self._ask(
             "predict",
-            prompt.predict_prompt(brief, Scene(brief), experiment),
+            brief,
+            lambda hide: prompt.predict_prompt(brief, Scene(brief), experiment, hide),
             predictions_shape([hypothesis.id for hypothesis in experiment.hypotheses]),
             lambda item: (str(item["hypothesis"]), float(item["probability"])),
         )
@@ -114,14 +116,27 @@ class PromptedExpert:
         return sorted(mine, key=lambda each: -each.probability)[:CRITIQUED_MAX]
 
     def _ask(
-        self, question: str, text: str, shape: type[Closed], make: Callable[[Mapping[str, Any]], T]
+        self,
+        question: str,
+        brief: Brief,
+        tell: Callable[[Redactor], str],
+        shape: type[Closed],
+        make: Callable[[Mapping[str, Any]], T],
     ) -> list[T] | None:
         """Ask, and once more with what was wrong. ``None``: the offline expert must step in; the note says why."""
-        turns: tuple[Turn, ...] = (Turn("user", text),)
+        keep = prompt.names(brief)
+        hide = Redactor(keep)
+        system, schema = prompt.system_prompt(self.name), shape.model_json_schema()
+        turns: tuple[Turn, ...] = (Turn("user", hide.form(tell(hide))),)
+        # under which it is recorded, whatever the environment holds by then
+        lasting: tuple[Turn, ...] = (Turn("user", tell(Redactor(keep, {}))),)
+        if self.sitting.withheld(hide.count):
+            self._note("what looks like secrets or addresses of people was withheld from the models")
         best = check.Checked[T]([], [])
         for last in (False, True):
+            digest = prompt_digest(system, lasting, schema)
             try:
-                reply = self._call(question, turns, shape)
+                reply, asked = self._asker.ask(Question(self.name, question, system, turns, schema, digest))
             except ProviderError as error:
                 if best.good:
                     break
@@ -130,74 +145,32 @@ class PromptedExpert:
             checked = check.check(reply.text, shape, make)
             if reply.cut:
                 checked.errors.append("the answer was cut off for want of tokens; say less")
+            self.sitting.keep(asked.judged(ANSWERED if not checked.errors else INVALID))
             if checked.good or not best.errors:
                 best = checked
             if not checked.errors:
                 return checked.good
             if not last:
-                turns = (*turns, Turn("assistant", reply.text), Turn("user", prompt.repair_prompt(checked.errors)))
-        for wrong in best.errors:
+                back = _back(reply, checked.errors)
+                turns = (*turns, *(Turn(turn.role, hide.form(turn.text)) for turn in back))
+                lasting = (*lasting, *back)
+        return self._best(question, best)
+
+    def _best(self, question: str, best: check.Checked[T]) -> list[T] | None:
+        """What of an answer can be used; the notes say what not."""
+        for wrong in best.errors[:DROPPED_MAX]:
             self._note(f"dropped from {self.model}'s answer to {question}: {wrong[:300]}")
+        if len(best.errors) > DROPPED_MAX:
+            self._note(f"dropped from {self.model}'s answer to {question}: {len(best.errors) - DROPPED_MAX} more")
         if not best.good:
             self._note(f"nothing in {self.model}'s answer to {question} can be used; its playbook answers instead")
             return None
         return best.good
 
-    def _call(self, question: str, turns: tuple[Turn, ...], shape: type[Closed]) -> Reply:
-        """One answer, after retries with full jitter, within the budget. Raises ``ProviderError``.
-
-        Source: "Exponential Backoff and Jitter", AWS Architecture Blog, 2015 (full jitter).
-        """
-        system, schema = prompt.system_prompt(self.name), shape.model_json_schema()
-        for attempt in range(self._attempts):
-            spent = self._budget.begin()
-            if spent:
-                raise ProviderError(spent, retry=False)
-            began = time.monotonic()
-            reply: Reply | None = None
-            outcome = "answered"
-            try:
-                reply = self._client.answer(
-                    system,
-                    turns,
-                    schema,
-                    timeout_s=max(0.05, min(self._call_s, self._budget.seconds_left)),
-                    tokens_max=ANSWER_TOKENS,
-                )
-            except ProviderError as error:
-                outcome = error.message
-                if not error.retry or attempt + 1 == self._attempts:
-                    raise
-                wait = error.after_s
-            finally:
-                self._book(question, system, turns, reply, outcome, time.monotonic() - began)
-            if reply is not None:
-                return reply
-            if wait is None:
-                wait = self._random.uniform(0, _BACKOFF_S * 2**attempt)
-            self._sleep(min(wait, _BACKOFF_S_MAX, self._budget.seconds_left))
-        raise AssertionError("a last attempt returns or raises")
-
-    def _book(
-        self, question: str, system: str, turns: tuple[Turn, ...], reply: Reply | None, outcome: str, seconds: float
-    ) -> None:
-        used = (reply.input_tokens, reply.output_tokens) if reply else (0, 0)
-        self._budget.spend(tokens=sum(used), seconds=seconds)
-        said = {"system": system, "turns": [[turn.role, turn.text] for turn in turns]}
-        self.records.append(
-            Asked(
-                expert=self.name,
-                question=question,
-                model=self.model,
-                temperature=self._client.temperature,
-                prompt_digest=digest(said),
-                raw=reply.text if reply else "",
-                outcome=outcome,
-                input_tokens=used[0],
-                output_tokens=used[1],
-                seconds=round(seconds, 3),
-            )
-        )
-
     def _note(self, text: str) -> None:
-        self.notes.append(f"{self.name}: {text}")
+        self.notes.append(plain(f"{self.name}: {text}"))
+
+
+def _back(reply: Reply, errors: Sequence[str]) -> tuple[Turn, Turn]:
+    """What goes back to the model: its answer, and what is wrong with it."""
+    return Turn("assistant", reply.text[:ANSWER_SHOWN_MAX]), Turn("user", prompt.repair_prompt(errors))

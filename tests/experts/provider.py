@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from tests.experts import sse
+from tests.experts.sse import CHAT, MESSAGES, RESPONSES, Body
+
 Brain = Callable[[dict[str, Any], str], Any]
 """Takes the schema asked for and all text sent; gives the answer, an object, or a string for text as it is."""
-Body = dict[str, Any]
 
-MESSAGES, CHAT, RESPONSES = "/v1/messages", "/v1/chat/completions", "/v1/responses"
 _NOT_IN_STRICT = {"maxLength", "minLength", "default"}
 _NOT_AT_ANTHROPIC = {"minimum", "maximum", "exclusiveMinimum", "maxLength", "minLength", "maxItems", "default"}
 
@@ -25,9 +27,18 @@ class Provider:
 
     brain: Brain
     steps: list[str] = field(default_factory=list)
-    """``429``, ``529``, ``500``, ``401``, ``truncated``, ``not json``, ``hang``, ``reset``, ``cut``, ``empty``."""
+    """A status (``429``, ``529``, ``500``, ``401``, ``307``), or what goes wrong with a 200:
+
+    nothing comes (``hang``, ``reset``), it ends too soon (``truncated``, ``broken``, ``stall``, ``error``), never
+    (``drip``, ``endless``), or well, but says something else (``not json``, ``packed``, ``cut``, ``empty``,
+    ``refusal``, ``filtered``, ``no usage``, ``debit``); or it is only ``slow``.
+    """
     requests: list[tuple[str, dict[str, str], Body]] = field(default_factory=list)
     retry_after: str = "0"
+    elsewhere: str = ""
+    """Where a ``307`` leads."""
+    pause_s: float = 0.0
+    """Between the pieces of a stream that is ``slow``."""
     port: int = 0
     released: threading.Event = field(default_factory=threading.Event)
 
@@ -84,7 +95,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._step(step, body)
 
     def _step(self, step: str, body: Body) -> None:
-        if step in ("429", "529", "500", "401"):
+        if step.isdecimal():
             kinds = {"429": "rate_limit_error", "529": "overloaded_error", "401": "authentication_error"}
             self._send(int(step), _error(self.path, kinds.get(step, "api_error"), "no"))
         elif step == "hang":
@@ -92,30 +103,104 @@ class _Handler(BaseHTTPRequestHandler):
             self.provider.released.wait(60)
         elif step == "reset":
             self.close_connection = True
-        elif step == "not json":
+        elif body.get("stream"):
+            self._stream(step, body)
+        else:
+            self._whole(step, body)
+
+    def _whole(self, step: str, body: Body) -> None:
+        if step in ("not json", "error"):
             self._raw(b'{"id": "x", "choices": [', 24)
-        elif step == "truncated":
+        elif step in ("truncated", "broken", "stall"):
             whole = json.dumps(self._answer(body, "good")).encode()
             self.close_connection = True
             self._raw(whole[: len(whole) // 2], len(whole))
+            if step == "stall":
+                self.provider.released.wait(60)
+        elif step == "drip":
+            self.close_connection = True
+            self._raw(b"", 1_000_000)
+            self._drip(b" ")
+        elif step == "endless":
+            self.close_connection = True
+            self._raw(b'{"id": "', 1_000_000_000)
+            self._drip(b"x" * 100_000, 0)
+        elif step == "packed":
+            whole = gzip.compress(json.dumps(self._answer(body, "good")).encode())
+            self._raw(whole, len(whole), packed=True)
         else:
             self._send(200, self._answer(body, step))
+
+    def _drip(self, piece: bytes, pause_s: float = 0.02) -> None:
+        with suppress(OSError):
+            while not self.provider.released.wait(pause_s):
+                self.wfile.write(piece)
+
+    def _stream(self, step: str, body: Body) -> None:
+        """Server-sent events, in chunks as they come."""
+        self.send_response(200)
+        self.send_header("Content-Type", "text/event-stream")
+        self.send_header("Transfer-Encoding", "chunked")
+        if step == "packed":
+            self.send_header("Content-Encoding", "gzip")
+        self.end_headers()
+        frames = list(sse.frames(self.path, body, self._answer(body, step)))
+        half = len(frames) // 2
+        with suppress(OSError):
+            for number, frame in enumerate(frames):
+                if number == half and self._break_off(step):
+                    return
+                self._chunk(gzip.compress(frame) if step == "packed" else frame)
+                if step == "slow":
+                    self.provider.released.wait(self.provider.pause_s)
+            self._chunk(b"")
+
+    def _break_off(self, step: str) -> bool:
+        """Whether the stream goes no further than its middle."""
+        if step not in ("truncated", "broken", "stall", "error", "not json", "drip", "endless"):
+            return False
+        if step == "broken":  # an orderly end, but not the answer's
+            self._chunk(b"")
+            return True
+        self.close_connection = True
+        if step == "error":
+            self._chunk(sse.error(self.path))
+        elif step == "not json":
+            self._chunk(b'event: content_block_delta\ndata: {"type": "content_blo\n\n')
+        elif step == "stall":
+            self.provider.released.wait(60)
+        elif step in ("drip", "endless"):
+            piece = b": keep-alive\n\n" if step == "drip" else sse.piece(self.path, "x" * 50_000)
+            while not self.provider.released.wait(0.02 if step == "drip" else 0):
+                self._chunk(piece)
+        return True
+
+    def _chunk(self, data: bytes) -> None:
+        self.wfile.write(b"%x\r\n%s\r\n" % (len(data), data))
+        self.wfile.flush()
 
     def _answer(self, body: Body, step: str) -> Body:
         answer = self.provider.brain(_schema(self.path, body), _told(self.path, body))
         text = answer if isinstance(answer, str) else json.dumps(answer)
         if step == "cut":
             text = text[: len(text) // 2]
-        if step == "empty":
+        if step in ("empty", "refusal", "filtered"):
             text = ""
-        return _SHAPES[self.path](body, text, step == "cut")
+        whole = sse.SHAPES[self.path](body, text, step)
+        if step == "no usage":
+            whole["usage"] = None
+        return whole
 
     def _send(self, status: int, body: Body) -> None:
         data = json.dumps(body).encode()
         self._raw(data, len(data), status)
 
-    def _raw(self, data: bytes, length: int, status: int = 200) -> None:
+    def _raw(self, data: bytes, length: int, status: int = 200, *, packed: bool = False) -> None:
         self.send_response(status)
+        if packed:
+            self.send_header("Content-Encoding", "gzip")
+        if status == 307:
+            self.send_header("Location", self.provider.elsewhere)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(length))
         if status in (429, 529):
@@ -152,6 +237,8 @@ def _refusal(path: str, headers: dict[str, str], body: Body) -> str:
         return f"no such path {path}"
     if "authorization" not in headers:
         return "no key"
+    if "stream_options" in body and not body.get("stream"):
+        return "stream_options is only allowed when stream is enabled"
     strict = body["response_format"]["json_schema"]["strict"] if path == CHAT else body["text"]["format"]["strict"]
     return _not_closed(_schema(path, body), _NOT_IN_STRICT if path == RESPONSES else set()) if strict else "strict only"
 
@@ -175,59 +262,3 @@ def _error(path: str, kind: str, message: str) -> Body:
     if path == MESSAGES:
         return {"type": "error", "error": {"type": kind, "message": message}, "request_id": "req_1"}
     return {"error": {"message": message, "type": kind, "param": None, "code": None}}
-
-
-def _message(body: Body, text: str, cut: bool) -> Body:
-    return {
-        "id": "msg_1",
-        "type": "message",
-        "role": "assistant",
-        "model": body["model"],
-        "content": [{"type": "text", "text": text}] if text else [],
-        "stop_reason": "max_tokens" if cut else "end_turn",
-        "stop_sequence": None,
-        "usage": {"input_tokens": 1000, "output_tokens": 100},
-    }
-
-
-def _completion(body: Body, text: str, cut: bool) -> Body:
-    message = {"role": "assistant", "content": text, "refusal": None}
-    return {
-        "id": "chatcmpl-1",
-        "object": "chat.completion",
-        "created": 1,
-        "model": body["model"],
-        "choices": [{"index": 0, "message": message, "logprobs": None, "finish_reason": "length" if cut else "stop"}],
-        "usage": {"prompt_tokens": 1000, "completion_tokens": 100, "total_tokens": 1100},
-    }
-
-
-def _response(body: Body, text: str, cut: bool) -> Body:
-    content = [{"type": "output_text", "text": text, "annotations": []}] if text else []
-    return {
-        "id": "resp_1",
-        "object": "response",
-        "created_at": 1,
-        "model": body["model"],
-        "status": "incomplete" if cut else "completed",
-        "error": None,
-        "incomplete_details": {"reason": "max_output_tokens"} if cut else None,
-        "output": [{"type": "message", "id": "m", "status": "completed", "role": "assistant", "content": content}],
-        "parallel_tool_calls": False,
-        "tool_choice": "auto",
-        "tools": [],
-        "usage": {
-            "input_tokens": 1000,
-            "input_tokens_details": {"cached_tokens": 0},
-            "output_tokens": 100,
-            "output_tokens_details": {"reasoning_tokens": 0},
-            "total_tokens": 1100,
-        },
-    }
-
-
-_SHAPES: dict[str, Callable[[Body, str, bool], Body]] = {
-    MESSAGES: _message,
-    CHAT: _completion,
-    RESPONSES: _response,
-}

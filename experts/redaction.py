@@ -1,0 +1,110 @@
+"""What never leaves this machine: secrets, keys, values of our environment, addresses of people.
+
+Systems are refused where a field holds what looks like a secret (``executor.model.system``). What people write besides
+(a goal), and what runs have seen (errors of probes, quoted in past results), passes here before a model is told of it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from executor.secrets import named_secret, withheld
+
+MARK: Final = "[withheld]"
+
+_HARMLESS = re.compile(
+    r"(?:PATH|HOME|PWD|OLDPWD|SHELL|TERM|LANG|LANGUAGE|LC_\w+|TZ|USER|LOGNAME|HOSTNAME|DISPLAY|EDITOR|PAGER|SHLVL|COLUMNS"
+    r"|LINES|VIRTUAL_ENV|PYTHON\w*|PYTEST\w*|XDG_\w+|MURPHY_HOME|MURPHY_EXPERTS|MURPHY_MODEL\w*|_)$"
+)
+"""Variables whose values are no secrets by their nature, and common words or paths."""
+_PLAIN = re.compile(r"[a-z]+(?:[ ._/-][a-z]+)*|[\d.:]+|true|false", re.IGNORECASE)
+"""Values made of words or of numbers alone, which text may hold for its own reasons."""
+_VALUE_MIN = 8
+_NAMED_VALUE_MIN = 4
+
+# Each begins only where a word does, or text without an end to its words would take the square of its length in time.
+_FORMS: Final = (
+    re.compile(
+        r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY( BLOCK)?-----.*?(?:-----END [A-Z0-9 ]*PRIVATE KEY( BLOCK)?-----|\Z)",
+        re.DOTALL,
+    ),
+    re.compile(r"\b(?:Bearer|Basic|Token|ApiKey)\s+[\w.~+/=-]{8,}", re.IGNORECASE),
+    re.compile(
+        r"\b(?:AIza[\w-]{30,}|ya29\.[\w.-]{20,}|glpat-[\w-]{16,}|gho_\w{20,}|github_pat_\w{20,}|hf_[A-Za-z0-9]{20,}"
+        r"|npm_[A-Za-z0-9]{20,}|pypi-[\w-]{20,}|dop_v1_\w{20,}|SG\.[\w-]{16,}\.[\w-]{16,}|[sr]k_(?:live|test)_\w{12,}"
+        r"|ASIA[A-Z0-9]{12,}|vault:v\d+:\S+|hvs\.[\w-]{20,}|AGE-SECRET-KEY-1\w+|xapp-\S+)"
+    ),
+    re.compile(r"(?<![\w.+%-])[\w.+%-]+@[\w-]+(?:\.[\w-]+)+"),  # mail addresses
+    re.compile(r"(?<![\w+=-])(?=[\w+=-]*\d)(?=[\w+=-]*[a-z])(?=[\w+=-]*[A-Z])[A-Za-z0-9+_=-]{32,}"),  # long and random
+)
+_GIVEN = re.compile(
+    r"""(?<![\w.-])-{0,2}(?P<name>[A-Za-z][\w.-]*)(?P<sign>\\?["']?\s*(?:=|:(?!//))\s*\\?["']?|\s+(?=\S*\d)|\s+(?=["']))"""
+    r"""(?P<value>[^\s"'\\,;&|<>()\[\]{}]+)"""
+)
+"""``password=x``, ``"api_key": "x"``, ``--token x1``: a name, something between, a value."""
+
+
+class Redactor:
+    """Takes out of text what looks like a secret by its form, its name, or because our environment holds it."""
+
+    def __init__(self, keep: Iterable[str] = (), environment: Mapping[str, str] | None = None) -> None:
+        """``keep``: names that must reach the model as they are, the system's and the vocabulary's."""
+        self._keep = frozenset(keep)
+        self._values = sorted(_values(os.environ if environment is None else environment, self._keep), key=len)[::-1]
+        self.count = 0
+        """How many things were withheld so far."""
+
+    def text(self, text: str) -> str:
+        """The text without them, each replaced by a mark."""
+        if text in self._keep:
+            return text
+        return _GIVEN.sub(self._given, self.form(text))
+
+    def form(self, text: str) -> str:
+        """The same by form and by value alone, for text of which the rest is our own."""
+        for value in self._values:
+            if value in text:
+                self.count += text.count(value)
+                text = text.replace(value, MARK)
+        for form in _FORMS:
+            text, found = form.subn(MARK, text)
+            self.count += found
+        text, found = withheld(text, MARK)
+        self.count += found
+        return text
+
+    def value(self, value: Any) -> Any:
+        """Plain data with every text in it redacted; what stands under a secret's name is withheld whole."""
+        if isinstance(value, str):
+            return self.text(value)
+        if isinstance(value, Mapping):
+            return {key: self._entry(str(key), each) for key, each in value.items()}
+        if isinstance(value, list | tuple):
+            return [self.value(each) for each in value]
+        return value
+
+    def _entry(self, name: str, value: Any) -> Any:
+        if named_secret(name) and isinstance(value, str) and value:
+            self.count += 1
+            return MARK
+        return self.value(value)
+
+    def _given(self, match: re.Match[str]) -> str:
+        if not named_secret(match["name"]) or MARK in match["value"] or match["value"] in self._keep:
+            return match[0]
+        self.count += 1
+        return f"{match[0][: match.start('value') - match.start()]}{MARK}"
+
+
+def _values(environment: Mapping[str, str], keep: frozenset[str]) -> set[str]:
+    found = set()
+    for name, value in environment.items():
+        secret = named_secret(name)
+        if value in keep or len(value) < (_NAMED_VALUE_MIN if secret else _VALUE_MIN):
+            continue
+        if secret or not (_HARMLESS.match(name) or _PLAIN.fullmatch(value)):
+            found.add(value)
+    return found
