@@ -23,17 +23,23 @@ from executor.state.journal import Journal
 from executor.undo.standing import owed_first
 from experts.brief import Constraints
 from experts.expert import Expert
+from experts.models.saying import Listen
+from experts.roster import recorded
 from experts.track_record import Record, track_record
 from knowledge.ledger import Ledger
 from planner.again import once_more
 from planner.graph import Graph, open_graph
 from planner.nodes.run import begun
+from planner.recorded import Kept, Replayed, aloud, seat
+from planner.recorded import asked as asked_of
 from planner.shelf import Shelf
 from planner.state import approval_of, limits_of, plan_of, system_of
 from planner.tools import Progress, Tools
 
 DURABLE: Final = "sync"
 """A step's result is on disk before the next begins."""
+_ASKED: Final = ("system", "goal", "constraints", "limits", "proposer", "experts")
+"""What a session begins with."""
 
 
 @dataclass(frozen=True)
@@ -70,8 +76,11 @@ class Session:
         experts: Sequence[Expert],
         proposer: str,
         on_progress: Progress = lambda _stage, _text: None,
+        on_said: Listen | None = None,
     ) -> Session:
         """Plan. A session that a crash cut short goes on where it was, if the same is asked for again.
+
+        ``on_said`` gets what models say as it comes; without it, it is progress too (stage ``says``).
 
         Raises ``InputError`` if there is nothing to plan, ``SafetyRefusalError`` if the rules let nothing pass.
         """
@@ -81,20 +90,54 @@ class Session:
             "constraints": (constraints or Constraints()).model_dump(mode="json"),
             "limits": limits.model_dump(mode="json"),
             "proposer": proposer,
+            "experts": [[expert.name, expert.model] for expert in experts],
         }
-        answerers = [[expert.name, expert.model] for expert in experts]
-        base = f"plan-{digest({**asked, 'experts': answerers})[7:19]}"
+        base = f"plan-{digest(asked)[7:19]}"
         with closing(Shelf(home.sessions)) as shelf:
             tools = Tools(home, shelf, tuple(experts), progress=on_progress)
             with open_graph(tools) as graph, _unfinished(shelf, graph, base) as found:
                 name, fresh = found
                 given = {**asked, "plan_id": name} if fresh else None
+                seat(experts, Kept(shelf, name), on_said or aloud(on_progress))
                 try:
                     # planning never runs anything, whatever a crash has left in the session
                     graph.invoke(given, _at(name), durability=DURABLE, interrupt_before=["run"])
                 except (InputError, SafetyRefusalError):
                     _forget(graph, name)  # it ended, with a no: asking again is a new session
                     raise
+                return cls(home, name, graph.get_state(_at(name)).values)
+
+    @classmethod
+    def replay(
+        cls,
+        home: Home,
+        earlier: Session,
+        *,
+        on_progress: Progress = lambda _stage, _text: None,
+        on_said: Listen | None = None,
+    ) -> Session:
+        """The strategy of an earlier session once more, from what was known then and what models answered then.
+
+        Nobody is asked. The plan is the same but for its id, if Murphy is. Raises ``InputError`` for a plan that no
+        experts made, and what ``begin`` raises.
+        """
+        with closing(Shelf(home.sessions)) as shelf:
+            with open_graph(Tools(home, shelf)) as graph:
+                values = graph.get_state(_at(earlier.name)).values
+                if not values.get("brief") or not values.get("experts"):
+                    raise InputError("no experts made this plan, so there is nothing to replay.", where=earlier.name)
+            experts = recorded(values["experts"], asked_of(shelf, earlier.name))
+            with open_graph(Tools(home, shelf, experts, progress=on_progress)) as graph:
+                name = shelf.new(f"{earlier.name}-replay")
+                kept = {key: values[key] for key in (*_ASKED, "recalled", "weights", "brief")}
+                with shelf.claimed(name):
+                    seat(experts, Replayed(shelf, name, earlier.name), on_said or aloud(on_progress))
+                    graph.update_state(_at(name), {**kept, "plan_id": name}, as_node="brief")
+                    try:
+                        graph.invoke(None, _at(name), durability=DURABLE, interrupt_before=["run"])
+                    except (InputError, SafetyRefusalError):
+                        _forget(graph, name)
+                        raise
                 return cls(home, name, graph.get_state(_at(name)).values)
 
     @classmethod

@@ -1,4 +1,7 @@
-"""What sessions keep beside the graph's checkpoints, in the same file: whose they are, and models' finished answers."""
+"""What sessions keep beside the graph's checkpoints, in the same file (mode 0600): whose they are, and models' answers.
+
+Answers are kept as finished (``answers``) and as they came (``asked``).
+"""
 
 from __future__ import annotations
 
@@ -20,6 +23,11 @@ CREATE TABLE IF NOT EXISTS sessions (
   UNIQUE (base, number)
 ) STRICT;
 CREATE TABLE IF NOT EXISTS answers (key TEXT PRIMARY KEY, answer TEXT NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS asked (
+  number INTEGER PRIMARY KEY, session TEXT NOT NULL, key TEXT NOT NULL, outcome TEXT NOT NULL, record TEXT NOT NULL
+) STRICT;
+CREATE INDEX IF NOT EXISTS asked_key ON asked (key);
+CREATE INDEX IF NOT EXISTS asked_session ON asked (session);
 """
 
 
@@ -96,9 +104,27 @@ class Shelf:
             db.execute("INSERT INTO answers VALUES (?, ?) ON CONFLICT DO NOTHING", (key, given))
         return given
 
-    def _one(self, query: str, parameter: str) -> object | None:
+    def keep(self, session: str, key: str, outcome: str, record: str) -> None:
+        """Keep a question to a model with its raw answer, as JSON, before anything else happens."""
+        with self._writing() as db:
+            given = (session, key, outcome, record)
+            db.execute("INSERT INTO asked (session, key, outcome, record) VALUES (?, ?, ?, ?)", given)
+
+    def asked(self, session: str) -> list[str]:
+        """All that are kept of a session, oldest first."""
+        query = "SELECT record FROM asked WHERE session = ? ORDER BY number"
         with self._explained(), self._lock:
-            row = self._db.execute(query, (parameter,)).fetchone()
+            return [str(record) for (record,) in self._db.execute(query, (session,))]
+
+    def latest(self, key: str, outcome: str) -> str | None:
+        """The last kept under a key, in any session, that came to this outcome."""
+        query = "SELECT record FROM asked WHERE key = ? AND outcome = ? ORDER BY number DESC LIMIT 1"
+        found = self._one(query, key, outcome)
+        return None if found is None else str(found)
+
+    def _one(self, query: str, *parameters: str) -> object | None:
+        with self._explained(), self._lock:
+            row = self._db.execute(query, parameters).fetchone()
         return None if row is None else row[0]
 
     @contextmanager

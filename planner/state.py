@@ -28,6 +28,8 @@ class State(TypedDict, total=False):
     constraints: Json
     limits: Json
     proposer: str
+    experts: list[list[str]]
+    """Name of each, and who answers for it."""
     recalled: Json
     """``beliefs``, ``past`` and ``quotations`` of the brief."""
     brief: Json

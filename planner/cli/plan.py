@@ -11,11 +11,14 @@ from executor.errors import InputError
 from planner.cli.options import Json, LimitsFile, PlanOutput
 
 if TYPE_CHECKING:
+    from rich.status import Status
+
     from executor.model.system import System
     from executor.safety.limits import Limits
     from executor.state.home import Home
     from experts.brief import Constraints
     from planner.session import Session
+    from planner.tools import Progress
 
 SystemFile = Annotated[Path, typer.Option("--system", help="The system; murphy discover writes it.")]
 Experts = Annotated[str | None, typer.Option(help="Who answers for the experts: offline, openai or anthropic.")]
@@ -43,6 +46,10 @@ def plan(
     template: Annotated[
         list[str] | None, typer.Option(help="Only what this template tries, where it fits; repeatable; all: every one.")
     ] = None,
+    replay: Annotated[
+        str | None,
+        typer.Option(metavar="PLAN", help="An earlier plan's id or file: plan it again from recorded answers."),
+    ] = None,
     output: PlanOutput = Path("plan.json"),
     as_json: Annotated[bool, typer.Option("--json", help="Print the plan for programs as well.")] = False,
 ) -> None:
@@ -58,6 +65,9 @@ def plan(
 
     if again and template:
         raise InputError("either an experiment is repeated, or templates are tried.", where="--template")
+    if replay is not None:
+        _replay(replay, output, as_json=as_json)
+        return
     if len(goal) > GOAL_MAX:
         raise InputError(f"has {len(goal)} characters, and the limit is {GOAL_MAX}.", where="--goal")
     found = load_system(system)
@@ -75,14 +85,16 @@ def plan(
     home = Home.open()
 
     # What takes seconds to load waits until there is something to plan for.
-    from experts.roster import from_environment
+    from experts.roster import from_environment, spent
     from planner.session import Session
 
+    cost = ""
     if template:
         session = _from_templates(home, found, template, wanted, allowed)
     elif again:
         session = Session.repeat(home, found, again=again, limits=allowed, proposer=whoami())
     else:
+        council = from_environment(experts)
         with err.status("planning…") as status:
             session = Session.begin(
                 home,
@@ -90,15 +102,53 @@ def plan(
                 goal=goal,
                 constraints=wanted,
                 limits=allowed,
-                experts=from_environment(experts),
+                experts=council,
                 proposer=whoami(),
-                on_progress=lambda stage, text: status.update(f"{stage}: {text}"),
+                on_progress=_shown_by(status),
             )
+        cost = spent(council)
+    files.save(session.plan, output)
+    if cost:
+        err.print(cost, style="quiet", markup=False)
+    if as_json:
+        emit(session.plan)
+        return
+    _tell(session, output)
+
+
+def _replay(plan: str, output: Path, *, as_json: bool) -> None:
+    """The strategy of an earlier plan once more, from the answers that were recorded then."""
+    from executor.state.home import Home
+    from planner import files
+    from planner.cli.output import emit, err
+    from planner.session import Session
+
+    home = Home.open()
+    earlier = Session.find(home, files.load_plan(Path(plan)).id if Path(plan).is_file() else plan)
+    if earlier is None:
+        raise InputError("no planning session of that name is kept here.", where=plan, hint="murphy plan says the id.")
+    with err.status("planning from recorded answers…") as status:
+        session = Session.replay(home, earlier, on_progress=_shown_by(status))
     files.save(session.plan, output)
     if as_json:
         emit(session.plan)
         return
     _tell(session, output)
+    same = session.plan.model_dump(exclude={"id"}) == earlier.plan.model_dump(exclude={"id"})
+    err.print(f"The same as {earlier.plan.id}." if same else f"Not the same as {earlier.plan.id}: see the notes.")
+
+
+def _shown_by(status: Status) -> Progress:
+    """Progress on one line. Some of it was written by a model."""
+    from rich.markup import escape
+
+    from planner.cli.output import err
+
+    def show(stage: str, text: str) -> None:
+        most = max(20, err.width - len(stage) - 6)
+        status.update(escape(f"{stage}: {text if len(text) <= most else '…' + text[1 - most :]}"))
+
+    return show
 
 
 def _from_templates(home: Home, system: System, names: list[str], wanted: Constraints, limits: Limits) -> Session:
