@@ -71,18 +71,33 @@ def judge(experiment: Experiment, trials: Sequence[Samples], *, started: datetim
     ``aborted`` says why trials are missing, where a run ended before they began. What was seen in a trial that lost its
     fault decides no hypothesis.
     """
-    samples = sorted(trials, key=lambda each: each.trial.trial)
-    told = [each for each in samples if not each.trial.lost]
-    aborted = next((each.trial.aborted for each in samples if each.trial.aborted), aborted)
+    samples, aborted = _in_order(trials, aborted)
     carried = capacities(experiment, samples)
     return Judgement(
-        hypotheses=tuple(_hypothesis(h, experiment, told, aborted) for h in experiment.hypotheses),
+        hypotheses=verdicts(experiment, samples, aborted=aborted),
         figures=(*figures(experiment, samples), *figures_of(carried)),
-        validations=tuple(_validations(experiment, told, aborted)),
+        validations=tuple(_validations(experiment, _telling(samples), aborted)),
         capacities=carried,
         events=moments(experiment, samples, started),
         aborted=line(aborted),
     )
+
+
+def verdicts(experiment: Experiment, trials: Sequence[Samples], *, aborted: str = "") -> tuple[HypothesisResult, ...]:
+    """The part of ``judge`` that says how each hypothesis came out, which takes a small share of its time."""
+    samples, aborted = _in_order(trials, aborted)
+    return tuple(_hypothesis(h, experiment, _telling(samples), aborted) for h in experiment.hypotheses)
+
+
+def _in_order(trials: Sequence[Samples], aborted: str) -> tuple[list[Samples], str]:
+    """The trials as they came, and why they were cut short; empty if they were not."""
+    samples = sorted(trials, key=lambda each: each.trial.trial)
+    return samples, next((each.trial.aborted for each in samples if each.trial.aborted), aborted)
+
+
+def _telling(samples: Sequence[Samples]) -> list[Samples]:
+    """Those whose fault was there as long as it should be."""
+    return [each for each in samples if not each.trial.lost]
 
 
 def _hypothesis(
