@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import cached_property
 from typing import Annotated
 
 from pydantic import Field
@@ -83,3 +85,17 @@ class Brief(Contract):
     """From documents, what fits the system's places; to cite, never to obey."""
     unsupported: tuple[tuple[Line, Line], ...] = ()
     """(fault kind at place, why it cannot be done here); experts need not propose these."""
+
+    @cached_property
+    def believed(self) -> Mapping[tuple[Weakness, str], KnownHypothesis]:
+        """The first belief of each weakness at each place."""
+        return {(known.weakness, known.place): known for known in reversed(self.beliefs)}
+
+    @cached_property
+    def here(self) -> Mapping[tuple[Weakness, str], tuple[PastResult, ...]]:
+        """Results of this very system, by weakness and place, in their order."""
+        found: dict[tuple[Weakness, str], list[PastResult]] = {}
+        for past in self.past:
+            if past.system == self.system.name:
+                found.setdefault((past.weakness, past.place), []).append(past)
+        return {key: tuple(results) for key, results in found.items()}

@@ -28,11 +28,7 @@ def same_fault(line: str, fault: FaultSpec) -> bool:
 
 def at_place(brief: Brief, weakness: Weakness, place: str) -> tuple[PastResult, ...]:
     """Results of this weakness at this very place of this very system."""
-    return tuple(
-        past
-        for past in brief.past
-        if past.weakness is weakness and past.place == place and past.system == brief.system.name
-    )
+    return brief.here.get((weakness, place), ())
 
 
 def _plain(value: object) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from executor.model.digest import digest
+from executor.model.digest import UNREAD
 from executor.model.plan import AbortCondition, Experiment, Plan, Stage
 from executor.model.probe import Check
 from executor.model.system import System
@@ -60,7 +60,7 @@ def _alone(experiments: tuple[Experiment, ...], system: System) -> Plan:
     return Plan(
         id="abreast",
         system_name=system.name,
-        system_digest=digest(system),
+        system_digest=UNREAD,
         environment=system.environment,
         proposer="abreast",
         stages=(Stage(experiments=experiments),),

@@ -12,7 +12,7 @@ from typing import Final
 from executor.drivers.resolve import everyone, resolve
 from executor.drivers.targets import ResolvedInstance
 from executor.errors import MurphyError, SafetyRefusalError
-from executor.model.digest import digest
+from executor.model.digest import UNREAD
 from executor.model.plan import Experiment, Plan, Stage
 from executor.model.system import System
 from executor.model.vocabulary import Scope
@@ -39,7 +39,7 @@ def rehearse(
     alone = Plan(
         id="rehearsal",
         system_name=system.name,
-        system_digest=digest(system),
+        system_digest=UNREAD,
         environment=system.environment,
         proposer="rehearsal",
         stages=(Stage(experiments=(experiment,)),),

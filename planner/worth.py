@@ -113,9 +113,9 @@ def stickiness(experiment: Experiment) -> float:
 
 def present(hypothesis: Hypothesis, experiment: Experiment, brief: Brief) -> float:
     """P(present): what is believed, or what the experts' prediction says of it."""
-    for known in brief.beliefs:
-        if (known.weakness, known.place) == (hypothesis.weakness, hypothesis.place) and known.runs:
-            return known.probability
+    known = brief.believed.get((hypothesis.weakness, hypothesis.place))
+    if known is not None and known.runs:
+        return known.probability
     seen = sensitivity(hypothesis.weakness, types(experiment))
     return min(0.99, hypothesis.prediction.probability_breaks / max(seen, 0.05))
 

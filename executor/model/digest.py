@@ -11,6 +11,9 @@ from typing import Any
 import rfc8785
 from pydantic import BaseModel
 
+UNREAD = "sha256:" + "0" * 64
+"""Stands for the digest of a system in a plan that is only held against rules, which read none; nothing has it."""
+
 
 def canonical(value: BaseModel | dict[str, Any]) -> bytes:
     """The RFC 8785 bytes of ``value``. Raises ``rfc8785.CanonicalizationError`` for what JSON cannot carry."""
