@@ -5,7 +5,7 @@ BIN := .venv/bin
 # Sources are compiled once, and not anew by each of the thousands of processes that the tests start.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test test-slow test-vm check format lint types imports smoke score schemas lock clean fuzz crash bench bench-peers test-k8s
+.PHONY: demo test test-slow test-vm check format lint types imports smoke score schemas lock clean fuzz crash bench bench-peers gym gym-real test-k8s
 
 demo: .venv/ready
 	$(BIN)/murphy demo $(DEMO)
@@ -65,6 +65,15 @@ bench: .venv/ready
 	$(BIN)/python -m bench.watchdog
 	$(BIN)/python -m bench.recovery
 	$(BIN)/python -m bench.twin
+
+# How good the planner is: it and others on 20 simulated systems with planted weaknesses, their clean twins and families.
+# GYM="--seeds 4" for less. See docs/gym.md for what is measured, and how long it takes.
+gym: .venv/ready
+	$(BIN)/python -m bench.gym $(GYM)
+
+# The same on small systems of real processes, with the real executor. Strikes only what it starts.
+gym-real: .venv/ready
+	$(BIN)/python -m bench.gym.processes.measure $(GYM)
 
 # What stays behind when a tool is interrupted in mid-fault: Murphy beside Chaos Toolkit. Fifteen minutes.
 bench-peers: .venv/ready

@@ -33,7 +33,7 @@ from planner.tools import Tools
 
 Graph = CompiledStateGraph[Any, Any, Any, Any]
 
-_STEPS: tuple[tuple[str, Callable[[State, Tools], State]], ...] = (
+STEPS: tuple[tuple[str, Callable[[State, Tools], State]], ...] = (
     ("recall", recall),
     ("brief", brief),
     ("gather", gather),
@@ -46,6 +46,7 @@ _STEPS: tuple[tuple[str, Callable[[State, Tools], State]], ...] = (
     ("learn", learn),
     ("adapt", adapt),
 )
+"""The steps in their order. Between ``brief`` and ``gather`` each expert proposes, and after that each criticises."""
 _ASKINGS: tuple[tuple[str, Callable[[Asked, Tools], State]], ...] = (("propose", propose), ("critique", critique))
 
 
@@ -67,7 +68,7 @@ def open_graph(tools: Tools) -> Iterator[Graph]:
 def build(tools: Tools) -> StateGraph[State, None, State, State]:
     """Nodes and edges, before they are given a memory of their own."""
     graph = StateGraph(State)
-    for name, step in _STEPS:
+    for name, step in STEPS:
         graph.add_node(name, _bound(step, tools))
     for name, asking in _ASKINGS:
         graph.add_node(name, _asking(asking, tools), input_schema=Asked)
