@@ -43,9 +43,15 @@ WHOLE = [("full_recovery", "sturdy-front"), ("metastability", "sturdy-via"), ("r
 
 @pytest.fixture(scope="module")
 def cut(tmp_path_factory: pytest.TempPathFactory) -> Shown:
-    """All lose their dependency for a while."""
+    """Both lose their dependency for a while."""
     told = [(validator, of) for validator, *both in PAIRS for of in both]
-    return shown(tmp_path_factory.mktemp("cut"), STURDY, CRAMPED, PATIENT, LATE, told=(*told, *WHOLE))
+    return shown(tmp_path_factory.mktemp("cut"), STURDY, CRAMPED, told=(*told, *WHOLE))
+
+
+@pytest.fixture(scope="module")
+def late(tmp_path_factory: pytest.TempPathFactory) -> Shown:
+    """What there is to see comes when the fault is nearly over, or after it."""
+    return shown(tmp_path_factory.mktemp("late"), PATIENT, LATE)
 
 
 @pytest.fixture(scope="module")
@@ -78,20 +84,6 @@ def test_what_comes_back_whole(cut: Shown) -> None:
     assert float(said.measured.partition(" as before after ")[2].partition(" s")[0]) > 1.6
 
 
-def test_a_signal_that_is_unwell_since_the_revert_is_no_full_recovery(cut: Shown) -> None:
-    said = cut.said("full_recovery", "late-front")
-    assert said is not None
-    assert said.verdict is BREAKS, cut.table()
-    assert "late-health does not say well again" in said.measured
-
-
-def test_four_calls_each_are_not_said_to_be_few_before_all_were_made(cut: Shown) -> None:
-    said = cut.said("retry_discipline", PATIENT.edge)
-    assert said is not None
-    assert said.verdict is Verdict.INCONCLUSIVE, cut.table()
-    assert "when the fault ended, retries perhaps to come" in said.measured
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("validator", "of"),
@@ -110,3 +102,19 @@ def test_a_storm_of_retries_that_does_not_end(storm: Shown, validator: str, of: 
 def test_one_that_is_started_again_and_one_that_is_not(died: Shown) -> None:
     said = [died.verdict("unaided_recovery", of) for of in ("rising-base", "fallen-base")]
     assert said == [HOLDS, BREAKS], died.table()
+
+
+@pytest.mark.slow
+def test_a_signal_that_is_unwell_since_the_revert_is_no_full_recovery(late: Shown) -> None:
+    said = late.said("full_recovery", "late-front")
+    assert said is not None
+    assert said.verdict is BREAKS, late.table()
+    assert "late-health does not say well again" in said.measured
+
+
+@pytest.mark.slow
+def test_four_calls_each_are_not_said_to_be_few_before_all_were_made(late: Shown) -> None:
+    said = late.said("retry_discipline", PATIENT.edge)
+    assert said is not None
+    assert said.verdict is Verdict.INCONCLUSIVE, late.table()
+    assert "when the fault ended, retries perhaps to come" in said.measured
