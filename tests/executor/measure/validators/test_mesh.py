@@ -24,7 +24,7 @@ CRAMPED = Mesh("cramped", AWAY, ["--timeout-s=0.6", "--workers=2"])
 """One small pool for all, long time-outs, nothing to fall back to, and a health endpoint that is always well."""
 PATIENT = Mesh("patient", AWAY, ["--timeout-s=1.5", "--retries=3"])
 """Three retries each, the first of which comes when the fault is nearly over."""
-LATE = Mesh("late", AWAY, ["--honest", "--sulks-s=60", "--notices-s=2.2"])
+LATE = Mesh("late", AWAY, ["--honest", "--sulks-s=60", "--notices-s=2.5"])
 """Its health endpoint tells of the fault once that is over, and for good."""
 STORMY = Mesh("stormy", AWAY, ["--retries=6", "--timeout-s=0.15"], ["--workers=1", "--work-s=0.015"])
 """Six retries at once: once all callers do that, they keep overloaded what could serve three times the usual load."""
