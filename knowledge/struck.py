@@ -10,13 +10,38 @@ Edge = tuple[str, str]
 """(caller, callee)."""
 
 
+class LookedUp:
+    """What was looked up of a system: every check of thousands asks the same of it, once for each question."""
+
+    def __init__(self, system: System) -> None:
+        self.system = system
+        self.above: dict[str, frozenset[str]] = {}
+        """By service: it and everything that reaches it through calls, where that was asked."""
+        self.callers: dict[str, list[str]] = {}
+        for edge in system.dependencies:
+            self.callers.setdefault(edge.callee, []).append(edge.caller)
+
+
+_last: list[LookedUp] = []
+
+
+def looked_up(system: System) -> LookedUp:
+    """Kept for the system that was asked about last."""
+    known = next((each for each in _last if each.system is system), None)
+    if known is None:
+        known = LookedUp(system)
+        _last[:] = [known]
+    return known
+
+
 def struck_edges(target: Target, system: System) -> tuple[Edge, ...]:
     """The edges whose calls a fault on the target fails or delays: those into a struck service, or the named ones."""
-    pairs = [(edge.caller, edge.callee) for edge in system.dependencies]
+    callers = looked_up(system).callers
     if isinstance(target, InstanceTarget):
-        return tuple(pair for pair in pairs if pair[1] == target.service)
+        return tuple((caller, target.service) for caller in callers.get(target.service, ()))
     if isinstance(target, EdgeTarget):
-        return tuple(pair for pair in pairs if pair == (target.caller, target.callee))
+        return tuple((c, target.callee) for c in callers.get(target.callee, ()) if c == target.caller)
+    pairs = [(edge.caller, edge.callee) for edge in system.dependencies]
     return tuple(pair for pair in pairs if _between(target, pair))
 
 

@@ -102,4 +102,4 @@ def _struck(target: Target) -> tuple[str, ...]:
 
 
 def _at(check: Check, rate_hz: float) -> Check:
-    return Check.model_validate({**check.model_dump(), "rate_hz": round(rate_hz, 2)})
+    return Check.model_validate({**check.model_dump(), "rate_hz": round(rate_hz, 2) or rate_hz})

@@ -7,11 +7,10 @@ known every service that nobody calls stands for one. See docs/decisions/predict
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from executor.model.plan import Action, InstanceTarget
-from executor.model.probe import Check
 from executor.model.system import Dependency, System
 from executor.safety.touch import Also, by
 
@@ -50,9 +49,10 @@ def traffic_percent(actions: Iterable[Action], system: System, also: Also | None
     """Share of what users do that passes over what the actions take away, percent; each operation by its weight."""
     lost = struck(actions, system, also)
     operations = [check for service in system.services for check in service.operations]
-    ways = [(check.weight, _way_of(check, system)) for check in operations]
-    ways = ways or [(1.0, _way_from(name, system)) for name in _entries(system)]
-    return 100 * sum(weight * _met(way, lost) for weight, way in ways) / sum(weight for weight, _ in ways)
+    above = _above(lost, system)
+    met = [(check.weight, _met(check.service, check.exercises, lost, above)) for check in operations]
+    met = met or [(1.0, _met(name, None, lost, above)) for name in _entries(system)]
+    return 100 * sum(weight * share for weight, share in met) / sum(weight for weight, _ in met)
 
 
 def indirect(actions: Iterable[Action], name: str, system: System, also: Also | None = None) -> float:
@@ -71,39 +71,53 @@ def indirect(actions: Iterable[Action], name: str, system: System, also: Also | 
     return min(1.0, services + edges)
 
 
-@dataclass(frozen=True)
-class _Way:
-    """What an operation passes over."""
+def _above(lost: Struck, system: System) -> dict[str, set[str]]:
+    """Of each service that is lost, and of the caller of each lost edge: itself and all that can reach it.
 
-    services: frozenset[str]
-    edges: frozenset[str]
-
-
-def _way_of(check: Check, system: System) -> _Way:
-    if check.exercises is None:
-        return _way_from(check.service, system)
-    ends = {end for place in check.exercises for end in place.split("->")}
-    return _Way(frozenset({check.service, *ends}), frozenset(check.exercises))
-
-
-def _way_from(name: str, system: System) -> _Way:
-    reached = _felt(name, system)
-    return _Way(frozenset(reached), frozenset(edge.place for edge in system.dependencies if edge.caller in reached))
+    Looked up from what is struck, which is little, and not from each operation: a system may have thousands.
+    """
+    callers: dict[str, list[str]] = {}
+    for edge in system.dependencies:
+        callers.setdefault(edge.callee, []).append(edge.caller)
+    found: dict[str, set[str]] = {}
+    for name in {*lost.services, *map(_caller, lost.edges)}:
+        found[name], open_ends = {name}, [name]
+        while open_ends:
+            new = set(callers.get(open_ends.pop(), ())) - found[name]
+            found[name] |= new
+            open_ends += new
+    return found
 
 
-def _met(way: _Way, lost: Struck) -> float:
-    services = sum(share for name, share in lost.services.items() if name in way.services)
-    return min(1.0, services + sum(share for place, share in lost.edges.items() if place in way.edges))
+def _met(service: str, exercises: tuple[str, ...] | None, lost: Struck, above: Mapping[str, set[str]]) -> float:
+    """How much of what an operation passes over is lost: the edges it was seen to use, or else all it can reach."""
+    if exercises is None:
+        services = sum(share for name, share in lost.services.items() if service in above[name])
+        return min(1.0, services + sum(s for place, s in lost.edges.items() if service in above[_caller(place)]))
+    ends = {service, *(end for place in exercises for end in place.split("->"))}
+    services = sum(share for name, share in lost.services.items() if name in ends)
+    return min(1.0, services + sum(share for place, share in lost.edges.items() if place in exercises))
+
+
+def _caller(place: str) -> str:
+    return place.partition("->")[0]
+
+
+def _calls(system: System) -> Mapping[str, list[Dependency]]:
+    calls: dict[str, list[Dependency]] = {}
+    for edge in system.dependencies:
+        calls.setdefault(edge.caller, []).append(edge)
+    return calls
 
 
 def _felt(name: str, system: System) -> dict[str, float]:
     """How much of the loss of each service that it can reach a service feels, 0-1, along the way that spreads most."""
-    felt, open_ends = {name: 1.0}, [name]
+    felt, open_ends, calls = {name: 1.0}, [name], _calls(system)
     while open_ends:
         caller = open_ends.pop()
-        for edge in system.dependencies:
+        for edge in calls.get(caller, ()):
             share = felt[caller] * _spreads(edge)
-            if edge.caller == caller and share > felt.get(edge.callee, 0.0):
+            if share > felt.get(edge.callee, 0.0):
                 felt[edge.callee] = share
                 open_ends.append(edge.callee)
     return felt

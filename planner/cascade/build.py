@@ -17,6 +17,8 @@ from planner.watch import RATE_MAX_HZ, abort_conditions, checks_for, signals_for
 
 ANSWERS = 24
 """So many answers of the slowest check under the fault tell a verdict."""
+FAULT_S_MAX = 3600
+"""A plan holds none that is longer, seconds."""
 RECOVERY_S = 10.0
 CHECKS_MAX = 20
 """So many checks are asked at most: those of as many services as can be first."""
@@ -31,6 +33,8 @@ def experiment(blow: Blow, service: str, system: System, *, trials: int) -> Expe
     checks = checks_for(_watched(asked, blow, service, system), blow.target, system)
     slowest_hz = min(check.rate_hz for check in checks)
     fault_s = max(FAULT_S, math.ceil(ANSWERS / slowest_hz), *(question.judging.fault_s for question in asked))
+    if fault_s > FAULT_S_MAX:
+        return Unfit(f"what is asked of {service} so rarely ({slowest_hz:g} times a second) tells nothing in an hour")
     judged = [name for q in asked for criterion in q.judging.criteria for name in getattr(criterion, "checks", ())]
     expected = [check.id for check in checks if feels(check, blow.target, system)]
     name = naming.experiment_id(blow.fault, blow.target)

@@ -9,6 +9,7 @@ from executor.model.probe import Check
 from executor.model.system import System
 from executor.model.vocabulary import ServiceKind
 from knowledge.struck import Edge as Edge
+from knowledge.struck import looked_up
 from knowledge.struck import struck_edges as struck_edges
 
 
@@ -19,16 +20,16 @@ def checks_of(system: System) -> tuple[Check, ...]:
 
 def upstream(system: System, service: str) -> frozenset[str]:
     """The service and everything that reaches it through calls."""
-    callers: dict[str, list[str]] = {}
-    for edge in system.dependencies:
-        callers.setdefault(edge.callee, []).append(edge.caller)
-    found, fresh = {service}, [service]
-    while fresh:
-        for caller in callers.get(fresh.pop(), ()):
-            if caller not in found:
-                found.add(caller)
-                fresh.append(caller)
-    return frozenset(found)
+    known = looked_up(system)
+    if service not in known.above:
+        found, fresh = {service}, [service]
+        while fresh:
+            for caller in known.callers.get(fresh.pop(), ()):
+                if caller not in found:
+                    found.add(caller)
+                    fresh.append(caller)
+        known.above[service] = frozenset(found)
+    return known.above[service]
 
 
 def exercises(check: Check, edge: Edge, system: System) -> bool:

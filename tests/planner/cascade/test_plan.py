@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from executor.model.system import System
+from executor.model.plan import Experiment
+from executor.model.probe import Check, TcpProbe
+from executor.model.system import Dependency, ProcessInstance, Service, System
 from executor.safety.limits import Limits
+from planner.cascade.build import experiment
+from planner.cascade.scenario import Scenario
+from planner.cascade.scenarios import choose
+from planner.rehearsal import rehearse
 from tests.executor.kit import LIMITS
 from tests.planner.cascade.kit import Part, described, settle
 from tests.planner.cli.commands import murphy, refused, told
@@ -120,3 +127,45 @@ def test_in_a_tree_it_is_slow_for_each_caller_by_itself(
     assert [each.get("caller") for each in struck] == ["b", "c", None]
     foreseen = [[each["service"] for each in planned["foreseen"][e["id"]]] for e in experiments(planned)]
     assert foreseen == [["b", "a"], ["c", "a"], ["b", "c", "a"]]
+
+
+def test_long_names_are_planned_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    longest = "base." + "x" * 50
+    settled(tmp_path, monkeypatch, Part("a", (longest,)), Part(longest))
+    for each in experiments(told(capsys, "cascade", longest)):
+        assert each["actions"][0]["target"]["service"] == longest
+
+
+def test_what_is_asked_too_rarely_to_tell_is_refused_in_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settled(tmp_path, monkeypatch, Part("a", ("b",), rate_hz=0.004), Part("b"))
+    assert "so rarely (0.004 times a second) tells nothing in an hour" in refused("cascade", "b")
+
+
+def test_many_services_are_planned_for_in_seconds() -> None:
+    """Each may reach all below it, as far as anybody knows: once that was looked up for each of them, edge by edge."""
+    names = [f"s{n}" for n in range(600)]
+    system = System(
+        name="many",
+        services=tuple(
+            Service(
+                name=name,
+                instances=(ProcessInstance(id=f"{name}-1", command="x"),),
+                operations=(Check(id=f"use-{name}", service=name, probe=TcpProbe(port=1)),),
+            )
+            for name in names
+        ),
+        dependencies=tuple(
+            Dependency(caller=names[n], callee=names[n + step])
+            for n in range(600)
+            for step in (1, 7, 50)
+            if n + step < 600
+        ),
+    )
+    began = time.monotonic()
+    (gone, _) = choose(Scenario.DEPENDENCY, "s300", system).blows
+    made = experiment(gone, "s300", system, trials=1)
+    assert isinstance(made, Experiment)
+    assert rehearse(made, system, LIMITS) == ()
+    assert time.monotonic() - began < 15
