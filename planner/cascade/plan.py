@@ -8,10 +8,12 @@ from executor.errors import InputError, SafetyRefusalError
 from executor.model.digest import digest
 from executor.model.plan import Experiment, Plan, Stage
 from executor.model.system import System
+from executor.safety.guard import planned_services
 from executor.safety.limits import Limits
 from executor.safety.rules import refusals
 from planner.assemble import plan_on
 from planner.cascade.build import experiment, unanswerable
+from planner.cascade.predict import foresee
 from planner.cascade.scenario import Scenario
 from planner.cascade.scenarios import choose
 from planner.rehearsal import rehearse, running
@@ -54,7 +56,19 @@ def cascade_plan(
         raise _refusal(candidates[0], refused[candidates[0].id], system, limits, proposer)
     left_out = (f"“{each.title}” is left out: {refused[each.id][0]}" for each in candidates if each.id in refused)
     plan = _plan(kept, system, service, chosen.scenario, proposer)
-    return Planned(plan, chosen.scenario, (*chosen.notes, *unanswerable(made), *left_out))
+    short = (why for each in kept if (why := _ended_early(each, system, limits)))
+    return Planned(plan, chosen.scenario, (*chosen.notes, *unanswerable(made), *left_out, *short))
+
+
+def _ended_early(experiment: Experiment, system: System, limits: Limits) -> str:
+    """That the guard will not let it spread as far as it is foreseen to, and why; empty if it will."""
+    fall = {each.service for each in foresee(experiment, system) if each.falls} - planned_services(experiment)
+    if len(fall) <= (most := limits.guard.unplanned_services_max):
+        return ""
+    return (
+        f"“{experiment.title}” is ended by the guard once more than {most} of {', '.join(sorted(fall))} fall: which "
+        "edges their operations use was not seen (exercises, in system.yaml; murphy discover --live looks)"
+    )
 
 
 def _plan(experiments: list[Experiment], system: System, service: str, scenario: Scenario, proposer: str) -> Plan:

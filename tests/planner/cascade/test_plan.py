@@ -169,3 +169,20 @@ def test_many_services_are_planned_for_in_seconds() -> None:
     assert isinstance(made, Experiment)
     assert rehearse(made, system, LIMITS) == ()
     assert time.monotonic() - began < 15
+
+
+def test_that_the_guard_will_end_it_is_said_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of operations that nobody has seen at work no hypothesis says that they may fall."""
+    rest = (Part("c", ("d",)), Part("d", ("e",)), Part("e"))
+    seen = described(Part("a", ("b",)), Part("b", ("c",)), *rest)
+    settle(tmp_path, monkeypatch, seen)
+    assert not any("ended by the guard" in note for note in told(capsys, "cascade", "e")["notes"])
+    told_of = seen.model_dump()
+    for service in told_of["services"]:
+        service["operations"] = [{**each, "exercises": None} for each in service["operations"]]
+    Path("system.yaml").write_text(System.model_validate(told_of).model_dump_json(), encoding="utf-8")
+    notes = told(capsys, "cascade", "e")["notes"]
+    (said,) = [note for note in notes if "which is gone" in note and "ended by the guard" in note]
+    assert "once more than 2 of b, c, d fall" in said
