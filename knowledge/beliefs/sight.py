@@ -27,6 +27,8 @@ CLEAR = 0.25
 """A delay so much above the limit it is held against, as a share of that, is seen for sure."""
 TELLING_MIN = 0.01
 """What shows less than this shows nothing."""
+TOLD_MAX = 0.99
+"""What leaves more than this is not worth a word."""
 
 _CALLS: Mapping[Weakness, float] = {
     Weakness.MISSING_CIRCUIT_BREAKER: 20,  # what Hystrix wants before it opens (resilience4j: 100)
@@ -78,7 +80,7 @@ def _seen(weakness: Weakness, place: str, strike: Strike, judged: Judged, exposu
     shows, told = _base(weakness, place, strike, exposure), []
     for value, words in _losses(weakness, place, strike, judged, exposure):
         shows *= value
-        if value < 1 and words:
+        if value < TOLD_MAX and words:
             told.append(f"{words} (× {value:.2f})")
     return Sight(min(shows, 0.97), tuple(told))
 
@@ -152,7 +154,7 @@ def _load(weakness: Weakness, place: str, strike: Strike, exposure: Exposure) ->
         return fills_usual(waiting), f"about {number(round(waiting, 1))} wait at one time"
     if weakness is Weakness.CAPACITY_CLIFF and not strike.taken:
         value = 1 - math.exp(-max(0.0, rate_hz - 1) / _RUSH_HZ)
-        return value, f"{number(round(rate_hz, 1))} requests a second are hardly ever several at once"
+        return value, f"{number(round(rate_hz, 1))} requests a second load it little"
     if (calls := _CALLS.get(weakness)) is not None:
         met = rate_hz * strike.duration_s * exposure.trials
         return 1 - math.exp(-met / calls), f"about {number(round(met))} calls meet the fault"

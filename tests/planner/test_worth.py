@@ -10,11 +10,22 @@ from executor.model.faults.network import Latency
 from executor.model.faults.service import DependencyFailure
 from executor.model.plan import Action, Experiment
 from executor.model.probe import Check
+from executor.model.system import System
 from executor.model.vocabulary import Weakness
+from executor.safety.limits import Limits
+from experts.brief import Brief, Constraints
+from experts.roster import council
+from knowledge.beliefs.sight import sight
+from knowledge.exposure import exposure
+from knowledge.sensitivity import sensitivity
+from planner.compile import compile_candidates
 from planner.worth import worth
+from tests.experts.systems import library
 from tests.planner.systems import bazaar, brief_for, compiled, proposal
 
 BRIEF = brief_for(bazaar())
+SEES_MIN = 0.5
+"""Of what its type of fault would show at best, an experiment that a recipe made shows so much at least."""
 
 
 def candidate(weakness: Weakness, place: str, fault: Any) -> Experiment:
@@ -30,6 +41,20 @@ def changed(experiment: Experiment, **fields: Any) -> Experiment:
 
 def value(experiment: Experiment) -> float:
     return worth(experiment, BRIEF, {}).value
+
+
+@pytest.mark.parametrize("system", [bazaar(), library()], ids=lambda system: system.name)
+def test_no_recipe_makes_an_experiment_that_is_blind_to_what_it_is_made_for(system: System) -> None:
+    brief = Brief(system=system, constraints=Constraints(experiments_max=30, seconds_max=600))
+    proposals = [p for expert in council() for p in expert.propose(brief)]
+    found = compile_candidates(proposals, [], brief, limits=Limits(), weights={}).experiments
+    assert len(found) > 30
+    for experiment in found:
+        for hypothesis in experiment.hypotheses:
+            told = exposure(experiment, hypothesis, system)
+            best = sensitivity(hypothesis.weakness, [strike.type for strike in told.strikes])
+            seen = sight(hypothesis.weakness, hypothesis.place, told)
+            assert seen.shows > SEES_MIN * best, (experiment.title, hypothesis.statement, seen)
 
 
 def test_a_delay_that_hardly_exceeds_the_limit_teaches_less() -> None:
