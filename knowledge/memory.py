@@ -36,6 +36,8 @@ Answer = TypeVar("Answer")
 
 CANDIDATES = 4
 """For each neighbour wanted so many are fetched, since vectors rank only part of the similarity."""
+CROWD = 2000
+"""So many are fetched where the first are all of a few places, each tried again and again."""
 
 
 class Memory:
@@ -68,7 +70,11 @@ class Memory:
         return len(added["results"])
 
     def similar(self, query: Features, k: int, *, now: datetime | None = None) -> tuple[Neighbour, ...]:
-        """The ``k`` past results most like the query, by similarity × recency, first the best."""
+        """The ``k`` past results most like the query, by similarity × recency, first the best.
+
+        The newest of each place under each type of fault come before those that it repeats, so that one place which is
+        tried every night leaves room for others.
+        """
         return self.similar_each([query], k, now=now)[0]
 
     def similar_each(
@@ -78,6 +84,12 @@ class Memory:
         moment = now or datetime.now(UTC)
         texts = [query.document() for query in queries]
         found = self._healed(lambda index: self._of(index, "results").nearest(texts, k * CANDIDATES))
+        crowded = [number for number, near in enumerate(found) if self._crowded(near, k)]
+        if crowded:
+            again = [texts[number] for number in crowded]
+            wider = self._healed(lambda index: self._of(index, "results").nearest(again, CROWD))
+            for number, near in zip(crowded, wider, strict=True):
+                found[number] = near
         return [self._ranked(query, near, k, moment) for query, near in zip(queries, found, strict=True)]
 
     def search(self, questions: Sequence[Question], k: int, kinds: Sequence[Kind] = KINDS) -> list[tuple[Hit, ...]]:
@@ -231,7 +243,28 @@ class Memory:
             for key, closeness in near
             if (row := self._contents.rows.get(key)) is not None
         ]
-        return tuple(sorted(found, key=lambda n: (-n.weight, -n.row.at.timestamp(), n.row.key))[:k])
+        found.sort(key=lambda n: (-n.weight, -n.row.at.timestamp(), n.row.key))
+        repeated = _repeated(found)
+        return tuple(sorted(found, key=lambda n: n.row.key in repeated)[:k])
+
+    def _crowded(self, near: Sequence[tuple[str, float]], k: int) -> bool:
+        """Whether there may be more, and what was fetched is of fewer places than neighbours are wanted."""
+        if len(near) < k * CANDIDATES:
+            return False
+        rows = (self._contents.rows.get(key) for key, _ in near)
+        return len({(row.system, row.weakness, row.place) for row in rows if row is not None}) < k
+
+
+def _repeated(found: Iterable[Neighbour]) -> set[str]:
+    """Keys of results that a newer one at the same place, under the same type of fault, has made old."""
+    newest: dict[tuple[object, ...], PastRow] = {}
+    old = set()
+    for row in sorted((near.row for near in found), key=lambda row: (row.at, row.key)):
+        place = row.system, row.weakness, row.place, row.fault_types
+        if place in newest:
+            old.add(newest[place].key)
+        newest[place] = row
+    return old
 
 
 def _is_damage(error: BaseException) -> bool:

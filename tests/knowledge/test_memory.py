@@ -22,7 +22,7 @@ from knowledge.features import describe
 from knowledge.findings import findings
 from knowledge.hits import KINDS, Kind
 from knowledge.ledger import Ledger
-from knowledge.memory import Memory
+from knowledge.memory import CANDIDATES, Memory
 from knowledge.retrieval import Question
 from tests.knowledge.documents.papers import document
 from tests.knowledge.runs import MORNING, Case, evidence_of, plan_of, small_system
@@ -82,6 +82,21 @@ def test_of_equals_the_newer_comes_first(home: Home, ledger: Ledger):
         assert [n.row.run for n in near] == ["run-new", "run-old"]
         assert near[0].similarity == pytest.approx(near[1].similarity)
         assert near[1].recency < 0.25 < 0.99 < near[0].recency
+
+
+def test_a_place_that_was_tried_a_hundred_times_does_not_hide_another(home: Home, ledger: Ledger):
+    """More often than are fetched for four neighbours."""
+    system = small_system("crowd")
+    plan = plan_of(CASES[:1], system)
+    for number in range(4 * CANDIDATES + 4):
+        ledger.record(
+            plan, evidence_of(CASES[:1], plan, f"run-{number}", MORNING + timedelta(minutes=number)), (), system
+        )
+    record(ledger, "run-lone", "lone", days=-1)
+    with Memory(home, ledger) as memory:
+        near = memory.similar(query(), 4, now=NOW)
+    assert near[0].row.key == f"run-{4 * CANDIDATES + 3}/h0", "the newest"
+    assert {("crowd", "h0"), ("lone", "h0"), ("lone", "h1")} <= {(n.row.system, n.row.hypothesis) for n in near}
 
 
 def test_an_empty_memory_answers_with_nothing(home: Home, ledger: Ledger):
