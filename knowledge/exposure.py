@@ -61,6 +61,8 @@ class Judged:
     checks: tuple[str, ...] = ()
     of: str = ""
     """The edge or service that it speaks of itself, where it does not do so by checks."""
+    phase: str = Phase.FAULT.value
+    """In which steady state is asked for."""
     availability_min: float = 0.9
     limit_ms: float | None = None
     """Bound on latency."""
@@ -195,6 +197,7 @@ def _judged(criterion: Criterion, experiment: Experiment) -> Judged:
         kind=told.kind,
         checks=tuple(getattr(told, "checks", ())),
         of=_of(told, experiment),
+        phase=str(getattr(told, "phase", Phase.FAULT).value),
         availability_min=float(getattr(told, "availability_min", 0.9)),
         limit_ms=limit_ms,
         within_s=getattr(told, "within_s", None),

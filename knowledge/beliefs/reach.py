@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from executor.model.vocabulary import FaultType, Weakness
+from executor.model.vocabulary import FaultType, Phase, Weakness
 from knowledge.exposure import Exposure, Judged, Look, Strike
 from knowledge.sensitivity import SENSITIVITY
 
@@ -67,7 +67,14 @@ def speaks(weakness: Weakness, strike: Strike, judged: Judged) -> bool:
     kind = FaultType(strike.type)
     if weakness in ONLY_UNDER and kind not in ONLY_UNDER[weakness]:
         return False
-    return weakness in CRITERIA.get(judged.kind, frozenset()) and kind in SENSITIVITY[weakness]
+    if weakness is Weakness.MISSING_CIRCUIT_BREAKER and (judged.factor_max or 0) >= 1:
+        return False  # who goes on calling as before keeps within a bound that is meant for retries
+    return weakness in CRITERIA.get(_kind(judged), frozenset()) and kind in SENSITIVITY[weakness]
+
+
+def _kind(judged: Judged) -> str:
+    """Steady state after the fault is a word on recovery."""
+    return "recovers_within" if judged.kind == "steady_state" and judged.phase == Phase.RECOVERY else judged.kind
 
 
 def reached(weakness: Weakness, place: str, strike: Strike) -> bool:

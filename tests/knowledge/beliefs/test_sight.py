@@ -173,6 +173,11 @@ def test_only_criteria_that_it_violates_speak_of_what_was_not_meant():
     exposure = Exposure((struck(),), (Judged("recovers_within", checks=("page",), within_s=3),), (USING,))
     assert sight(HARD, EDGE, exposure, named=False).shows == 0
     assert sight(Weakness.DOES_NOT_RECONNECT, EDGE, exposure, named=False).shows > 0.5
+    storm, breaker = (Judged("calls_within", of=EDGE, factor_max=factor) for factor in (3, 0.5))
+    calls = [Exposure((struck(FaultType.SERVER_ERROR),), (judged,), (USING,)) for judged in (storm, breaker)]
+    seen = [sight(Weakness.MISSING_CIRCUIT_BREAKER, EDGE, each, named=False).shows for each in calls]
+    assert seen[0] == 0, "who goes on calling as before sends no more than three times as much"
+    assert seen[1] > 0.5
     every = Exposure((struck(FaultType.SERVER_ERROR),), (STEADY,), (USING,))
     assert sight(Weakness.MISSING_RETRY, EDGE, every, named=False).shows == 0, "trying again would not have helped"
 
