@@ -85,8 +85,8 @@ def _how_far(beliefs: Sequence[Belief], system: System) -> str:
     """How many weaknesses at places that matter are shown or ruled out, and how many are open."""
     matters = {service.name for service in system.services if service.criticality >= 2}
     told = [b for b in beliefs if set(b.place.split("->")) & matters]
-    shown = sum(b.probability >= 0.95 for b in told)
-    ruled_out = sum(b.probability < SETTLED for b in told)
+    shown = sum(b.shown for b in told)
+    ruled_out = sum(b.probability < SETTLED and not b.shown for b in told)
     still = len(told) - shown - ruled_out
     if not still:
         return f"Enough: at places that matter, all {len(told)} suspected weaknesses are shown or ruled out."

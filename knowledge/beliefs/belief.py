@@ -34,6 +34,9 @@ class Belief:
     """How many results that decided something have borne on it."""
     tested: tuple[str, ...] = ()
     """Types of faults (``executor.model.vocabulary.FaultType``) under which it was itself tried and decided."""
+    shown: bool = False
+    """Whether an experiment that was meant for it has broken, and was not contradicted since. Where something else
+    explains that as well, it is a finding all the same, and P(present) says how likely this one is the cause."""
 
     @property
     def probability(self) -> float:

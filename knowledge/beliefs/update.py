@@ -39,7 +39,7 @@ def beliefs_for(
     *,
     now: datetime | None = None,
 ) -> tuple[Belief, ...]:
-    """A belief for each (weakness, place) of ``rates``, in the order of weakness and place.
+    """A belief for each (weakness, place) of ``rates``, and for whatever else of the system was tried, in that order.
 
     ``rates`` holds base rates, 0–1, each with its source in words. Without a memory only base rates and own runs count.
     Raises ``UnavailableError`` if ledger or memory cannot be read.
@@ -77,9 +77,9 @@ def weighed(
     for one in found:
         for key in one.causes:
             bearing.setdefault(key, []).append(one)
-    beliefs = (
-        _belief(key, priors[key], believed[key], mine.get(key, ()), bearing.get(key, ())) for key in _sorted(rates)
-    )
+    there = {service.name for service in system.services} | {edge.place for edge in system.dependencies}
+    told = _sorted(key for key in priors if key in rates or key[1] in there)
+    beliefs = (_belief(key, priors[key], believed[key], mine.get(key, ()), bearing.get(key, ())) for key in told)
     return Weighed(tuple(beliefs), priors, tuple(own), now)
 
 
@@ -170,6 +170,7 @@ def _belief(key: Key, before: Prior, probability: float, own: Sequence[PastRow],
         grounds=(*before.told(), *(_told(row) for row in own), *(_told_beside(one) for one in beside[-BESIDE_MAX:])),
         runs=len(decided) + len(beside),
         tested=tuple(sorted({name for row in decided for name in row.fault_types})),
+        shown=any(one.broke and one.causes[key].named for one in bearing),
     )
 
 

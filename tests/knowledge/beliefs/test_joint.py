@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import random
 from collections.abc import Sequence
 
 import pytest
@@ -99,6 +100,47 @@ def test_what_a_plan_says_by_one_criterion_is_said_once():
     apart = exposed(FaultType.SERVER_ERROR, "front->back", judged=Judged("steady_state", checks=("home",), after_s=1))
     twice = believed(result(*BACK, BREAKS, struck), result(DEGRADE, "front->back", BREAKS, apart))
     assert twice[BACK] > after[BACK]
+
+
+def test_what_was_shown_is_told_however_many_explain_it():
+    struck = exposed(FaultType.SERVER_ERROR, "front->back")
+    rows = (result(*BACK, BREAKS, struck), result(DEGRADE, "front->back", BREAKS, struck))
+    assert {(b.weakness, b.place) for b in made(*rows).beliefs if b.shown} == {BACK, (DEGRADE, "front->back")}
+    mended = (*rows, result(*BACK, HOLDS, struck, number=2), result(DEGRADE, "front->back", HOLDS, struck, number=2))
+    assert not [b for b in made(*mended).beliefs if b.shown]
+
+
+def test_what_a_plan_tried_where_nobody_expected_it_is_believed_too():
+    strange = (Weakness.STALE_CREDENTIALS, "front->back")
+    gone = (HARD, "front->gone")
+    found = believed(result(*strange, HOLDS, ONLY_BACK), result(*gone, BREAKS, exposed(FaultType.REFUSED, gone[1])))
+    assert found.keys() == {*RATES, strange}, "and not where there is nothing any more"
+
+
+def test_beliefs_come_true_as_often_as_they_say():
+    """Worlds drawn from the priors, and what experiments would give in them: in each fifth, said and true are near."""
+    rng = random.Random(5)
+    said: list[tuple[float, bool]] = []
+    exposures = [
+        exposed(kind, *edges)
+        for kind in (FaultType.REFUSED, FaultType.SERVER_ERROR)
+        for edges in (("front->back",), ("front->side",), ("front->back", "front->side"))
+    ]
+    for _ in range(400):
+        there = {key: rng.random() < rate for key, (rate, _) in RATES.items()}
+        rows = []
+        for number, exposure in enumerate(rng.sample(exposures, 3), 1):
+            aim = BACK if "front->back" in exposure.strikes[0].edges else SIDE
+            (one,) = outcomes([result(*aim, HOLDS, exposure, number=number)], RATES)
+            hidden = 1 - FALSE_ALARM
+            for key, cause in one.causes.items():
+                hidden *= 1 - cause.shows if there[key] else 1.0
+            rows.append(result(*aim, BREAKS if rng.random() > hidden else HOLDS, exposure, number=number))
+        said += [(probability, there[key]) for key, probability in believed(*rows).items()]
+    for low in (0.0, 0.2, 0.4, 0.6, 0.8):
+        fifth = [(probability, true) for probability, true in said if low <= probability < low + 0.2]
+        mean, came = (sum(each[n] for each in fifth) / len(fifth) for n in (0, 1))
+        assert mean == pytest.approx(came, abs=0.08), (low, len(fifth))
 
 
 def test_a_weaker_test_does_not_take_back_what_a_stronger_one_has_shown():
