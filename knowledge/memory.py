@@ -28,6 +28,7 @@ from knowledge.neighbours import Neighbour, recency, similarity
 from knowledge.owner import Owner
 from knowledge.prose import prose
 from knowledge.retrieval import ARMS, Question, Retriever
+from knowledge.rows import PastRow
 
 if TYPE_CHECKING:
     from knowledge.vectors import Index, Vectors

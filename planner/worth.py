@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
 
 from executor.model.plan import Experiment, Hypothesis
 from executor.model.system import System
@@ -125,7 +127,7 @@ def _value(hypothesis: Hypothesis, experiment: Experiment, brief: Brief, seen: S
     before = seen.get((weakness, place), frozenset())
     probability = present(hypothesis, experiment, brief)
     shown = sensitivity(weakness, before) if before else 0.0
-    sees = sight(weakness, place, exposure(experiment, hypothesis, brief.system)).shows if fault_types - before else 0.0
+    sees = _sees(_Same(experiment), hypothesis.id, _Same(brief.system)) if fault_types - before else 0.0
     gain = gain_of(probability, 1 - (1 - shown) * (1 - sees)) - gain_of(probability, shown)
     past = [row for row in at_place(brief, weakness, place) if row.verdict in (Verdict.HOLDS, Verdict.BREAKS)]
     kinds = {action.fault.kind for action in experiment.actions}
@@ -135,6 +137,26 @@ def _value(hypothesis: Hypothesis, experiment: Experiment, brief: Brief, seen: S
         gain += FOUND_WORTH * hypothesis.prediction.probability_breaks * (TRIED_WEIGHT if past else 1.0)
     alike = sum(other == weakness and elsewhere != place for other, elsewhere in seen)
     return max(0.0, gain) * ALIKE_WEIGHT**alike * CRITICALITY_WEIGHT[_criticality(hypothesis, brief.system)]
+
+
+class _Same:
+    """A value by its identity, which is told at once; its equality would be looked for in all of it."""
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+    def __hash__(self) -> int:
+        return id(self.value)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Same) and self.value is other.value
+
+
+@lru_cache(maxsize=8192)
+def _sees(experiment: _Same, hypothesis: str, system: _Same) -> float:
+    """P(breaks | present), by all that the experiment does and looks at: asked again for each place in a plan."""
+    asked = next(each for each in experiment.value.hypotheses if each.id == hypothesis)
+    return sight(asked.weakness, asked.place, exposure(experiment.value, asked, system.value)).shows
 
 
 def _criticality(hypothesis: Hypothesis, system: System) -> int:
