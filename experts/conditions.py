@@ -175,7 +175,7 @@ def service_is(want: ServiceIs, service: Service, view: View) -> bool:
     """Whether every condition given is true of the service."""
     return all(
         _SERVICE[word](view, service, value)
-        for word in ServiceIs.model_fields
+        for word in want.model_fields_set
         if (value := getattr(want, word)) is not None
     )
 
@@ -183,7 +183,7 @@ def service_is(want: ServiceIs, service: Service, view: View) -> bool:
 def edge_is(want: EdgeIs, edge: Dependency, view: View) -> bool:
     """Whether every condition given is true of the edge."""
     return all(
-        _EDGE[word](view, edge, value) for word in EdgeIs.model_fields if (value := getattr(want, word)) is not None
+        _EDGE[word](view, edge, value) for word in want.model_fields_set if (value := getattr(want, word)) is not None
     )
 
 
