@@ -85,9 +85,10 @@ class Parameters:
     """Until a caller uses a dependency again that is back."""
     connections: Spread = Spread(2.0, 0.8, 1.0, 100.0)
     """Connections that callers hold for each that is busy: pools keep some in reserve."""
-    breaker_s: Spread = Spread(10.0, 0.9, 0.5, 60.0)
+    breaker_s: Spread = Spread(4.0, 1.4, 0.2, 120.0)
     """Until a breaker that has opened lets calls through again once all is well. Defaults of libraries: 5 s (Hystrix),
-    30 s (opossum), 60 s (resilience4j, pybreaker, gobreaker); own ones are shorter."""
+    30 s (opossum), 60 s (resilience4j, pybreaker, gobreaker); own ones, and what only acts like one, are far shorter.
+    """
     load_per_s: float = 10.0
     """Requests a second to a service that no check of the experiment asks."""
     hard_unsaid: float = 0.7
