@@ -17,7 +17,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeVar
 
-from executor.errors import UnavailableError
+from executor.errors import MurphyError, UnavailableError
 from executor.state.home import Home
 from knowledge.contents import Contents
 from knowledge.embedding import DIMENSIONS, FACT_SHARE, NAME, VERSION, embed
@@ -269,5 +269,10 @@ def _repeated(found: Iterable[Neighbour]) -> set[str]:
 
 
 def _is_damage(error: BaseException) -> bool:
-    """Whether the index may be to blame: any error, or a panic of Chroma's native part, which is no ``Exception``."""
+    """Whether the index may be to blame: any error, or a panic of Chroma's native part, which is no ``Exception``.
+
+    An error of ours says itself who is.
+    """
+    if isinstance(error, MurphyError):
+        return False
     return isinstance(error, Exception) or type(error).__name__ == "PanicException"

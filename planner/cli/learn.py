@@ -66,7 +66,8 @@ def _learn(home: Home, files: list[Path], *, as_json: bool) -> int:
     from planner import documents
     from planner.cli.output import emit, err
 
-    told, note = documents.learn(home, files)
+    with err.status("reading and indexing…"):
+        told, note = documents.learn(home, files)
     if as_json:
         emit({"documents": [vars(each) for each in told], "note": note})
     else:

@@ -120,19 +120,35 @@ def test_what_a_run_measured_comes_back(home: Home):
         assert (home_check.value, home_check.promised, home_check.critical) == (0.08, 0.95, True)
 
 
-def test_a_ledger_of_version_1_is_taken_over_with_its_runs(home: Home):
+@pytest.mark.parametrize(("version", "lacking"), [(1, ("measures", "actions")), (2, ("actions",))])
+def test_a_ledger_of_an_earlier_version_is_taken_over_with_its_runs(home: Home, version: int, lacking: tuple[str, ...]):
     with Ledger.open(home) as ledger:
         record(ledger)
     with sqlite3.connect(home.ledger) as database:
-        database.execute("DROP TABLE measures")
+        for table in lacking:
+            database.execute(f"DROP TABLE {table}")
         database.execute("ALTER TABLE results DROP COLUMN exposure")
-        database.execute("UPDATE schema_version SET version = 1")
+        database.execute("UPDATE schema_version SET version = ?", (version,))
     database.close()
     with Ledger.open(home) as ledger:
         assert len(ledger.past()) == 2
-        assert ledger.measures("store") == {"run-1": ()}
+        assert ledger.measures("store").keys() == {"run-1"}
+        assert ledger.actions() == {}
         record(ledger, "run-2", days=1)
         assert ledger.measures("store")["run-2"]
+        assert {run for run, _ in ledger.actions()} == {"run-2"}
+
+
+def test_what_was_done_is_kept_whole_and_what_cannot_be_read_is_left_out(home: Home):
+    with Ledger.open(home) as ledger:
+        record(ledger)
+        before = ledger.actions()
+        assert [len(told) for told in before.values()] == [1] * len(before)
+    with sqlite3.connect(home.ledger) as database:
+        database.execute('UPDATE actions SET action = \'{"fault": {"kind": "of.tomorrow"}}\' WHERE experiment = \'e0\'')
+    database.close()
+    with Ledger.open(home) as ledger:
+        assert ledger.actions() == {key: told for key, told in before.items() if key[1] != "e0"}
 
 
 def test_a_file_that_is_no_ledger_is_refused_and_left_alone(home: Home):

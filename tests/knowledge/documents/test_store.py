@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import signal
 import sqlite3
 import stat
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -66,3 +69,31 @@ def test_a_file_of_another_make_is_refused_and_left_as_it_is(tmp_path: Path):
         with pytest.raises(UnavailableError, match=why):
             DocumentStore(tmp_path / name)
         assert (tmp_path / name).read_bytes() == before
+
+
+LEARNER = """
+import sys
+from pathlib import Path
+from knowledge.documents.store import DocumentStore
+from tests.knowledge.documents.papers import document
+with DocumentStore(Path(sys.argv[1])) as store:
+    for number in range(100_000):
+        store.learn(document(f"Version {number}. " * 200, f"/{number % 7}.md"))
+        print(number, flush=True)
+"""
+
+
+def test_kill_9_in_the_middle_of_learning_leaves_each_document_whole(tmp_path: Path):
+    path = tmp_path / "documents.db"
+    learner = subprocess.Popen([sys.executable, "-c", LEARNER, str(path)], stdout=subprocess.PIPE)
+    with learner:
+        assert learner.stdout is not None
+        told = [int(learner.stdout.readline()) for _ in range(20)]
+        learner.send_signal(signal.SIGKILL)
+    with DocumentStore(path) as store:
+        found = {each.source: each.sections[0].text for each in store.documents()}
+    assert len(found) == 7
+    for text in found.values():
+        number = int(text.split()[1].rstrip("."))
+        assert text == f"Version {number}. " * 200
+        assert number > told[-1] - 7  # none that was told of is lost
