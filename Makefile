@@ -59,12 +59,13 @@ crash: .venv/ready
 	$(BIN)/murphy selftest --crash $(CRASH)
 
 # From a request to halt until the last of a hundred faults is gone; what the watchdog costs; how exactly recoveries are
-# measured; how long a rehearsal takes. An hour, on a quiet machine.
+# measured; how long a rehearsal takes; how well memory finds what answers a question. An hour, on a quiet machine.
 bench: .venv/ready
 	$(BIN)/python -m bench.halt
 	$(BIN)/python -m bench.watchdog
 	$(BIN)/python -m bench.recovery
 	$(BIN)/python -m bench.twin
+	$(BIN)/python -m bench.retrieval
 
 # How good the planner is: it and others on 20 simulated systems with planted weaknesses, their clean twins and families.
 # GYM="--seeds 4" for less. See docs/gym.md for what is measured, and how long it takes.
