@@ -39,11 +39,22 @@ class Look:
     caller_kind: str
     caller_technology: str
     protocol: str
+    redundant: str = ""
+    """``yes`` or ``no``, of a service: where one of several instances dies tells nothing of where the only one does."""
 
     @classmethod
     def of(cls, features: Features) -> Look:
         """Of a place."""
-        return cls(*(str(getattr(features, name)) for name in cls.__dataclass_fields__))
+        several = "yes" if features.instances > 1 else "no"
+        return cls(
+            shape=features.shape,
+            kind=features.kind,
+            technology=features.technology,
+            caller_kind=features.caller_kind,
+            caller_technology=features.caller_technology,
+            protocol=features.protocol,
+            redundant=several if features.shape == "service" else "",
+        )
 
     def fits(self, other: Look) -> bool:
         """Whether a place that looks like ``other`` fits."""
@@ -51,10 +62,10 @@ class Look:
         return mine["shape"] == theirs["shape"] and all(not mine[n] or mine[n] == theirs[n] for n in mine)
 
     def words(self) -> str:
-        """For people: ``calls of flask (http) to postgresql (database) over postgresql``."""
+        """For people: ``calls of flask (http) to postgresql (database) over postgresql``; ``cache services with …``."""
         callee = f"{self.technology} ({named(self.kind)})" if self.technology else named(self.kind)
         if self.shape == "service":
-            return f"services of kind {callee}"
+            return f"{callee} services with {'several instances' if self.redundant == 'yes' else 'one instance'}"
         caller = f"{self.caller_technology} ({named(self.caller_kind)})" if self.caller_technology else self.caller_kind
         return f"calls of {caller} to {callee}" + (f" over {self.protocol}" if self.protocol else "")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -16,9 +17,10 @@ from executor.model.plan import EdgeTarget, GroupsTarget, InstanceTarget, Plan
 from executor.model.system import Dependency, System
 from executor.model.vocabulary import ServiceKind, Verdict, Weakness
 from executor.state.home import Home
+from knowledge.features import describe
 from knowledge.findings import findings
 from knowledge.ledger import Ledger
-from knowledge.patterns.templates import Template, relation, targets, templates
+from knowledge.patterns.templates import Look, Template, relation, targets, templates
 from tests.knowledge.runs import MORNING, Case, evidence_of, plan_of, service, small_system
 
 SLOW = Case(Verdict.BREAKS, Weakness.MISSING_TIMEOUT, "front->back", Latency(delay_ms=3000), availability=0.1)
@@ -119,6 +121,20 @@ def test_a_fault_that_names_something_of_one_system_is_for_no_other(ledger: Ledg
     assert template.struck == "place"
     assert template.foreign(small_system()) == ""
     assert template.foreign(small_system("another")) == "table=orders"
+
+
+def test_a_service_of_several_instances_looks_like_no_single_one():
+    system = small_system()
+    one = Look.of(describe(system, Weakness.SINGLE_POINT_OF_FAILURE, "back"))
+    two = Look.of(replace(describe(system, Weakness.SINGLE_POINT_OF_FAILURE, "back"), instances=2))
+    assert one.fits(one)
+    assert not one.fits(two)
+    assert (one.words(), two.words()) == (
+        "flask (http) services with one instance",
+        "flask (http) services with several instances",
+    )
+    edge = describe(system, Weakness.MISSING_TIMEOUT, "front->back")
+    assert Look.of(edge).fits(Look.of(replace(edge, instances=2)))
 
 
 @pytest.mark.parametrize(
