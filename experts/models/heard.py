@@ -46,8 +46,9 @@ class Heard:
             raise ProviderError("its provider's filter withheld the answer", retry=False, usage=self.usage)
         if not self._ended:
             raise ProviderError("its answer broke off", retry=True, usage=self.usage)
-        if not text:
-            raise ProviderError("it answered nothing", retry=False, usage=self.usage)
+        if not text.strip():
+            said = "it had used up its tokens before it said anything" if self._cut else "it answered nothing"
+            raise ProviderError(said, retry=False, usage=self.usage)
         return Reply(text=text, usage=self.usage, cut=self._cut)
 
 

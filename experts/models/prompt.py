@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from fnmatch import fnmatchcase
 from typing import Any
 
 from executor.model.faults import SPECS
@@ -11,6 +12,7 @@ from executor.model.plan import Experiment
 from executor.model.probe import Check
 from executor.model.system import Dependency, Service
 from executor.model.vocabulary import Environment, ServiceKind, Verdict, Weakness
+from experts.allowed import place_wanted
 from experts.brief import Brief, PastResult, Quotation
 from experts.expert import proposal_key
 from experts.models.answers import PROPOSALS_MAX, offered_faults
@@ -128,13 +130,26 @@ def _about(brief: Brief, scene: Scene, part: Part, hide: Redactor) -> list[str]:
         "beliefs": [known.model_dump(mode="json", exclude={"grounds"}) for known in beliefs],
         "past": [past.model_dump(mode="json", exclude={"experiment"}) for past in _past(brief)],
         "documents": [each.model_dump(mode="json") for each in brief.quotations if _speaks(each, told)],
-        "cannot-be-done-here": [list(pair) for pair in brief.unsupported],
+        "cannot-be-done-here": _impossible(brief, part),
     }
     return [_data(name, hide.value(value)) for name, value in data.items()]
 
 
 def _speaks(quotation: Quotation, told: set[str]) -> bool:
     return any(told.issuperset(ends(place)) for place in quotation.places)
+
+
+def _impossible(brief: Brief, part: Part) -> dict[str, list[str]]:
+    """By reason, what of the offered faults at the places told cannot be done; of others there may be hundreds."""
+    faults = offered_faults(brief)
+    places = {service.name for service in part.services} | {edge.place for edge in part.dependencies}
+    found: dict[str, list[str]] = {}
+    for known, reason in brief.unsupported:
+        kind, _, where = known.partition(" at ")
+        spoken_of = any(fnmatchcase(place, where) and place_wanted(place, brief) for place in places)
+        if spoken_of and any(fnmatchcase(fault, kind) for fault in faults):
+            found.setdefault(reason, []).append(known)
+    return found
 
 
 def _past(brief: Brief) -> list[PastResult]:

@@ -148,6 +148,11 @@ def test_an_answer_that_was_cut_says_so(make: Make, stream: bool) -> None:
         assert ask(make(server, stream=stream)).cut
 
 
+def test_tokens_that_ran_out_before_anything_was_said_are_no_answer(make: Make, stream: bool) -> None:
+    with provider(lambda _schema, _told: "", "cut") as server:
+        assert fails(make(server, stream=stream)).message == "it had used up its tokens before it said anything"
+
+
 @pytest.mark.parametrize("step", ["no usage", "debit"])
 def test_a_bill_that_is_missing_or_absurd_is_none(make: Make, stream: bool, step: str) -> None:
     with steps(step) as server:

@@ -167,6 +167,22 @@ def test_of_a_large_system_only_what_matters_is_told() -> None:
     assert len(told["edges"]) == 5
 
 
+def test_of_what_cannot_be_done_only_what_was_asked_about_is_told() -> None:
+    cannot = (
+        ("network.* at desk->reviews", "no proxy"),
+        ("service.crash at desk", "not ours"),
+        ("network.latency at loans->shelves", "no proxy"),
+        ("network.dns at desk->reviews", "no proxy"),
+    )
+    limits = Constraints(services=("reviews",), allowed_faults=("network.latency",))
+    with provider(says(GOOD)) as server:
+        expert(openai_chat(server)).propose(Brief(system=library(), unsupported=cannot, constraints=limits))
+        (body, *_) = [body for _, _, body in server.requests]
+    told = re.search(r'<data name="cannot-be-done-here">\n(.*)\n</data>', body["messages"][1]["content"])
+    assert told is not None
+    assert json.loads(told[1]) == {"no proxy": ["network.* at desk->reviews"]}
+
+
 def test_imported_text_stays_quoted(make: Callable[[Provider], Client]) -> None:
     with provider(says(GOOD)) as server:
         expert(make(server)).propose(brief())
