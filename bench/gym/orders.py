@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from executor.model.plan import EdgeTarget, Experiment, InstanceTarget
 from executor.model.system import System
@@ -135,15 +135,30 @@ def fault(experiment: Experiment) -> str:
 
 
 def _blast(system: System) -> dict[str, float]:
-    import networkx
+    """Half PageRank, half in-degree of who calls whom, each as a share of the largest."""
+    names = [service.name for service in system.services]
+    out: dict[str, list[str]] = {name: [] for name in names}
+    degree = dict.fromkeys(names, 0)
+    for edge in system.dependencies:
+        out[edge.caller].append(edge.callee)
+        degree[edge.callee] += 1
+    rank = _page_rank(out)
+    most_rank, most_degree = max(rank.values()), max(1, *degree.values())
+    return {name: 0.5 * rank[name] / most_rank + 0.5 * degree[name] / most_degree for name in names}
 
-    graph = networkx.DiGraph()
-    graph.add_nodes_from(service.name for service in system.services)
-    graph.add_edges_from((d.caller, d.callee) for d in system.dependencies)
-    rank = networkx.pagerank(graph)
-    degree = networkx.in_degree_centrality(graph)
-    most_rank, most_degree = max(rank.values()) or 1.0, max(degree.values()) or 1.0
-    return {name: 0.5 * rank[name] / most_rank + 0.5 * degree[name] / most_degree for name in rank}
+
+def _page_rank(out: Mapping[str, Sequence[str]]) -> dict[str, float]:
+    """By power iteration, damped by 0.85. Source: S. Brin and L. Page, Computer Networks 30 (1998)."""
+    count = len(out)
+    rank = dict.fromkeys(out, 1 / count)
+    for _ in range(60):
+        idle = sum(rank[name] for name, callees in out.items() if not callees)
+        following = dict.fromkeys(out, 0.15 / count + 0.85 * idle / count)
+        for name, callees in out.items():
+            for callee in callees:
+                following[callee] += 0.85 * rank[name] / len(callees)
+        rank = following
+    return rank
 
 
 def _upstream(system: System, service: str) -> set[str]:
