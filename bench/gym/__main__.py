@@ -6,22 +6,15 @@
 from __future__ import annotations
 
 import argparse
-import ctypes
 import json
-import signal
 import sys
 import time
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from multiprocessing import get_context
 from pathlib import Path
 
-from bench.gym.seed import Options, measure
+from bench.gym.seed import Options, end_with_us, measure
 from bench.gym.table import summary, table
-
-
-def _end_with_us() -> None:
-    """No worker outlives the program, however that ends."""
-    ctypes.CDLL(None).prctl(1, signal.SIGKILL)
 
 
 def main() -> int:
@@ -44,7 +37,7 @@ def main() -> int:
     options = Options(services=told.services, budget=told.budget, systems=told.systems, lesson=told.lesson)
     began = time.monotonic()
     seeds = []
-    with ProcessPoolExecutor(told.processes, mp_context=get_context("spawn"), initializer=_end_with_us) as pool:
+    with ProcessPoolExecutor(told.processes, mp_context=get_context("spawn"), initializer=end_with_us) as pool:
         waiting = {pool.submit(measure, seed, options): seed for seed in range(told.first, told.first + told.seeds)}
         for done in as_completed(waiting):
             seeds.append(done.result())
