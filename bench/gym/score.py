@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from bench.gym.outcomes import Result
@@ -86,18 +86,18 @@ def expected_first(candidates: int, telling: int) -> float:
     return (candidates + 1) / (telling + 1)
 
 
-def expected_all(candidates: int, groups: Sequence[frozenset[int]], count: int, orders: int, seed: int) -> float:
-    """Mean experiments at random until ``count`` of the groups have one of their candidates drawn, over many orders.
+def fewest(shown: Iterable[Iterable[int]], count: int) -> int | None:
+    """Experiments that whoever knew all outcomes would need for so many, taking what shows most again and again.
 
-    ``groups`` has, for each planted weakness, the places (0 to N−1) of the candidates that show it.
+    ``None`` where the candidates do not show so many.
     """
-    import random
-
-    chance = random.Random(seed)
-    total = 0.0
-    for _ in range(orders):
-        place = list(range(candidates))
-        chance.shuffle(place)
-        firsts = sorted(min(place[c] for c in group) + 1 for group in groups if group)
-        total += firsts[count - 1]
-    return total / orders
+    left = [set(numbers) for numbers in shown]
+    found: set[int] = set()
+    for number in range(1, len(left) + 1):
+        if len(found) >= count:
+            return number - 1
+        best = max(left, key=lambda numbers: len(numbers - found), default=set())
+        if not best - found:
+            break
+        found |= best
+    return None if len(found) < count else len(left)

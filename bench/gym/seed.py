@@ -19,7 +19,7 @@ from bench.gym.loop import candidates, train
 from bench.gym.nobody import Nobody
 from bench.gym.orders import ORDERS, at_random
 from bench.gym.outcomes import Outcomes, Result
-from bench.gym.score import Score, expected_first, score, wanted
+from bench.gym.score import Score, expected_first, fewest, score, wanted
 from bench.gym.systems import Ground, ground
 from executor.model.plan import Experiment
 from executor.state.home import Home
@@ -36,11 +36,11 @@ class Options:
     """What one seed does."""
 
     services: int = 60
-    budget: int = 96
+    budget: int = 60
     """Experiments that each search may spend."""
     twin: int = 24
     """And on the clean twin."""
-    lesson: int = 24
+    lesson: int = 12
     """And on each system of the family between the first and the last."""
     systems: int = 6
     """Of the family, one after another; the last of them is planned for with and without memory of the others."""
@@ -58,6 +58,7 @@ def measure(seed: int, options: Options) -> dict[str, Any]:
         choice = candidates(outcomes, home, council())
         told = {experiment.id: outcomes.of(experiment) for experiment in choice}
         findable = {n for result in told.values() for pair in result.broke for n in here.found(pair)}
+        telling = {e.id: sorted({n for p in told[e.id].broke for n in here.found(p)}) for e in choice}
         searches = dict(_ordered(choice, here, outcomes, options, seed))
         mine, curve = _family(home, here, outcomes, seed, options)
         searches[OURS] = mine
@@ -72,6 +73,8 @@ def measure(seed: int, options: Options) -> dict[str, Any]:
         "candidates": len(choice),
         "planted": [f"{each.plant} at {each.place}" for each in here.planted],
         "findable": sorted(findable),
+        "telling": {name: numbers for name, numbers in telling.items() if numbers},
+        "fewest": fewest(telling.values(), wanted(len(findable))),
         "searches": {name: _told(each, options, len(findable)) for name, each in searches.items()},
         "random": _at_random(choice, told, here, len(findable), options, seed),
         "twin": _twin(seed, options),

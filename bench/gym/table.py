@@ -44,6 +44,9 @@ def _head(seeds: Seeds) -> Iterator[str]:
         f"{len(first['planted'])} weaknesses planted in each; {_mid(each['candidates'] for each in seeds):.0f} "
         f"candidate experiments (median), which can show {findable:.0%} of what is planted."
     )
+    known = [each["fewest"] for each in seeds if each.get("fewest") is not None]
+    if known:
+        yield f"Whoever knew all outcomes beforehand would need {_mid(known):.0f} experiments for {SHARE:.0%} (median)."
     yield (
         f"Experiments until the first is found at random: {statistics.fmean(e['random']['first'] for e in seeds):.2f} "
         f"measured, {statistics.fmean(e['random']['first_by_formula'] for e in seeds):.2f} by (N+1)/(K+1)."

@@ -56,7 +56,7 @@ def small(name: str, *, services: int, seed: int, stacks: Sequence[str] = STACKS
     """One for real processes: no stores, each service once, and nothing that is said to be critical."""
     world = clean(name, services=services + services // 4, seed=seed, stacks=stacks)
     gone = {each for each, server in world.servers.items() if server.kind != "http"}
-    operations = tuple(replace(o, steps=_without(o.steps, gone), critical=False, rate_hz=8.0) for o in world.operations)
+    operations = tuple(replace(o, steps=_without(o.steps, gone), critical=False, rate_hz=5.0) for o in world.operations)
     used = {each for o in operations for edge, _ in uses(o) for each in edge} | {o.service for o in operations}
     return World(
         name,
