@@ -64,6 +64,7 @@ _CRITERIA: Final[dict[str, Callable[[Any], str]]] = {
         + (f", 95 % within {duration(c.latency_ms_max / 1000)}" if c.latency_ms_max else "")
         + {"baseline": " before the fault", "fault": " under the fault", "recovery": " after the fault"}[c.phase.value]
         + (f" (from {duration(c.after_s)} on)" if c.after_s else "")
+        + (f", as long as {', '.join(c.provided)} do{'es' if len(c.provided) == 1 else ''}" if c.provided else "")
     ),
     "bounded_latency": lambda c: f"{', '.join(c.checks)} answer, well or not, within {duration(c.limit_ms / 1000)}",
     "calls_within": lambda c: (

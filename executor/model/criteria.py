@@ -22,6 +22,8 @@ class SteadyState(Contract):
     """Least share of good answers, 0–1."""
     latency_ms_max: Milliseconds | None = None
     """Bound on the 95th percentile, if latency is meant too."""
+    provided: tuple[Name, ...] = ()
+    """Checks that keep this availability themselves, or it is inconclusive: what they stand for failed first."""
 
 
 class BoundedLatency(Contract):

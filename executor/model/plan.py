@@ -175,7 +175,7 @@ class Experiment(Contract):
 
 def _named(criterion: Criterion) -> Iterator[tuple[str, str]]:
     """What a criterion names, each with what it is."""
-    for check in getattr(criterion, "checks", ()):
+    for check in (*getattr(criterion, "checks", ()), *getattr(criterion, "provided", ())):
         yield "check", check
     for what, field in (("signal", "signal"), ("data check", "data_check"), ("search of action", "action")):
         if (name := getattr(criterion, field, None)) is not None:

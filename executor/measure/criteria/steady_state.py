@@ -13,6 +13,7 @@ from executor.measure.samples import Samples
 from executor.model.criteria import SteadyState
 from executor.model.evidence import CriterionResult
 from executor.model.plan import Experiment
+from executor.model.vocabulary import Verdict
 
 QUICK_MIN = 0.95
 """The 95th percentile is within a bound when this share of answers is."""
@@ -25,7 +26,20 @@ def judge(criterion: SteadyState, _experiment: Experiment, trials: Sequence[Samp
         limit += f" after its first {criterion.after_s:g} s"
     if criterion.latency_ms_max is not None:
         limit += f", 95 % of good ones within {criterion.latency_ms_max:g} ms"
-    return result(criterion.kind, [_check(criterion, name, trials) for name in criterion.checks], limit)
+    if criterion.provided:
+        limit += f", while {', '.join(criterion.provided)} keep{'s' if len(criterion.provided) == 1 else ''} it"
+    failed = [part for part in (_provided(criterion, name, trials) for name in criterion.provided) if part is not None]
+    parts = failed or [_check(criterion, name, trials) for name in criterion.checks]
+    return result(criterion.kind, parts, limit)
+
+
+def _provided(criterion: SteadyState, name: str, trials: Sequence[Samples]) -> Part | None:
+    """Why nothing can be said, if a check on which that depends was not served either."""
+    told = [served(samples, name, criterion.phase, criterion.after_s) for samples in trials]
+    good = Share(sum(int(np.count_nonzero(each.ok)) for each in told), sum(len(each.ok) for each in told))
+    if of_share(good, criterion.availability_min) is Verdict.HOLDS:
+        return None
+    return Part(Verdict.INCONCLUSIVE, f"{name}, on which it depends, was not well either: {words(good)} good")
 
 
 def _check(criterion: SteadyState, name: str, trials: Sequence[Samples]) -> Part:
