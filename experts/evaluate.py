@@ -4,22 +4,30 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
 
 from executor.model.faults import Fault
 from executor.model.plan import EdgeTarget, GroupsTarget, InstanceTarget, Target
 from executor.model.system import Dependency
+from executor.model.wording import duration, number
 from experts.allowed import place_wanted, target_name, why_not
 from experts.brief import Brief
 from experts.conditions import zones
-from experts.entries import Choice, Entry, Playbook
+from experts.entries import Choice, Entry, Playbook, Strike, timeouts
+from experts.expert import proposal_key
+from experts.patience import patience
 from experts.playbook import base_rate, fits, looks, places
-from experts.proposal import Proposal
+from experts.proposal import Beside, Proposal
 from experts.scene import Scene
 from experts.view import View
-from knowledge.fault_types import fault_text
 
 _TABLES_MAX = 2
 _OUTSIDE_WEIGHT = 0.5
+DELAY_MS_MIN = 50.0
+"""A shorter delay is lost in how busy a host happens to be."""
+DELAY_MS_MAX = 10_000.0
+"""A longer one would not be over when a fault of a few seconds ends; what never answers says as much."""
 
 
 def evaluate(playbook: Playbook, brief: Brief) -> list[Proposal]:
@@ -29,51 +37,104 @@ def evaluate(playbook: Playbook, brief: Brief) -> list[Proposal]:
     """
     scene = Scene(brief)
     wanted = brief.constraints.weaknesses
-    found: dict[tuple[str, str, str, str], Proposal] = {}
+    found: dict[str, Proposal] = {}
     for entry in playbook.entries:
         if wanted and entry.weakness not in wanted:
             continue
         for place in places(entry, scene):
             if not place_wanted(place, brief):
                 continue
-            for choice, fault, target in _ways(entry, place, scene):
-                if why_not(fault, target, brief, scene.view) or scene.tried(entry.weakness, place, fault):
+            for way in _ways(entry, place, scene):
+                done = [(way.fault, way.target), *((each.fault, each.target) for each in way.beside)]
+                if any(why_not(*each, brief, scene.view) for each in done):
                     continue
-                key = (entry.weakness.value, place, fault_text(fault), target_name(target))
-                if key not in found:
-                    found[key] = _proposal(playbook.expert, entry, place, choice, fault, target, scene)
+                if scene.tried(entry.weakness, place, *(fault for fault, _ in done)):
+                    continue
+                proposal = _proposal(playbook.expert, entry, place, way, scene)
+                found.setdefault(proposal_key(proposal), proposal)
     return list(found.values())
 
 
-def _ways(entry: Entry, place: str, scene: Scene) -> Iterator[tuple[Choice, Fault, Target]]:
+@dataclass(frozen=True)
+class _Way:
+    """A choice with all that it leaves open put in."""
+
+    choice: Choice
+    fault: Fault
+    target: Target
+    beside: tuple[Beside, ...]
+    waits: str
+    """Where a delay in time-outs comes from, as a sentence; empty: there is none."""
+
+
+def _ways(entry: Entry, place: str, scene: Scene) -> Iterator[_Way]:
     for choice in entry.faults:
         if not fits(choice.when, entry.weakness, place, scene):
             continue
         for target in _targets(choice, place, scene.view):
-            for filling, filled in _fillings(choice, place, target, scene.view):
-                yield choice, choice.made(filling), filled
+            for fault, filled, waits in _made(choice, place, target, scene):
+                beside = _beside(choice, place, scene)
+                if len(beside) == len(choice.beside):
+                    yield _Way(choice, fault, filled, beside, waits)
 
 
-def _targets(choice: Choice, place: str, view: View) -> Iterator[Target]:
-    edge = view.edge(place)
-    if choice.target in ("service", "caller", "callee"):
-        name = place if edge is None else edge.caller if choice.target == "caller" else edge.callee
-        yield InstanceTarget(service=name)
+def _beside(choice: Choice, place: str, scene: Scene) -> tuple[Beside, ...]:
+    """What else is done, each on the first target that there is; fewer than wanted where one has none."""
+    found = []
+    for strike in choice.beside:
+        ways = (way for target in _targets(strike, place, scene.view) for way in _made(strike, place, target, scene))
+        found += [Beside(fault=fault, target=target) for fault, target, _ in islice(ways, 1)]
+    return tuple(found)
+
+
+def _made(strike: Strike, place: str, target: Target, scene: Scene) -> Iterator[tuple[Fault, Target, str]]:
+    """The fault with what it wants put in, on what, and where a delay comes from."""
+    times = timeouts(strike.wants)
+    if times is None:
+        for filling, filled in _fillings(strike, place, target, scene.view):
+            yield strike.made(filling), filled, ""
         return
-    if choice.target == "cut":
+    edge = scene.view.edge(place) or (scene.view.edge(target_name(target)) if isinstance(target, EdgeTarget) else None)
+    if edge is None:
+        return
+    known = patience(edge, scene)
+    ms = _rounded(times * known.ms)
+    if DELAY_MS_MIN <= ms <= DELAY_MS_MAX:
+        words = f"{duration(ms / 1000)} is {number(times)} times its time-out: {known.why}."
+        yield strike.made(str(ms)), target, words[0].upper() + words[1:]
+
+
+def _rounded(ms: float) -> float:
+    """To two digits, so that places that are nearly alike are tried alike."""
+    return float(f"{ms:.2g}")
+
+
+def _targets(strike: Strike, place: str, view: View) -> Iterator[Target]:
+    edge = view.edge(place)
+    if strike.target in ("service", "caller", "callee"):
+        name = place if edge is None else edge.caller if strike.target == "caller" else edge.callee
+        yield InstanceTarget(service=name)
+    elif strike.target == "cut":
         if edge:
             yield GroupsTarget(a=(edge.caller,), b=(edge.callee,))
-        return
-    edges: Sequence[Dependency]
-    if choice.target == "edge":
-        edges = (edge,) if edge else ()
-    elif choice.target == "edges_beyond":
-        edges = _beyond(edge, view) if edge else ()
+    elif strike.target == "front":
+        callers = [one.caller for one in view.edges_in(place) if looks(strike.through, one.place, view)]
+        yield InstanceTarget(service=(callers or [place])[0])
     else:
-        edges = view.edges_out(place) if choice.target == "edges_out" else view.edges_in(place)
-    for one in edges:
-        if looks(choice.through, one.place, view):
-            yield EdgeTarget(caller=one.caller, callee=one.callee)
+        for one in _edges(strike, place, view):
+            if not looks(strike.through, one.place, view):
+                continue
+            to_callee = strike.target == "callees"
+            yield InstanceTarget(service=one.callee) if to_callee else EdgeTarget(caller=one.caller, callee=one.callee)
+
+
+def _edges(strike: Strike, place: str, view: View) -> Sequence[Dependency]:
+    edge = view.edge(place)
+    if edge is None:
+        return view.edges_in(place) if strike.target == "edges_in" else view.edges_out(place)
+    if strike.target == "edge":
+        return (edge,)
+    return _beyond(edge, view) if strike.target == "edges_beyond" else _alongside(edge, view)
 
 
 def _beyond(edge: Dependency, view: View) -> list[Dependency]:
@@ -82,13 +143,22 @@ def _beyond(edge: Dependency, view: View) -> list[Dependency]:
     return [one for one in view.edges_out(edge.callee) if any(check in users for check in view.exercisers(one))]
 
 
-def _fillings(choice: Choice, place: str, target: Target, view: View) -> Iterator[tuple[str | None, Target]]:
+def _alongside(edge: Dependency, view: View) -> list[Dependency]:
+    """Other calls of the edge's caller that some operation makes besides crossing the edge."""
+    users = view.exercisers(edge)
+    others = [one for one in view.edges_out(edge.caller) if one.place != edge.place]
+    return [one for one in others if any(check in users for check in view.exercisers(one))]
+
+
+def _fillings(choice: Strike, place: str, target: Target, view: View) -> Iterator[tuple[str | None, Target]]:
     """What is put into the fault, each with the target that it means; nothing where the place has none."""
     if not choice.wants:
         yield None, target
         return
     edge = view.edge(place)
     service = view.one(target.service) if isinstance(target, InstanceTarget) else None
+    if edge is None and service is not None:
+        edge = view.edge(f"{place}->{service.name}")
     if choice.wants == "{table}":
         for table in view.telling_tables(edge)[:_TABLES_MAX] if edge else ():
             yield table, target
@@ -103,19 +173,21 @@ def _fillings(choice: Choice, place: str, target: Target, view: View) -> Iterato
             yield name, target
 
 
-def _proposal(
-    expert: str, entry: Entry, place: str, choice: Choice, fault: Fault, target: Target, scene: Scene
-) -> Proposal:
-    words = _words(entry, place, target, scene)
+def _proposal(expert: str, entry: Entry, place: str, way: _Way, scene: Scene) -> Proposal:
+    choice, words = way.choice, _words(entry, place, way.target, scene)
     history = "" if "{past}" in entry.rationale else words["past"]
+    told = (entry.rationale.format_map(words), choice.tells, way.waits, history, _quoted(entry, place, scene))
     return Proposal(
         expert=expert,
         weakness=entry.weakness,
         place=place,
-        fault=fault,
-        target=target,
+        fault=way.fault,
+        target=way.target,
+        beside=way.beside,
+        trials=choice.trials,
+        concurrency=choice.concurrency,
         probability=round(present(entry, place, scene) * choice.rate, 4),
-        rationale=_text(f"{entry.rationale.format_map(words)} {choice.tells} {history} {_quoted(entry, place, scene)}"),
+        rationale=_text(" ".join(told)),
         remedy=_text(entry.remedy.format_map(words)),
         source=f"{expert}/{entry.id}: {entry.source}"[:400],
     )

@@ -32,6 +32,7 @@ class Expert(Protocol):
 
 
 def proposal_key(proposal: Proposal) -> str:
-    """Equal for equal weakness, place, fault and target, whoever proposes it."""
+    """Equal for equal weakness, place and faults, done as often, whoever proposes it and under whatever load."""
     parts = proposal.model_dump(mode="json", include={"weakness", "place", "fault", "target"})
-    return digest(parts)[7:23]
+    manner = proposal.model_dump(mode="json", include={"beside", "trials"}, exclude_defaults=True)
+    return digest({**parts, **manner})[7:23]

@@ -10,7 +10,7 @@ from executor.model.faults import FaultSpec
 from executor.model.vocabulary import Verdict, Weakness
 from experts.brief import Brief, KnownHypothesis, PastResult
 from experts.conditions import When
-from experts.past import kinds, same_fault
+from experts.past import kinds, same_faults
 from experts.view import View
 
 _Key = tuple[Weakness, str]
@@ -39,10 +39,10 @@ class Scene:
         """Results of this weakness at this very place of this very system, in the brief's order."""
         return tuple(self._here.get((weakness, place), ()))
 
-    def tried(self, weakness: Weakness, place: str, fault: FaultSpec) -> PastResult | None:
-        """The latest result that says how this place stands this fault, if one does; inconclusive ones do not."""
+    def tried(self, weakness: Weakness, place: str, *faults: FaultSpec) -> PastResult | None:
+        """The latest result that says how this place stands these faults, if one does; inconclusive ones do not."""
         for past in reversed(self.here(weakness, place)):
-            if past.verdict in (Verdict.HOLDS, Verdict.BREAKS) and same_fault(past.fault, fault):
+            if past.verdict in (Verdict.HOLDS, Verdict.BREAKS) and same_faults(past.fault, faults):
                 return past
         return None
 

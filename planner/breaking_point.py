@@ -207,6 +207,6 @@ def _experiment(wanted: Wanted, system: System, load: Overload, number: int, und
         checks=checks,
         signals=signals_for((), target, system),
         actions=actions,
-        abort_conditions=abort_conditions(checks, affected, target, wanted.seconds, system),
+        abort_conditions=abort_conditions(checks, affected, [target], wanted.seconds, system),
         recovery_deadline_s=15,
     )

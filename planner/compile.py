@@ -25,6 +25,7 @@ from planner.opinions import Opinions
 from planner.recipes.case import Case, Judging, Unfit
 from planner.recipes.paths import related_places
 from planner.recipes.table import judging
+from planner.strain import aimed, drowned, pressed
 from planner.watch import abort_conditions, checks_for, data_checks_for, signals_for
 
 RECOVERY_MIN_S = 4.0
@@ -74,10 +75,13 @@ def compile_candidates(
     unfit: dict[tuple[str, str], dict[str, None]] = {}
     parts: dict[str, dict[str, _Part]] = {}
     for proposal in ordered:
-        experiment = naming.experiment_id(proposal.fault, proposal.target)
-        hypothesis = naming.hypothesis_id(proposal.weakness, proposal.place, proposal.fault, proposal.target)
+        done = proposal.fault, proposal.target, proposal.beside, proposal.trials
+        experiment = naming.experiment_id(*done)
+        hypothesis = naming.hypothesis_id(proposal.weakness, proposal.place, *done)
         reason = _refused(proposal, brief, opinions)
         found = Unfit(reason) if reason else judging(_case(proposal, brief.system))
+        if isinstance(found, Judging) and (blamed := drowned(proposal.beside, found, brief.system)):
+            found = Unfit(blamed)
         if isinstance(found, Judging) and found.fault_s > limits.fault_s_max:
             found = Unfit(f"it needs {found.fault_s:g} s of fault, and the limit is {limits.fault_s_max:g} s")
         if isinstance(found, Unfit):
@@ -86,8 +90,10 @@ def compile_candidates(
         group = parts.setdefault(experiment, {})
         behind = group[hypothesis].proposals if hypothesis in group else ()
         group[hypothesis] = _Part((*behind, proposal), found)
-    lenders = _lenders(parts)
+    lenders = _lenders({name: group for name, group in parts.items() if not next(iter(group.values())).first.beside})
     for group in parts.values():
+        if next(iter(group.values())).first.beside:
+            continue  # what shows under two faults at once cannot be laid to one of them
         group.update(_lent(group, lenders, brief.system))
     experiments = tuple(_experiment(name, parts[name], brief, opinions) for name in sorted(parts))
     return Compiled(experiments, _notes(unfit, parts))
@@ -120,12 +126,13 @@ def _lent(
             continue
         judged = judging(Case(system, weakness, place, fault, target))
         if isinstance(judged, Judging) and judged.fault_s <= longest_s:
-            found[naming.hypothesis_id(weakness, place, fault, target)] = _Part((lender,), judged, lent=True)
+            name = naming.hypothesis_id(weakness, place, fault, target, (), first.trials)
+            found[name] = _Part((lender,), judged, lent=True)
     return found
 
 
 def _case(proposal: Proposal, system: System) -> Case:
-    return Case(system, proposal.weakness, proposal.place, proposal.fault, proposal.target)
+    return Case(system, proposal.weakness, proposal.place, proposal.fault, proposal.target, proposal.beside)
 
 
 def _refused(proposal: Proposal, brief: Brief, opinions: Opinions) -> str:
@@ -136,7 +143,9 @@ def _refused(proposal: Proposal, brief: Brief, opinions: Opinions) -> str:
     if not place_wanted(proposal.place, brief):
         return "the place was not asked for"
     veto = opinions.veto(proposal)
-    return f"vetoed by the safety officer: {veto}" if veto else why_not(proposal.fault, proposal.target, brief)
+    if veto:
+        return f"vetoed by the safety officer: {veto}"
+    return next((reason for each in proposal.strikes if (reason := why_not(*each, brief))), "")
 
 
 def _notes(
@@ -156,27 +165,59 @@ def _notes(
 
 
 def _experiment(name: str, parts: Mapping[str, _Part], brief: Brief, opinions: Opinions) -> Experiment:
-    first = next(iter(parts.values())).first
+    first = next(part for part in parts.values() if not part.lent).first
     fault, target, system = first.fault, first.target, brief.system
     judgings = [part.judging for part in parts.values()]
     fault_s = max(j.fault_s for j in judgings)
+    actions = _actions(name, first, fault_s, system)
+    wanted = max(p.concurrency for part in parts.values() if not part.lent for p in part.proposals)
     checks = checks_for((c for j in judgings for c in j.checks), target, system)
+    checks = pressed(checks, wanted, fault, target, system)
     judged = [c for j in judgings for criterion in j.criteria for c in getattr(criterion, "checks", ())]
-    where = words.target(target)
     return Experiment(
         id=name,
-        title=_cut(f"{where[0].upper()}{where[1:]}: {fault.words()}", 400),
+        title=_cut(_title(actions, first.trials), 400),
         rationale=_rationale(parts, brief, opinions),
         proposed_by=tuple(sorted({p.expert for part in parts.values() if not part.lent for p in part.proposals})),
         hypotheses=tuple(_hypothesis(key, parts[key], fault, opinions) for key in sorted(parts)),
         checks=checks,
         signals=signals_for((s for j in judgings for s in j.signals), target, system),
         data_checks=data_checks_for(target, system),
-        actions=(Action(id=f"{name}-act", fault=fault, target=target, duration_s=fault_s),),
-        abort_conditions=abort_conditions(checks, judged, target, fault_s, system),
+        actions=actions,
+        abort_conditions=abort_conditions(checks, judged, [action.target for action in actions], fault_s, system),
         baseline_s=max(j.baseline_s for j in judgings),
         recovery_deadline_s=max(RECOVERY_MIN_S, *(j.recovery_s for j in judgings)),
+        trials=first.trials,
     )
+
+
+def _actions(name: str, proposal: Proposal, fault_s: float, system: System) -> tuple[Action, ...]:
+    """What is proposed first, whatever is beside it from the same moment on, all for as long."""
+    first = Action(
+        id=f"{name}-act",
+        fault=aimed(proposal.fault, proposal.target, system),
+        target=proposal.target,
+        duration_s=fault_s,
+    )
+    others = (
+        Action(
+            id=f"{name}-act-{number}",
+            fault=aimed(each.fault, each.target, system),
+            target=each.target,
+            duration_s=fault_s,
+        )
+        for number, each in enumerate(proposal.beside, start=2)
+    )
+    return (first, *others)
+
+
+def _title(actions: Sequence[Action], trials: int) -> str:
+    told = []
+    for action in actions:
+        where = words.target(action.target)
+        told.append(f"{where}: {action.fault.words()}")
+    title = "; meanwhile ".join(told) + (f"; {trials} times" if trials > 1 else "")
+    return title[0].upper() + title[1:]
 
 
 def _hypothesis(name: str, part: _Part, fault: Fault, opinions: Opinions) -> Hypothesis:

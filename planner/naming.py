@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 from executor.model.digest import digest
 from executor.model.faults import Fault
 from executor.model.plan import EdgeTarget, InstanceTarget, Target
 from executor.model.vocabulary import Weakness
+from experts.proposal import Beside
 
 _SLUG_MAX = 46
 
 
-def experiment_id(fault: Fault, target: Target) -> str:
+def experiment_id(fault: Fault, target: Target, beside: Sequence[Beside] = (), trials: int = 1) -> str:
     """For instance ``latency-storefront-recommendations-1a2b3c4d``."""
-    return _id(f"{fault.kind.rpartition('.')[2]} {_where(target)}", _parts(fault, target))
+    return _id(f"{fault.kind.rpartition('.')[2]} {_where(target)}", _parts(fault, target, beside, trials))
 
 
-def hypothesis_id(weakness: Weakness, place: str, fault: Fault, target: Target) -> str:
+def hypothesis_id(
+    weakness: Weakness, place: str, fault: Fault, target: Target, beside: Sequence[Beside] = (), trials: int = 1
+) -> str:
     """For instance ``missing-timeout-storefront-recommendations-5e6f7a8b``."""
-    return _id(f"{weakness.value} {place}", {"weakness": weakness.value, "place": place, **_parts(fault, target)})
+    what = {"weakness": weakness.value, "place": place}
+    return _id(f"{weakness.value} {place}", {**what, **_parts(fault, target, beside, trials)})
 
 
 def names(hypothesis: str, weakness: Weakness, place: str) -> bool:
@@ -29,8 +34,12 @@ def names(hypothesis: str, weakness: Weakness, place: str) -> bool:
     return slug == _slug(f"{weakness.value} {place}")
 
 
-def _parts(fault: Fault, target: Target) -> dict[str, Any]:
-    return {"fault": fault.model_dump(mode="json"), "target": target.model_dump(mode="json")}
+def _parts(fault: Fault, target: Target, beside: Sequence[Beside], trials: int) -> dict[str, Any]:
+    """One fault done once is named by itself, as ever."""
+    parts: dict[str, Any] = {"fault": fault.model_dump(mode="json"), "target": target.model_dump(mode="json")}
+    if beside:
+        parts["beside"] = [each.model_dump(mode="json") for each in beside]
+    return {**parts, "trials": trials} if trials > 1 else parts
 
 
 def _where(target: Target) -> str:

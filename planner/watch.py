@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Literal
 
 from executor.model.data_check import DataCheck
@@ -40,7 +40,7 @@ def checks_for(needed: Iterable[str], target: Target, system: System) -> tuple[C
 
 
 def abort_conditions(
-    checks: Iterable[Check], expected: Iterable[str], target: Target, fault_s: float, system: System
+    checks: Iterable[Check], expected: Iterable[str], targets: Sequence[Target], fault_s: float, system: System
 ) -> tuple[AbortCondition, ...] | Literal["none"]:
     """Collateral ends the experiment, expected impact does not: conditions on checks that should feel nothing.
 
@@ -48,7 +48,7 @@ def abort_conditions(
     ``none`` where everything that is watched may be hurt by design; the guard's own limits hold even then.
     """
     hurt = set(expected)
-    spared = [c for c in checks if c.id not in hurt and not may_suffer(c, target, system)]
+    spared = [c for c in checks if c.id not in hurt and not any(may_suffer(c, target, system) for target in targets)]
     chosen = [c for c in spared if c.critical] or spared
     conditions = tuple(
         AbortCondition(check=c.id, availability_below=ABORT_BELOW, of=of)

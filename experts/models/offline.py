@@ -83,7 +83,7 @@ class OfflineExpert:
 
     def _remember(self, proposal: Proposal, scene: Scene) -> Critique | None:
         here = scene.here(proposal.weakness, proposal.place)
-        done = scene.tried(proposal.weakness, proposal.place, proposal.fault)
+        done = scene.tried(proposal.weakness, proposal.place, *(fault for fault, _ in proposal.strikes))
         near = scene.broke_nearby(proposal.weakness, proposal.place)
         if done is not None:
             probability = 0.95 if done.verdict is Verdict.BREAKS else 0.05

@@ -47,7 +47,7 @@ def experiment(blow: Blow, service: str, system: System, *, trials: int) -> Expe
         checks=checks,
         signals=signals_for((), blow.target, system),
         actions=(Action(id=f"{name}-act", fault=blow.fault, target=blow.target, duration_s=fault_s),),
-        abort_conditions=abort_conditions(checks, (*judged, *expected), blow.target, fault_s, system),
+        abort_conditions=abort_conditions(checks, (*judged, *expected), [blow.target], fault_s, system),
         baseline_s=max(2.0, *(question.judging.baseline_s for question in asked)),
         recovery_deadline_s=RECOVERY_S,
         trials=trials,

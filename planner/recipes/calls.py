@@ -10,12 +10,12 @@ from typing import Any
 from executor.measure.counters import COUNTED
 from executor.measure.validators.circuit_breaker import FACTOR_MAX as BREAKER_FACTOR
 from executor.measure.validators.retry_discipline import FACTOR_MAX as RETRY_FACTOR
-from executor.model.criteria import CallsWithin, SteadyState
+from executor.model.criteria import CallsWithin, RecoversWithin, SteadyState
 from executor.model.probe import Check
 from executor.model.vocabulary import FaultType
 from planner.recipes.case import Case, Judging, Unfit
-from planner.recipes.manner import CUT_OFF, GONE, WRONG, delay_ms
-from planner.recipes.paths import Edge, best, names
+from planner.recipes.manner import CUT_OFF, GONE, WAITING, WRONG, delay_ms
+from planner.recipes.paths import Edge, best, exercises, names, struck_edges
 
 AVAILABILITY_WITH_RETRY = 0.97
 BASELINE_CALLS = 24
@@ -23,6 +23,10 @@ FAULT_CALLS = 40
 """With these, calls that go on as before are told from half of them with the 95 % interval of their ratio."""
 RARE_ANSWERS = 64
 """Enough to tell 97 % from 85 % with its 95 % interval."""
+LEAKED_CALLS = 120
+"""If each failed call keeps a connection, a thread or a file, this empties the usual pools of 5 to 100."""
+SETTLED_S = 3.0
+"""Given to callers until what was under way when the fault ended is over."""
 LATE_MS_MIN = 1000.0
 """A shorter delay may well be waited for."""
 
@@ -60,6 +64,38 @@ def missing_retry(case: Case) -> Judging | Unfit:
         criteria=(SteadyState(checks=names(chosen), availability_min=AVAILABILITY_WITH_RETRY),),
         exercised_by=(case.edge,),
         fault_s=min(12.0, max(6.0, round(RARE_ANSWERS / slowest, 1))),
+    )
+
+
+def resource_leak_under_failure(case: Case) -> Judging | Unfit:
+    """After many failed calls, operations that never used the callee are served as before: nothing was kept of them.
+
+    Those that use it say less here: they may fail for want of a connection (``does_not_reconnect``).
+    """
+    if case.type not in CUT_OFF | WRONG | WAITING:
+        return Unfit("it takes a fault that makes every call fail, or wait")
+    if case.edge is None:
+        return Unfit("it is judged at an edge, caller->callee")
+    caller, callee = case.edge
+    driving = best(case.witnesses(), caller)
+    struck = struck_edges(case.target, case.system)
+    apart = best(
+        (
+            check
+            for check in case.system.service(caller).operations
+            if check.exercises is not None and not any(exercises(check, edge, case.system) for edge in struck)
+        ),
+        caller,
+    )
+    if not driving or not apart:
+        return Unfit(f"{caller} has no two operations of which one uses {callee} and one is seen not to")
+    return Judging(
+        statement=f"{caller} serves {', '.join(names(apart))} as before once {callee} is well again, whatever failed",
+        criteria=(RecoversWithin(checks=names(apart), within_s=SETTLED_S, since="reverted"),),
+        drivers=names(driving),
+        exercised_by=(case.edge,),
+        fault_s=min(20.0, max(6.0, round(LEAKED_CALLS / sum(check.rate_hz for check in driving), 1))),
+        recovery_s=2 * SETTLED_S,
     )
 
 

@@ -11,6 +11,7 @@ from executor.model.plan import InstanceTarget, Target
 from executor.model.probe import Check
 from executor.model.system import Service, System
 from executor.model.vocabulary import FaultType, Scope, Weakness
+from experts.proposal import Beside
 from planner.recipes import paths
 
 
@@ -23,6 +24,8 @@ class Case:
     place: str
     fault: Fault
     target: Target
+    beside: tuple[Beside, ...] = ()
+    """What else is done at the same time."""
 
     @property
     def type(self) -> FaultType:
@@ -74,7 +77,11 @@ class Judging:
     @property
     def checks(self) -> tuple[str, ...]:
         """Every check it needs, each once."""
-        named = [name for criterion in self.criteria for name in getattr(criterion, "checks", ())]
+        named = [
+            name
+            for criterion in self.criteria
+            for name in (*getattr(criterion, "checks", ()), *getattr(criterion, "provided", ()))
+        ]
         return tuple(dict.fromkeys((*named, *self.drivers)))
 
 

@@ -14,6 +14,7 @@ RECIPES: Mapping[Weakness, Recipe] = MappingProxyType(
         Weakness.SINGLE_POINT_OF_FAILURE: redundancy.single_point_of_failure,
         Weakness.HARD_DEPENDENCY: dependencies.hard_dependency,
         Weakness.MISSING_TIMEOUT: waiting.missing_timeout,
+        Weakness.TIMEOUT_INVERSION: waiting.timeout_inversion,
         Weakness.MISSING_RETRY: calls.missing_retry,
         Weakness.RETRY_STORM: calls.retry_storm,
         Weakness.MISSING_CIRCUIT_BREAKER: calls.missing_circuit_breaker,
@@ -27,17 +28,15 @@ RECIPES: Mapping[Weakness, Recipe] = MappingProxyType(
         Weakness.LOAD_BALANCER_KEEPS_DEAD_MEMBER: redundancy.load_balancer_keeps_dead_member,
         Weakness.NO_GRACEFUL_DEGRADATION: dependencies.no_graceful_degradation,
         Weakness.CAPACITY_CLIFF: capacity.capacity_cliff,
+        Weakness.RESOURCE_LEAK_UNDER_FAILURE: calls.resource_leak_under_failure,
         Weakness.STALE_NAME_RESOLUTION: recovery.stale_name_resolution,
     }
 )
 
 LEFT_OUT: Mapping[Weakness, str] = MappingProxyType(
     {
-        Weakness.TIMEOUT_INVERSION: "its criterion is conditional (the callee copes, its caller does not), which no "
-        "criterion expresses yet",
         Weakness.UNUSABLE_BACKUP: "what a restore drill finds is on the time line, and no criterion judges it yet",
         Weakness.STALE_CREDENTIALS: "it takes handing the application its new credentials, which no fault does",
-        Weakness.RESOURCE_LEAK_UNDER_FAILURE: "it takes resource figures over many trials, which are not measured yet",
     }
 )
 

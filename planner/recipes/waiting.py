@@ -1,4 +1,4 @@
-"""What happens to those who wait: missing timeouts, and missing walls between what waits and what does not."""
+"""What happens to those who wait: time-outs missing or upside down, and no walls between what waits and what not."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from executor.model.criteria import BoundedLatency, SteadyState
 from executor.model.probe import Check
 from planner.recipes.case import Case, Judging, Unfit
 from planner.recipes.manner import WAITING, delay_ms
-from planner.recipes.paths import best, exercises, names, struck_edges
+from planner.recipes.paths import best, checks_of, exercises, names, struck_edges
 
 PATIENCE_MS = 2000.0
 """Longer than this nobody should be kept waiting, and a caller with a time-out and one more try does not."""
@@ -74,6 +74,42 @@ def missing_bulkhead(case: Case) -> Judging | Unfit:
         drivers=names(pressing),
         exercised_by=(case.edge,),
         fault_s=FILL_S + max(3.5, _seconds(ANSWERS_MIN + 12, chosen), late_s + _seconds(ANSWERS_MIN, chosen)),
+    )
+
+
+def timeout_inversion(case: Case) -> Judging | Unfit:
+    """Who calls the callee waits as long as the callee itself, which bears that what it calls is slow.
+
+    Judged only where the callee's own users are served: what it does not bear is a weakness of its own.
+    """
+    if case.type not in WAITING:
+        return Unfit("it takes a fault that makes calls wait")
+    if case.edge is None:
+        return Unfit("it is judged at an edge, caller->callee")
+    caller, callee = case.edge
+    beyond = [edge for edge in struck_edges(case.target, case.system) if edge[0] == callee]
+    if not beyond:
+        return Unfit(f"it takes a fault on what {callee} calls in its turn")
+    if not case.whole:
+        return Unfit("another instance of it would still answer")
+    crossing = [
+        check
+        for check in checks_of(case.system)
+        if all(exercises(check, edge, case.system) for edge in (case.edge, beyond[0]))
+    ]
+    chosen = best((c for c in crossing if c.service != callee), caller)
+    own = best(
+        (c for c in case.system.service(callee).operations if exercises(c, beyond[0], case.system)), callee, most=1
+    )
+    if not chosen or not own:
+        return Unfit(
+            f"no operation of {callee} itself that waits for {beyond[0][1]}, or none that reaches it by {caller}"
+        )
+    return Judging(
+        statement=f"{caller} waits for {callee}'s answer as long as {callee} waits for {beyond[0][1]}",
+        criteria=(SteadyState(checks=names(chosen), after_s=FILL_S, provided=names(own)),),
+        exercised_by=(case.edge, beyond[0]),
+        fault_s=FILL_S + max(5.0, _seconds(ANSWERS_MIN + 12, (*chosen, *own))),
     )
 
 

@@ -174,7 +174,7 @@ def test_constraints_narrow_places_targets_faults_and_classes() -> None:
     limits = Constraints(
         services=("loans",),
         allowed_faults=("network.*", "service.*"),
-        excluded_faults=("service.crash",),
+        excluded_faults=("service.crash", "service.hang"),
         weaknesses=(Weakness.MISSING_TIMEOUT, Weakness.SINGLE_POINT_OF_FAILURE, Weakness.POOL_EXHAUSTION),
     )
     found = proposals(Brief(system=library(), constraints=limits))
@@ -192,7 +192,7 @@ def test_without_reach_to_the_traffic_the_dependency_itself_is_struck() -> None:
         dependency["interception"] = None
     found = proposals(Brief(system=System.model_validate(blind)))
     assert all(isinstance(each.target, InstanceTarget) for each in found)
-    assert on(found, Weakness.HARD_DEPENDENCY, "desk->reviews") == ["service.stop"]
+    assert on(found, Weakness.HARD_DEPENDENCY, "desk->reviews") == ["service.stop", "service.crash restart=murphy"]
     assert on(found, Weakness.MISSING_TIMEOUT, "desk->reviews") == ["service.hang"]
 
 

@@ -114,6 +114,21 @@ TROUBLES = (
         World({"home": giving_up}, factor=lambda since_s: 1.0 if since_s < 1 else 0.1),
     ),
     Trouble(
+        Weakness.TIMEOUT_INVERSION,
+        "lb->app",
+        Latency(delay_ms=700),
+        each(("home",), failing),
+        World(),
+        target=EdgeTarget(caller="app", callee="db"),
+    ),
+    Trouble(
+        Weakness.RESOURCE_LEAK_UNDER_FAILURE,
+        "web->tips",
+        Timeout(),
+        World(dict.fromkeys(PAGES, failing), lasting_s=30),
+        World(dict.fromkeys(PAGES, failing), lasting_s=1),
+    ),
+    Trouble(
         Weakness.MISSING_RETRY,
         "web->lb",
         Error(status=503, probability=0.15),
@@ -245,6 +260,14 @@ def verdict(trouble: Trouble, world: World, rate_hz: float) -> HypothesisResult:
 def test_every_recipe_is_tried() -> None:
     """But of what a service keeps: only its data tell (tests/executor/measure/validators/test_data_consistency.py)."""
     assert {trouble.weakness for trouble in TROUBLES} == set(RECIPES) - {Weakness.INCONSISTENT_AFTER_CRASH}
+
+
+def test_who_fails_with_the_callee_itself_waits_no_shorter_than_it() -> None:
+    """What the callee does not bear either says nothing of its caller's time-out."""
+    (inversion,) = [trouble for trouble in TROUBLES if trouble.weakness is Weakness.TIMEOUT_INVERSION]
+    result = verdict(inversion, each(USERS, failing), 10.0)
+    assert result.verdict is Verdict.INCONCLUSIVE
+    assert "on which it depends" in result.reason
 
 
 @pytest.mark.parametrize("rate_hz", RATES_HZ)

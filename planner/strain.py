@@ -1,0 +1,92 @@
+"""What makes an experiment harder than one fault under the usual load: more requests at once, and a second fault."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from urllib.parse import urlsplit
+
+from pydantic import ValidationError
+
+from executor.model.criteria import CallsWithin
+from executor.model.faults import Fault
+from executor.model.faults.service import Overload
+from executor.model.plan import InstanceTarget, Target
+from executor.model.probe import READING, Check, HttpProbe
+from executor.model.system import System
+from executor.model.vocabulary import FaultType
+from experts.proposal import Beside
+from planner.recipes.case import Judging
+from planner.recipes.manner import delay_ms
+from planner.recipes.paths import checks_of, exercises, struck_edges, struck_whole
+from planner.watch import RATE_MAX_HZ
+
+LATE = (FaultType.SLOW, FaultType.SLUGGISH)
+WAIT_S_MAX = 5.0
+"""An answer that never comes is waited for at least so long, as far as load is reckoned."""
+
+
+def pressed(
+    checks: tuple[Check, ...], concurrency: int, fault: Fault, target: Target, system: System
+) -> tuple[Check, ...]:
+    """The checks, those that cross what is struck asked so often that ``concurrency`` of them wait at once.
+
+    By Little's law: rate × wait. As far as all checks together stay bearable; nothing that may write is asked more
+    often than its owner says, and a fault that keeps nobody waiting can pile up nothing.
+    """
+    wait_s = min(delay_ms(fault) / 1000, WAIT_S_MAX)
+    edges = struck_edges(target, system)
+    across = [c for c in checks if _reads(c) and any(exercises(c, edge, system) for edge in edges)]
+    if not concurrency or not wait_s or not across:
+        return checks
+    has_hz = sum(check.rate_hz for check in across)
+    spare_hz = max(0.0, RATE_MAX_HZ - sum(check.rate_hz for check in checks))
+    scale = min(concurrency / wait_s, has_hz + spare_hz) / has_hz
+    if scale <= 1:
+        return checks
+    faster = {check.id: round(check.rate_hz * scale, 2) for check in across}
+    return tuple(
+        Check.model_validate({**check.model_dump(), "rate_hz": faster.get(check.id, check.rate_hz)}) for check in checks
+    )
+
+
+def drowned(beside: Sequence[Beside], judging: Judging, system: System) -> str:
+    """Why a second fault alone could make a judged operation fail, in one clause; empty: it should be borne.
+
+    Load is meant to be borne, and so are late answers and the loss of one instance of several.
+    """
+    judged = {name for criterion in judging.criteria for name in getattr(criterion, "checks", ())}
+    for each in beside:
+        if isinstance(each.fault, Overload) and any(isinstance(c, CallsWithin) for c in judging.criteria):
+            return "calls are counted, and load would add to them"
+        if isinstance(each.fault, Overload) or each.fault.looks() in LATE or not struck_whole(each.target, system):
+            continue
+        lost = {callee for _, callee in struck_edges(each.target, system)}
+        if isinstance(each.target, InstanceTarget):
+            lost.add(each.target.service)
+        for check in checks_of(system):
+            if check.id in judged and (check.needs is None or lost & {*check.needs, check.service}):
+                return f"{check.id} may need {', '.join(sorted(lost))}, which would be struck at the same time"
+    return ""
+
+
+def aimed(fault: Fault, target: Target, system: System) -> Fault:
+    """Load that does not say what it asks for asks for what users ask the service for, where that only reads."""
+    if not isinstance(fault, Overload) or fault.path != "/" or not isinstance(target, InstanceTarget):
+        return fault
+    own = [check for check in system.service(target.service).operations if _reads(check)]
+    for check in sorted(own, key=lambda c: ("?" in _path(c), -len(c.exercises or ()), -c.rate_hz, c.id)):
+        try:
+            return Overload.model_validate({**fault.model_dump(), "path": _path(check)})
+        except ValidationError:  # not an address that load may be sent to, for what it holds
+            continue
+    return fault
+
+
+def _reads(check: Check) -> bool:
+    return isinstance(check.probe, HttpProbe) and check.probe.method in READING
+
+
+def _path(check: Check) -> str:
+    assert isinstance(check.probe, HttpProbe)
+    parts = urlsplit(check.probe.url)
+    return (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
