@@ -12,23 +12,29 @@ from executor.model.system import System
 from executor.model.vocabulary import Verdict
 from knowledge.beliefs import Belief
 from knowledge.sensitivity import information_gain
+from planner.adapting.next import NOTHING, Next
 from planner.alternatives import alternatives
 
 GAIN_MIN = 0.08
 """Bits below which trying another kind of fault is not worth a sentence."""
 SETTLED = 0.05
 """P(present) below which a weakness counts as ruled out."""
-DELAY_MS_MIN = 1500.0
-"""A shorter delay cannot be told from an ordinary time-out with a retry."""
 IDEAS_MAX = 8
 
 
-def next_ideas(plan: Plan, evidence: Evidence, beliefs: Sequence[Belief], system: System) -> tuple[str, ...]:
-    """In words, the most telling first; the last says how far the system's places are settled."""
+def next_ideas(
+    plan: Plan, evidence: Evidence, beliefs: Sequence[Belief], system: System, ahead: Next = NOTHING
+) -> tuple[str, ...]:
+    """In words, the most telling first; the last says how far the system's places are settled.
+
+    ``ahead``: experiments that the results ask for, which the next session takes up.
+    """
     planned = {experiment.id: experiment for experiment in plan.experiments}
     held = {(b.weakness, b.place): b for b in beliefs}
     ideas: list[tuple[float, str]] = []
     cut_short = 0
+    ideas += [(1 + each.value, each.text) for each in ahead.follow_ups]
+    ideas += [(1.0, text) for text in ahead.thresholds]
     for result in evidence.results:
         for judged in result.hypotheses:
             if judged.verdict is Verdict.ABORTED:
@@ -48,13 +54,9 @@ def _ideas(
 ) -> Iterator[tuple[float, str]]:
     what = f"{wording.named(judged.weakness)} at {judged.place}"
     fault = experiment.actions[0].fault
-    if judged.verdict is Verdict.INCONCLUSIVE:
+    if judged.verdict is Verdict.INCONCLUSIVE and belief is None:
         yield 1.0, f"Try again: {what} was {judged.verdict.value} ({judged.reason})."
-    elif judged.verdict is Verdict.BREAKS:
-        smaller = _smaller(fault)
-        if smaller:
-            yield 0.5, f"Find the threshold: {what} broke under “{fault.words()}”; {smaller}."
-    elif belief is not None:
+    elif judged.verdict is Verdict.HOLDS and belief is not None:
         best = _best_other(belief, system)
         if best and best[1] >= GAIN_MIN:
             yield (
@@ -62,13 +64,6 @@ def _ideas(
                 f"Try another kind of fault: {what} held under “{fault.words()}”, but “{best[0].words()}” "
                 f"might still show it (P(present) {belief.probability:.0%}).",
             )
-
-
-def _smaller(fault: Fault) -> str:
-    delay_ms = float(getattr(fault, "delay_ms", 0.0))
-    if fault.looks().value not in ("slow", "sluggish") or delay_ms / 2 < DELAY_MS_MIN:
-        return ""
-    return f"try {wording.duration(delay_ms / 2000)}"
 
 
 def _best_other(belief: Belief, system: System) -> tuple[Fault, float] | None:

@@ -41,13 +41,14 @@ _ON_INSTANCES: tuple[Fault, ...] = (Crash(), Hang(), Connections(count=50), Conn
 
 def alternatives(weakness: Weakness, place: str, system: System) -> tuple[Fault, ...]:
     """One fault of each sort that would tell something about the weakness at the place, in a fixed order."""
-    return tuple(
-        dict.fromkeys(
-            fault
-            for fault, target in _tries(place, system)
-            if isinstance(judging(Case(system, weakness, place, fault, target)), Judging)
-        )
-    )
+    return tuple(dict.fromkeys(fault for fault, _ in tries(weakness, place, system)))
+
+
+def tries(weakness: Weakness, place: str, system: System) -> Iterator[tuple[Fault, Target]]:
+    """The same, each with what it would strike."""
+    for fault, target in _tries(place, system):
+        if isinstance(judging(Case(system, weakness, place, fault, target)), Judging):
+            yield fault, target
 
 
 def _tries(place: str, system: System) -> Iterator[tuple[Fault, Target]]:

@@ -33,6 +33,8 @@ class Recollection:
     """Of this system, oldest first; then of similar ones, nearest first."""
     runs: int
     """How many runs of this system these rest on."""
+    made: Weighed
+    """Priors and results that the beliefs were made from."""
 
     @property
     def known(self) -> tuple[KnownHypothesis, ...]:
@@ -62,7 +64,7 @@ def recollect(home: Home, system: System) -> Recollection:
         *(_result(row, 1.0) for row in made.rows[-PAST_MAX:]),
         *(_result(n.row, n.similarity) for n in others[:PAST_MAX]),
     )
-    return Recollection(made.beliefs, past, len({row.run for row in made.rows}))
+    return Recollection(made.beliefs, past, len({row.run for row in made.rows}), made)
 
 
 def explained(

@@ -130,6 +130,7 @@ class Session:
             with open_graph(Tools(home, shelf, experts, progress=on_progress)) as graph:
                 name = shelf.new(f"{earlier.name}-replay")
                 kept = {key: values[key] for key in (*_ASKED, "recalled", "weights", "brief")}
+                kept["follow_ups"] = values.get("follow_ups", [])
                 with shelf.claimed(name):
                     seat(experts, Replayed(shelf, name, earlier.name), on_said or aloud(on_progress))
                     graph.update_state(_at(name), {**kept, "plan_id": name}, as_node="brief")

@@ -33,6 +33,8 @@ class State(TypedDict, total=False):
     recalled: Json
     """``beliefs``, ``past`` and ``quotations`` of the brief."""
     brief: Json
+    follow_ups: list[Json]
+    """Experiments that past results ask for, ``planner.adapting.follow_up.FollowUp`` each."""
     weights: dict[str, float]
     """Of each expert's word, from the track record."""
     proposals: Annotated[list[Json], operator.add]

@@ -77,7 +77,7 @@ def trace(belief: Belief, made: Weighed) -> Trace:
     """
     key = (belief.weakness, belief.place)
     every = outcomes(made.rows, made.priors)
-    linked = _linked(key, every)
+    linked = linked_with(key, every)
     near = {each: made.priors[each] for each in made.priors if each in linked}
     left = standing(every)
     final = joint(near, left, now=made.now)
@@ -103,7 +103,7 @@ def _in_time(found: Sequence[Outcome], undecided: Sequence[PastRow]) -> list[Out
     return sorted(together, key=lambda one: (one.at, one.run))
 
 
-def _linked(key: Key, found: Sequence[Outcome]) -> set[Key]:
+def linked_with(key: Key, found: Sequence[Outcome]) -> set[Key]:
     """All weaknesses whose beliefs hang together with this one."""
     linked, grown = {key}, True
     while grown:

@@ -1,4 +1,7 @@
-"""``gather``: all proposals are there; equal ones of several experts stay, since each is an opinion of its own."""
+"""``gather``: all proposals are there, and with them what past results ask for; the experts weigh that like any other.
+
+Equal ones of several experts stay, since each is an opinion of its own.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ from planner.tools import Tools
 
 
 def gather(state: State, tools: Tools) -> State:
-    """Nothing but the point at which the council has been heard."""
-    tools.progress("gather", f"{len(state.get('proposals', []))} proposals")
-    return {}
+    """The point at which the council has been heard."""
+    asked = [proposal for each in state.get("follow_ups", []) for proposal in each["proposals"]]
+    tools.progress("gather", f"{len(state.get('proposals', [])) + len(asked)} proposals")
+    return {"proposals": asked} if asked else {}

@@ -6,6 +6,7 @@ from executor.model.vocabulary import Verdict
 from executor.model.wording import many
 from experts.track_record import track_record, weights
 from knowledge.ledger import Ledger
+from planner.adapting.next import next_of
 from planner.beliefs import Recollection, recollect
 from planner.citations import quoted
 from planner.state import State, system_of
@@ -16,11 +17,12 @@ NAMED_MAX = 5
 
 
 def recall(state: State, tools: Tools) -> State:
-    """Beliefs and past results for the brief, and how much each expert's word has come to count."""
+    """Beliefs and past results for the brief, what these ask for next, and how much each expert's word counts."""
     tools.progress("recall", "what earlier runs have taught")
     found = recollect(tools.home, system_of(state))
     with Ledger.open(tools.home) as ledger:
         record = track_record(ledger.predictions())
+        ahead = next_of(found.made, ledger.actions(), system_of(state))
     quotations, cited = quoted(tools.home, system_of(state), state["goal"])
     said = _settled(found, system_of(state).name)
     return {
@@ -29,6 +31,7 @@ def recall(state: State, tools: Tools) -> State:
             "past": [past.model_dump(mode="json") for past in found.past],
             "quotations": [quotation.model_dump(mode="json") for quotation in quotations],
         },
+        "follow_ups": [each.model_dump(mode="json") for each in ahead.follow_ups],
         "weights": weights(record),
         "notes": [note for note in (said, cited) if note],
     }
