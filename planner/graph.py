@@ -5,7 +5,8 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from typing import Any
+from itertools import pairwise
+from typing import Any, Final
 
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from langgraph.checkpoint.sqlite import SqliteSaver
@@ -47,6 +48,8 @@ STEPS: tuple[tuple[str, Callable[[State, Tools], State]], ...] = (
     ("adapt", adapt),
 )
 """The steps in their order. Between ``brief`` and ``gather`` each expert proposes, and after that each criticises."""
+ORDER: Final = (*("recall", "brief", "propose", "gather", "critique"), *(name for name, _ in STEPS[3:]))
+"""Every node in its order."""
 _ASKINGS: tuple[tuple[str, Callable[[Asked, Tools], State]], ...] = (("propose", propose), ("critique", critique))
 
 
@@ -77,17 +80,7 @@ def build(tools: Tools) -> StateGraph[State, None, State, State]:
     graph.add_conditional_edges("brief", _each("propose", tools), ["propose"])
     graph.add_edge("propose", "gather")
     graph.add_conditional_edges("gather", _each("critique", tools), ["critique"])
-    for before, after in (
-        ("critique", "compile"),
-        ("compile", "rehearse"),
-        ("rehearse", "select"),
-        ("select", "check"),
-        ("check", "approve"),
-        ("approve", "run"),
-        ("run", "learn"),
-        ("learn", "adapt"),
-        ("adapt", END),
-    ):
+    for before, after in pairwise((*ORDER[ORDER.index("critique") :], END)):
         graph.add_edge(before, after)
     return graph
 

@@ -28,12 +28,14 @@ from experts.roster import recorded
 from experts.track_record import Record, track_record
 from knowledge.ledger import Ledger
 from planner.again import once_more
+from planner.branch import Changes, asks, branched, origin_of, split
 from planner.graph import Graph, open_graph
+from planner.history import START, at, checkpoints, drop, node_of
 from planner.nodes.run import begun
 from planner.recorded import Kept, Replayed, aloud, seat
 from planner.recorded import asked as asked_of
 from planner.shelf import Shelf
-from planner.state import approval_of, limits_of, plan_of, system_of
+from planner.state import VERSION, approval_of, limits_of, plan_of, system_of
 from planner.tools import Progress, Tools
 
 DURABLE: Final = "sync"
@@ -85,6 +87,7 @@ class Session:
         Raises ``InputError`` if there is nothing to plan, ``SafetyRefusalError`` if the rules let nothing pass.
         """
         asked: dict[str, Any] = {
+            "version": VERSION,
             "system": system.model_dump(mode="json"),
             "goal": goal,
             "constraints": (constraints or Constraints()).model_dump(mode="json"),
@@ -99,13 +102,7 @@ class Session:
                 name, fresh = found
                 given = {**asked, "plan_id": name} if fresh else None
                 seat(experts, Kept(shelf, name), on_said or aloud(on_progress))
-                try:
-                    # planning never runs anything, whatever a crash has left in the session
-                    graph.invoke(given, _at(name), durability=DURABLE, interrupt_before=["run"])
-                except (InputError, SafetyRefusalError):
-                    _forget(graph, name)  # it ended, with a no: asking again is a new session
-                    raise
-                return cls(home, name, graph.get_state(_at(name)).values)
+                return cls(home, name, _plan(graph, name, given))
 
     @classmethod
     def replay(
@@ -123,9 +120,15 @@ class Session:
         """
         with closing(Shelf(home.sessions)) as shelf:
             with open_graph(Tools(home, shelf)) as graph:
-                values = graph.get_state(_at(earlier.name)).values
+                values = graph.get_state(at(earlier.name)).values
                 if not values.get("brief") or not values.get("experts"):
                     raise InputError("no experts made this plan, so there is nothing to replay.", where=earlier.name)
+                if node_of(checkpoints(graph, earlier.name)[0]) not in (START, "recall", "brief"):
+                    raise InputError(
+                        f"its experts were asked in {values.get('origin')}.",
+                        where=earlier.name,
+                        hint="Replay that one, or go on from it with murphy plan --from.",
+                    )
             experts = recorded(values["experts"], asked_of(shelf, earlier.name))
             with open_graph(Tools(home, shelf, experts, progress=on_progress)) as graph:
                 name = shelf.new(f"{earlier.name}-replay")
@@ -133,13 +136,55 @@ class Session:
                 kept["follow_ups"] = values.get("follow_ups", [])
                 with shelf.claimed(name):
                     seat(experts, Replayed(shelf, name, earlier.name), on_said or aloud(on_progress))
-                    graph.update_state(_at(name), {**kept, "plan_id": name}, as_node="brief")
-                    try:
-                        graph.invoke(None, _at(name), durability=DURABLE, interrupt_before=["run"])
-                    except (InputError, SafetyRefusalError):
-                        _forget(graph, name)
-                        raise
-                return cls(home, name, graph.get_state(_at(name)).values)
+                    graph.update_state(at(name), {**kept, "version": VERSION, "plan_id": name}, as_node="brief")
+                    return cls(home, name, _plan(graph, name, None))
+
+    @classmethod
+    def fork(
+        cls,
+        home: Home,
+        earlier: str,
+        *,
+        goal: str | None = None,
+        constraints: Constraints | None = None,
+        limits: Limits,
+        experts: Sequence[Expert],
+        proposer: str,
+        on_progress: Progress = lambda _stage, _text: None,
+        on_said: Listen | None = None,
+    ) -> Session:
+        """A new session that goes on from a step of an earlier one, ``SESSION[@STEP]``, perhaps with other wishes.
+
+        The earlier one stays as it is. Steps that a change leaves good are taken over, those after them are done anew;
+        its approval and its runs never are, so the branch waits for an approval of its own. Without ``STEP``: from the
+        last that is still good. ``None``: as it was. Raises ``InputError`` for a step that is not there, and what
+        ``begin`` raises.
+        """
+        with closing(Shelf(home.sessions)) as shelf:
+            with open_graph(Tools(home, shelf)) as graph:
+                found = checkpoints(graph, split(earlier)[0])
+            changed = Changes(
+                goal=goal,
+                constraints=constraints.model_dump(mode="json") if constraints else None,
+                limits=None if limits == limits_of(found[-1].values) else limits.model_dump(mode="json"),
+            )
+            snapshot, step = origin_of(found, earlier, changed)
+            origin = f"{split(earlier)[0]}@{step.number}"
+            council = tuple(experts) if asks(step.node) else ()
+            named = [[expert.name, expert.model] for expert in council]
+            base = f"fork-{digest({'from': origin, **vars(changed), 'experts': named, 'proposer': proposer})[7:19]}"
+            tools = Tools(home, shelf, council, progress=on_progress)
+            with open_graph(tools) as graph, _unfinished(shelf, graph, base) as (name, fresh):
+                seat(council, Kept(shelf, name), on_said or aloud(on_progress))
+                given = None
+                if fresh:
+                    given = branched(
+                        snapshot.values, step.node, changed, name=name, proposer=proposer, origin=origin
+                    ) | ({"experts": named} if council else {})
+                    if step.node != START:
+                        graph.update_state(at(name), given, as_node=step.node)
+                        given = None
+                return cls(home, name, _plan(graph, name, given))
 
     @classmethod
     def find(cls, home: Home, plan: Plan | str) -> Session | None:
@@ -147,7 +192,7 @@ class Session:
         with closing(Shelf(home.sessions)) as shelf, open_graph(Tools(home, shelf)) as graph:
             names = [plan] if isinstance(plan, str) else [plan.id, shelf.newest(_adopted(plan))]
             for name in names:
-                values = graph.get_state(_at(name)).values if name else {}
+                values = graph.get_state(at(name)).values if name else {}
                 if values.get("plan") and (isinstance(plan, str) or plan_of(values) == plan):
                     return cls(home, str(name), values)
         return None
@@ -160,15 +205,15 @@ class Session:
             name = shelf.new(_adopted(plan))
             given = {"system": system, "limits": allowed, "plan": plan}
             values: dict[str, Any] = {key: value.model_dump(mode="json") for key, value in given.items()}
-            values |= {"plan_id": name, "goal": plan.goal, "proposer": plan.proposer}
+            values |= {"version": VERSION, "plan_id": name, "goal": plan.goal, "proposer": plan.proposer}
             with shelf.claimed(name):
-                graph.update_state(_at(name), values, as_node="select")
+                graph.update_state(at(name), values, as_node="select")
                 try:
-                    graph.invoke(None, _at(name), durability=DURABLE)
+                    graph.invoke(None, at(name), durability=DURABLE)
                 except (InputError, SafetyRefusalError):
-                    _forget(graph, name)
+                    drop(graph, name)
                     raise
-            kept = cls(home, name, graph.get_state(_at(name)).values)
+            kept = cls(home, name, graph.get_state(at(name)).values)
         if kept.plan != plan:
             _refuse_cut(kept, plan)
         return kept
@@ -203,12 +248,21 @@ class Session:
             tools = Tools(self.home, shelf, progress=on_progress, report=report, stop=stop)
             with open_graph(tools) as graph:
                 resume = _take(graph, self, approval, given)
-                graph.invoke(resume, _at(self.name), durability=DURABLE)
-                return _outcome(self.home, graph.get_state(_at(self.name)).values)
+                graph.invoke(resume, at(self.name), durability=DURABLE)
+                return _outcome(self.home, graph.get_state(at(self.name)).values)
 
 
-def _at(name: str) -> Any:
-    return {"configurable": {"thread_id": name}}
+def _plan(graph: Graph, name: str, given: dict[str, Any] | None) -> Mapping[str, Any]:
+    """Plan in a session, from ``given`` or from where it is, until it waits for an approval; returns all that it holds.
+
+    Planning never runs anything, whatever a crash has left in the session.
+    """
+    try:
+        graph.invoke(given, at(name), durability=DURABLE, interrupt_before=["run"])
+    except (InputError, SafetyRefusalError):
+        drop(graph, name)  # it ended, with a no: asking again is a new session
+        raise
+    return graph.get_state(at(name)).values
 
 
 def _adopted(plan: Plan) -> str:
@@ -234,14 +288,9 @@ def _unfinished(shelf: Shelf, graph: Graph, base: str) -> Iterator[tuple[str, bo
 
 def _is_planning(graph: Graph, name: str) -> bool:
     """Whether the session was cut short before it came to wait for an approval."""
-    state = graph.get_state(_at(name))
+    state = graph.get_state(at(name))
     waits = any(task.interrupts for task in state.tasks)
     return bool(state.next) and not waits and not state.values.get("approval")
-
-
-def _forget(graph: Graph, name: str) -> None:
-    assert graph.checkpointer and not isinstance(graph.checkpointer, bool)
-    graph.checkpointer.delete_thread(name)
 
 
 def _refuse_cut(kept: Session, plan: Plan) -> None:
@@ -253,7 +302,7 @@ def _refuse_cut(kept: Session, plan: Plan) -> None:
 
 def _take(graph: Graph, session: Session, approval: Approval, given: dict[str, Any]) -> Command[Any] | None:
     """Bring the graph to where it takes this approval, or goes on with it; returns what to resume it with."""
-    state = graph.get_state(_at(session.name))
+    state = graph.get_state(at(session.name))
     held = state.values.get("approval")
     used = _used(session.home, approval)
     given["use"] = len(used) + 1
@@ -270,12 +319,12 @@ def _take(graph: Graph, session: Session, approval: Approval, given: dict[str, A
                 hint="Approve the plan again.",
             )
     elif state.next == ("run",) and not begun(session.home, approval_of(state.values), state.values.get("use", 1)):
-        graph.update_state(_at(session.name), given, as_node="approve")
+        graph.update_state(at(session.name), given, as_node="approve")
         return None
     if state.next:  # an earlier run under another approval, cut short: bring it to its end first
-        graph.invoke(None, _at(session.name), durability=DURABLE)
-    graph.update_state(_at(session.name), {"approval": None, "run": None}, as_node="check")
-    graph.invoke(None, _at(session.name), durability=DURABLE)
+        graph.invoke(None, at(session.name), durability=DURABLE)
+    graph.update_state(at(session.name), {"approval": None, "run": None}, as_node="check")
+    graph.invoke(None, at(session.name), durability=DURABLE)
     return Command(resume=given)
 
 

@@ -8,12 +8,13 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from executor.clock import here, own_ticks, start_ticks, whereabouts
 from executor.errors import SafetyRefusalError, UnavailableError
+from executor.model.digest import digest
 from executor.state.durable import create
 
 BUSY_S = 30.0
@@ -65,6 +66,22 @@ class Shelf:
             name = f"{base}-{number}"
             db.execute("INSERT INTO sessions (id, base, number) VALUES (?, ?, ?)", (name, base, number))
         return name
+
+    def sessions(self) -> dict[str, int | None]:
+        """Every session ever entered, with the process that is at it, if one is."""
+        query = "SELECT id, pid, start_ticks, boot_id FROM sessions ORDER BY rowid"
+        with self._explained(), self._lock:
+            rows = self._db.execute(query).fetchall()
+        return {
+            str(name): pid if pid is not None and _may_live(pid, ticks, boot) else None
+            for name, pid, ticks, boot in rows
+        }
+
+    def forget(self, session: str, keys: Iterable[str]) -> None:
+        """Drop what models were asked in a session, and the answers under ``keys``. Its name is never given again."""
+        with self._writing() as db:
+            db.execute("DELETE FROM asked WHERE session = ?", (session,))
+            db.executemany("DELETE FROM answers WHERE key = ?", [(key,) for key in keys])
 
     @contextmanager
     def claimed(self, session: str) -> Iterator[None]:
@@ -151,6 +168,11 @@ def unkept(path: Path, error: Exception) -> UnavailableError:
     return UnavailableError(
         f"planning sessions cannot be kept: {error}.", where=str(path), hint="Is the disk full or read-only?"
     )
+
+
+def answer_key(question: str, session: str, expert: str, model: str) -> str:
+    """Under which the answer of an expert, ``model`` speaking for it, to ``propose`` or ``critique`` is kept."""
+    return digest({"asked": question, "session": session, "expert": expert, "model": model})
 
 
 def _may_live(pid: int, ticks: int, place: str) -> bool:

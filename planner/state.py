@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Mapping
-from typing import Annotated, Any, TypedDict
+from typing import Annotated, Any, Final, NoReturn, TypedDict, TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from executor.errors import InputError
 from executor.model.approval import Approval
@@ -17,12 +17,19 @@ from executor.safety.limits import Limits
 from experts.brief import Brief, Constraints
 
 Json = dict[str, Any]
+Model = TypeVar("Model", bound=BaseModel)
+
+VERSION: Final = 1
+"""Of what the state holds and what its nodes make of it; sessions that were kept before it was written have 1 too."""
 
 
 class State(TypedDict, total=False):
     """One planning session, from its goal to what was learned."""
 
+    version: int
     plan_id: str
+    origin: str
+    """``SESSION@STEP`` that this one is a branch of; not there where it is none."""
     system: Json
     goal: str
     constraints: Json
@@ -64,33 +71,58 @@ class Asked(TypedDict):
 
 
 def system_of(state: Mapping[str, Any]) -> System:
-    """The system that is planned for."""
-    return System.model_validate(state["system"])
+    """The system that is planned for. Raises ``InputError``, as all of these, for what another version has kept."""
+    return _kept(System, state, "system")
 
 
 def brief_of(state: Mapping[str, Any]) -> Brief:
     """The brief that the experts get."""
-    return Brief.model_validate(state["brief"])
+    return _kept(Brief, state, "brief")
 
 
 def limits_of(state: Mapping[str, Any]) -> Limits:
     """The operator's limits."""
-    return Limits.model_validate(state["limits"])
+    return _kept(Limits, state, "limits")
 
 
 def plan_of(state: Mapping[str, Any]) -> Plan:
     """The plan, once there is one."""
-    return Plan.model_validate(state["plan"])
+    return _kept(Plan, state, "plan")
 
 
 def constraints_of(state: Mapping[str, Any]) -> Constraints:
     """What was asked for."""
-    return Constraints.model_validate(state["constraints"])
+    return _kept(Constraints, state, "constraints")
 
 
 def approval_of(state: Mapping[str, Any]) -> Approval:
-    """The approval that it was given. Raises ``InputError`` for one that an earlier version of Murphy kept."""
+    """The approval that it was given."""
     try:
         return Approval.model_validate(state["approval"])
     except ValidationError as error:
         raise InputError(f"the approval cannot be read: {why_not(error)}.", hint="Plan and approve anew.") from None
+
+
+def refuse_foreign(state: Mapping[str, Any]) -> None:
+    """Raise ``InputError`` for a session that another version of Murphy has kept."""
+    kept = state.get("version", 1)
+    if state and kept != VERSION:
+        _foreign(state, f"it is of version {kept}, and this Murphy knows {VERSION}")
+
+
+def _kept(model: type[Model], state: Mapping[str, Any], name: str) -> Model:
+    refuse_foreign(state)
+    try:
+        return model.model_validate(state[name])
+    except KeyError:
+        _foreign(state, f"its {name} is not there")
+    except ValidationError as error:
+        _foreign(state, f"its {name} cannot be read: {why_not(error)}")
+
+
+def _foreign(state: Mapping[str, Any], why: str) -> NoReturn:
+    raise InputError(
+        f"this planning session was kept by another version of Murphy: {why}.",
+        where=str(state.get("plan_id", "")),
+        hint="Plan anew with murphy plan; what was run is still known.",
+    )

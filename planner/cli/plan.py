@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -24,6 +24,14 @@ SystemFile = Annotated[Path, typer.Option("--system", help="The system; murphy d
 Experts = Annotated[str | None, typer.Option(help="Who answers for the experts: offline, openai or anthropic.")]
 
 GOAL_MAX = 4000
+_FIELDS = {
+    "service": "services",
+    "exclude": "excluded_services",
+    "fault": "allowed_faults",
+    "experiments": "experiments_max",
+    "seconds": "seconds_max",
+}
+"""Each option's field of the constraints."""
 
 
 def register(app: typer.Typer) -> None:
@@ -33,6 +41,7 @@ def register(app: typer.Typer) -> None:
 
 
 def plan(
+    context: typer.Context,
     goal: Annotated[str, typer.Option(help="What you want to know, in plain words.")] = "",
     system: SystemFile = Path("system.yaml"),
     experiments: Annotated[int, typer.Option(min=1, max=200, help="At most so many.")] = 12,
@@ -50,6 +59,14 @@ def plan(
         str | None,
         typer.Option(metavar="PLAN", help="An earlier plan's id or file: plan it again from recorded answers."),
     ] = None,
+    earlier: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            metavar="SESSION[@STEP]",
+            help="Go on from there as a branch of its own, with whatever else is given changed; murphy sessions.",
+        ),
+    ] = None,
     output: PlanOutput = Path("plan.json"),
     as_json: Annotated[bool, typer.Option("--json", help="Print the plan for programs as well.")] = False,
 ) -> None:
@@ -57,32 +74,32 @@ def plan(
     from executor.person import whoami
     from executor.safety.limits import load_limits
     from executor.state.home import Home
-    from experts.brief import Constraints
     from knowledge.topology.annotations import load_system
     from planner import files
     from planner import goal as goals
     from planner.cli.output import emit, err
 
-    if again and template:
-        raise InputError("either an experiment is repeated, or templates are tried.", where="--template")
+    if sum(map(bool, (again, template, replay, earlier))) > 1:
+        raise InputError("there are several of --again, --template, --replay and --from.", hint="Give one of them.")
     if replay is not None:
         _replay(replay, output, as_json=as_json)
         return
     if len(goal) > GOAL_MAX:
         raise InputError(f"has {len(goal)} characters, and the limit is {GOAL_MAX}.", where="--goal")
-    found = load_system(system)
+    home = Home.open()
+    found, before = (load_system(system), None) if earlier is None else _before(home, earlier)
     allowed = load_limits(limits)
-    wanted = Constraints(
-        services=_known(service, found),
-        excluded_services=_known(exclude, found),
-        allowed_faults=tuple(fault or ("*",)),
-        experiments_max=experiments,
-        seconds_max=seconds,
-    )
+    given = {
+        "service": _known(service, found),
+        "exclude": _known(exclude, found),
+        "fault": tuple(fault or ("*",)),
+        "experiments": experiments,
+        "seconds": seconds,
+    }
+    wanted = _wanted(context, given, before)
     wanted, understood = goals.understand(goal, found, wanted)
     if understood:
         err.print(f"Understood: {'; '.join(understood)}.")
-    home = Home.open()
 
     # What takes seconds to load waits until there is something to plan for.
     from experts.roster import from_environment, spent
@@ -95,17 +112,16 @@ def plan(
         session = Session.repeat(home, found, again=again, limits=allowed, proposer=whoami())
     else:
         council = from_environment(experts)
+        told: dict[str, Any] = {"limits": allowed, "experts": council, "proposer": whoami()}
         with err.status("planning…") as status:
-            session = Session.begin(
-                home,
-                found,
-                goal=goal,
-                constraints=wanted,
-                limits=allowed,
-                experts=council,
-                proposer=whoami(),
-                on_progress=_shown_by(status),
-            )
+            listen = _shown_by(status)
+            if earlier is None:
+                session = Session.begin(home, found, goal=goal, constraints=wanted, on_progress=listen, **told)
+            else:
+                changed = None if wanted.model_dump() == before else wanted
+                session = Session.fork(
+                    home, earlier, goal=goal or None, constraints=changed, on_progress=listen, **told
+                )
         cost = spent(council)
     files.save(session.plan, output)
     if cost:
@@ -136,6 +152,27 @@ def _replay(plan: str, output: Path, *, as_json: bool) -> None:
     _tell(session, output)
     same = session.plan.model_dump(exclude={"id"}) == earlier.plan.model_dump(exclude={"id"})
     err.print(f"The same as {earlier.plan.id}." if same else f"Not the same as {earlier.plan.id}: see the notes.")
+
+
+def _before(home: Home, earlier: str) -> tuple[System, dict[str, Any]]:
+    """The system that an earlier session planned for, and its constraints."""
+    from planner.branch import split
+    from planner.history import asked_in
+
+    return asked_in(home, split(earlier)[0])
+
+
+def _wanted(context: typer.Context, given: dict[str, Any], before: dict[str, Any] | None) -> Constraints:
+    """What the options say; where there were constraints before, only what was given on the command line changes."""
+    from experts.brief import Constraints
+
+    sources = {option: context.get_parameter_source(option) for option in given}
+    told = {
+        _FIELDS[option]: value
+        for option, value in given.items()
+        if before is None or ((source := sources[option]) is not None and source.name != "DEFAULT")
+    }
+    return Constraints.model_validate({**(before or {}), **told})
 
 
 def _shown_by(status: Status) -> Progress:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pydantic import TypeAdapter
 
-from executor.model.digest import digest
 from experts.brief import Brief
 from experts.proposal import Critique, Proposal
+from planner.shelf import answer_key
 from planner.state import Asked, State
 from planner.tools import Tools
 
@@ -18,7 +18,7 @@ def critique(asked: Asked, tools: Tools) -> State:
     expert = tools.expert(asked["expert"])
     brief = Brief.model_validate(asked["brief"])
     proposals = [Proposal.model_validate(each) for each in asked["proposals"]]
-    key = digest({"asked": "critique", "session": asked["plan_id"], "expert": expert.name, "model": expert.model})
+    key = answer_key("critique", asked["plan_id"], expert.name, expert.model)
     tools.progress("critique", f"{expert.name} weighs the others' proposals")
     before = len(expert.notes)
     answer = tools.shelf.answer(key, lambda: _CRITIQUES.dump_json(expert.critique(proposals, brief)).decode())

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pydantic import TypeAdapter
 
-from executor.model.digest import digest
 from experts.brief import Brief
 from experts.proposal import Proposal
+from planner.shelf import answer_key
 from planner.state import Asked, State
 from planner.tools import Tools
 
@@ -17,7 +17,7 @@ def propose(asked: Asked, tools: Tools) -> State:
     """Ask, unless this very question was answered before a crash."""
     expert = tools.expert(asked["expert"])
     brief = Brief.model_validate(asked["brief"])
-    key = digest({"asked": "propose", "session": asked["plan_id"], "expert": expert.name, "model": expert.model})
+    key = answer_key("propose", asked["plan_id"], expert.name, expert.model)
     tools.progress("propose", f"{expert.name} looks at the system")
     before = len(expert.notes)
     answer = tools.shelf.answer(key, lambda: _PROPOSALS.dump_json(expert.propose(brief)).decode())

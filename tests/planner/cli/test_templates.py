@@ -97,7 +97,9 @@ def test_the_regression_plan_tries_a_template_wherever_it_fits(
     save_system(system, tmp_path / "system.yaml")
     assert murphy("plan", "--template", "all") == 0
     assert load_plan(tmp_path / "plan.json").experiments == made.plan.experiments
-    assert "either an experiment is repeated, or templates" in refused("plan", "--template", "all", "--again", "a/b")
+    assert "several of --again, --template, --replay and --from" in refused(
+        "plan", "--template", "all", "--again", "a/b"
+    )
     assert murphy("templates", mined_templates(home)[0].name) == 0
     assert "It fits web->cart, web->tips of another" in capsys.readouterr().out
 
