@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from executor.model import wording
 from executor.model.evidence import Evidence, HypothesisResult
@@ -11,14 +11,14 @@ from executor.model.plan import Experiment, Plan
 from executor.model.system import System
 from executor.model.vocabulary import Verdict
 from knowledge.beliefs import Belief
+from knowledge.beliefs.belief import Key
 from knowledge.sensitivity import information_gain
 from planner.adapting.next import NOTHING, Next
 from planner.alternatives import alternatives
+from planner.objectives import Why, progress, stop
 
 GAIN_MIN = 0.08
 """Bits below which trying another kind of fault is not worth a sentence."""
-SETTLED = 0.05
-"""P(present) below which a weakness counts as ruled out."""
 IDEAS_MAX = 8
 
 
@@ -46,7 +46,8 @@ def next_ideas(
         unanswered = wording.many(cut_short, "question")
         ideas.append((2.0, f"Plan again: {unanswered} got no answer, as the run was cut short."))
     ranked = sorted(ideas, key=lambda idea: (-idea[0], idea[1]))
-    return (*dict.fromkeys(text for _, text in ranked[:IDEAS_MAX]), _how_far(beliefs, system))
+    broke = {(h.weakness, h.place) for r in evidence.results for h in r.hypotheses if h.verdict is Verdict.BREAKS}
+    return (*dict.fromkeys(text for _, text in ranked[:IDEAS_MAX]), *_how_far(beliefs, broke, system, ahead))
 
 
 def _ideas(
@@ -76,13 +77,12 @@ def _best_other(belief: Belief, system: System) -> tuple[Fault, float] | None:
     return max(gains, key=lambda pair: pair[1], default=None)
 
 
-def _how_far(beliefs: Sequence[Belief], system: System) -> str:
-    """How many weaknesses at places that matter are shown or ruled out, and how many are open."""
-    matters = {service.name for service in system.services if service.criticality >= 2}
-    told = [b for b in beliefs if set(b.place.split("->")) & matters]
-    shown = sum(b.shown for b in told)
-    ruled_out = sum(b.probability < SETTLED and not b.shown for b in told)
-    still = len(told) - shown - ruled_out
-    if not still:
-        return f"Enough: at places that matter, all {len(told)} suspected weaknesses are shown or ruled out."
-    return f"Suspected weaknesses at places that matter: {shown} shown, {ruled_out} ruled out, {still} still open."
+def _how_far(beliefs: Sequence[Belief], found: Collection[Key], system: System, ahead: Next) -> Iterator[str]:
+    """How far the objective is met; and if nothing is left that would bring it further, that this is so."""
+    reached = progress(beliefs, system, found)
+    yield reached.words()
+    gains = [each.value for each in ahead.follow_ups]
+    gains += [best[1] for b in beliefs if (b.weakness, b.place) in reached.open and (best := _best_other(b, system))]
+    ends = stop(gains, reached=reached)
+    if ends is not None and ends.why is not Why.OBJECTIVE:
+        yield f"It ends here: {ends.text}."

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from executor.model.plan import Experiment
 from executor.safety.limits import Limits
 from experts.brief import Brief
 from planner.abreast import abreast
-from planner.worth import STICKY, Place, Worth, seconds, stickiness, types, worth
+from planner.objectives import WORTH_MIN, Budget, Stop, stop
+from planner.worth import STICKY, UNTOLD, Place, Told, Worth, seconds, stickiness, types, worth
 
-WORTH_MIN = 0.02
-"""An experiment that should tell less than this, in weighted bits, is not worth its time."""
 Together = tuple[Experiment, ...]
 """Experiments that run side by side."""
 
@@ -24,8 +23,15 @@ class Selection:
     stages: tuple[Together, ...]
     front: tuple[str, ...]
     """Ids of the Pareto front: nothing else teaches as much for as little risk and time."""
-    reason: str
+    ends: Stop
     """Why it ends where it ends."""
+    judged: Mapping[str, Worth]
+    """What each candidate is worth for itself, by id."""
+
+    @property
+    def reason(self) -> str:
+        """The same in words, a clause."""
+        return self.ends.text
 
     @property
     def experiments(self) -> tuple[Experiment, ...]:
@@ -33,37 +39,39 @@ class Selection:
         return tuple(experiment for stage in self.stages for experiment in stage)
 
 
-def select(candidates: Sequence[Experiment], brief: Brief, limits: Limits | None = None) -> Selection:
+def select(
+    candidates: Sequence[Experiment], brief: Brief, limits: Limits | None = None, told: Told = UNTOLD
+) -> Selection:
     """Take the best again and again, each time counting only what it would add, until budget or worth ends.
 
     What the limits allow to run beside something already taken costs no further time. Deterministic: ties go to the
     smaller id.
     """
     allowed = limits or Limits()
+    judged = {e.id: worth(e, brief, {}, told) for e in candidates}
     seen: dict[Place, frozenset[str]] = {}
     stages: list[Together] = []
     left = sorted(candidates, key=lambda e: e.id)
-    reason = "there is nothing left to try"
-    while left:
+    budget = Budget(brief.constraints.experiments_max, brief.constraints.seconds_max)
+    while True:
         taken = sum(map(len, stages))
-        if taken >= brief.constraints.experiments_max:
-            reason = f"no more than {taken} were asked for"
-            break
-        ranked = sorted(((worth(e, brief, seen), e) for e in left), key=lambda pair: (-pair[0].rate, pair[1].id))
-        if ranked[0][0].value < WORTH_MIN:
-            reason = "nothing else would teach enough to be worth its risk and time"
+        ranked = sorted(((worth(e, brief, seen, told), e) for e in left), key=lambda pair: (-pair[0].rate, pair[1].id))
+        worths = [one.value for one, _ in ranked]
+        ends = stop(worths, budget, taken=taken)
+        if ends is not None:
             break
         fitting = ((w, e, fit) for w, e in ranked if w.value >= WORTH_MIN and (fit := _fit(e, stages, brief, allowed)))
         best = next(fitting, None)
-        if best is None:
-            reason = f"no other experiment fits into the {brief.constraints.seconds_max:g} s that were asked for"
+        ends = stop(worths, budget, taken=taken, fits=best is not None)
+        if ends is not None or best is None:
             break
         _, experiment, stages = best
         left.remove(experiment)
         for hypothesis in experiment.hypotheses:
             place = (hypothesis.weakness, hypothesis.place)
             seen[place] = seen.get(place, frozenset()) | types(experiment)
-    return Selection(_in_order(stages, brief), front(candidates, brief), reason)
+    assert ends is not None
+    return Selection(_in_order(stages, judged), front(judged), ends, judged)
 
 
 def length(stages: Iterable[Together]) -> float:
@@ -84,10 +92,9 @@ def _fit(experiment: Experiment, stages: list[Together], brief: Brief, limits: L
     return longer if length(longer) <= budget_s else None
 
 
-def front(candidates: Iterable[Experiment], brief: Brief) -> tuple[str, ...]:
-    """The candidates that no other beats in value, risk and time at once, by id."""
-    judged = sorted(((e.id, worth(e, brief, {})) for e in candidates), key=lambda pair: pair[0])
-    return tuple(name for name, one in judged if not any(_beats(other, one) for _, other in judged))
+def front(judged: Mapping[str, Worth]) -> tuple[str, ...]:
+    """The ids of those that no other beats in value, risk and time at once, in order."""
+    return tuple(name for name in sorted(judged) if not any(_beats(other, judged[name]) for other in judged.values()))
 
 
 def _beats(one: Worth, other: Worth) -> bool:
@@ -95,11 +102,11 @@ def _beats(one: Worth, other: Worth) -> bool:
     return no_worse and one != other
 
 
-def _in_order(stages: Sequence[Together], brief: Brief) -> tuple[Together, ...]:
+def _in_order(stages: Sequence[Together], judged: Mapping[str, Worth]) -> tuple[Together, ...]:
     """What is easily undone before what sticks; within each, what teaches most for its time first."""
 
     def key(stage: Together) -> tuple[bool, float, str]:
         sticks = any(stickiness(experiment) >= STICKY for experiment in stage)
-        return sticks, -sum(worth(experiment, brief, {}).rate for experiment in stage), stage[0].id
+        return sticks, -sum(judged[experiment.id].rate for experiment in stage), stage[0].id
 
     return tuple(sorted(stages, key=key))

@@ -35,7 +35,7 @@ from planner.nodes.run import begun
 from planner.recorded import Kept, Replayed, aloud, seat
 from planner.recorded import asked as asked_of
 from planner.shelf import Shelf
-from planner.state import VERSION, approval_of, limits_of, plan_of, system_of
+from planner.state import VERSION, Json, approval_of, limits_of, plan_of, system_of
 from planner.tools import Progress, Tools
 
 DURABLE: Final = "sync"
@@ -65,6 +65,8 @@ class Session:
         self.system: System = system_of(values)
         self.limits: Limits = limits_of(values)
         self.notes: tuple[str, ...] = tuple(values.get("notes", ()))
+        self.front: tuple[Json, ...] = tuple(values.get("front", ()))
+        """The Pareto front and what is recommended, as ``planner.state.State`` has it; empty: no experts planned."""
 
     @classmethod
     def begin(

@@ -51,6 +51,9 @@ class State(TypedDict, total=False):
     candidates: list[Json]
     rehearsals: dict[str, Json]
     """By candidate: what the twin foresees of it, as ``planner.twin.kept`` says."""
+    front: list[Json]
+    """The Pareto front and what is recommended: ``experiment``, ``title``, ``value`` in bits as weighed, ``risk`` 0–2,
+    ``seconds``, whether it is on the ``front`` and is ``recommended``."""
     plan: Json
     approval: Json | None
     use: int

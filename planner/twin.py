@@ -50,7 +50,10 @@ def kept(rehearsal: Rehearsal) -> Json:
         "gain_bits": rehearsal.gain_bits,
         "touched": dict(rehearsal.touched),
         "recovery_s": None if back is None else [_finite(s) for s in (back.low_s, back.median_s, back.high_s)],
-        "hypotheses": {h.hypothesis: {"breaks": h.breaks, "gain_bits": h.gain_bits} for h in rehearsal.hypotheses},
+        "hypotheses": {
+            h.hypothesis: {"breaks": h.breaks, "gain_bits": h.gain_bits, "simulated": h.simulated}
+            for h in rehearsal.hypotheses
+        },
     }
 
 

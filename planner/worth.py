@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
@@ -88,10 +88,23 @@ class Worth:
         return self.value / (self.seconds * (1 + self.risk))
 
 
-def worth(experiment: Experiment, brief: Brief, seen: Seen) -> Worth:
+@dataclass(frozen=True)
+class Told:
+    """What is known of candidates beside beliefs."""
+
+    rehearsed: Mapping[str, float] = field(default_factory=dict)
+    """By hypothesis: bits that the twin expects its verdict to tell, of those that it played through."""
+    asked: Mapping[str, Mapping[Place, float]] = field(default_factory=dict)
+    """By experiment: bits that it tells of the question that an earlier run left open, at a place."""
+
+
+UNTOLD = Told()
+
+
+def worth(experiment: Experiment, brief: Brief, seen: Seen, told: Told = UNTOLD) -> Worth:
     """Judge one experiment, given what the plan so far already tries."""
     return Worth(
-        value=sum(_value(h, experiment, brief, seen) for h in experiment.hypotheses),
+        value=sum(_value(h, experiment, brief, seen, told) for h in experiment.hypotheses),
         risk=_risk(experiment, brief.system),
         seconds=seconds(experiment),
     )
@@ -122,19 +135,21 @@ def present(hypothesis: Hypothesis, experiment: Experiment, brief: Brief) -> flo
     return min(0.99, hypothesis.prediction.probability_breaks / max(seen, 0.05))
 
 
-def _value(hypothesis: Hypothesis, experiment: Experiment, brief: Brief, seen: Seen) -> float:
+def _value(hypothesis: Hypothesis, experiment: Experiment, brief: Brief, seen: Seen, told: Told) -> float:
     weakness, place, fault_types = hypothesis.weakness, hypothesis.place, types(experiment)
     before = seen.get((weakness, place), frozenset())
     probability = present(hypothesis, experiment, brief)
     shown = sensitivity(weakness, before) if before else 0.0
     sees = _sees(_Same(experiment), hypothesis.id, _Same(brief.system)) if fault_types - before else 0.0
     gain = gain_of(probability, 1 - (1 - shown) * (1 - sees)) - gain_of(probability, shown)
+    gain = _beside(gain, gain_of(probability, sees), told.rehearsed.get(hypothesis.id))
     past = [row for row in at_place(brief, weakness, place) if row.verdict in (Verdict.HOLDS, Verdict.BREAKS)]
     kinds = {action.fault.kind for action in experiment.actions}
     if any(row.fault.split(" ", 1)[0] in kinds for row in past):
         gain *= TRIED_WEIGHT
     if not before and all(row.verdict is Verdict.HOLDS for row in past):
         gain += FOUND_WORTH * hypothesis.prediction.probability_breaks * (TRIED_WEIGHT if past else 1.0)
+    gain = max(gain, told.asked.get(experiment.id, {}).get((weakness, place), 0.0))  # another question than whether
     alike = sum(other == weakness and elsewhere != place for other, elsewhere in seen)
     return max(0.0, gain) * ALIKE_WEIGHT**alike * CRITICALITY_WEIGHT[_criticality(hypothesis, brief.system)]
 
@@ -157,6 +172,18 @@ def _sees(experiment: _Same, hypothesis: str, system: _Same) -> float:
     """P(breaks | present), by all that the experiment does and looks at: asked again for each place in a plan."""
     asked = next(each for each in experiment.value.hypotheses if each.id == hypothesis)
     return sight(asked.weakness, asked.place, exposure(experiment.value, asked, system.value)).shows
+
+
+def _beside(gain: float, alone: float, rehearsed: float | None) -> float:
+    """The mean of what beliefs and the twin expect of an experiment, where the twin has played it through.
+
+    They err in different ways: the table of sensitivities knows no topology, and the twin knows only what it models.
+    What the plan tries already takes the same share from both; ``alone`` is the gain without that.
+    """
+    if rehearsed is None:
+        return gain
+    left = gain / alone if alone > 0 else 0.0
+    return left * (alone + rehearsed) / 2
 
 
 def _criticality(hypothesis: Hypothesis, system: System) -> int:

@@ -68,7 +68,7 @@ def plan(
         ),
     ] = None,
     output: PlanOutput = Path("plan.json"),
-    as_json: Annotated[bool, typer.Option("--json", help="Print the plan for programs as well.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the plan and its Pareto front for programs.")] = False,
 ) -> None:
     """Ask the experts what could go wrong, and write the plan that teaches most within the limits. Nothing is run."""
     from executor.person import whoami
@@ -127,7 +127,7 @@ def plan(
     if cost:
         err.print(cost, style="quiet", markup=False)
     if as_json:
-        emit(session.plan)
+        emit({**session.plan.model_dump(mode="json"), "front": session.front})
         return
     _tell(session, output)
 
@@ -147,7 +147,7 @@ def _replay(plan: str, output: Path, *, as_json: bool) -> None:
         session = Session.replay(home, earlier, on_progress=_shown_by(status))
     files.save(session.plan, output)
     if as_json:
-        emit(session.plan)
+        emit({**session.plan.model_dump(mode="json"), "front": session.front})
         return
     _tell(session, output)
     same = session.plan.model_dump(exclude={"id"}) == earlier.plan.model_dump(exclude={"id"})
@@ -235,6 +235,8 @@ def _tell(session: Session, output: Path) -> None:
 
     out.print(f"[head]Plan {session.plan.id}[/head] ({output})")
     out.print(plan_view.overview(session.plan))
+    if session.front:
+        out.print(plan_view.front(session.front))
     for note in session.notes:
         err.print(f"· {note}", style="quiet", markup=False)
     plan_view.written(output)

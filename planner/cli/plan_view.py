@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
@@ -18,6 +20,8 @@ from executor.safety.reach import run_s
 from planner import words
 from planner.cli.output import out as terminal
 
+OTHERS_MAX = 8
+"""So many experiments that are not recommended are shown beside those that are."""
 WIDTH = 36
 """Characters of the time line picture."""
 
@@ -54,6 +58,27 @@ def overview(plan: Plan) -> Table:
         because = cited(experiment)
         what = escape(experiment.title) + (f"\n[quiet]{escape(because)}[/quiet]" if because else "")
         table.add_row(str(number), what, ", ".join(weaknesses), f"{likely:.0%}")
+    return table
+
+
+def front(rows: Sequence[Mapping[str, Any]]) -> Table:
+    """What could be done instead: value, risk and cost of whatever no other beats in all three, and of the plan's own.
+
+    ``rows`` as ``planner.state.State`` has them under ``front``.
+    """
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="head", title_justify="left", title_style="quiet")
+    table.title = "Pareto front: ● recommended, ○ not; ◌ recommended, though another alone would beat it"
+    table.add_column("")
+    table.add_column("experiment", overflow="fold")
+    for column in ("value", "risk", "cost"):
+        table.add_column(column, justify="right", no_wrap=True)
+    others = [row for row in rows if not row["recommended"]]
+    for row in (*(row for row in rows if row["recommended"]), *others[:OTHERS_MAX]):
+        mark = "○" if not row["recommended"] else "●" if row["front"] else "◌"
+        cells = (f"{row['value']:.2f}", f"{row['risk']:.2f}", wording.duration(row["seconds"]))
+        table.add_row(mark, escape(row["title"]), *cells)
+    if len(others) > OTHERS_MAX:
+        table.add_row("", f"[quiet]and {len(others) - OTHERS_MAX} more that could be done instead[/quiet]", "", "", "")
     return table
 
 

@@ -67,6 +67,10 @@ def run(
     else:
         heading("Findings")
         results_view.findings(result.findings)
+        if result.next_ideas:
+            heading("What comes next")
+            for idea in result.next_ideas:
+                out.print(f"· {idea}", markup=False, soft_wrap=True)
         results_view.outcome(result.evidence)
         out.print(f"[head]murphy report {result.evidence.run} -o report.html[/head] shows the whole of it.")
     return exit_code(result.evidence, found=bool(result.findings))

@@ -118,7 +118,7 @@ def test_what_sticks_comes_last() -> None:
 
 def test_the_front_leaves_out_what_another_beats() -> None:
     dear = Experiment.model_validate({**tips().model_dump(), "id": "dear", "trials": 5})
-    held = front([tips(), dear, cache()], BRIEF)
+    held = front({e.id: worth(e, BRIEF, {}) for e in (tips(), dear, cache())})
     assert "dear" not in held
     assert held
 
@@ -133,7 +133,7 @@ def test_the_front_and_the_budgets_hold_for_any_candidates(drawn: list[tuple[int
         for n, (kind, trials, p) in enumerate(drawn)
     ]
     figures = {e.id: worth(e, BRIEF, {}) for e in candidates}
-    held = front(candidates, BRIEF)
+    held = front(figures)
 
     def beaten(name: str) -> bool:
         mine = figures[name]

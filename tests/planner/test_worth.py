@@ -11,15 +11,16 @@ from executor.model.faults.service import DependencyFailure
 from executor.model.plan import Action, Experiment
 from executor.model.probe import Check
 from executor.model.system import System
-from executor.model.vocabulary import Weakness
+from executor.model.vocabulary import Verdict, Weakness
 from executor.safety.limits import Limits
-from experts.brief import Brief, Constraints
+from experts.brief import Brief, Constraints, KnownHypothesis, PastResult
 from experts.roster import council
 from knowledge.beliefs.sight import sight
 from knowledge.exposure import exposure
 from knowledge.sensitivity import sensitivity
 from planner.compile import compile_candidates
-from planner.worth import worth
+from planner.objectives import WORTH_MIN
+from planner.worth import Told, worth
 from tests.experts.systems import library
 from tests.planner.systems import bazaar, brief_for, compiled, proposal
 
@@ -80,3 +81,29 @@ def test_the_same_again_in_one_plan_teaches_nothing_more() -> None:
     (hypothesis,) = whole.hypotheses
     again = worth(whole, BRIEF, {(hypothesis.weakness, hypothesis.place): frozenset({"refused"})}).value
     assert again == pytest.approx(0, abs=1e-12)
+
+
+def test_where_the_twin_has_played_it_through_both_are_heard() -> None:
+    whole = candidate(Weakness.HARD_DEPENDENCY, "web->tips", DependencyFailure())
+    (hypothesis,) = whole.hypotheses
+    values = [worth(whole, BRIEF, {}, Told(rehearsed={hypothesis.id: bits})).value for bits in (0.0, 0.3, 0.9)]
+    assert values == sorted(values)
+    assert values[0] < value(whole) < values[2]
+    assert worth(whole, BRIEF, {}, Told(rehearsed={"another": 0.9})).value == value(whole)
+    tried = {(hypothesis.weakness, hypothesis.place): frozenset({"refused"})}
+    again = worth(whole, BRIEF, tried, Told(rehearsed={hypothesis.id: 0.9})).value
+    assert again == pytest.approx(0, abs=1e-12)
+
+
+def test_what_an_earlier_run_asks_for_is_worth_it_though_the_weakness_is_known() -> None:
+    whole = candidate(Weakness.HARD_DEPENDENCY, "web->tips", DependencyFailure())
+    (hypothesis,) = whole.hypotheses
+    place = (hypothesis.weakness, hypothesis.place)
+    known = KnownHypothesis(weakness=place[0], place=place[1], probability=0.99, runs=2)
+    past = PastResult(
+        run="run-1", system="bazaar", experiment="e", weakness=place[0], place=place[1],
+        fault="service.dependency_failure", verdict=Verdict.BREAKS, reason="",
+    )  # fmt: skip
+    told = Brief(system=bazaar(), beliefs=(known,), past=(past,))
+    asked = {whole.id: {place: 0.25}}
+    assert worth(whole, told, {}).value < WORTH_MIN < worth(whole, told, {}, Told(asked=asked)).value
