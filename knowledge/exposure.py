@@ -129,7 +129,7 @@ def from_json(told: Mapping[str, Any] | None) -> Exposure | None:
         return None
     try:
         return Exposure(
-            strikes=tuple(Strike(**{**one, "edges": tuple(one["edges"])}) for one in told["strikes"]),
+            strikes=tuple(_kept_strike(one) for one in told["strikes"]),
             judged=tuple(Judged(**{**one, "checks": tuple(one["checks"])}) for one in told["judged"]),
             looks=tuple(Look(**{**one, "edges": tuple(one["edges"])}) for one in told["looks"]),
             timeouts=tuple((str(place), float(ms)) for place, ms in told["timeouts"]),
@@ -138,6 +138,11 @@ def from_json(told: Mapping[str, Any] | None) -> Exposure | None:
         )
     except (KeyError, TypeError, ValueError):
         return None
+
+
+def _kept_strike(told: Mapping[str, Any]) -> Strike:
+    """Raises ``ValueError`` for a type of fault that is not known any more."""
+    return Strike(**{**told, "type": FaultType(told["type"]).value, "edges": tuple(told["edges"])})
 
 
 def delay_ms(fault: Fault) -> float:

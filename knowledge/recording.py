@@ -42,10 +42,15 @@ def rows_of(plan: Plan, evidence: Evidence, findings: Sequence[Finding], system:
 
 
 def exposures(plan: Plan, evidence: Evidence, system: System) -> Iterator[tuple[str, dict[str, Any]]]:
-    """(hypothesis, what it was exposed to) of each result, for rows that were written without."""
+    """(hypothesis, what it was exposed to) of each result, for rows that were written without.
+
+    What the plan does not have is left out: its file may have been changed since.
+    """
     planned = {experiment.id: experiment for experiment in plan.experiments}
     for result in evidence.results:
-        experiment = planned[result.experiment]
+        experiment = planned.get(result.experiment)
+        if experiment is None:
+            continue
         for hypothesis, _ in _judged(experiment, result):
             yield hypothesis.id, exposure(experiment, hypothesis, system, result).as_json()
 

@@ -15,7 +15,7 @@ from executor.model.faults.kubernetes import ChaosMesh
 from executor.model.faults.network import Latency, Loss
 from executor.model.faults.resource import Connections
 from executor.model.faults.service import Crash, Error, Hang, Overload
-from executor.model.plan import Action, EdgeTarget, Experiment, GroupsTarget, InstanceTarget
+from executor.model.plan import Action, EdgeTarget, Experiment, GroupsTarget, InstanceTarget, Plan
 from executor.model.system import Dependency, System
 from executor.model.vocabulary import Verdict
 from executor.run.record import write_atomically
@@ -121,6 +121,8 @@ def test_it_comes_back_as_it_went_in_and_what_is_none_is_none():
     assert from_json(json.loads(json.dumps(whole.as_json()))) == whole
     assert from_json(None) is None
     assert from_json({"strikes": [{"made": "by another"}]}) is None
+    (strike,) = whole.as_json()["strikes"]
+    assert from_json({**whole.as_json(), "strikes": [{**strike, "type": "forgotten"}]}) is None
 
 
 def test_the_ledger_keeps_it(tmp_path: Path):
@@ -138,11 +140,14 @@ def test_an_older_ledger_is_told_what_runs_that_are_kept_were_exposed_to(tmp_pat
     home, system = Home.open(tmp_path), small_system()
     plan = plan_of(CASES, system)
     with Ledger.open(home) as ledger:
-        for run in ("run-1", "run-2"):
+        for run in ("run-1", "run-2", "run-gone"):
             ledger.record(plan, evidence_of(CASES, plan, run), (), system)
         fresh = ledger.past()
+    renamed = [{**e.model_dump(), "id": f"other-{e.id}"} for e in plan.experiments]
+    other = Plan.model_validate({**plan.model_dump(), "stages": [{"experiments": [e]} for e in renamed]})
     for name, value in (("plan", plan), ("system", system), ("evidence", evidence_of(CASES, plan, "run-1"))):
         write_atomically(home.run_dir("run-1") / f"{name}.json", value)
+        write_atomically(home.run_dir("run-2") / f"{name}.json", value if name != "plan" else other)
     with sqlite3.connect(home.ledger) as database:
         database.execute("ALTER TABLE results DROP COLUMN exposure")
         database.execute("UPDATE schema_version SET version = 2")
@@ -150,6 +155,7 @@ def test_an_older_ledger_is_told_what_runs_that_are_kept_were_exposed_to(tmp_pat
     with Ledger.open(home) as ledger:
         past = ledger.past()
         assert past[:2] == fresh[:2]
-        assert [row.exposure for row in past[2:]] == [None, None], "that run is no longer kept"
+        assert [row.exposure for row in past[2:4]] == [None, None], "that run's files are of another plan"
+        assert [row.exposure for row in past[4:]] == [None, None], "that run is no longer kept"
         ledger.record(plan, evidence_of(CASES, plan, "run-3"), (), system)
         assert ledger.past_of("run-3")[0].exposure == fresh[0].exposure
