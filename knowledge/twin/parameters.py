@@ -32,7 +32,7 @@ class Spread:
         return np.clip(self.median * np.exp(self.sigma * random.standard_normal(shape)), self.least, self.most)
 
 
-ABSENT_RATES: Mapping[Weakness, float] = {
+UNSAID_RATES: Mapping[Weakness, float] = {
     Weakness.HARD_DEPENDENCY: 0.35,
     Weakness.NO_GRACEFUL_DEGRADATION: 0.35,
     Weakness.MISSING_TIMEOUT: 0.35,

@@ -29,6 +29,8 @@ ALONE = 0.95
 """P(a service is lost) when its last instance is, and no run has shown otherwise: what would stand in for it?"""
 SPARE = 0.1
 """The same while other instances of it are left."""
+SAID_AND_NOT_SO = 0.1
+"""P(a time-out, retry, breaker or fallback does not work) of which it is said that it is there."""
 TOUCHED_MIN = 0.01
 
 
@@ -40,6 +42,7 @@ class Twin:
         self.parameters = parameters or Parameters()
         self._topology: Topology = topology(system)
         self._beliefs: dict[Key, Believed] = {(b.weakness, b.place): b for b in beliefs}
+        self._annotated = _annotated(system, self._beliefs)
         self._digest = digest(system)
 
     def seed(self, experiment: Experiment) -> int:
@@ -56,7 +59,8 @@ class Twin:
         chosen = self.seed(experiment) if seed is None else seed
         struck = blows(experiment, self._topology)
         asked = [(h.weakness, h.place) for h in experiment.hypotheses]
-        drawn = Worlds(worlds, chosen, self._beliefs, asked, _structural(struck, self._topology, self._beliefs))
+        known = self._annotated | _structural(struck, self._topology, self._beliefs)
+        drawn = Worlds(worlds, chosen, self._beliefs, asked, known)
         outcome = play(experiment, struck, self._topology, drawn, self.parameters)
         case = Case(experiment, outcome, drawn)
         verdicts = [verdict(hypothesis, case, struck.types) for hypothesis in experiment.hypotheses]
@@ -73,6 +77,21 @@ def rehearse(
 ) -> Rehearsal:
     """Rehearse one experiment on a system; for several, make one ``Twin``."""
     return Twin(system, beliefs, parameters).rehearse(experiment, worlds=worlds)
+
+
+def _annotated(system: System, beliefs: Mapping[Key, Believed]) -> dict[Key, float]:
+    """P(present) of what an edge's owner says it has not, where nothing is believed of that."""
+    found: dict[Key, float] = {}
+    for edge in system.dependencies:
+        for weakness, said in (
+            (Weakness.MISSING_TIMEOUT, edge.timeout_ms),
+            (Weakness.MISSING_RETRY, edge.retries),
+            (Weakness.MISSING_CIRCUIT_BREAKER, edge.breaker),
+            (Weakness.HARD_DEPENDENCY, edge.fallback),
+        ):
+            if said and (weakness, edge.place) not in beliefs:
+                found[weakness, edge.place] = SAID_AND_NOT_SO
+    return found
 
 
 def _structural(blows: Blows, topology: Topology, beliefs: Mapping[Key, Believed]) -> dict[Key, float]:

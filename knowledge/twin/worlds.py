@@ -19,7 +19,7 @@ import numpy as np
 
 from executor.model.vocabulary import Weakness
 from knowledge.twin.arrays import Flags, Floats
-from knowledge.twin.parameters import ABSENT_RATES, RATE_OTHERWISE
+from knowledge.twin.parameters import RATE_OTHERWISE, UNSAID_RATES
 
 Key = tuple[Weakness, str]
 """A weakness at a place."""
@@ -74,7 +74,7 @@ class Worlds:
         if (weakness, place) in self._known:
             return self._known[weakness, place]
         known = self._beliefs.get((weakness, place))
-        return ABSENT_RATES.get(weakness, RATE_OTHERWISE) if known is None else known.probability
+        return UNSAID_RATES.get(weakness, RATE_OTHERWISE) if known is None else known.probability
 
     def present(self, weakness: Weakness, places: Sequence[str]) -> Flags:
         """Whether the weakness is at each of the places, in each world. What was drawn for a place before stays so."""

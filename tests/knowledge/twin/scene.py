@@ -12,7 +12,7 @@ from executor.model.plan import Action, EdgeTarget, Experiment, Hypothesis, Inst
 from executor.model.probe import Check, HttpProbe, Slo
 from executor.model.system import Dependency, ProcessInstance, Service, System
 from executor.model.vocabulary import Weakness
-from knowledge.twin.parameters import ABSENT_RATES
+from knowledge.twin.parameters import UNSAID_RATES
 
 Key = tuple[Weakness, str]
 
@@ -68,7 +68,7 @@ def nothing_but(system_: System, present: Mapping[Key, float]) -> list[Believed]
     """What is believed of every place: only these weaknesses, each with its probability, and surely no other."""
     places = [each.name for each in system_.services] + [edge.place for edge in system_.dependencies]
     every = {
-        (weakness, place): 0.0 for weakness in (*ABSENT_RATES, Weakness.SINGLE_POINT_OF_FAILURE) for place in places
+        (weakness, place): 0.0 for weakness in (*UNSAID_RATES, Weakness.SINGLE_POINT_OF_FAILURE) for place in places
     }
     for each in system_.services:
         every[Weakness.SINGLE_POINT_OF_FAILURE, each.name] = 1.0 if len(each.instances) < 2 else 0.0

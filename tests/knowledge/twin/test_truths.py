@@ -11,6 +11,7 @@ from executor.model.faults.data import CacheFlush, ConnectionFailure, Lock
 from executor.model.faults.network import ConnectionLimit, Latency
 from executor.model.faults.resource import Connections, FileDescriptors
 from executor.model.faults.service import Crash, DependencyFailure, Error, Hang, Timeout
+from executor.model.probe import Slo
 from executor.model.vocabulary import ServiceKind, Weakness
 from knowledge.twin.parameters import Parameters
 from knowledge.twin.twin import Twin
@@ -53,6 +54,14 @@ def test_a_timeout_without_a_fallback_fails_the_root_in_time() -> None:
     assert not seen(brittle.hypotheses[0].breaks), "an error that comes soon is no missing time-out"
     assert brittle.breaks == 1
     assert dict(brittle.touched) == {"mid": 1, "root": 1}
+
+
+def test_what_is_said_of_an_edge_counts_where_nothing_is_believed_of_it() -> None:
+    pair = experiment(Timeout(), at("root->leaf"), (ask := check("root", needs=(), slo=Slo(latency_ms_max=900)),))
+    unsaid = Twin(system(("root->leaf",), (ask,), retries=0)).rehearse(pair)
+    said = Twin(system(("root->leaf",), (ask,), retries=0, timeout_ms=300, fallback=True, breaker=True)).rehearse(pair)
+    assert said.breaks == pytest.approx(0.19, abs=0.06), "either of two may be said and not so"
+    assert unsaid.breaks > 2 * said.breaks
 
 
 def test_errors_that_come_late_are_waited_for_too() -> None:
