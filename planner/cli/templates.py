@@ -63,6 +63,7 @@ def _list(found: tuple[Template, ...]) -> None:
     from planner.cli.results_view import table
 
     rows = table("template", "fault", "where", "broke", "last")
+    rows.columns[0].no_wrap = True  # it is there to be copied
     for each in found:
         style = each.latest.verdict.value
         rows.add_row(
