@@ -58,6 +58,8 @@ THROUGH_CALLS = frozenset(
     {Weakness.DETECTION_BLIND_SPOT, Weakness.RESOURCE_LEAK_UNDER_FAILURE, Weakness.LOAD_BALANCER_KEEPS_DEAD_MEMBER}
 )
 """At a service, and shown also by what fails the calls that it makes."""
+SHARED = FILLS | {Weakness.RESOURCE_LEAK_UNDER_FAILURE}
+"""At an edge, and shown by what else its caller does."""
 BEYOND = frozenset({Weakness.TIMEOUT_INVERSION, Weakness.RETRY_STORM})
 """At an edge, and shown by what is wrong one call further on."""
 
@@ -103,7 +105,7 @@ def where(
         return 0.0, f"it is judged at {judged.of}"
     if not judged.checks:
         return 0.0, "no check is judged"
-    if weakness in FILLS and "->" in place:
+    if weakness in SHARED and "->" in place:
         caller = place.partition("->")[0]
         spared = [look for look in looks if look.service == caller and _spared(weakness, place, look)]
         pressed = any(place in look.edges for look in exposure.looks)
@@ -117,8 +119,8 @@ def where(
 
 
 def _spared(weakness: Weakness, place: str, look: Look) -> bool:
-    """A wall keeps the callee's users apart from others; a pool is shared by its users, on other tables say."""
-    return weakness is Weakness.POOL_EXHAUSTION or place not in look.edges
+    """A wall keeps the callee's users apart from others; a pool, or what leaks, is lost to its users as well."""
+    return weakness is not Weakness.MISSING_BULKHEAD or place not in look.edges
 
 
 def passes(look: Look, place: str) -> bool:

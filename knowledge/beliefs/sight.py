@@ -39,7 +39,7 @@ _CALLS: Mapping[Weakness, float] = {
     Weakness.DOES_NOT_RECONNECT: 2,
 }
 """Calls during the fault of which it needs some, e-fold."""
-_SECONDS: Mapping[Weakness, float] = {Weakness.RESOURCE_LEAK_UNDER_FAILURE: 60, Weakness.STALE_NAME_RESOLUTION: 5}
+_SECONDS: Mapping[Weakness, float] = {Weakness.STALE_NAME_RESOLUTION: 5}
 """How long the fault has to last, e-fold, seconds."""
 _RUSH_HZ = 8.0
 """Requests a second, above one, from which on a service has several at once to work at, e-fold."""
