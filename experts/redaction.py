@@ -42,9 +42,11 @@ _FORMS: Final = (
 )
 _GIVEN = re.compile(
     r"""(?<![\w.-])-{0,2}(?P<name>[A-Za-z][\w.-]*)(?P<sign>\\?["']?\s*(?:=|:(?!//))\s*\\?["']?|\s+(?=\S*\d)|\s+(?=["']))"""
-    r"""(?P<value>[^\s"'\\,;&|<>()\[\]{}]+)"""
+    r"""(?P<value>[^\s"'\\,;&|<>(){}]{1,200})"""
 )
 """``password=x``, ``"api_key": "x"``, ``--token x1``: a name, something between, a value."""
+_VALUE = re.compile(r"""[^\s"'\\,;&|<>(){}]*""")
+"""The rest of a long one."""
 
 
 class Redactor:
@@ -61,7 +63,7 @@ class Redactor:
         """The text without them, each replaced by a mark."""
         if text in self._keep:
             return text
-        return _GIVEN.sub(self._given, self.form(text))
+        return self._given(self.form(text))
 
     def form(self, text: str) -> str:
         """The same by form and by value alone, for text of which the rest is our own."""
@@ -92,11 +94,20 @@ class Redactor:
             return MARK
         return self.value(value)
 
-    def _given(self, match: re.Match[str]) -> str:
-        if not named_secret(match["name"]) or MARK in match["value"] or match["value"] in self._keep:
-            return match[0]
-        self.count += 1
-        return f"{match[0][: match.start('value') - match.start()]}{MARK}"
+    def _given(self, text: str) -> str:
+        """Without values that a name betrays. What follows a harmless name is looked at as a name itself."""
+        pieces: list[str] = []
+        done = at = 0
+        while match := _GIVEN.search(text, at):
+            value = match["value"]
+            if not named_secret(match["name"]) or MARK.startswith(value[: len(MARK)]) or value in self._keep:
+                at = match.end("name")
+                continue
+            rest = _VALUE.match(text, match.end())
+            pieces += (text[done : match.start("value")], MARK)
+            done = at = rest.end() if rest else match.end()
+            self.count += 1
+        return "".join((*pieces, text[done:]))
 
 
 def _values(environment: Mapping[str, str], keep: frozenset[str]) -> set[str]:

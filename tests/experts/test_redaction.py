@@ -32,6 +32,11 @@ ENVIRONMENT = {
         ("redis://:s3cr3t@cache:6379/0", "s3cr3t"),
         ("https://example.com/hook?token=s3cr3t&x=1", "s3cr3t"),
         ("password=s3cr3t", "s3cr3t"),
+        ("GET / failed: token=s3cr3t for x", "s3cr3t"),
+        ("a=b&secret=s3cr3t", "s3cr3t"),
+        ("it was (password: s3cr3t)", "s3cr3t"),
+        ("x: y: api-key: s3cr3t", "s3cr3t"),
+        ("token=" + "ab" * 300 + "s3cr3t", "s3cr3t"),
         ('{"api_key": "s3cr3t", "x": 1}', "s3cr3t"),
         ("{'client_secret': 's3cr3t'}", "s3cr3t"),
         ("DB_PASSWORD: s3cr3t", "s3cr3t"),
@@ -100,7 +105,17 @@ def test_our_own_words_are_never_taken_for_secrets() -> None:
 
 
 @pytest.mark.parametrize(
-    "run", ["a" * 100_000, "a.b-" * 25_000, "A1a" * 30_000, "x@" * 50_000, " " * 100_000, "://" * 30_000]
+    "run",
+    [
+        "a" * 100_000,
+        "a.b-" * 25_000,
+        "A1a" * 30_000,
+        "x@" * 50_000,
+        " " * 100_000,
+        "://" * 30_000,
+        "a=" * 50_000,
+        "token=" * 20_000,
+    ],
 )
 def test_no_text_takes_long(run: str) -> None:
     began = time.process_time()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import re
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 
 from executor.model.plan import EdgeTarget
 from executor.model.vocabulary import Weakness
-from experts.brief import Brief, Constraints
+from experts.brief import Brief, Constraints, PastResult
 from experts.expert import proposal_key
 from experts.models.anthropic import AnthropicClient
 from experts.models.client import Client
@@ -20,7 +21,8 @@ from experts.models.offline import OfflineExpert
 from experts.models.openai import OpenAIClient
 from experts.models.prompted import PromptedExpert
 from experts.models.sitting import Sitting
-from experts.models.spending import Budget
+from experts.models.spending import Budget, Price
+from experts.playbook import COUNCIL
 from experts.roster import council
 from tests.experts.provider import Provider, provider
 from tests.experts.systems import CANARY, an_experiment, library
@@ -272,6 +274,28 @@ def test_a_provider_says_how_long_to_wait() -> None:
     assert 7 <= waits[0] <= 7.5, "and jitter on top"
 
 
+@pytest.mark.parametrize(("asked_for", "budget_s"), [("3600", 600.0), ("60", 30.0)])
+def test_who_wants_to_be_left_alone_for_long_is(asked_for: str, budget_s: float) -> None:
+    waits: list[float] = []
+    with provider(says(GOOD), "429") as server:
+        server.retry_after = asked_for
+        asked = expert(openai_chat(server), budget=Budget(seconds=budget_s), sleep=waits.append)
+        found = asked.propose(brief())
+        assert len(server.requests) == 1
+    assert waits == []
+    assert found == OfflineExpert("network-engineer").propose(brief())
+    assert f"to be asked again after {asked_for} s" in asked.notes[0]
+
+
+def test_who_declines_is_stood_in_for(make: Callable[[Provider], Client]) -> None:
+    with provider(says(GOOD), "refusal") as server:
+        asked = expert(make(server))
+        found = asked.propose(brief())
+        assert len(server.requests) == 1
+    assert found == OfflineExpert("network-engineer").propose(brief())
+    assert "it declined to answer; its playbook answers instead" in asked.notes[0]
+
+
 @pytest.mark.parametrize(("step", "requests"), [("401", 1), ("500", 3)])
 def test_a_provider_that_fails_is_stood_in_for(make: Callable[[Provider], Client], step: str, requests: int) -> None:
     with provider(says(GOOD), *[step] * 5) as server:
@@ -318,6 +342,64 @@ def test_a_budget_is_shared_and_kept(make: Callable[[Provider], Client]) -> None
     assert found[2] == OfflineExpert("historian").propose(brief())
     assert "the budget of 2 calls is spent" in members[2].notes[0]
     assert (budget.spent.calls, budget.spent.tokens) == (2, 2200)
+
+
+def test_side_by_side_the_council_stays_within_tokens_and_money() -> None:
+    """Each of the six reserves what its call may cost; what the server bills is a small part of that."""
+    prices = {"openai/*": Price(10, 20)}
+    for budget in (Budget(tokens=60_000, prices=prices), Budget(money=1.0, prices=prices)):
+        with provider(says(GOOD)) as server:
+            sitting = Sitting(budget)
+            members = [
+                PromptedExpert(name, openai_chat(server), sitting) for name in COUNCIL if name != "safety-officer"
+            ]
+            threads = [threading.Thread(target=member.propose, args=(brief(),)) for member in members]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join(60)
+                assert not thread.is_alive()
+            assert len(server.requests) == 6, "they wait for each other's bills instead of giving up"
+        assert budget.spent.tokens == 6600
+        assert budget.spent.money == pytest.approx(6 * (1000 * 10 + 100 * 20) / 1e6)
+        assert [note for member in members for note in member.notes] == []
+
+
+def test_a_limit_on_money_is_not_kept_by_guessing() -> None:
+    with provider(says(GOOD)) as server:
+        asked = expert(openai_chat(server), budget=Budget(money=1.0))
+        assert asked.propose(brief()) == OfflineExpert("network-engineer").propose(brief())
+        assert server.requests == []
+    assert "nobody told what openai/test-1 costs" in asked.notes[0]
+
+
+def test_secrets_in_what_people_write_and_runs_quote_leave_nobody(
+    make: Callable[[Provider], Client], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SESSION_SECRET", "correct-horse-7")
+    past = PastResult.model_validate(
+        {
+            "run": "run-1",
+            "system": "library",
+            "experiment": "e1",
+            "weakness": "missing_timeout",
+            "place": "desk->reviews",
+            "fault": "network.latency delay_ms=9",
+            "verdict": "breaks",
+            "reason": "GET http://u:hunter2@127.0.0.1/ failed: token=s3cr3t-9 for jane@example.org",
+        }
+    )
+    told = Brief(system=library(), goal="log in with correct-horse-7, password: s3cr3t-8", past=(past,))
+    with provider(lambda _schema, _told: "jane@example.org says no") as server:
+        asked = expert(make(server))
+        asked.propose(told)
+        asked.propose(told)
+        sent = " ".join(json.dumps(body, ensure_ascii=False) for _, _, body in server.requests)
+        assert len(server.requests) == 4
+    for secret in ("correct-horse", "s3cr3t", "hunter2", "jane@"):
+        assert secret not in sent
+    assert "desk-\\\\u003ereviews" in sent
+    assert sum("withheld" in note for note in asked.notes) == 1
 
 
 def test_constraints_bind_a_model_too() -> None:
