@@ -7,7 +7,7 @@ from executor.model.plan import InstanceTarget
 from executor.model.vocabulary import FaultType
 from planner.recipes.case import Case, Judging, Unfit
 from planner.recipes.manner import GONE
-from planner.recipes.paths import best, checks_of, exercises, feels, names
+from planner.recipes.paths import best, checks_of, feels, names, witnesses
 
 EJECT_S = 2.0
 """Time that a balancer gets to notice a dead member."""
@@ -27,9 +27,9 @@ def load_balancer_keeps_dead_member(case: Case) -> Judging | Unfit:
         return Unfit(f"no other member of {target.service} would be left to answer")
     if case.type in GONE and case.system.service(target.service).restarts == "supervised":
         return Unfit("its supervisor would have the member back before the balancer is tried; let it hang instead")
-    chosen = best((c for c in checks_of(case.system) if exercises(c, edge, case.system)), target.service)
+    chosen = best(witnesses(edge, target, case.system), target.service)
     if not chosen:
-        return Unfit(f"no operation is known to go through {balancer} to {target.service}")
+        return Unfit(f"no operation goes through {balancer} to {target.service} and no other way there")
     return Judging(
         statement=f"{balancer} sends nobody to a member of {target.service} that does not answer",
         criteria=(SteadyState(checks=names(chosen), after_s=EJECT_S, availability_min=SERVED_MIN),),

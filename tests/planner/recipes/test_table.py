@@ -18,7 +18,7 @@ from executor.model.vocabulary import Weakness
 from planner.recipes.case import Case, Judging, Unfit
 from planner.recipes.table import LEFT_OUT, RECIPES, judging
 from tests.executor.faults.cases import all_cases
-from tests.planner.systems import bazaar, edge
+from tests.planner.systems import bazaar, check, edge, service
 
 LATE = Latency(delay_ms=3000)
 REFUSED = DependencyFailure(mode="refuse")
@@ -226,3 +226,26 @@ def test_what_a_service_must_keep_is_looked_for_when_it_dies() -> None:
     assert hanging == Unfit("it takes a fault that ends the service's process")
     assert "declares no data check" in unfit(Weakness.INCONSISTENT_AFTER_CRASH, "app", Crash())
     assert "service that dies" in unfit(Weakness.INCONSISTENT_AFTER_CRASH, "app->db", REFUSED)
+
+
+def test_a_kept_member_is_blamed_on_the_caller_whose_users_use_no_other_way_there() -> None:
+    through_both = check("both", "web", exercises=("web->old", "old->app", "web->new", "new->app"))
+    through_old = check("one", "web", exercises=("web->old", "old->app"))
+    pairs = (("web", "old"), ("web", "new"), ("old", "app"), ("new", "app"))
+    system = System(
+        name="forked",
+        services=(
+            service("web", operations=(through_both, through_old)),
+            *(service(name) for name in ("old", "new")),
+            service("app", instances=2),
+        ),
+        dependencies=tuple(edge(*pair) for pair in pairs),
+    )
+    kept = Weakness.LOAD_BALANCER_KEEPS_DEAD_MEMBER
+    old, new = (
+        judging(Case(system, kept, f"{name}->app", Hang(), InstanceTarget(service="app"))) for name in ("old", "new")
+    )
+    assert isinstance(old, Judging)
+    assert old.checks == ("one",)
+    assert isinstance(new, Unfit)
+    assert "no other way" in new.reason
