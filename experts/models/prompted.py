@@ -146,7 +146,7 @@ class PromptedExpert:
             if reply.cut:
                 checked.errors.append("the answer was cut off for want of tokens; say less")
             self.sitting.keep(asked.judged(ANSWERED if not checked.errors else INVALID))
-            if checked.good or not best.errors:
+            if checked.good or not best.good:
                 best = checked
             if not checked.errors:
                 return checked.good

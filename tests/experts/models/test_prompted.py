@@ -241,6 +241,15 @@ def test_what_is_still_wrong_is_dropped_and_said(make: Callable[[Provider], Clie
     assert "network-engineer" in asked.notes[0]
 
 
+def test_what_was_wrong_at_last_is_said() -> None:
+    answers = iter(["I would rather not.", {"proposals": [{**GOOD, "place": "nowhere"}]}])
+    with provider(lambda _schema, _told: next(answers)) as server:
+        asked = expert(openai_chat(server))
+        asked.propose(brief())
+    assert "'nowhere' is none of those allowed" in asked.notes[0]
+    assert not any("JSON" in note for note in asked.notes)
+
+
 @pytest.mark.parametrize("answer", ["I would rather not.", '{"proposals": 3}', '{"other": []}', "[]"])
 def test_an_answer_of_no_use_twice_means_the_playbook(make: Callable[[Provider], Client], answer: str) -> None:
     with provider(lambda _schema, _told: answer) as server:
