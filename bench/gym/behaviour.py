@@ -72,7 +72,8 @@ class Server:
     most: int | None = None
     """Requests under way at once beyond which it answers with errors: state that is not safe to share."""
     thrash: float = 0.0
-    """Further work for a request, in units of its own, times the square of how many are under way."""
+    """Further work for a request, in units of its own, where there is less processor than it is used to: what it does
+    then is to collect garbage, or to swap."""
     thread_each: bool = False
     """Whether a connection that says nothing takes a worker."""
     health: Literal["deep", "shallow"] = "deep"

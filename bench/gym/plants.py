@@ -244,6 +244,22 @@ def _at_caller(*classes: W) -> Callable[[World, str], frozenset[Pair]]:
     return lambda _world, place: frozenset((each, _edge(place)[0]) for each in classes)
 
 
+def _beneath(*classes: W) -> Callable[[World, str], frozenset[Pair]]:
+    """At all that the edge's callee cannot do without: where that fails, the callee answers with an error."""
+
+    def pairs(world: World, place: str) -> frozenset[Pair]:
+        must, ahead = hard(world), [_edge(place)[1]]
+        found: set[Edge] = set()
+        while ahead:
+            name = ahead.pop()
+            more = [e for e in must if e[0] == name and e not in found]
+            found.update(more)
+            ahead += [e[1] for e in more]
+        return frozenset((each, _name(e)) for each in classes for e in found)
+
+    return pairs
+
+
 def _any_of(*ways: Callable[[World, str], frozenset[Pair]]) -> Callable[[World, str], frozenset[Pair]]:
     return lambda world, place: frozenset(pair for way in ways for pair in way(world, place))
 
@@ -278,7 +294,7 @@ PLANTS: Mapping[str, Plant] = {
         ),
         Plant(
             "no-fallback", "any failure of an optional part", "[Y]", _soft,
-            _client(fallback=frozenset()), _as(*_OPTIONAL),
+            _client(fallback=frozenset()), _as(*_OPTIONAL), _beneath(*_OPTIONAL),
         ),
         Plant(
             "fallback-skips-404", "a 404 alone", "[S]", _soft,
@@ -287,6 +303,7 @@ PLANTS: Mapping[str, Plant] = {
         Plant(
             "fallback-skips-errors", "error statuses, not broken connections", "[S]", _soft,
             _client(fallback=ANY - {"5xx", "4xx"}, breaker_counts=BROKEN - {"5xx"}), _as(*_OPTIONAL),
+            _beneath(*_OPTIONAL),
         ),
         Plant(
             "parser-outside-the-fallback", "a body that cannot be read, with status 200", "[S][Y]", _soft,
@@ -358,7 +375,7 @@ PLANTS: Mapping[str, Plant] = {
         ),
         Plant(
             "thrashes", "less processor than it is used to; it then gets less done, not only later", "[M]", _lone,
-            _server(thrash=1.2, service_s=0.02), _as(W.CAPACITY_CLIFF),
+            _server(thrash=50.0), _as(W.CAPACITY_CLIFF),
             _any_of(
                 _as(W.SLOW_OR_MISSING_RECOVERY, W.DETECTION_BLIND_SPOT),
                 _at_calls(W.MISSING_BULKHEAD, W.MISSING_TIMEOUT, *_OPTIONAL),

@@ -101,8 +101,8 @@ class Simulation:
             own_s = self.chance.expovariate(1 / server.service_s)
         else:
             own_s = server.service_s * math.exp(self.chance.gauss(-spread * spread / 2, spread))
-        if server.thrash:
-            own_s *= 1 + server.thrash * (instance.busy - 1) ** 2
+        if instance.slow > 1:
+            own_s *= 1 + server.thrash
         spoilt = server.most is not None and instance.busy > server.most
         self.events.at(
             self.events.now + own_s * instance.slow, self._work, instance, instance.life, number, steps, spoilt, ()

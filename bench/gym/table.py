@@ -28,6 +28,7 @@ def summary(seeds: Seeds) -> dict[str, Any]:
     for name in _names(seeds):
         found[name] = {key: _over(seeds, _value(name, key)) for key in _KEYS}
     found["ratio"] = _over(seeds, _ratio)
+    found["ratio_for_as_many"] = _over(seeds, as_many)
     found["precision"] = _precision(seeds)
     found["learned"] = _learned(seeds)
     return found
@@ -78,9 +79,12 @@ def _searches(seeds: Seeds) -> Iterator[str]:
 
 def _targets(seeds: Seeds) -> Iterator[str]:
     ratio = _over(seeds, lambda each: _ratio(each, OURS))
+    same = _over(seeds, as_many)
     share, true, false, twin = _precision(seeds)
     learned = _learned(seeds)
     yield f"Fewer experiments than random to {SHARE:.0%}: {_said(ratio, '.2f')} ×, wanted {TARGET_RATIO:g} ×."
+    if same:
+        yield f"Experiments at random for as many as it found within the budget: {_said(same, '.2f')} × as many."
     yield (
         f"Precision: {share:.3f} ({true} true; {false} false, {twin} of these on clean twins), "
         f"wanted {TARGET_PRECISION}."
@@ -139,6 +143,12 @@ def _ratio(each: dict[str, Any], name: str = OURS) -> float:
     theirs = _value(RANDOM, "to_share")(each)
     assert mine and theirs
     return theirs / mine
+
+
+def as_many(each: dict[str, Any]) -> float | None:
+    """Experiments at random for as many weaknesses as we found within the budget ÷ ours; ``None``: we found none."""
+    found_at = each["searches"][OURS]["found_at"]
+    return each["random"]["to_k"][len(found_at) - 1] / found_at[-1] if found_at else None
 
 
 def _precision(seeds: Seeds) -> tuple[float, int, int, int]:

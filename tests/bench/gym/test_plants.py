@@ -16,6 +16,7 @@ from bench.gym.loop import LIMITS, candidates
 from bench.gym.outcomes import Outcomes
 from bench.gym.plants import PLANTS, Planted
 from bench.gym.seed import council
+from bench.gym.simulation import Simulation
 from bench.gym.systems import Ground, ground, habits
 from bench.gym.topology import clean
 from executor.model.faults import Fault
@@ -29,6 +30,7 @@ from executor.state.home import Home
 from experts.brief import Brief
 from experts.proposal import Proposal
 from planner.compile import compile_candidates
+from planner.watch import RATE_MAX_HZ
 
 REFUSE = DependencyFailure(mode="refuse")
 SLOW, SILENT, RARE = Latency(delay_ms=3000), Timeout(), Error(status=503, probability=0.15)
@@ -172,6 +174,20 @@ def test_a_clean_twin_never_breaks(tmp_path: object) -> None:
     choice = candidates(outcomes, Home.open(f"{tmp_path}/home"), council())
     drawn = random.Random(1).sample(list(choice), min(len(choice), 60))
     assert {(e.id, pair) for e in drawn for pair in outcomes.of(e).broke} == set()
+
+
+@pytest.mark.parametrize("family", [1, 2, 3])
+def test_a_planted_system_is_well_until_something_is_done_to_it(family: int) -> None:
+    here = ground(family, 6, services=24)
+    simulation = Simulation(here.world, seed=1)
+    said: list[str] = []
+    hertz = RATE_MAX_HZ / len(here.world.operations)  # as many requests in all as an experiment sends
+    for operation in here.world.operations:
+        for k in range(60):
+            simulation.events.at(k / hertz, simulation.ask, operation, said.append)
+    simulation.events.run(60 / hertz + 3)
+    assert len(said) == 60 * len(here.world.operations)
+    assert said.count("ok") > 0.995 * len(said)
 
 
 def test_a_family_has_its_habits_and_each_system_its_own_weaknesses() -> None:
