@@ -23,7 +23,8 @@ def main() -> int:
     asked.add_argument("--seeds", type=int, default=20, help="systems, each with its clean twin and its family")
     asked.add_argument("--first", type=int, default=1, help="the first seed")
     asked.add_argument("--services", type=int, default=Options.services, help="services a system, 20 to 1,000")
-    asked.add_argument("--budget", type=int, default=Options.budget, help="experiments that each search may spend")
+    budget = "experiments that each search may spend; 0: a quarter of the candidates"
+    asked.add_argument("--budget", type=int, default=Options.budget, help=budget)
     asked.add_argument("--systems", type=int, default=Options.systems, help="systems a family")
     asked.add_argument("--lesson", type=int, default=Options.lesson, help="experiments on those between first and last")
     asked.add_argument("--processes", type=int, default=2)

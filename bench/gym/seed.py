@@ -10,7 +10,7 @@ import tempfile
 import time
 from collections.abc import Iterable, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -29,6 +29,8 @@ from experts.playbook import COUNCIL
 OURS = "Murphy"
 WITHOUT_EXPERTS = "Murphy without experts"
 RANDOM = "random"
+LEAST = 24
+"""Experiments that a search may spend in the smallest system."""
 
 
 @dataclass(frozen=True)
@@ -36,15 +38,15 @@ class Options:
     """What one seed does."""
 
     services: int = 60
-    budget: int = 60
-    """Experiments that each search may spend."""
+    budget: int = 0
+    """Experiments that each search may spend; 0: a quarter of the candidates."""
     twin: int = 24
     """And on the clean twin."""
     lesson: int = 12
     """And on each system of the family between the first and the last."""
     systems: int = 6
     """Of the family, one after another; the last of them is planned for with and without memory of the others."""
-    orders: int = 100
+    orders: int = 400
     """Random orders of the same candidates, whose mean counts."""
 
 
@@ -56,6 +58,7 @@ def measure(seed: int, options: Options) -> dict[str, Any]:
     outcomes = Outcomes(here)
     with _home() as home:
         choice = candidates(outcomes, home, council())
+        options = replace(options, budget=options.budget or max(LEAST, len(choice) // 4))
         told = {experiment.id: outcomes.of(experiment) for experiment in choice}
         findable = {n for result in told.values() for pair in result.broke for n in here.found(pair)}
         telling = {e.id: sorted({n for p in told[e.id].broke for n in here.found(p)}) for e in choice}
@@ -71,6 +74,7 @@ def measure(seed: int, options: Options) -> dict[str, Any]:
         "services": len(here.system.services),
         "edges": len(here.system.dependencies),
         "candidates": len(choice),
+        "budget": options.budget,
         "planted": [f"{each.plant} at {each.place}" for each in here.planted],
         "findable": sorted(findable),
         "telling": {name: numbers for name, numbers in telling.items() if numbers},

@@ -82,7 +82,9 @@ def _targets(seeds: Seeds) -> Iterator[str]:
     same = _over(seeds, as_many)
     share, true, false, twin = _precision(seeds)
     learned = _learned(seeds)
-    yield f"Fewer experiments than random to {SHARE:.0%}: {_said(ratio, '.2f')} ×, wanted {TARGET_RATIO:g} ×."
+    never = sum(each["searches"][OURS]["to_share"] is None for each in seeds)
+    missed = f" (not within the budget in {never} of {len(seeds)}, which counts as after all)" if never else ""
+    yield f"Fewer experiments than random to {SHARE:.0%}: {_said(ratio, '.2f')} ×{missed}, wanted {TARGET_RATIO:g} ×."
     if same:
         yield f"Experiments at random for as many as it found within the budget: {_said(same, '.2f')} × as many."
     yield (
