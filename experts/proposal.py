@@ -15,6 +15,8 @@ from executor.model.vocabulary import Weakness
 BESIDE_MAX = 2
 TRIALS_MAX = 10
 CONCURRENCY_MAX = 64
+OFFLINE = "offline"
+"""Who answers from the playbook alone."""
 
 
 class Beside(Contract):
@@ -52,6 +54,8 @@ class Proposal(Contract):
     """What to do if it is there."""
     source: Line = ""
     """Playbook entry or literature it comes from."""
+    model: Line = OFFLINE
+    """Who answered for the expert: provider and model, or the playbook."""
 
     @property
     def strikes(self) -> Iterator[tuple[Fault, Target]]:
@@ -72,3 +76,5 @@ class Critique(Contract):
     concern: Text = ""
     veto: bool = False
     """Only the safety officer's counts; the reason is in ``concern``."""
+    model: Line = OFFLINE
+    """As in a proposal."""

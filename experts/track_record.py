@@ -23,6 +23,8 @@ CEILING = 3.0
 PRIOR_PREDICTIONS = 5.0
 """Every expert starts with so many predictions as good as a coin's, so that one lucky guess moves little."""
 BINS = 5
+COMPARED_MIN = 5
+"""Fewer shared questions than this do not tell who is better."""
 
 
 class Scored(Protocol):
@@ -62,6 +64,44 @@ class Record:
     calibration: tuple[Bin, ...]
     by_weakness: tuple[tuple[str, int, float], ...]
     """(weakness, n, log score), by name."""
+
+
+@dataclass(frozen=True)
+class Against:
+    """A model's predictions beside what the same expert's playbook said of the same questions."""
+
+    n: int
+    """Questions that both answered and that came to a clear verdict."""
+    log_score: float
+    """The model's, of these; lower is better."""
+    offline_log_score: float
+
+    @property
+    def worse(self) -> bool:
+        """Whether the playbook alone would have done better, by as many questions as are needed to say so."""
+        return self.n >= COMPARED_MIN and self.log_score > self.offline_log_score
+
+
+def against_offline(predictions: Iterable[Scored]) -> dict[str, Against]:
+    """By voice of a model (``experts.voices``), how it compares; one that shares no question is left out."""
+    lost: dict[str, dict[tuple[str, Weakness, str], list[float]]] = {}
+    for one in predictions:
+        if one.verdict in (Verdict.HOLDS, Verdict.BREAKS):
+            asked = lost.setdefault(one.expert, {}).setdefault((one.run, one.weakness, one.place), [])
+            asked.append(loss(one.probability, one.verdict is Verdict.BREAKS))
+    found = {}
+    for name, answers in sorted(lost.items()):
+        expert, dot, _ = name.partition(".")
+        shared = sorted(answers.keys() & lost.get(expert, {}).keys()) if dot else []
+        if shared:
+            ours = [_mean(answers[each]) for each in shared]
+            theirs = [_mean(lost[expert][each]) for each in shared]
+            found[name] = Against(len(shared), _mean(ours), _mean(theirs))
+    return found
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values)
 
 
 def track_record(predictions: Iterable[Scored]) -> list[Record]:

@@ -9,6 +9,7 @@ from executor.model.plan import Prediction
 from experts.expert import proposal_key
 from experts.proposal import Critique, Proposal
 from experts.track_record import pool
+from experts.voices import heard, voice
 from knowledge.sensitivity import sensitivity
 
 CRITIC_OF_LAST_WORD = "safety-officer"
@@ -26,13 +27,14 @@ class Opinions:
         self._vetoes: dict[str, str] = {}
         self._concerns: dict[str, list[str]] = {}
         for critique in critiques:
-            self._said.setdefault(critique.proposal, {})[critique.expert] = critique.probability
+            self._said.setdefault(critique.proposal, {})[voice(critique.expert, critique.model)] = critique.probability
             if critique.veto and critique.expert == CRITIC_OF_LAST_WORD:
                 self._vetoes[critique.proposal] = critique.concern or "no reason given"
             elif critique.concern:
                 self._concerns.setdefault(critique.proposal, []).append(f"{critique.expert}: {critique.concern}")
         for proposal in proposals:  # who proposes knows best what he meant: his own number is the one that counts
-            self._said.setdefault(proposal_key(proposal), {})[proposal.expert] = proposal.probability
+            own = voice(proposal.expert, proposal.model)
+            self._said.setdefault(proposal_key(proposal), {})[own] = proposal.probability
 
     def veto(self, proposal: Proposal) -> str | None:
         """Why the safety officer does not let it pass; ``None`` if that does not arise."""
@@ -43,9 +45,10 @@ class Opinions:
         return tuple(self._concerns.get(proposal_key(proposal), ()))
 
     def prediction(self, proposal: Proposal) -> Prediction:
-        """The pooled probability and each expert's own."""
+        """The pooled probability and each expert's own, beside a model's what the playbook would have said."""
         said = dict(sorted(self._said[proposal_key(proposal)].items()))
-        pooled = pool(said, {name: self._weights.get(name, 1.0) for name in said})
+        counted = {name: said[name] for name in sorted(heard(said))}
+        pooled = pool(counted, {name: self._weights.get(name, 1.0) for name in counted})
         return Prediction(probability_breaks=round(pooled, 4), by=tuple(said.items()))
 
     def lent(self, proposal: Proposal, fault: Fault) -> Prediction:

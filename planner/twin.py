@@ -10,6 +10,7 @@ from executor.model.plan import Experiment, Hypothesis, Prediction
 from executor.model.system import System
 from executor.state.home import Home
 from experts.track_record import pool
+from experts.voices import heard
 from knowledge.ledger import Ledger
 from knowledge.twin.calibration import NAME
 from knowledge.twin.refit import learned
@@ -61,7 +62,10 @@ def _heard(hypothesis: Hypothesis, outlook: HypothesisOutlook, weights: Mapping[
     if not outlook.simulated:
         return hypothesis
     said = hypothesis.prediction
-    weighs = {_COUNCIL: sum(weights.get(name, 1.0) for name, _ in said.by) or 1.0, NAME: weights.get(NAME, 1.0)}
+    weighs = {
+        _COUNCIL: sum(weights.get(name, 1.0) for name in heard(dict(said.by))) or 1.0,
+        NAME: weights.get(NAME, 1.0),
+    }
     pooled = pool({_COUNCIL: said.probability_breaks, NAME: outlook.breaks}, weighs)
     by = sorted({**dict(said.by), NAME: round(outlook.breaks, 4)}.items())
     prediction = Prediction(probability_breaks=round(pooled, 4), by=tuple(by))

@@ -13,11 +13,10 @@ from experts.entries import Playbook
 from experts.evaluate import evaluate, present
 from experts.expert import proposal_key
 from experts.playbook import playbook, speaks_of
-from experts.proposal import Critique, Proposal
+from experts.proposal import OFFLINE, Critique, Proposal
 from experts.safety import veto_reason
 from experts.scene import Scene
 
-OFFLINE = "offline"
 _HISTORIAN = "historian"
 _OTHER_FAULT_HELD = 0.7
 _NEAR = 0.8

@@ -108,7 +108,7 @@ def _turn(home: Home, output: Path, experiments: int, seconds: float, experts: s
     heading("Findings")
     results_view.findings(result.findings)
     heading("The experts")
-    experts_view.show(result.track_record)
+    experts_view.show(result.track_record, {})
     heading("What comes next")
     for idea in result.next_ideas:
         out.print(f"· {idea}", markup=False, soft_wrap=True)

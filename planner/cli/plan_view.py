@@ -15,8 +15,9 @@ from rich.text import Text
 
 from executor.model import wording
 from executor.model.digest import digest
-from executor.model.plan import Experiment, Plan
+from executor.model.plan import Experiment, Plan, Prediction
 from executor.safety.reach import run_s
+from experts.voices import heard, spread
 from planner import words
 from planner.cli.output import out as terminal
 
@@ -24,6 +25,8 @@ OTHERS_MAX = 8
 """So many experiments that are not recommended are shown beside those that are."""
 WIDTH = 36
 """Characters of the time line picture."""
+DISAGREE = 0.25
+"""Experts whose probabilities are so far apart disagree."""
 
 
 def written(output: Path, out: Console = terminal) -> None:
@@ -50,14 +53,15 @@ def show(plan: Plan, out: Console = terminal) -> None:
 def overview(plan: Plan) -> Table:
     """One row an experiment, for a plan with many."""
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="head")
-    for column in ("#", "what is done, and what it follows from", "bears on", "P(breaks)"):
+    for column in ("#", "what is done, and what it follows from", "bears on", "P(breaks)", "experts say"):
         table.add_column(column, overflow="fold")
     for number, experiment in enumerate(plan.experiments, start=1):
         weaknesses = dict.fromkeys(wording.named(h.weakness.value) for h in experiment.hypotheses)
         likely = max(h.prediction.probability_breaks for h in experiment.hypotheses)
+        most = max(experiment.hypotheses, key=lambda h: _apart(h.prediction))
         because = cited(experiment)
         what = escape(experiment.title) + (f"\n[quiet]{escape(because)}[/quiet]" if because else "")
-        table.add_row(str(number), what, ", ".join(weaknesses), f"{likely:.0%}")
+        table.add_row(str(number), what, ", ".join(weaknesses), f"{likely:.0%}", _range(most.prediction))
     return table
 
 
@@ -82,6 +86,35 @@ def front(rows: Sequence[Mapping[str, Any]]) -> Table:
     return table
 
 
+def opinions(prediction: Prediction) -> str:
+    """Who says what, the most worried first, and how far apart they are; empty where nobody is named."""
+    said = dict(prediction.by)
+    counted = heard(said)
+    if not counted:
+        return ""
+    ranked = sorted(counted, key=lambda name: (-said[name], name))
+    told = ", ".join(f"{name} {said[name]:.0%}" for name in ranked)
+    apart = _apart(prediction)
+    if len(counted) < 2:
+        return f"only {told}"
+    return f"{told}: {'they disagree' if apart >= DISAGREE else 'they agree'} ({round(100 * apart)} points apart)"
+
+
+def _apart(prediction: Prediction) -> float:
+    if not prediction.by:
+        return 0.0
+    low, high = spread(dict(prediction.by))
+    return high - low
+
+
+def _range(prediction: Prediction) -> str:
+    """For instance ``20–75 %, disagree``; of a plan that names nobody: nothing."""
+    if not prediction.by:
+        return ""
+    low, high = (round(100 * each) for each in spread(dict(prediction.by)))
+    return (f"{low} %" if low == high else f"{low}–{high} %") + (", disagree" if _apart(prediction) >= DISAGREE else "")
+
+
 def cited(experiment: Experiment) -> str:
     """The first sentence of an experiment's reasons that cites an earlier run; empty if none does."""
     sentences = re.split(r"(?<=[.;]) ", experiment.rationale)
@@ -100,6 +133,8 @@ def _panel(number: int, of: int, experiment: Experiment) -> Panel:
             "expects",
             f"{escape(hypothesis.statement)} [quiet](P(breaks) {hypothesis.prediction.probability_breaks:.0%})",
         )
+        if said := opinions(hypothesis.prediction):
+            body.add_row("", f"[quiet]{escape(said)}[/quiet]")
         for criterion in hypothesis.criteria:
             body.add_row("", f"[quiet]· {escape(words.criterion(criterion))}[/quiet]")
     body.add_row("watches", ", ".join(check.id for check in experiment.checks))

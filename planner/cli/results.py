@@ -95,19 +95,25 @@ def evidence(
 
 
 def experts(as_json: Json = False) -> None:
-    """Show how well each expert's predictions came true."""
+    """Show how well each expert's predictions came true, by who answered for it, and who is worse than its playbook."""
     from executor.state.home import Home
-    from experts.track_record import track_record
+    from experts.track_record import against_offline, track_record
     from knowledge.ledger import Ledger
     from planner.cli import experts_view
     from planner.cli.output import emit
 
     with Ledger.open(Home.open()) as ledger:
-        record = track_record(ledger.predictions())
+        predictions = list(ledger.predictions())
+    record, against = track_record(predictions), against_offline(predictions)
     if as_json:
-        emit([vars(row) for row in record])
+        emit(
+            [
+                {**vars(row), "against_offline": vars(found) if (found := against.get(row.expert)) else None}
+                for row in record
+            ]
+        )
     else:
-        experts_view.show(record)
+        experts_view.show(record, against)
 
 
 def _latest(home: Home) -> str:

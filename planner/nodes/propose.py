@@ -6,6 +6,7 @@ from pydantic import TypeAdapter
 
 from experts.brief import Brief
 from experts.proposal import Proposal
+from experts.voices import proposed
 from planner.shelf import answer_key
 from planner.state import Asked, State
 from planner.tools import Tools
@@ -21,6 +22,6 @@ def propose(asked: Asked, tools: Tools) -> State:
     tools.progress("propose", f"{expert.name} looks at the system")
     before = len(expert.notes)
     answer = tools.shelf.answer(key, lambda: _PROPOSALS.dump_json(expert.propose(brief)).decode())
-    proposals = _PROPOSALS.validate_json(answer)
+    proposals = proposed(_PROPOSALS.validate_json(answer), expert.model)
     tools.progress("propose", f"{expert.name} proposes {len(proposals)}")
     return {"proposals": [proposal.model_dump(mode="json") for proposal in proposals], "notes": expert.notes[before:]}
