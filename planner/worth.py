@@ -11,7 +11,7 @@ from executor.model.plan import Experiment, Hypothesis
 from executor.model.system import System
 from executor.model.vocabulary import Verdict, Weakness
 from experts.brief import Brief
-from experts.past import at_place
+from experts.past import at_place, kinds
 from knowledge.beliefs.sight import sight
 from knowledge.exposure import exposure
 from knowledge.sensitivity import gain as gain_of
@@ -31,6 +31,8 @@ ALIKE_WEIGHT = 0.5
 """One result about a class foretells the next: each further place of it in one plan teaches so much less."""
 TRIED_WEIGHT = 0.3
 """What is left to learn where the same type of fault has already given a verdict here."""
+TOGETHER_WEIGHT = 0.5
+"""What two faults at once still teach where each alone is tried already: some weaknesses need both."""
 STICKY = 0.2
 """From here on a fault counts as hard to undo."""
 SETTLE_S = 2.5
@@ -140,12 +142,15 @@ def _value(hypothesis: Hypothesis, experiment: Experiment, brief: Brief, seen: S
     before = seen.get((weakness, place), frozenset())
     probability = present(hypothesis, experiment, brief)
     shown = sensitivity(weakness, before) if before else 0.0
-    sees = _sees(_Same(experiment), hypothesis.id, _Same(brief.system)) if fault_types - before else 0.0
+    together = len(experiment.actions) > 1
+    new = together or bool(fault_types - before)
+    sees = _sees(_Same(experiment), hypothesis.id, _Same(brief.system)) if new else 0.0
     gain = gain_of(probability, 1 - (1 - shown) * (1 - sees)) - gain_of(probability, shown)
+    if together and before:
+        gain = max(gain if fault_types - before else 0.0, TOGETHER_WEIGHT * gain_of(probability, sees))
     gain = _beside(gain, gain_of(probability, sees), told.rehearsed.get(hypothesis.id))
     past = [row for row in at_place(brief, weakness, place) if row.verdict in (Verdict.HOLDS, Verdict.BREAKS)]
-    kinds = {action.fault.kind for action in experiment.actions}
-    if any(row.fault.split(" ", 1)[0] in kinds for row in past):
+    if any(_like(row.fault, experiment) for row in past):
         gain *= TRIED_WEIGHT
     if not before and all(row.verdict is Verdict.HOLDS for row in past):
         gain += FOUND_WORTH * hypothesis.prediction.probability_breaks * (TRIED_WEIGHT if past else 1.0)
@@ -184,6 +189,12 @@ def _beside(gain: float, alone: float, rehearsed: float | None) -> float:
         return gain
     left = gain / alone if alone > 0 else 0.0
     return left * (alone + rehearsed) / 2
+
+
+def _like(fault: str, experiment: Experiment) -> bool:
+    """Whether a past result was under faults of these kinds: of one of them, or of all at once where there are more."""
+    wanted = sorted(action.fault.kind for action in experiment.actions)
+    return sorted(kinds(fault)) == wanted if len(wanted) > 1 else wanted[0] in kinds(fault)[:1]
 
 
 def _criticality(hypothesis: Hypothesis, system: System) -> int:

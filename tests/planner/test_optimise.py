@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 from executor.model.faults.data import CacheFlush
 from executor.model.faults.network import Latency
 from executor.model.faults.service import DependencyFailure, Error, Hang, Timeout
-from executor.model.plan import Experiment, InstanceTarget
+from executor.model.plan import EdgeTarget, Experiment, InstanceTarget
 from executor.model.system import System
 from executor.model.vocabulary import Verdict, Weakness
 from executor.safety.limits import BlastRadius, Limits
 from experts.brief import KnownHypothesis, PastResult
-from experts.proposal import Proposal
+from experts.proposal import Beside, Proposal
 from planner.optimise import front, length, select
 from planner.worth import ALIKE_WEIGHT, STICKY, seconds, stickiness, worth
 from tests.planner.systems import bazaar, brief_for, check, compiled, edge, proposal, service
@@ -60,6 +60,20 @@ def test_critical_users_count_more() -> None:
 def test_what_is_hard_to_undo_is_riskier() -> None:
     flush = candidate(Weakness.COLD_CACHE_OVERLOAD, "app->cache", CacheFlush(), target=InstanceTarget(service="cache"))
     assert worth(flush, BRIEF, {}).risk > worth(cache(), BRIEF, {}).risk
+
+
+def test_two_faults_at_once_still_teach_where_each_alone_has_held() -> None:
+    place = (Weakness.HARD_DEPENDENCY, "web->tips")
+    both = candidate(*place, REFUSE, beside=(Beside(fault=REFUSE, target=EdgeTarget(caller="app", callee="cache")),))
+    fresh = worth(both, BRIEF, {}).value
+    tried = frozenset({"refused"})
+    assert worth(tips(), BRIEF, {place: tried}).value < 0.05 * fresh < worth(both, BRIEF, {place: tried}).value
+    held = PastResult(
+        run="run-1", system="bazaar", experiment="e", weakness=place[0], place=place[1],
+        fault="service.dependency_failure", verdict=Verdict.HOLDS, reason="held",
+    )  # fmt: skip
+    again = PastResult(**{**dict(held), "fault": "service.dependency_failure + service.dependency_failure"})
+    assert worth(both, brief_for(bazaar(), again), {}).value < worth(both, brief_for(bazaar(), held), {}).value
 
 
 def test_a_covered_hypothesis_adds_little() -> None:
