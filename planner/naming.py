@@ -16,7 +16,10 @@ _SLUG_MAX = 46
 
 
 def experiment_id(fault: Fault, target: Target, beside: Sequence[Beside] = (), trials: int = 1) -> str:
-    """For instance ``latency-storefront-recommendations-1a2b3c4d``."""
+    """For instance ``latency-storefront-recommendations-1a2b3c4d``. Faults at the same time are in no order."""
+    if beside:
+        every = sorted((Beside(fault=fault, target=target), *beside), key=lambda each: each.model_dump_json())
+        fault, target, beside = every[0].fault, every[0].target, every[1:]
     return _id(f"{fault.kind.rpartition('.')[2]} {_where(target)}", _parts(fault, target, beside, trials))
 
 

@@ -19,11 +19,11 @@ from executor.model.plan import EdgeTarget, InstanceTarget, Plan
 from executor.model.probe import HttpProbe
 from executor.model.system import Service, System
 from executor.model.vocabulary import Verdict, Weakness
-from executor.safety.limits import Limits
+from executor.safety.limits import BlastRadius, Limits
 from executor.safety.rules import refusals
 from experts.brief import PastResult
 from experts.expert import proposal_key
-from experts.proposal import Critique, Proposal
+from experts.proposal import Beside, Critique, Proposal
 from planner.assemble import assemble
 from planner.compile import Compiled, compile_candidates
 from planner.optimise import select
@@ -32,12 +32,13 @@ from planner.watch import RATE_MAX_HZ
 from tests.planner.systems import bazaar, brief_for, compiled, proposal, systems
 
 GOLDEN = Path(__file__).with_name("plan.golden.json")
+WIDE = Limits(blast_radius=BlastRadius(instances_percent=100, services_percent=100, traffic_percent=100))
 SLOW_TIPS = Latency(delay_ms=3000)
 
 
-def planned(system: System, found: Compiled) -> Plan:
+def planned(system: System, found: Compiled, limits: Limits | None = None) -> Plan:
     brief = brief_for(system)
-    chosen = select(found.experiments, brief)
+    chosen = select(found.experiments, brief, limits)
     return assemble(chosen, brief, plan_id="plan-1", proposer="tester", candidates=len(found.experiments))
 
 
@@ -154,7 +155,7 @@ def test_what_would_stop_a_protected_service_is_refused() -> None:
 @settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(systems(), st.data())
 def test_whatever_is_proposed_compiles_to_plans_that_pass_the_rules(system: System, data: st.DataObject) -> None:
-    limits = Limits()
+    limits = data.draw(st.sampled_from((Limits(), WIDE)))
     proposals = data.draw(st.lists(_proposals(system), max_size=8))
     found = compile_candidates(proposals, (), brief_for(system), limits=limits, weights={})
     kept = tuple(e for e in found.experiments if not rehearse(e, system, limits))
@@ -162,8 +163,8 @@ def test_whatever_is_proposed_compiles_to_plans_that_pass_the_rules(system: Syst
         assert len(experiment.checks) == 1 or sum(c.rate_hz for c in experiment.checks) <= RATE_MAX_HZ + 3 * len(
             experiment.checks
         )
-    if chosen := select(kept, brief_for(system), limits).experiments:
-        plan = planned(system, Compiled(chosen, ()))
+    if select(kept, brief_for(system), limits).experiments:
+        plan = planned(system, Compiled(kept, ()), limits)
         assert refusals(plan, system, limits) == []
         assert Plan.model_validate_json(plan.model_dump_json()) == plan
 
@@ -190,7 +191,13 @@ def _proposals(system: System) -> st.SearchStrategy[Proposal]:
         target = InstanceTarget(service=service) if spec.target_kind == "instances" else None
         place = draw(st.sampled_from((service, f"{caller}->{callee}"))) if target else f"{caller}->{callee}"
         weakness = draw(st.sampled_from(list(Weakness)))
-        return proposal(weakness, place, fault, target, probability=draw(st.floats(0, 1)))  # type: ignore[arg-type]
+        return proposal(
+            weakness, place, fault, target,  # type: ignore[arg-type]
+            probability=draw(st.floats(0, 1)),
+            beside=draw(st.sampled_from(((), ((Beside(fault=Hang(), target=InstanceTarget(service=service))),)))),
+            trials=draw(st.sampled_from((1, 3))),
+            concurrency=draw(st.sampled_from((0, 8, 64))),
+        )  # fmt: skip
 
     return one()
 

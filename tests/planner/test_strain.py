@@ -60,6 +60,17 @@ def test_two_faults_are_one_experiment_with_two_actions() -> None:
     assert len(both.hypotheses) == 1, "nothing is lent: what shows under two faults cannot be laid to one"
 
 
+def test_the_same_two_faults_are_one_experiment_whichever_is_named_first() -> None:
+    refused, late = DependencyFailure(mode="refuse"), Latency(delay_ms=500)
+    first = proposal(Weakness.HARD_DEPENDENCY, "web->tips", refused, beside=(Beside(fault=late, target=CACHE),))
+    second = proposal(
+        Weakness.MISSING_BULKHEAD, "app->cache", late, beside=(Beside(fault=refused, target=TIPS),), expert="historian"
+    )
+    (experiment,) = compiled(first, second).experiments
+    assert {h.place for h in experiment.hypotheses} == {"web->tips", "app->cache"}
+    assert len(experiment.actions) == 2
+
+
 def test_a_second_fault_that_alone_would_fail_what_is_judged_is_left_out() -> None:
     dead = Beside(fault=Hang(), target=InstanceTarget(service="db"))
     found = compiled(proposal(Weakness.HARD_DEPENDENCY, "web->tips", Error(status=500), beside=(dead,)))
