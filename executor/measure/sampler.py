@@ -85,6 +85,10 @@ class Sampler:
         """
         return self._stream(source).rolling.recent(n, self.now_s())
 
+    def under_way(self, source: str) -> int:
+        """Askings of a check or signal that have begun and have no answer yet. Raises ``KeyError`` if unknown."""
+        return len(self._stream(source).rolling.awaited)
+
     def age_s(self, source: str) -> float:
         """Seconds since an answer of it last completed: shows a check that has fallen silent."""
         return self._stream(source).rolling.age_s(self.now_s())

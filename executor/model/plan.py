@@ -140,6 +140,9 @@ class Experiment(Contract):
     recovery_deadline_s: Annotated[Seconds, Field(gt=0, le=3600)] = 5
     """Recovery is watched for this long at most, after the last revert."""
     trials: Annotated[int, Field(ge=1, le=100)] = 1
+    ends_when_certain: bool = False
+    """Whether the fault ends as soon as no answer to come could change that every hypothesis breaks. What is measured
+    of recovery is then that after a shorter fault."""
 
     @property
     def criteria(self) -> tuple[Criterion, ...]:

@@ -17,6 +17,7 @@ from executor.drivers.targets import Resolved
 from executor.errors import FaultGoneError, InputError, MurphyError, UnavailableError, words_of
 from executor.faults.behaviour import Finite, Keeping, Renewable, Telling
 from executor.faults.registry import behaviour
+from executor.measure.certain import can_be, certain
 from executor.measure.columns import Recording
 from executor.measure.counters import edges_of
 from executor.measure.records import TrialRecord
@@ -41,6 +42,8 @@ INJECT_S = 20.0
 _EACH_S = 20.0
 _TICK_S = 0.05
 _DONE_S = 0.5
+CERTAIN = "the fault ends before its time, as whatever comes it breaks"
+"""What the time line says of it."""
 _log = logging.getLogger(__name__)
 
 
@@ -157,7 +160,7 @@ class Trial:
         except (MurphyError, OSError) as error:
             self._abort(words_of(error))
         begun = anyio.current_time() if step else self._made.get(action.id, anyio.current_time())
-        await self._wait(begun + action.duration_s)
+        await self._wait(begun + action.duration_s, action if step is None else None)
         if step:
             self._look()  # the guard must agree at this very moment
             await anyio.lowlevel.checkpoint()
@@ -166,13 +169,24 @@ class Trial:
             await self._last_look(injection)
         await self._undo(mine, step=step is not None)
 
-    async def _wait(self, until: float) -> None:
-        """Until an action's time is over, or all is done that its experiment is for."""
+    async def _wait(self, until: float, full: Action | None) -> None:
+        """Until an action's time is over, or all is done that its experiment is for.
+
+        ``full``: the action, unless it is only a step on the way to its full strength.
+        """
         finite = any(isinstance(behaviour(action.fault.kind), Finite) for action in self.experiment.actions)
+        watched = full if self.experiment.ends_when_certain and can_be(self.experiment) else None
         while (left := until - anyio.current_time()) > 0:
-            await anyio.sleep(min(left, _DONE_S) if finite else left)
+            await anyio.sleep(min(left, _DONE_S) if finite or watched else left)
             if finite and await self._done():
                 return
+            if watched and self._injected_s is not None and (why := self._certain()):
+                self._emit(EventKind.MEASURED, watched, f"{CERTAIN}: {why}")
+                return
+
+    def _certain(self) -> str:
+        """Why no answer to come can change the verdicts, in words; empty: one may."""
+        return certain(self.experiment, Samples(self.record(), self._recording), self._sampler.under_way)
 
     async def _done(self) -> bool:
         """Whether whatever comes to an end by itself has; one that has and is undone by now still counts."""

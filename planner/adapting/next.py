@@ -273,3 +273,9 @@ def worth_of(follow_ups: Sequence[FollowUp]) -> dict[str, dict[Key, float]]:
             key = (asked.weakness, asked.place)
             held[key] = max(held.get(key, 0.0), each.value / len(each.proposals))
     return found
+
+
+def thresholds(follow_ups: Sequence[FollowUp]) -> frozenset[str]:
+    """Ids of the candidates that are steps of a search for a threshold."""
+    steps = (asked for each in follow_ups if each.why == "bisect" for asked in each.proposals)
+    return frozenset(naming.experiment_id(asked.fault, asked.target) for asked in steps)

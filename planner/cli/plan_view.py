@@ -141,6 +141,8 @@ def _panel(number: int, of: int, experiment: Experiment) -> Panel:
     for check in experiment.data_checks:
         body.add_row("writes", escape(words.data_check(check)))
     body.add_row("stops if", _stops(experiment))
+    if experiment.ends_when_certain:
+        body.add_row("ends early", "the fault, as soon as every hypothesis is sure to break, whatever comes")
     if experiment.rationale:
         body.add_row("why", escape(experiment.rationale))
     return Panel(body, title=f"{number}/{of} {escape(experiment.title)}", title_align="left", border_style="quiet")
