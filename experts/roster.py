@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from executor.errors import InputError
 from experts.expert import Expert
-from experts.models.offline import OFFLINE, OfflineExpert
+from experts.models.offline import OfflineExpert
 from experts.playbook import COUNCIL
+from experts.proposal import OFFLINE
 
 if TYPE_CHECKING:
     from experts.models.client import Client
