@@ -221,7 +221,7 @@ def _faults(brief: Brief) -> list[dict[str, Any]]:
 
 
 def _told(proposal: Proposal) -> dict[str, Any]:
-    return {
+    told: dict[str, Any] = {
         "weakness": proposal.weakness.value,
         "place": proposal.place,
         "fault": fault_text(proposal.fault),
@@ -229,6 +229,13 @@ def _told(proposal: Proposal) -> dict[str, Any]:
         "probability": proposal.probability,
         "rationale": proposal.rationale,
     }
+    if proposal.beside:
+        told["at_the_same_time"] = [
+            {"fault": fault_text(each.fault), "target": each.target.model_dump(mode="json")} for each in proposal.beside
+        ]
+    if proposal.trials > 1:
+        told["times"] = proposal.trials
+    return told
 
 
 def _data(name: str, value: Any) -> str:

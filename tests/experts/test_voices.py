@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from executor.model.faults.service import DependencyFailure
+from executor.model.plan import EdgeTarget
 from executor.model.vocabulary import Verdict, Weakness
 from experts import voices
 from experts.brief import Brief
 from experts.expert import proposal_key
 from experts.models.offline import OfflineExpert
-from experts.proposal import OFFLINE, Critique
+from experts.models.prompt import critique_prompt
+from experts.proposal import OFFLINE, Beside, Critique
+from experts.redaction import Redactor
+from experts.scene import Scene
 from experts.track_record import COMPARED_MIN, against_offline, track_record
 from planner.opinions import Opinions
 from tests.experts.test_track_record import Said
@@ -76,3 +80,12 @@ def test_a_model_is_held_against_the_playbook_on_what_both_were_asked() -> None:
 
 def test_each_voice_has_a_record_of_its_own() -> None:
     assert {record.expert for record in track_record(rows(0.2, 0.6, Verdict.BREAKS, 3))} == {VOICE, "network-engineer"}
+
+
+def test_a_model_is_told_of_a_combination_and_of_repetition() -> None:
+    second = Beside(fault=DependencyFailure(mode="error"), target=EdgeTarget(caller="app", callee="cache"))
+    asked = proposal(**{**dict(ASKED), "beside": (second,), "trials": 3})
+    brief = Brief(system=bazaar())
+    text = critique_prompt(brief, Scene(brief), [asked], Redactor(), may_veto=True)
+    assert '"at_the_same_time": [{"fault": "service.dependency_failure mode=error"' in text
+    assert '"times": 3' in text
