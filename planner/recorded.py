@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from experts.expert import Expert
 from experts.models.recordings import ANSWERED, Asked
-from experts.models.saying import Listen
+from experts.models.saying import Listen, Said
 from experts.models.sitting import Attending
 from planner.shelf import Shelf
 from planner.tools import Progress
@@ -63,7 +63,12 @@ def seat(experts: Iterable[Expert], kept: Kept, listen: Listen) -> None:
 
 def aloud(progress: Progress) -> Listen:
     """What models say as progress."""
-    return lambda said: progress("says", f"{said.expert} on {said.about}: {said.text}")
+    return lambda said: progress("says", in_words(said))
+
+
+def in_words(said: Said) -> str:
+    """One line: who, on what, and what."""
+    return f"{said.expert} on {said.about}: {said.text}"
 
 
 def asked(shelf: Shelf, session: str) -> tuple[Asked, ...]:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from executor.state.home import Home
     from experts.brief import Constraints
     from planner.session import Session
-    from planner.tools import Progress
+    from planner.stream import Telling
 
 SystemFile = Annotated[Path, typer.Option("--system", help="The system; murphy discover writes it.")]
 Experts = Annotated[str | None, typer.Option(help="Who answers for the experts: offline, openai or anthropic.")]
@@ -114,14 +114,13 @@ def plan(
         council = from_environment(experts)
         told: dict[str, Any] = {"limits": allowed, "experts": council, "proposer": whoami()}
         with err.status("planning…") as status:
-            listen = _shown_by(status)
+            shown = _shown_by(status)
+            told |= {"on_progress": shown.step, "on_said": shown.said}
             if earlier is None:
-                session = Session.begin(home, found, goal=goal, constraints=wanted, on_progress=listen, **told)
+                session = Session.begin(home, found, goal=goal, constraints=wanted, **told)
             else:
                 changed = None if wanted.model_dump() == before else wanted
-                session = Session.fork(
-                    home, earlier, goal=goal or None, constraints=changed, on_progress=listen, **told
-                )
+                session = Session.fork(home, earlier, goal=goal or None, constraints=changed, **told)
         cost = spent(council)
     files.save(session.plan, output)
     if cost:
@@ -144,7 +143,8 @@ def _replay(plan: str, output: Path, *, as_json: bool) -> None:
     if earlier is None:
         raise InputError("no planning session of that name is kept here.", where=plan, hint="murphy plan says the id.")
     with err.status("planning from recorded answers…") as status:
-        session = Session.replay(home, earlier, on_progress=_shown_by(status))
+        shown = _shown_by(status)
+        session = Session.replay(home, earlier, on_progress=shown.step, on_said=shown.said)
     files.save(session.plan, output)
     if as_json:
         emit({**session.plan.model_dump(mode="json"), "front": session.front})
@@ -175,17 +175,26 @@ def _wanted(context: typer.Context, given: dict[str, Any], before: dict[str, Any
     return Constraints.model_validate({**(before or {}), **told})
 
 
-def _shown_by(status: Status) -> Progress:
-    """Progress on one line. Some of it was written by a model."""
+def _shown_by(status: Status) -> Telling:
+    """What a session tells, on one line. Some of it was written by a model."""
     from rich.markup import escape
 
+    from experts.models.saying import Said
     from planner.cli.output import err
+    from planner.recorded import in_words
+    from planner.stream import Stepped, Telling, Told
 
-    def show(stage: str, text: str) -> None:
+    def show(told: Told) -> None:
+        if isinstance(told, Stepped):
+            stage, text = told.stage, told.text
+        elif isinstance(told, Said):
+            stage, text = "says", in_words(told)
+        else:
+            return  # planning runs nothing
         most = max(20, err.width - len(stage) - 6)
         status.update(escape(f"{stage}: {text if len(text) <= most else '…' + text[1 - most :]}"))
 
-    return show
+    return Telling(show)
 
 
 def _from_templates(home: Home, system: System, names: list[str], wanted: Constraints, limits: Limits) -> Session:
