@@ -325,9 +325,23 @@ def _take(graph: Graph, session: Session, approval: Approval, given: dict[str, A
         return None
     if state.next:  # an earlier run under another approval, cut short: bring it to its end first
         graph.invoke(None, at(session.name), durability=DURABLE)
+    if not used:
+        _refuse_overtaken(session, approval, graph.get_state(at(session.name)).values)
     graph.update_state(at(session.name), {"approval": None, "run": None}, as_node="check")
     graph.invoke(None, at(session.name), durability=DURABLE)
     return Command(resume=given)
+
+
+def _refuse_overtaken(session: Session, approval: Approval, values: Mapping[str, Any]) -> None:
+    """Of two approvals that were given for one run, the second is for none: who signed it did not know of the first."""
+    last = load_evidence(session.home, values.get("run") or "") if values.get("run") else None
+    if last is not None and approval.grant.valid_from < last.started:
+        raise SafetyRefusalError(
+            "one run",
+            measured=f"the plan was carried out under another approval, as {last.run}, after this one was given",
+            limit="approvals given since the last run",
+            hint="Look at what it showed, and approve the plan again if it is to run once more.",
+        )
 
 
 def _used(home: Home, approval: Approval) -> tuple[str, ...]:
