@@ -10,6 +10,7 @@ from executor.model.vocabulary import Weakness
 from executor.state.home import Home
 from experts.brief import Brief, Quotation
 from experts.models.prompt import propose_prompt
+from experts.redaction import Redactor
 from experts.roster import council
 from experts.scene import Scene
 from knowledge.ledger import Ledger
@@ -52,7 +53,7 @@ def test_what_is_quoted_is_short(home: Home, tmp_path: Path) -> None:
 def test_a_hostile_document_stays_data_and_shows_no_secret(home: Home, tmp_path: Path) -> None:
     found, _ = learned(home, tmp_path, HOSTILE)
     brief = Brief(system=bazaar(), quotations=found)
-    prompt = propose_prompt(brief, Scene(brief), [])
+    prompt = propose_prompt(brief, Scene(brief), [], Redactor())
     assert "hunter2" not in prompt
     _, _, told = prompt.partition('<data name="documents">')
     within, _, _ = told.partition("</data>")
