@@ -1,7 +1,7 @@
 """A process that plans, or carries a plan out, and may die on the way.
 
-``planning.py DIRECTORY begin|carry_out [MOMENT]``. Its experts write down each time they are asked. It prints every
-event of a run, and ``done …`` or ``refused …`` at its end.
+``planning.py DIRECTORY begin|carry_out [MOMENT [APPROVAL]]``. Its experts write down each time they are asked. It
+prints every event of a run, and ``done …`` or ``refused …`` at its end.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
+
+from langgraph.checkpoint.sqlite import SqliteSaver
 
 from executor.errors import MurphyError
 from executor.model.approval import Approval
@@ -26,6 +28,7 @@ from experts.brief import Brief
 from experts.expert import proposal_key
 from experts.proposal import Critique, Proposal
 from planner import shelf
+from planner.graph import ORDER
 from planner.nodes import check, learn, run
 from planner.session import Session
 
@@ -112,11 +115,27 @@ def die_at(moment: str) -> None:
     setattr(owner, name, die)
 
 
+def die_after(node: str) -> None:
+    """Die once the step's result is on disk: before the next one begins, or at the very end."""
+    real = SqliteSaver.put
+
+    def put(self: SqliteSaver, config: Any, checkpoint: Any, metadata: Any, versions: Any) -> Any:
+        given = real(self, config, checkpoint, metadata, versions)
+        if metadata["step"] == ORDER.index(node) + 1:  # 0 is what was asked for
+            die()
+        return given
+
+    SqliteSaver.put = put  # type: ignore[method-assign]
+
+
 def main() -> None:
     directory, command, moment = Path(sys.argv[1]), sys.argv[2], sys.argv[3] if len(sys.argv) > 3 else ""
+    signed = sys.argv[4] if len(sys.argv) > 4 else "approval.json"
     calls = directory / "calls"
     keep_count(calls, int(moment) if moment.isdecimal() else None)
-    if moment.isalpha():
+    if moment.startswith("after-"):
+        die_after(moment.removeprefix("after-"))
+    elif moment.isalpha():
         die_at(moment)
     home = Home.open(directory / "home")
     limits = Limits.model_validate_json((directory / "limits.json").read_bytes())
@@ -131,7 +150,7 @@ def main() -> None:
             )
             print(f"done {session.plan.id}", flush=True)
         else:
-            approval = Approval.model_validate_json((directory / "approval.json").read_bytes())
+            approval = Approval.model_validate_json((directory / signed).read_bytes())
             found = Session.find(home, (directory / "plan_id").read_text())
             assert found is not None
             outcome = found.carry_out(approval, limits=limits, report=lambda event: print(event.kind.value, flush=True))

@@ -20,6 +20,8 @@ from executor.state.home import Home
 from executor.state.store import Store
 from knowledge.ledger import Ledger
 from planner.cli.results_view import outcome
+from planner.graph import ORDER
+from planner.history import sessions, steps
 from planner.session import Session
 from tests.executor.kit import LIMITS, Shelf, approve, shelves, until
 from tests.planner.planning import NAMES
@@ -39,8 +41,8 @@ class Scene:
         (directory / "system.json").write_text(self.system.model_dump_json(), encoding="utf-8")
         (directory / "limits.json").write_text(LIMITS.model_dump_json(), encoding="utf-8")
 
-    def start(self, command: str, moment: str = "") -> subprocess.Popen[str]:
-        words = [sys.executable, "-m", "tests.planner.planning", str(self.directory), command, moment]
+    def start(self, command: str, moment: str = "", signed: str = "approval.json") -> subprocess.Popen[str]:
+        words = [sys.executable, "-m", "tests.planner.planning", str(self.directory), command, moment, signed]
         return subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, text=True)
 
     def tell(self, command: str, moment: str = "") -> str:
@@ -53,9 +55,9 @@ class Scene:
     def calls(self, of: str) -> list[str]:
         return [line for line in (self.directory / "calls").read_text().splitlines() if line.startswith(of)]
 
-    def approved(self) -> str:
-        """Approve the session's plan; returns the run's name."""
-        plan_id = self.tell("begin").removeprefix("done ")
+    def approved(self, plan_id: str = "") -> str:
+        """Approve the plan of a session, or of a new one; returns the run's name."""
+        plan_id = plan_id or self.tell("begin").removeprefix("done ")
         session = Session.find(self.home, plan_id)
         assert session is not None
         approval = approve(self.home, session.plan, LIMITS)
@@ -65,6 +67,8 @@ class Scene:
 
     def runs(self) -> list[tuple[str, str]]:
         """Every run that the journal has ever seen, with its outcome."""
+        if not self.home.journal.exists():
+            return []
         store = Store(self.home.journal)
         try:
             return [(row["run"], row["outcome"]) for row in store.read("SELECT run, outcome FROM runs")]
@@ -99,7 +103,7 @@ def test_a_run_is_not_begun_twice_whenever_its_process_dies(scene: Scene) -> Non
     run = scene.approved()
     asked = len(scene.calls("asked"))
     scene.tell("carry_out", "run")
-    assert not scene.home.journal.exists() or scene.runs() == []
+    assert scene.runs() == []
     scene.tell("carry_out", "learn")
     assert scene.runs() == [(run, "completed")]
     assert scene.tell("carry_out") == "done completed"
@@ -109,6 +113,63 @@ def test_a_run_is_not_begun_twice_whenever_its_process_dies(scene: Scene) -> Non
     with Ledger.open(scene.home) as ledger:
         assert [(row.run, row.verdict) for row in ledger.past()] == [(run, Verdict.BREAKS)]
         assert [finding.run for finding in ledger.findings()] == [run]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_killed_after_each_step_planning_goes_on_with_the_next(scene: Scene) -> None:
+    """A process for each step: it takes the session up, does one step, and dies."""
+    planning = ORDER[: ORDER.index("approve")]
+    for node in planning:
+        scene.tell("begin", f"after-{node}")
+        (past,) = sessions(scene.home)
+        kept = [step.node for step in steps(scene.home, past.session)]
+        assert kept == ["start", *planning[: planning.index(node) + 1]]
+    questions = sorted(f"asked {what} {name}" for what in ("propose", "critique") for name in NAMES)
+    assert sorted(scene.calls("asked")) == questions
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_killed_after_each_step_of_carrying_out_nothing_is_done_twice(scene: Scene) -> None:
+    run = scene.approved()
+    for node in ORDER[ORDER.index("approve") :]:
+        scene.tell("carry_out", f"after-{node}")
+        assert scene.runs() == ([] if node == "approve" else [(run, "completed")])
+    (past,) = sessions(scene.home)
+    assert [step.node for step in steps(scene.home, past.session)] == ["start", *ORDER]
+    assert past.stands == f"carried out: {run}"
+    assert scene.tell("carry_out").startswith("refused refused by single use")
+    assert scene.runs() == [(run, "completed")]
+    assert len(scene.calls("asked")) == 2 * len(NAMES)
+    with Ledger.open(scene.home) as ledger:
+        assert [finding.run for finding in ledger.findings()] == [run]
+
+
+@pytest.mark.slow
+def test_two_approvals_carried_out_by_two_processes_at_once_run_once(scene: Scene) -> None:
+    """Whichever comes second is refused, however late: who signed it did not know of the other."""
+    run = scene.approved()
+    session = Session.find(scene.home, (scene.directory / "plan_id").read_text())
+    assert session is not None
+    second = approve(scene.home, session.plan, LIMITS)
+    (scene.directory / "second.json").write_text(second.model_dump_json(), encoding="utf-8")
+    said = []
+    for process in [scene.start("carry_out", "", signed) for signed in ("approval.json", "second.json")]:
+        out, _ = process.communicate(timeout=100)
+        assert process.returncode == 0
+        said.append(out.splitlines()[-1])
+    (refused,) = (words for words in said if words.startswith("refused"))
+    assert "done completed" in said
+    assert "one at a time" in refused or "one run" in refused
+    for signed in ("approval.json", "second.json"):  # and nothing more comes of either
+        with scene.start("carry_out", "", signed) as process:
+            out, _ = process.communicate(timeout=100)
+        assert "refused by single use" in out or "refused by one run: the plan was carried out under another" in out
+    ((only, outcome),) = scene.runs()
+    assert outcome == "completed"
+    assert only in (run, f"run-{second.grant.nonce[:12]}")
+    until(scene.shelf.answers)
 
 
 @pytest.mark.slow
