@@ -38,7 +38,9 @@ test-vm: .venv/ready
 	$(BIN)/pytest tests/vm/outside.py
 
 # All that .ci/run runs.
-check: lint types imports test smoke
+check: .venv/ready
+	$(MAKE) --jobs 3 --output-sync lint types imports
+	$(MAKE) test smoke
 
 format: .venv/ready
 	$(BIN)/ruff format .
@@ -56,7 +58,7 @@ imports: .venv/ready
 
 # The demo with few experiments and without what earlier ones learned.
 smoke: .venv/ready
-	$(BIN)/murphy demo --forget --home .murphy/smoke --output .murphy/smoke.html --experiments 3 --seconds 45
+	$(BIN)/murphy demo --forget --home .murphy/smoke --output .murphy/smoke.html --experiments 2 --seconds 30
 	MURPHY_HOME=.murphy/smoke $(BIN)/murphy findings --json | $(BIN)/python examples/shop/score.py
 
 # Two whole demos, and what they found held against what is truly wrong with the shop. Five minutes.
