@@ -10,7 +10,7 @@ import json
 import signal
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -240,11 +240,12 @@ class Shown:
         return "\n".join("  ".join(row) for row in rows)
 
 
-def shown(directory: Path, *meshes: Mesh, told: Iterable[tuple[str, str]] = ()) -> Shown:
+def shown(directory: Path, *meshes: Mesh, told: Mapping[tuple[str, str], Verdict] | None = None) -> Shown:
     """Run an experiment on each, all at once, by the real engine.
 
     A machine that is busy elsewhere may keep them from being well before the fault (the run is refused, perhaps), or
-    what is to be ``told`` (by validator and what it speaks of) inconclusive; then there is another run, up to twice.
+    from being, for want of processor time, what they are: if something else is said than is to be ``told`` (by
+    validator and what it speaks of), there is another run, up to twice.
     """
     for number in range(RUNS):
         home = Home.open(directory / f"home-{number}")
@@ -256,6 +257,6 @@ def shown(directory: Path, *meshes: Mesh, told: Iterable[tuple[str, str]] = ()) 
                 if number == RUNS - 1:
                     raise
                 continue
-        if not found.disturbed and all(found.verdict(*each) is not Verdict.INCONCLUSIVE for each in told):
+        if not found.disturbed and all(found.verdict(*each) is verdict for each, verdict in (told or {}).items()):
             break
     return found

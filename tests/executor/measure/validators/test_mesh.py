@@ -44,8 +44,8 @@ WHOLE = [("full_recovery", "sturdy-front"), ("metastability", "sturdy-via"), ("r
 @pytest.fixture(scope="module")
 def cut(tmp_path_factory: pytest.TempPathFactory) -> Shown:
     """Both lose their dependency for a while."""
-    told = [(validator, of) for validator, *both in PAIRS for of in both]
-    return shown(tmp_path_factory.mktemp("cut"), STURDY, CRAMPED, told=(*told, *WHOLE))
+    told = {(validator, of): said for validator, *both in PAIRS for of, said in zip(both, (HOLDS, BREAKS), strict=True)}
+    return shown(tmp_path_factory.mktemp("cut"), STURDY, CRAMPED, told=told | dict.fromkeys(WHOLE, HOLDS))
 
 
 @pytest.fixture(scope="module")
