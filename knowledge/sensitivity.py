@@ -105,8 +105,9 @@ def gain(probability: float, seen: float) -> float:
     if seen <= FALSE_ALARM:
         return 0.0
     breaks = probability * seen + (1 - probability) * FALSE_ALARM
-    return max(0.0, _entropy(breaks) - probability * _entropy(seen) - (1 - probability) * _entropy(FALSE_ALARM))
+    return max(0.0, entropy(breaks) - probability * entropy(seen) - (1 - probability) * entropy(FALSE_ALARM))
 
 
-def _entropy(probability: float) -> float:
+def entropy(probability: float) -> float:
+    """Bits of a yes or no of this probability, 0 to 1."""
     return -sum(p * math.log2(p) for p in (probability, 1 - probability) if p > 0)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from executor.model.plan import EdgeTarget, Experiment, InstanceTarget
 from executor.model.system import System
+from planner.recipes.paths import upstream
 
 from bench.gym.outcomes import Result  # isort: skip
 
@@ -38,7 +39,7 @@ def spof_first(
     candidates: Sequence[Experiment], system: System, run: Run, _chance: random.Random
 ) -> Iterator[tuple[Experiment, Result]]:
     """What has one instance and most that stands on it first; what kills before what merely disturbs."""
-    above = {s.name: len(_upstream(system, s.name)) for s in system.services}
+    above = {s.name: len(upstream(system, s.name)) for s in system.services}
     lone = {s.name: len(s.instances) == 1 for s in system.services}
     severity = ("dead", "stopped", "silent", "refused")
 
@@ -159,19 +160,6 @@ def _page_rank(out: Mapping[str, Sequence[str]]) -> dict[str, float]:
                 following[callee] += 0.85 * rank[name] / len(callees)
         rank = following
     return rank
-
-
-def _upstream(system: System, service: str) -> set[str]:
-    callers: dict[str, list[str]] = {}
-    for edge in system.dependencies:
-        callers.setdefault(edge.callee, []).append(edge.caller)
-    found, ahead = {service}, [service]
-    while ahead:
-        for caller in callers.get(ahead.pop(), ()):
-            if caller not in found:
-                found.add(caller)
-                ahead.append(caller)
-    return found
 
 
 ORDERS: dict[str, Order] = {

@@ -8,7 +8,6 @@ of Mathematical Statistics 27 (1956).
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -17,7 +16,7 @@ from knowledge.beliefs.outcomes import Outcome, outcomes, standing
 from knowledge.beliefs.prior import Prior
 from knowledge.beliefs.trace import linked_with
 from knowledge.beliefs.update import Weighed, joint
-from knowledge.sensitivity import FALSE_ALARM
+from knowledge.sensitivity import FALSE_ALARM, entropy
 
 OPEN = (0.1, 0.95)
 """Between these P(present) leaves open whether a weakness is the explanation."""
@@ -52,7 +51,7 @@ class Rivals:
             (self.neither, 1 - quiet),
         )
         breaks = sum(weight * chance for weight, chance in cases)
-        return max(0.0, _entropy(breaks) - sum(weight * _entropy(chance) for weight, chance in cases))
+        return max(0.0, entropy(breaks) - sum(weight * entropy(chance) for weight, chance in cases))
 
 
 def rivals(made: Weighed, most: int) -> tuple[Rivals, ...]:
@@ -100,7 +99,3 @@ def _supposed(prior: Prior, *, present: bool) -> Prior:
     """As if it were known."""
     sure = (_CERTAIN, 1 / _CERTAIN)
     return replace(prior, alpha=sure[not present], beta=sure[present])
-
-
-def _entropy(probability: float) -> float:
-    return -sum(p * math.log2(p) for p in (probability, 1 - probability) if p > 0)
