@@ -16,6 +16,7 @@ from executor.clock import here, own_ticks, start_ticks, whereabouts
 from executor.errors import SafetyRefusalError, UnavailableError
 from executor.model.digest import digest
 from executor.state.durable import create
+from executor.state.transaction import transaction
 
 BUSY_S = 30.0
 _SCHEMA = """
@@ -146,14 +147,8 @@ class Shelf:
 
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
-        with self._lock, self._explained():
-            self._db.execute("BEGIN IMMEDIATE")
-            try:
-                yield self._db
-            except BaseException:
-                self._db.execute("ROLLBACK")
-                raise
-            self._db.execute("COMMIT")
+        with self._lock, self._explained(), transaction(self._db) as db:
+            yield db
 
     @contextmanager
     def _explained(self) -> Iterator[None]:

@@ -14,6 +14,7 @@ from typing import Literal, Self
 
 from executor.errors import UnavailableError
 from executor.state.durable import create
+from executor.state.transaction import transaction
 from knowledge.documents.document import Document, Section
 
 VERSION = 1
@@ -114,14 +115,8 @@ class DocumentStore:
 
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
-        with self._explained():
-            self._db.execute("BEGIN IMMEDIATE")
-            try:
-                yield self._db
-            except BaseException:
-                self._db.execute("ROLLBACK")
-                raise
-            self._db.execute("COMMIT")
+        with self._explained(), transaction(self._db) as db:
+            yield db
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
