@@ -94,6 +94,7 @@ def test_a_key_goes_to_its_own_provider_and_nowhere_else(monkeypatch: pytest.Mon
         assert server.requests[1][1]["authorization"] == "Bearer sk-real"
 
 
+@pytest.mark.slow
 def test_a_named_address_gets_the_key_that_is_named_for_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "key").write_text("from-a-file\n", encoding="utf-8")
     monkeypatch.setenv("VLLM_KEY", "from-a-variable")

@@ -44,6 +44,7 @@ def test_a_passage_is_quoted_with_its_source(home: Home, tmp_path: Path) -> None
     assert note == "1 passage of runbook.md told the experts of these places"
 
 
+@pytest.mark.slow
 def test_what_is_quoted_is_short(home: Home, tmp_path: Path) -> None:
     found, _ = learned(home, tmp_path, "\n\n".join(f"web is slow, {n}: " + "word " * 300 for n in range(50)))
     assert 0 < len(found) <= 12

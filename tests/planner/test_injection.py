@@ -225,7 +225,7 @@ def standing(home: Home, session: Session) -> Standing:
 
 
 @pytest.mark.parametrize(
-    "group", [pytest.param(group, marks=pytest.mark.slow if group > 1 else ()) for group in range(GROUPS)]
+    "group", [pytest.param(group, marks=pytest.mark.slow if group else ()) for group in range(GROUPS)]
 )
 def test_no_text_changes_a_limit_a_target_or_an_approval(
     home: Home, system: System, without: Standing, model: Model, group: int

@@ -80,6 +80,7 @@ def but_id(session: Session) -> dict[str, Any]:
     return session.plan.model_dump(exclude={"id"})
 
 
+@pytest.mark.slow
 def test_a_strategy_is_replayed_without_a_call(home: Home, system: System) -> None:
     with provider(brain) as server:
         session = begin(home, system, server)
@@ -100,6 +101,7 @@ def test_a_strategy_is_replayed_without_a_call(home: Home, system: System) -> No
     assert Session.replay(home, again).plan.experiments == session.plan.experiments, "a replay can be replayed"
 
 
+@pytest.mark.slow
 def test_failures_are_replayed_too(home: Home, system: System) -> None:
     with provider(brain, "500", "good", "refusal", "cut", "401") as server:
         session = begin(home, system, server)
@@ -112,6 +114,7 @@ def test_failures_are_replayed_too(home: Home, system: System) -> None:
     assert any("its playbook answers instead" in note for note in again.notes)
 
 
+@pytest.mark.slow
 def test_an_equal_question_is_not_asked_twice(home: Home, system: System) -> None:
     with provider(brain) as server:
         first = begin(home, system, server)
@@ -125,6 +128,7 @@ def test_an_equal_question_is_not_asked_twice(home: Home, system: System) -> Non
         assert len(server.requests) == 2 * calls
 
 
+@pytest.mark.slow
 def test_of_failures_none_is_taken_for_an_answer_again(home: Home, system: System) -> None:
     with provider(brain, *["500"] * 40) as server:
         begin(home, system, server)

@@ -82,6 +82,7 @@ def scene(tmp_path: Path) -> Iterator[Scene]:
         yield Scene(tmp_path, base)
 
 
+@pytest.mark.slow
 def test_no_finished_model_call_is_repeated(scene: Scene) -> None:
     """Killed after the second proposal, after the first critique of the next process, and among the rules."""
     questions = sorted(f"{what} {name}" for what in ("propose", "critique") for name in NAMES)
@@ -93,12 +94,14 @@ def test_no_finished_model_call_is_repeated(scene: Scene) -> None:
     assert sorted(line.removeprefix("kept ") for line in scene.calls("kept")) == questions
 
 
+@pytest.mark.slow
 def test_a_session_that_has_come_to_its_plan_is_not_taken_up_by_planning_anew(scene: Scene) -> None:
     plans = {scene.tell("begin"), scene.tell("begin")}
     assert len(plans) == 2
     assert len(scene.calls("asked")) == 4 * len(NAMES)
 
 
+@pytest.mark.slow
 def test_a_run_is_not_begun_twice_whenever_its_process_dies(scene: Scene) -> None:
     run = scene.approved()
     asked = len(scene.calls("asked"))

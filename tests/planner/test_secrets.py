@@ -57,6 +57,7 @@ def vault(tmp_path_factory: pytest.TempPathFactory, canaries: Canaries) -> Itera
             postgres.end()
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_no_secret_is_kept_said_or_sent(vault: Vault, canaries: Canaries) -> None:
     """The whole loop: discovered, planned by both kinds of experts, run, killed in mid-fault, recovered, reported."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from bench.gym.loop import train
 from bench.gym.orders import ORDERS
 from bench.gym.outcomes import Outcomes
@@ -15,6 +17,7 @@ from executor.state.home import Home
 from knowledge.ledger import Ledger
 
 
+@pytest.mark.slow
 def test_it_plans_runs_learns_and_never_asks_the_same_twice(tmp_path: Path) -> None:
     here = ground(2, 1, services=20)
     outcomes = Outcomes(here)

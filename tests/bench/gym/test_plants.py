@@ -168,6 +168,7 @@ def test_each_stands_in_for_the_other_shows_with_both_only() -> None:
     assert broken(sick, planted, Class.HARD_DEPENDENCY, one, REFUSE, REFUSE)
 
 
+@pytest.mark.slow
 def test_a_clean_twin_never_breaks(tmp_path: object) -> None:
     twin = ground(3, 1, services=20, healthy=True)
     outcomes = Outcomes(twin)

@@ -155,6 +155,7 @@ def simulation(tmp_path: Path) -> Iterator[tuple[Objects, Path]]:
         yield store, kubeconfig
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize("how", ["cordon", "drain", "taint", "delete_pods"])
 def test_infrastructure_a_node(home: Home, tmp_path: Path, simulation: tuple[Objects, Path], how: str) -> None:

@@ -192,6 +192,7 @@ def test_experiments_of_a_stage_run_side_by_side(home: Home, quick: None) -> Non
         assert all(shelf.answers() for shelf in running)
 
 
+@pytest.mark.slow
 def test_trials_are_repeated_and_resolved_anew(home: Home, pair: tuple[Shelf, Shelf], quick: None) -> None:
     system = system_of([*pair])
     experiment = experiment_on(system, "base", Crash(restart="murphy"), trials=2, duration_s=0.3)
@@ -458,6 +459,7 @@ def test_an_interrupt_that_nobody_caught_undoes_everything(
     assert left.outcome == "interrupted"
 
 
+@pytest.mark.slow
 def test_stopping_at_random_moments_undoes_everything(tmp_path: Path, quick: None) -> None:
     with shelves(*"abcdef", chained=False) as running, ThreadPoolExecutor(len(running)) as pool:
         lanes = [pool.submit(_stopped_at_random, tmp_path / shelf.name, shelf) for shelf in running]

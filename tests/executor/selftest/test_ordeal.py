@@ -26,6 +26,7 @@ def scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Scene]:
     made.close()
 
 
+@pytest.mark.slow
 def test_a_power_cut_without_a_next_start_leaves_residues(scene: Scene, tmp_path: Path) -> None:
     class NeverAgain(Ordeal):
         def _recover(self, *, all_told: bool = True) -> None:

@@ -99,6 +99,7 @@ def _open_each(paths: list[str], gate: Any, results: Any) -> None:
             results.put(str(error))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("old", [False, True], ids=["new", "version 1"])
 def test_processes_that_open_one_file_at_once_all_get_it(tmp_path: Path, old: bool) -> None:
     paths = [str(tmp_path / f"{number}.db") for number in range(ROUNDS)]

@@ -229,6 +229,7 @@ def test_nobody_is_left_in_a_namespace_that_has_ended(home: Home) -> None:
     assert held(home) == ([], [], [])
 
 
+@pytest.mark.slow
 def test_a_container_that_is_gone_is_taken_for_gone_at_somebodys_word(home: Home) -> None:
     """As after every start of a container on the directory of the one before."""
 
@@ -306,6 +307,7 @@ sys.stdin.read()
 """
 
 
+@pytest.mark.slow
 def test_what_ended_with_its_namespace_is_not_started_outside(tmp_path: Path) -> None:
     command = [*unshare(*KINDS["pid"]), sys.executable, "-c", CRASHED, str(tmp_path)]
     with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as inside:

@@ -100,6 +100,7 @@ def _named(target: dict[str, Any]) -> str:
     return str(target.get("service") or f"{target['caller']}->{target['callee']}")
 
 
+@pytest.mark.slow
 def test_the_same_council_gives_the_same_proposals_through_either() -> None:
     def brain(schema: dict[str, Any], told: str) -> Any:
         # Echoes the playbook's matches, as a model that agrees with them would.

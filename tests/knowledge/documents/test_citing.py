@@ -50,6 +50,7 @@ def test_what_names_no_service_is_cited_for_its_technology(home: Home):
     assert next(each.places for each in named if each.passage.source == "/side.md") == ("side",)
 
 
+@pytest.mark.slow
 def test_few_are_cited_however_many_there_are(home: Home):
     long = "\n\n".join(f"Paragraph {n}: front is slow when back is slow. " * 12 for n in range(40))
     papers = [document(f"{n} {long}", f"/{n}.md") for n in range(5)]

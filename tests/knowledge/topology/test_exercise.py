@@ -84,6 +84,7 @@ def test_only_operations_that_call_each_time_exercise_an_edge(shop: System):
     assert exercises(observe_exercises(shop, pace=QUICK)) == EXPECTED
 
 
+@pytest.mark.slow
 def test_other_traffic_is_not_taken_for_the_operations(shop: System, traffic):
     url = shop.services[0].operations[0].probe.url  # type: ignore[union-attr]
     traffic(url, 0.07)

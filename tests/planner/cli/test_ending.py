@@ -54,6 +54,7 @@ def nothing_left(directory: Path) -> bool:
         journal.close()
 
 
+@pytest.mark.slow
 def test_signals_end_a_run_in_order_however_many_come(shelf: Shelf, tmp_path: Path) -> None:
     process = begin(tmp_path, shelf, duration_s=50, out=subprocess.PIPE)
     try:

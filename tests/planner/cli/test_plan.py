@@ -34,6 +34,7 @@ def planned(name: str) -> dict[str, object]:
     return {key: value for key, value in found.items() if key != "id"}
 
 
+@pytest.mark.slow
 def test_a_plan_is_replayed_from_what_models_answered(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -51,6 +52,7 @@ def test_a_plan_is_replayed_from_what_models_answered(
     assert f"The same as {name}." in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_what_models_cost_is_told_by_the_price_table(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

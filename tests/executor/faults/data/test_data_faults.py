@@ -216,6 +216,7 @@ def test_who_refers_to_a_locked_row_waits_too(rows: RowsSubject, tmp_path: Path)
                 session.execute("SELECT FROM goods WHERE id = %s FOR KEY SHARE", (key,))  # as a foreign key does
 
 
+@pytest.mark.slow
 def test_rows_of_a_helper_that_hangs_are_let_go_by_the_server(rows: RowsSubject, tmp_path: Path) -> None:
     target, how = rows.resolved(), behaviour("data.lock")
     record = how.prepare(Lock(table="goods", rows=5), target, context(target, tmp_path))

@@ -116,6 +116,7 @@ def test_a_backup_that_is_damaged_is_what_the_drill_finds(drill: Drill, tmp_path
     assert found["told"].startswith("the backup cannot be restored: pg_restore: ended with status 1")
 
 
+@pytest.mark.slow
 def test_one_that_takes_too_long_is_given_up(drill: Drill, tmp_path: Path) -> None:
     found = carried_out(drill, tmp_path, RestoreDrill(tables=TABLES, within_s=8), restore_command=("sleep", "60"))
     assert found["restored"] is False

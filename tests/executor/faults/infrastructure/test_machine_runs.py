@@ -51,6 +51,7 @@ def test_a_virtual_machine(home: Home, tmp_path: Path) -> None:
         machine.end()
 
 
+@pytest.mark.slow
 def test_a_machine_of_libvirt(home: Home, request: pytest.FixtureRequest) -> None:
     if reason := libvirt_machine.unavailable():
         missing(reason)
@@ -78,6 +79,7 @@ def test_an_instance_of_amazon(home: Home, amazon: Amazon) -> None:
     amazon.end()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", [Vm(how="terminate"), Fis(does="terminate")], ids=lambda fault: fault.kind)
 @pytest.mark.parametrize("looks", [0, 8], ids=["replaced at once", "replaced later"])
 def test_an_instance_of_a_group_of_amazon(home: Home, amazon: Amazon, fault: FaultSpec, looks: int) -> None:

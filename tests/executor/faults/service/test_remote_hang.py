@@ -70,6 +70,7 @@ def test_a_cut_connection_is_made_again_and_the_lease_renewed(shelf: Shelf, sshd
     assert not sshd.keepers()
 
 
+@pytest.mark.slow
 def test_without_a_first_renewal_it_soon_goes_on(shelf: Shelf, sshd: Sshd) -> None:
     """An order that arrives after its executor died, and after its undoing."""
     record = prepared(shelf, sshd)

@@ -98,6 +98,7 @@ def balanced(a: Shelf, b: Shelf, ports: dict[str, int]) -> System:
     )
 
 
+@pytest.mark.slow
 def test_a_balancer_that_asks_its_members_fails_over_and_one_that_does_not_keeps_a_dead_one(
     tmp_path: Path, home: Home, quick: None
 ) -> None:

@@ -21,6 +21,7 @@ from tests.executor.measure.records import END_S, REVERTED_S, dead, faulted, obs
 from tests.executor.measure.validators.scenes import carried_out, experiment, said
 
 
+@pytest.mark.slow
 def test_a_health_check_that_looks_at_nothing_lies_and_one_that_does_what_users_do_tells_the_truth(
     home: Home, pair: tuple[Shelf, Shelf], quick: None
 ) -> None:
