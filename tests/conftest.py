@@ -50,7 +50,7 @@ _KIN = (
     "fuzz/test_files.py::test_a_spoilt_file[trials.json]",
     "planner/cascade/test_chain.py::",
 )
-"""Cases of tests, or all of a file, like which there are others, and which are long: left to ``make test-slow``, so that ``make check`` stays below 20 minutes."""
+"""Cases of tests, or a whole file, that are long and have their like: for ``make test-slow``."""
 
 
 @pytest.hookimpl(tryfirst=True)
