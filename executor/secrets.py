@@ -18,13 +18,13 @@ _NAMED = re.compile(
     re.IGNORECASE,
 )
 """Names of options, variables and parameters whose value is one."""
-_FORMED = re.compile(
+FORMED = re.compile(
     r"[a-z][a-z0-9+.-]{0,40}(?:(?<!ssh)(?<!ssh2)(?<!\+tls)://|://[^/\s@]*:)[^/\s@]*@"
     # a user or password in an address; a user alone is none where keys and certificates let in
     r"|\b(?:sk-[\w-]{16,}|gh[pousr]_\w{20,}|AKIA[0-9A-Z]{16}|xox[abprs]-\S+|eyJ[\w-]{10,2000}\.[\w-]+\.[\w-]+)",
     re.IGNORECASE,
 )
-
+"""What is one by its form, wherever it stands."""
 _APART = re.compile(r"[\s?&]+")
 """Between the words of a text, and the parameters of an address."""
 
@@ -46,7 +46,7 @@ def plain(arguments: Iterable[str]) -> Iterator[str]:
         option = argument.startswith("-")  # a bare word is what it is: a service may be called auth
         named = bool(value if sign else option) and len(words) == 1 and named_secret(name)
         within = len(words) > 1 and look_secret(words)
-        secret = follows or named or within or _FORMED.search(argument) is not None
+        secret = follows or named or within or FORMED.search(argument) is not None
         follows = named and not follows and not sign
         if not secret:
             yield argument
@@ -56,11 +56,6 @@ def look_secret(arguments: Iterable[str]) -> bool:
     """Whether any of a command line's arguments looks like a secret."""
     given = list(arguments)
     return list(plain(given)) != given
-
-
-def withheld(text: str, mark: str) -> tuple[str, int]:
-    """The text with ``mark`` for what looks like a secret by its form, and how often."""
-    return _FORMED.subn(mark, text)
 
 
 def body_secret(body: str) -> bool:
@@ -83,12 +78,19 @@ def body_secret(body: str) -> bool:
 
 
 REDACTED = "[redacted]"
+PRIVATE_KEY = re.compile(
+    r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY( BLOCK)?-----.*?(?:-----END [A-Z0-9 ]*PRIVATE KEY( BLOCK)?-----|\Z)", re.DOTALL
+)
+TOKEN = re.compile(
+    r"\b(?:AIza[\w-]{30,}|ya29\.[\w.-]{20,}|glpat-[\w-]{16,}|gho_\w{20,}|github_pat_\w{20,}|hf_[A-Za-z0-9]{20,}"
+    r"|npm_[A-Za-z0-9]{20,}|pypi-[\w-]{20,}|dop_v1_\w{20,}|SG\.[\w-]{16,}\.[\w-]{16,}|[sr]k_(?:live|test)_\w{12,}"
+    r"|ASIA[A-Z0-9]{12,}|vault:v\d+:\S+|hvs\.[\w-]{20,}|AGE-SECRET-KEY-1\w+|xapp-\S+)"
+)
+"""Keys of providers, by their form."""
 _VALUE = r"""(?:"[^"\n]{0,400}"|'[^'\n]{0,400}'|`[^`\n]{0,400}`|[^\s"'`<>|,;)\]}]+)"""
 _IN_TEXT: tuple[tuple[re.Pattern[str], str], ...] = (
-    (
-        re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL),
-        REDACTED,
-    ),
+    (PRIVATE_KEY, REDACTED),
+    (TOKEN, REDACTED),
     (re.compile(r"(?<![\w-])(curl\b[^\n]{0,300}?\s(?:-u|--user)[ =])\S+", re.IGNORECASE), rf"\1{REDACTED}"),
     (re.compile(r"\b(Bearer|Basic(?=\s+\S{0,400}[\d=]))\s+[\w.~+/=-]{8,}", re.IGNORECASE), rf"\1 {REDACTED}"),
     (  # "the password is hunter2": prose goes on after "is", so only what looks made up, or is marked as code
@@ -115,7 +117,7 @@ def redacted(text: str) -> str:
     """
     for form, instead in _IN_TEXT:
         text = form.sub(partial(_replaced, instead), text)
-    return _FORMED.sub(_without_user, "".join(_without_values(text)))
+    return FORMED.sub(_without_user, "".join(_without_values(text)))
 
 
 def _replaced(instead: str, found: re.Match[str]) -> str:

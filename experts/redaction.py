@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from executor.secrets import named_secret, withheld
+from executor.secrets import FORMED, PRIVATE_KEY, TOKEN, named_secret
 
 MARK: Final = "[withheld]"
 
@@ -27,18 +27,12 @@ _NAMED_VALUE_MIN = 4
 
 # Each begins only where a word does, or text without an end to its words would take the square of its length in time.
 _FORMS: Final = (
-    re.compile(
-        r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY( BLOCK)?-----.*?(?:-----END [A-Z0-9 ]*PRIVATE KEY( BLOCK)?-----|\Z)",
-        re.DOTALL,
-    ),
+    PRIVATE_KEY,
     re.compile(r"\b(?:Bearer|Basic|Token|ApiKey)\s+[\w.~+/=-]{8,}", re.IGNORECASE),
-    re.compile(
-        r"\b(?:AIza[\w-]{30,}|ya29\.[\w.-]{20,}|glpat-[\w-]{16,}|gho_\w{20,}|github_pat_\w{20,}|hf_[A-Za-z0-9]{20,}"
-        r"|npm_[A-Za-z0-9]{20,}|pypi-[\w-]{20,}|dop_v1_\w{20,}|SG\.[\w-]{16,}\.[\w-]{16,}|[sr]k_(?:live|test)_\w{12,}"
-        r"|ASIA[A-Z0-9]{12,}|vault:v\d+:\S+|hvs\.[\w-]{20,}|AGE-SECRET-KEY-1\w+|xapp-\S+)"
-    ),
+    TOKEN,
     re.compile(r"(?<![\w.+%-])[\w.+%-]+@[\w-]+(?:\.[\w-]+)+"),  # mail addresses
     re.compile(r"(?<![\w+=-])(?=[\w+=-]*\d)(?=[\w+=-]*[a-z])(?=[\w+=-]*[A-Z])[A-Za-z0-9+_=-]{32,}"),  # long and random
+    FORMED,
 )
 _GIVEN = re.compile(
     r"""(?<![\w.-])-{0,2}(?P<name>[A-Za-z][\w.-]*)(?P<sign>\\?["']?\s*(?:=|:(?!//))\s*\\?["']?|\s+(?=\S*\d)|\s+(?=["']))"""
@@ -74,8 +68,6 @@ class Redactor:
         for form in _FORMS:
             text, found = form.subn(MARK, text)
             self.count += found
-        text, found = withheld(text, MARK)
-        self.count += found
         return text
 
     def value(self, value: Any) -> Any:

@@ -91,6 +91,12 @@ def test_an_argument_of_several_words_or_parameters_is_looked_into() -> None:
         ("| password | hunter2 |", "| password | [redacted] |"),
         ("Set `REDIS_PASSWORD=abc`, then restart", "Set `REDIS_PASSWORD=[redacted]`, then restart"),
         ("curl -s -u admin:pw http://x/", "curl -s -u [redacted] http://x/"),
+        (
+            "the runner registers by glpat-abcdefghijklmnop1234, then waits",
+            "the runner registers by [redacted], then waits",
+        ),
+        ("maps use AIzaSyA-abcdefghijklmnopqrstuvwxyz01234", "maps use [redacted]"),
+        ("vault gave hvs.abcdefghijklmnopqrstuv", "vault gave [redacted]"),
         ("db.password = 'x y'", "db.password = [redacted]"),
         ("the key AKIAABCDEFGHIJKLMNOP here", "the key [redacted] here"),
         ("-----BEGIN RSA PRIVATE KEY-----\nabc\n-----END RSA PRIVATE KEY-----\nthen", "[redacted]\n\n\nthen"),
