@@ -7,7 +7,7 @@ from collections.abc import Generator
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
-from experts.models.client import Reply, Say, Turn, Usage, counted, origin
+from experts.models.client import Reply, Say, Turn, Usage, counted, messages, origin
 from experts.models.heard import Heard
 
 if TYPE_CHECKING:
@@ -68,12 +68,11 @@ class AnthropicClient:
     ) -> Generator[str]:
         import anthropic
 
-        said: list[Any] = [{"role": turn.role, "content": turn.text} for turn in turns]
         with wire.explained(), self._client(wire) as client:
             done: Any = client.messages.create(
                 model=self._name,
                 system=system,
-                messages=said,
+                messages=messages(turns),
                 max_tokens=most,
                 output_config={"format": {"type": "json_schema", "schema": anthropic.transform_schema(schema)}},
                 stream=self._stream,

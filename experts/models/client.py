@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -20,6 +20,11 @@ class Turn:
     role: str
     """``user`` or ``assistant``."""
     text: str
+
+
+def messages(turns: Iterable[Turn]) -> list[Any]:
+    """The conversation as every provider takes it."""
+    return [{"role": turn.role, "content": turn.text} for turn in turns]
 
 
 @dataclass(frozen=True)

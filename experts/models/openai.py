@@ -6,7 +6,7 @@ from collections.abc import Generator
 from contextlib import closing
 from typing import TYPE_CHECKING, Any, Literal
 
-from experts.models.client import ProviderError, Reply, Say, Turn, counted, origin
+from experts.models.client import ProviderError, Reply, Say, Turn, counted, messages, origin
 from experts.models.heard import Heard
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ class OpenAIClient:
         with wire.explained(), self._client(wire) as client:
             done: Any = client.chat.completions.create(
                 model=self._name,
-                messages=[{"role": "system", "content": system}, *_said(turns)],
+                messages=[{"role": "system", "content": system}, *messages(turns)],
                 response_format={
                     "type": "json_schema",
                     "json_schema": {"name": "answer", "schema": schema, "strict": True},
@@ -103,7 +103,7 @@ class OpenAIClient:
             done: Any = client.responses.create(
                 model=self._name,
                 instructions=system,
-                input=_said(turns),
+                input=messages(turns),
                 text={"format": {"type": "json_schema", "name": "answer", "schema": schema, "strict": True}},
                 max_output_tokens=most,
                 store=False,
@@ -133,10 +133,6 @@ class OpenAIClient:
             max_retries=0,
             http_client=DefaultHttpxClient(**wire.options),
         )
-
-
-def _said(turns: tuple[Turn, ...]) -> list[Any]:
-    return [{"role": turn.role, "content": turn.text} for turn in turns]
 
 
 def _ended(response: Any, heard: Heard) -> None:
