@@ -138,12 +138,14 @@ class Ledger:
         with self._transaction() as session:
             return tuple(map(_measure, session.scalars(query)))
 
-    def actions(self) -> dict[tuple[str, str], tuple[Action, ...]]:
-        """What was done in each experiment, by run and experiment; nothing of runs that an older Murphy recorded.
+    def actions(self, system_name: str | None = None) -> dict[tuple[str, str], tuple[Action, ...]]:
+        """What was done in each experiment, of one system or of all, by run and experiment.
 
-        Left out are experiments with a fault that this Murphy does not know.
+        Nothing of runs that an older Murphy recorded, nor of experiments with a fault that this Murphy does not know.
         """
         query = select(ActionRow).order_by(ActionRow.run, ActionRow.experiment, ActionRow.position)
+        if system_name is not None:
+            query = query.join(Run, Run.run == ActionRow.run).where(Run.system == system_name)
         with self._transaction() as session:
             found: dict[tuple[str, str], list[dict[str, Any]]] = {}
             for row in session.scalars(query):

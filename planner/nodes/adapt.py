@@ -20,7 +20,7 @@ def adapt(state: State, tools: Tools) -> State:
     system = system_of(state)
     known = recollect(tools.home, system)
     with Ledger.open(tools.home) as ledger:
-        ahead = next_of(known.made, ledger.actions(), system)
+        ahead = next_of(known.made, ledger.actions(system.name), system)
     return {
         "follow_ups": [each.model_dump(mode="json") for each in ahead.follow_ups],
         "ideas": list(next_ideas(plan_of(state), evidence, known.beliefs, system, ahead)),

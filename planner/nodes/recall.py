@@ -19,12 +19,13 @@ NAMED_MAX = 5
 def recall(state: State, tools: Tools) -> State:
     """Beliefs and past results for the brief, what these ask for next, and how much each expert's word counts."""
     tools.progress("recall", "what earlier runs have taught")
-    found = recollect(tools.home, system_of(state))
+    system = system_of(state)
+    found = recollect(tools.home, system)
     with Ledger.open(tools.home) as ledger:
         record = track_record(ledger.predictions())
-        ahead = next_of(found.made, ledger.actions(), system_of(state))
-    quotations, cited = quoted(tools.home, system_of(state), state["goal"])
-    said = _settled(found, system_of(state).name)
+        ahead = next_of(found.made, ledger.actions(system.name), system)
+    quotations, cited = quoted(tools.home, system, state["goal"])
+    said = _settled(found, system.name)
     return {
         "recalled": {
             "beliefs": [known.model_dump(mode="json") for known in found.known],

@@ -139,6 +139,14 @@ def test_a_ledger_of_an_earlier_version_is_taken_over_with_its_runs(home: Home, 
         assert {run for run, _ in ledger.actions()} == {"run-2"}
 
 
+def test_what_was_done_to_one_system_is_told_alone(home: Home):
+    with Ledger.open(home) as ledger:
+        record(ledger)
+        record(ledger, "run-2", days=1, system_name="other")
+        assert {run for run, _ in ledger.actions()} == {"run-1", "run-2"}
+        assert ledger.actions("other") == {key: done for key, done in ledger.actions().items() if key[0] == "run-2"}
+
+
 def test_what_was_done_is_kept_whole_and_what_cannot_be_read_is_left_out(home: Home):
     with Ledger.open(home) as ledger:
         record(ledger)
