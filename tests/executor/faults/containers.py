@@ -279,8 +279,17 @@ def _clear_stale() -> None:
     """What is left of a test run that was killed; its engine ended with it."""
     for path in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
         if start_ticks(int(path.name.removeprefix(_PREFIX).partition("-")[0])) is None:
-            until(lambda path=path: not (path / "pid").exists(), what=f"an engine of nobody's runs in {path}")
+            until(lambda path=path: not _runs(path), what=f"an engine of nobody's runs in {path}")
             _clear(path)
+
+
+def _runs(path: Path) -> bool:
+    """Whether the engine of that directory lives; one that was killed leaves its pid file, which may name another."""
+    try:
+        command = Path("/proc", (path / "pid").read_text(encoding="ascii").strip(), "cmdline").read_bytes()
+    except OSError:
+        return False
+    return str(path).encode() in command
 
 
 def _run(*command: str) -> None:
