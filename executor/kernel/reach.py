@@ -65,9 +65,7 @@ def shared(port: int, protocol: str, ours: Collection[str], pid: int | None = No
     there, others = _bound(port, protocol, ours, pid)
     if not (both := sorted(there & others)):
         return None
-    theirs = {
-        inode for inode, at in sockets.bound(port, protocol, pid).items() if inode not in ours and _plain(at) in both
-    }
+    theirs = {inode for inode, at in sockets.bound(port, protocol, pid).items() if inode not in ours and at in both}
     who = next((f" by process {other}" for other in process.pids() if sockets.held(other) & theirs), "")
     return f"{protocol} {both[0]} port {port}{who}"
 
@@ -76,9 +74,5 @@ def _bound(port: int, protocol: str, ours: Collection[str], pid: int | None) -> 
     there: set[str] = set()
     others: set[str] = set()
     for inode, address in sockets.bound(port, protocol, pid).items():
-        (there if inode in ours else others).add(_plain(address))
+        (there if inode in ours else others).add(address)
     return there, others
-
-
-def _plain(address: str) -> str:
-    return address.removeprefix("::ffff:") if "." in address else address

@@ -1,79 +1,22 @@
-"""Who listens and who talks over loopback, read cheaply enough from ``/proc`` to be sampled many times a second."""
+"""Who listens and who talks over loopback, read cheaply enough to be sampled many times a second."""
 
 from __future__ import annotations
 
-import os
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Callable, Collection, Iterable
 
+from executor.kernel import sockets
 from knowledge.topology.peers import Peers
-
-_TABLES = ("/proc/net/tcp", "/proc/net/tcp6")
-_LISTEN = "0A"
-_OWNED = frozenset({"01", "02", "04", "05", "08", "09"})
-_V4_MAPPED = "0000000000000000FFFF0000"
-_V6_LOOPBACK = "00000000000000000000000001000000"
-
-
-@dataclass(frozen=True)
-class Row:
-    """One line of the kernel's socket table, addresses still in its hexadecimal form."""
-
-    local_address: str
-    local_port: int
-    remote_address: str
-    remote_port: int
-    state: str
-    inode: str
-
-    @property
-    def stays_here(self) -> bool:
-        """Whether both ends are on this machine: the peer is loopback, or the very address it came from."""
-        return is_loopback(self.remote_address) or self.remote_address == self.local_address
-
-
-def is_loopback(address: str) -> bool:
-    """Whether an address in the kernel's hexadecimal form is loopback (127.0.0.0/8, ::1, or mapped 127.0.0.0/8)."""
-    if len(address) == 8:
-        return address.endswith("7F")
-    return address == _V6_LOOPBACK or (address.startswith(_V4_MAPPED) and address.endswith("7F"))
-
-
-def rows() -> Iterator[Row]:
-    """The TCP sockets of this network namespace, both address families."""
-    for table in _TABLES:
-        try:
-            lines = Path(table).read_text(encoding="ascii").splitlines()[1:]
-        except OSError:  # no IPv6 here
-            continue
-        for line in lines:
-            field = line.split()
-            local, remote = field[1].split(":"), field[2].split(":")
-            yield Row(local[0], int(local[1], 16), remote[0], int(remote[1], 16), field[3], field[9])
 
 
 def inodes_of(pid: int) -> dict[str, int]:
     """Sockets that a process holds open, inode → descriptor; empty if it is gone or not ours to read."""
-    found = {}
-    try:
-        with os.scandir(f"/proc/{pid}/fd") as entries:
-            for entry in entries:
-                try:
-                    link = os.readlink(entry.path)  # noqa: PTH115 -- this is the hot loop, Path costs ten times as much
-                except OSError:  # closed meanwhile
-                    continue
-                if link.startswith("socket:["):
-                    found[link[8:-1]] = int(entry.name)
-    except OSError:
-        return {}
-    return found
+    return {what[8:-1]: number for number, what in sockets.descriptors(pid) if what.startswith("socket:[")}
 
 
 def listening_ports(pids: Iterable[int]) -> dict[int, set[int]]:
     """TCP ports that each process holds a listening socket of. Forked children share their parent's."""
-    ports = {row.inode: row.local_port for row in rows() if row.state == _LISTEN}
+    ports = sockets.listeners_of_all()
     found: dict[int, set[int]] = {}
     for pid in pids:
         held = {ports[inode] for inode in inodes_of(pid).keys() & ports.keys()}
@@ -111,9 +54,9 @@ class CallSampler:
     def look(self) -> None:
         """One look: owners before and after the kernel's table, which takes milliseconds to read."""
         self._note_owners()
-        for row in rows():
-            if row.state in _OWNED and row.inode != "0" and row.remote_port in self._ports and row.stays_here:
-                self._leads_to[row.inode] = row.remote_port
+        for row in sockets.calls():
+            if row.remote[1] in self._ports and _stays_here(row):
+                self._leads_to[row.inode] = row.remote[1]
         self._note_owners()
 
     def _note_owners(self) -> None:
@@ -148,3 +91,8 @@ class CallSampler:
                 sleep(max(0.0, min(1 / rate_hz - (clock() - began), end - clock())))
         finally:
             self._peers.close()
+
+
+def _stays_here(row: sockets.Row) -> bool:
+    """Whether both ends are on this machine: the peer is loopback, or the very address it came from."""
+    return row.remote[0] == row.local[0] or row.remote[0] == "::1" or row.remote[0].startswith("127.")
