@@ -56,6 +56,7 @@ _SENT: Final = (
         "kernel/naming",
         "kernel/process",
         "kernel/program",
+        "kernel/sockdiag",
         "kernel/sockets",
     ),
     *("state/__init__", "state/reading"),

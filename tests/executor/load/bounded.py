@@ -95,8 +95,13 @@ class Conversation(asyncio.Protocol):
             self.loop.call_later(0.005, self.transport.close)
 
 
-async def serve(port: int, pool: Pool) -> None:
-    server = await asyncio.get_running_loop().create_server(lambda: Conversation(pool), "127.0.0.1", port, backlog=4096)
+async def serve(port: int, pool: Pool, *, quiet: bool) -> None:
+    loop = asyncio.get_running_loop()
+    if (
+        quiet
+    ):  # asyncio tells of every connection that it cannot accept, backlog times a second: that is all it would do
+        loop.set_exception_handler(lambda _, __: None)
+    server = await loop.create_server(lambda: Conversation(pool), "127.0.0.1", port, backlog=4096)
     print("ready", flush=True)
     await server.serve_forever()
 
@@ -106,4 +111,4 @@ if __name__ == "__main__":
     given = dict(each.split("=") for each in rest)
     if "files" in given:
         resource.setrlimit(resource.RLIMIT_NOFILE, (int(given["files"]), int(given["files"])))
-    asyncio.run(serve(int(port), Pool(int(workers), float(service_ms) / 1000, given)))
+    asyncio.run(serve(int(port), Pool(int(workers), float(service_ms) / 1000, given), quiet="files" in given))
