@@ -310,6 +310,11 @@ def _take(graph: Graph, session: Session, approval: Approval, given: dict[str, A
     given["use"] = len(used) + 1
     if state.next == ("approve",):
         return Command(resume=given)
+    if state.next == ("run",) and not begun(session.home, approval_of(state.values), state.values.get("use", 1)):
+        # refused, or killed, before it began: what was given then counts no more, the limits of that time least of all
+        if any(state.values.get(name) != value for name, value in given.items()):
+            graph.update_state(at(session.name), given, as_node="approve")
+        return None
     if held == given["approval"]:
         if state.next:
             return None  # a crash cut this very run short
@@ -320,9 +325,6 @@ def _take(graph: Graph, session: Session, approval: Approval, given: dict[str, A
                 limit="one run" if approval.grant.uses == 1 else f"{approval.grant.uses} runs",
                 hint="Approve the plan again.",
             )
-    elif state.next == ("run",) and not begun(session.home, approval_of(state.values), state.values.get("use", 1)):
-        graph.update_state(at(session.name), given, as_node="approve")
-        return None
     if state.next:  # an earlier run under another approval, cut short: bring it to its end first
         graph.invoke(None, at(session.name), durability=DURABLE)
     if not used:

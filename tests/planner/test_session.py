@@ -83,6 +83,18 @@ def test_a_refused_approval_leaves_the_session_open_for_a_better_one(home: Home)
             session.carry_out(approve(home, other, LIMITS), limits=LIMITS)
 
 
+def test_a_run_that_was_refused_is_asked_for_again_under_the_limits_of_now(home: Home) -> None:
+    session = Session.adopt(home, plan(), bazaar(), limits=LIMITS)
+    approval = approve(home, plan(), LIMITS)
+    with pytest.raises(MurphyError) as absent:  # it gets past every rule, as far as the system's absence
+        session.carry_out(approval, limits=LIMITS)
+    with pytest.raises(SafetyRefusalError, match="approved limits"):
+        session.carry_out(approval, limits=Limits(protected_services=("web",)))
+    with pytest.raises(type(absent.value)) as again:
+        session.carry_out(approval, limits=LIMITS)
+    assert str(again.value) == str(absent.value)
+
+
 def test_an_experiment_of_an_earlier_run_is_planned_again(home: Home) -> None:
     directory = home.run_dir("run-1")
     write_atomically(directory / "plan.json", plan())
