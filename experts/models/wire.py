@@ -33,7 +33,7 @@ class Wire:
         self._timeout_s = timeout_s
         self._deadline = time.monotonic() + timeout_s
         self._bare_key = bare_key
-        self._timers: list[threading.Timer] = []
+        self._watched: list[tuple[threading.Timer, socket.socket]] = []
         self._too_long = False
 
     @property
@@ -56,8 +56,9 @@ class Wire:
 
     def close(self) -> None:
         """End what watches the deadline. Idempotent."""
-        for timer in self._timers:
+        for timer, connection in self._watched:
             timer.cancel()
+            connection.close()
 
     @contextmanager
     def explained(self) -> Iterator[None]:
@@ -100,6 +101,7 @@ class Wire:
         return ProviderError(f"its answer cannot be read ({type(error).__name__})", retry=True, usage=None)
 
     def _asking(self, request: httpx2.Request) -> None:
+        request.extensions["trace"] = self._happening
         request.headers["accept-encoding"] = "identity"  # a few packed bytes could become gigabytes
         if self._bare_key is None:
             return
@@ -110,13 +112,16 @@ class Wire:
     def _answering(self, response: httpx2.Response) -> None:
         response.headers.pop("content-encoding", None)
         response.stream = _Bounded(response.stream, self._overrun)
-        stream = response.extensions.get("network_stream")
-        found = stream.get_extra_info("socket") if stream is not None else None
-        if found is not None:
-            left_s = max(0.0, self._deadline - time.monotonic())
-            timer = threading.Timer(left_s, _hang_up, (found,))
+
+    def _happening(self, _event: str, about: dict[str, Any]) -> None:
+        """Watch each connection from its beginning: a handshake and a head can be sent as slowly as an answer."""
+        find = getattr(about.get("return_value"), "get_extra_info", None)
+        found = find("socket") if find is not None else None
+        if type(found) is socket.socket:  # TLS, which begins later, takes this one over and has none of its own
+            held = found.dup()
+            timer = threading.Timer(max(0.0, self._deadline - time.monotonic()), _hang_up, (held,))
             timer.daemon = True
-            self._timers.append(timer)
+            self._watched.append((timer, held))
             timer.start()
 
     def _overrun(self, read: int) -> None:

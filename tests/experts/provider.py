@@ -30,7 +30,7 @@ class Provider:
     """A status (``429``, ``529``, ``500``, ``401``, ``307``), or what goes wrong with a 200:
 
     nothing comes (``hang``, ``reset``), it ends too soon (``truncated``, ``broken``, ``stall``, ``error``), never
-    (``drip``, ``endless``), or well, but says something else (``not json``, ``packed``, ``cut``, ``empty``,
+    (``heading``, ``drip``, ``endless``), or well, but says something else (``not json``, ``packed``, ``cut``, ``empty``,
     ``refusal``, ``filtered``, ``no usage``, ``debit``); or it is only ``slow``.
     """
     requests: list[tuple[str, dict[str, str], Body]] = field(default_factory=list)
@@ -103,6 +103,10 @@ class _Handler(BaseHTTPRequestHandler):
             self.provider.released.wait(60)
         elif step == "reset":
             self.close_connection = True
+        elif step == "heading":
+            self.close_connection = True
+            self.wfile.write(b"HTTP/1.1 200 OK\r\n")
+            self._drip(b"X-Wait: a little\r\n", 0.1)
         elif body.get("stream"):
             self._stream(step, body)
         else:

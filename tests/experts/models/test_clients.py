@@ -89,7 +89,7 @@ def test_what_comes_is_said_before_the_answer_ends(make: Make) -> None:
     assert (error.message, error.retry, error.usage) == ("no answer within 0.5 s", True, None)
 
 
-@pytest.mark.parametrize("step", ["hang", "stall", "drip", "slow"])
+@pytest.mark.parametrize("step", ["hang", "heading", "stall", "drip", "slow"])
 def test_a_call_ends_in_time_however_steadily_something_comes(make: Make, stream: bool, step: str) -> None:
     if step == "slow" and not stream:
         pytest.skip("an answer that comes whole cannot be slow in pieces")
