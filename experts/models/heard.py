@@ -45,7 +45,7 @@ class Heard:
         if self._filtered:
             raise ProviderError("its provider's filter withheld the answer", retry=False, usage=self.usage)
         if not self._ended:
-            raise ProviderError("its answer broke off", retry=True, usage=self.usage)
+            raise ProviderError("its answer broke off", retry=True, usage=None)  # what was told so far is no bill
         if not text.strip():
             said = "it had used up its tokens before it said anything" if self._cut else "it answered nothing"
             raise ProviderError(said, retry=False, usage=self.usage)

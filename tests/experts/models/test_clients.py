@@ -133,6 +133,7 @@ def test_a_stream_that_breaks_off_is_no_answer(make: Make, step: str, message: s
     with steps(step) as server:
         error = fails(make(server))
     assert error.message.startswith(message)
+    assert error.usage is None, "what was said of it at the beginning is no bill"
     assert error.retry
 
 
