@@ -9,9 +9,10 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import Any, Final
 
-from executor.secrets import FORMED, PRIVATE_KEY, TOKEN, named_secret
+from executor.secrets import FORMED, IN_TEXT, PRIVATE_KEY, TOKEN, named_secret
 
 MARK: Final = "[withheld]"
 
@@ -35,10 +36,11 @@ _FORMS: Final = (
     FORMED,
 )
 _GIVEN = re.compile(
-    r"""(?<![\w.-])-{0,2}(?P<name>[A-Za-z][\w.-]*)(?P<sign>\\?["']?\s*(?:=|:(?!//))\s*\\?["']?|\s+(?=\S*\d)|\s+(?=["']))"""
+    r"""(?<![\w.-])-{0,2}(?P<name>[A-Za-z][\w.-]*)(?P<sign>\\?["']?\s*(?:=|:(?!//))\s*\\?["']?|\s+(?=\S*\d)|\s+\\?["'])"""
     r"""(?P<value>[^\s"'\\,;&|<>(){}]{1,200})"""
 )
 """``password=x``, ``"api_key": "x"``, ``--token x1``: a name, something between, a value."""
+_QUOTED_MAX = 400
 _VALUE = re.compile(r"""[^\s"'\\,;&|<>(){}]*""")
 """The rest of a long one."""
 
@@ -57,6 +59,9 @@ class Redactor:
         """The text without them, each replaced by a mark."""
         if text in self._keep:
             return text
+        for form, kept in IN_TEXT:
+            text, found = form.subn(partial(_instead, kept), text)
+            self.count += found
         return self._given(self.form(text))
 
     def form(self, text: str) -> str:
@@ -95,11 +100,24 @@ class Redactor:
             if not named_secret(match["name"]) or MARK.startswith(value[: len(MARK)]) or value in self._keep:
                 at = match.end("name")
                 continue
-            rest = _VALUE.match(text, match.end())
             pieces += (text[done : match.start("value")], MARK)
-            done = at = rest.end() if rest else match.end()
+            done = at = _end(text, match)
             self.count += 1
         return "".join((*pieces, text[done:]))
+
+
+def _end(text: str, given: re.Match[str]) -> int:
+    """Where a value ends: at the quote that it begins with, if there is another, and with its last character else."""
+    begins, quote = given.start("value"), given["sign"][-1:]
+    line = text[begins : begins + _QUOTED_MAX].partition("\n")[0]
+    if quote in ("'", '"') and quote in line:
+        return begins + line.index(quote) - (line[: line.index(quote)].endswith("\\"))
+    rest = _VALUE.match(text, given.end())
+    return rest.end() if rest else given.end()
+
+
+def _instead(kept: str, found: re.Match[str]) -> str:
+    return found.expand(kept) + MARK
 
 
 def _values(environment: Mapping[str, str], keep: frozenset[str]) -> set[str]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from executor.errors import InputError, plain
-from executor.secrets import redacted
+from executor.secrets import open_key, redacted
 from executor.state.reading import read
 from knowledge.documents.document import Document, Kind, Section, digest_of
 from knowledge.documents.markup import html_sections
@@ -98,7 +98,9 @@ def _bounded(read: tuple[str, tuple[Section, ...]], where: str) -> tuple[str, tu
 
 
 def _without_secrets(sections: tuple[Section, ...]) -> tuple[Section, ...]:
-    cleared = (
-        Section(tuple(map(redacted, each.heading)), redacted(each.text), each.line, each.page) for each in sections
-    )
+    cleared, begun = [], ""
+    for each in sections:
+        text = f"{begun}{each.text}"  # a key that began a page before goes on here
+        cleared.append(Section(tuple(map(redacted, each.heading)), redacted(text), each.line, each.page))
+        begun = open_key(text)
     return tuple(section for section in cleared if section.text.strip())

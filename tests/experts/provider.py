@@ -30,8 +30,8 @@ class Provider:
     """A status (``429``, ``529``, ``500``, ``401``, ``307``), or what goes wrong with a 200:
 
     nothing comes (``hang``, ``reset``), it ends too soon (``truncated``, ``broken``, ``stall``, ``error``), never
-    (``heading``, ``drip``, ``endless``), or well, but says something else (``not json``, ``packed``, ``cut``, ``empty``,
-    ``refusal``, ``filtered``, ``no usage``, ``debit``); or it is only ``slow``.
+    (``heading``, ``drip``, ``endless``), or well, but says something else (``not json``, ``packed``, ``cut``,
+    ``empty``, ``refusal``, ``filtered``, ``no usage``, ``debit``); or it is only ``slow``.
     """
     requests: list[tuple[str, dict[str, str], Body]] = field(default_factory=list)
     retry_after: str = "0"

@@ -58,6 +58,18 @@ ENVIRONMENT = {
         ("wJalrXUtnFEMI0K7MDENG0bPxRfiCYEXAMPLEKEY", "wJalrXUtnFEMI0K7MDENG"),
         ("the password is hunter2, says the log", "hunter2"),
         ("correct-horse was seen", "correct-horse"),
+        ("the password is s3cr3t, says the page", "s3cr3t"),
+        ("password → s3cr3t", "s3cr3t"),
+        ("db_password 's3cret and more'", "more"),
+        ('token="one two s3cr3t" x', "s3cr3t"),
+        (r"it said {\"password\": \"one s3cr3t\"}", "s3cr3t"),
+        ("mysql -h db -us -ps3cr3t shop", "s3cr3t"),
+        ("curl -u admin:s3cr3t http://db", "s3cr3t"),
+        ("answered Set-Cookie: sid=s3cr3t; Path=/", "s3cr3t"),
+        ("ALTER USER x IDENTIFIED BY 's3cr3t'", "s3cr3t"),
+        ("AccountKey=s3cr3t;EndpointSuffix=x", "s3cr3t"),
+        ("dbPass: s3cr3t", "s3cr3t"),
+        ("DB_PW=s3cr3t", "s3cr3t"),
         ("db7.corp.internal:5432/x1 does not answer", "db7.corp.internal"),
     ],
 )
@@ -79,6 +91,8 @@ def test_what_is_secret_is_withheld(text: str, secret: str) -> None:
         "sha256:0f0f0f and /home/somebody1/file and vim",
         "infrastructure.stale_credentials at shelves",
         "auth and credentials were stale",
+        "xapp-frontend asks mysql, and its token was late; the session_key is 'x'",
+        "does it stand when the password is rotated?",
     ],
 )
 def test_what_is_none_stays(text: str) -> None:

@@ -70,6 +70,15 @@ def test_a_pdf_by_its_pages(tmp_path: Path):
     assert "password: [redacted] is old" in found.sections[1].text
 
 
+def test_a_key_that_goes_on_over_pages_is_taken_out_of_all_of_them(tmp_path: Path):
+    key = ["-----BEGIN PRIVATE KEY-----\nMIIEfirst", "MIIEsecond", "MIIElast\n-----END PRIVATE KEY-----\nRenew it"]
+    found = read_document(kept(tmp_path / "p.pdf", pdf("How to renew", *key, "when it lapses")))
+    said = "\n".join(section.text for section in found.sections)
+    assert "MIIE" not in said
+    assert "Renew it" in said
+    assert "when it lapses" in said
+
+
 def test_text_of_any_name_and_of_another_encoding_with_a_mark(tmp_path: Path):
     found = read_document(kept(tmp_path / "NOTES", "\nFirst line.\r\nSecond."))
     assert (found.kind, found.title, found.sections[0].text) == ("text", "First line.", "\nFirst line.\nSecond.")
