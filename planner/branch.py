@@ -57,6 +57,12 @@ def origin_of(found: Sequence[StateSnapshot], name: str, changes: Changes) -> tu
     for snapshot, number in zip(reversed(found), reversed(numbers), strict=True):
         if (step is None or number <= step) and _NODES.index(node_of(snapshot)) <= latest:
             return snapshot, step_of(snapshot)
+    if origin := found[0].values.get("origin"):
+        raise InputError(
+            f"it begins after what would have to be done anew: it went on from {origin}.",
+            where=name,
+            hint=f"Say --from {split(origin)[0]}.",
+        )
     raise InputError(
         "no experts made this plan, so nothing of what was asked can be changed.",
         where=name,

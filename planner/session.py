@@ -18,6 +18,7 @@ from executor.model.plan import Plan
 from executor.model.system import System
 from executor.run.engine import load_evidence, run_id
 from executor.safety.limits import Limits, load_limits
+from executor.safety.rules import refusals
 from executor.state.home import Home
 from executor.state.journal import Journal
 from executor.undo.standing import owed_first
@@ -168,7 +169,7 @@ class Session:
             changed = Changes(
                 goal=goal,
                 constraints=constraints.model_dump(mode="json") if constraints else None,
-                limits=None if limits == limits_of(found[-1].values) else limits.model_dump(mode="json"),
+                limits=None if limits == limits_of(found[0].values) else limits.model_dump(mode="json"),
             )
             snapshot, step = origin_of(found, earlier, changed)
             origin = f"{split(earlier)[0]}@{step.number}"
@@ -201,23 +202,32 @@ class Session:
 
     @classmethod
     def adopt(cls, home: Home, plan: Plan, system: System, *, limits: Limits | None = None) -> Session:
-        """A session for a plan written or changed by hand. Raises ``SafetyRefusalError`` if a rule refuses it."""
+        """The session of a plan written or changed by hand: one of its own, or the one that this very plan has.
+
+        So two who carry it out at one instant do so in one session. Raises ``SafetyRefusalError`` if a rule refuses it,
+        or while another process begins with it.
+        """
         allowed = limits or load_limits()
         with closing(Shelf(home.sessions)) as shelf, open_graph(Tools(home, shelf)) as graph:
-            name = shelf.new(_adopted(plan))
             given = {"system": system, "limits": allowed, "plan": plan}
             values: dict[str, Any] = {key: value.model_dump(mode="json") for key, value in given.items()}
-            values |= {"version": VERSION, "plan_id": name, "goal": plan.goal, "proposer": plan.proposer}
-            with shelf.claimed(name):
+            last = shelf.newest(_adopted(plan))
+            found = graph.get_state(at(last)).values if last else {}
+            if last and all(found.get(key) == value for key, value in values.items() if key != "limits"):
+                for refused in refusals(plan, system, allowed):
+                    raise refused
+                return cls(home, last, {**found, "limits": values["limits"]})
+            with shelf.entered(_adopted(plan), last) as name:
+                values |= {"version": VERSION, "plan_id": name, "goal": plan.goal, "proposer": plan.proposer}
                 graph.update_state(at(name), values, as_node="select")
                 try:
                     graph.invoke(None, at(name), durability=DURABLE)
+                    kept = cls(home, name, graph.get_state(at(name)).values)
+                    if kept.plan != plan:
+                        _refuse_cut(kept, plan)
                 except (InputError, SafetyRefusalError):
                     drop(graph, name)
                     raise
-            kept = cls(home, name, graph.get_state(at(name)).values)
-        if kept.plan != plan:
-            _refuse_cut(kept, plan)
         return kept
 
     @classmethod

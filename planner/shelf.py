@@ -61,12 +61,29 @@ class Shelf:
     def new(self, base: str) -> str:
         """Enter a new session and return its id: ``base`` and the next number."""
         with self._writing() as db:
-            (number,) = db.execute(
-                "SELECT coalesce(max(number), 0) + 1 FROM sessions WHERE base = ?", (base,)
+            return _enter(db, base)
+
+    @contextmanager
+    def entered(self, base: str, after: str | None) -> Iterator[str]:
+        """A new session, claimed from its first moment, so that of several at one instant only one enters it.
+
+        Raises ``SafetyRefusalError`` as ``claimed`` does while another is at the newest of ``base``, and where that is
+        no longer the session ``after`` (``None``: there was none).
+        """
+        with self._writing() as db:
+            row = db.execute(
+                "SELECT id, pid, start_ticks, boot_id FROM sessions WHERE base = ? ORDER BY number DESC LIMIT 1",
+                (base,),
             ).fetchone()
-            name = f"{base}-{number}"
-            db.execute("INSERT INTO sessions (id, base, number) VALUES (?, ?, ?)", (name, base, number))
-        return name
+            newest, *claim = row or (None, None, None, None)
+            if newest != after or (claim[0] is not None and _may_live(*claim)):
+                raise _busy(newest, claim[0])
+            name = _enter(db, base)
+            _claim(db, name)
+        try:
+            yield name
+        finally:
+            self._release(name)
 
     def sessions(self) -> dict[str, int | None]:
         """Every session ever entered, with the process that is at it, if one is."""
@@ -95,19 +112,12 @@ class Shelf:
         with self._writing() as db:
             row = db.execute("SELECT pid, start_ticks, boot_id FROM sessions WHERE id = ?", (session,)).fetchone()
             if row and row[0] is not None and _may_live(*row):
-                raise SafetyRefusalError(
-                    "one at a time",
-                    measured=f"process {row[0]} is working on session {session}",
-                    limit="one process a session",
-                    hint="Wait for its end.",
-                )
-            mine = (os.getpid(), own_ticks(), here(), session)
-            db.execute("UPDATE sessions SET pid = ?, start_ticks = ?, boot_id = ? WHERE id = ?", mine)
+                raise _busy(session, row[0])
+            _claim(db, session)
         try:
             yield
         finally:
-            with self._writing() as db:
-                db.execute("UPDATE sessions SET pid = NULL WHERE id = ?", (session,))
+            self._release(session)
 
     def answer(self, key: str, ask: Callable[[], str]) -> str:
         """The answer kept under ``key``; else ask, and keep it before anything else happens.
@@ -140,6 +150,10 @@ class Shelf:
         found = self._one(query, key, outcome)
         return None if found is None else str(found)
 
+    def _release(self, session: str) -> None:
+        with self._writing() as db:
+            db.execute("UPDATE sessions SET pid = NULL WHERE id = ?", (session,))
+
     def _one(self, query: str, *parameters: str) -> object | None:
         with self._explained(), self._lock:
             row = self._db.execute(query, parameters).fetchone()
@@ -168,6 +182,28 @@ def unkept(path: Path, error: Exception) -> UnavailableError:
 def answer_key(question: str, session: str, expert: str, model: str) -> str:
     """Under which the answer of an expert, ``model`` speaking for it, to ``propose`` or ``critique`` is kept."""
     return digest({"asked": question, "session": session, "expert": expert, "model": model})
+
+
+def _enter(db: sqlite3.Connection, base: str) -> str:
+    (number,) = db.execute("SELECT coalesce(max(number), 0) + 1 FROM sessions WHERE base = ?", (base,)).fetchone()
+    name = f"{base}-{number}"
+    db.execute("INSERT INTO sessions (id, base, number) VALUES (?, ?, ?)", (name, base, number))
+    return name
+
+
+def _claim(db: sqlite3.Connection, session: str) -> None:
+    mine = (os.getpid(), own_ticks(), here(), session)
+    db.execute("UPDATE sessions SET pid = ?, start_ticks = ?, boot_id = ? WHERE id = ?", mine)
+
+
+def _busy(session: str, pid: int | None) -> SafetyRefusalError:
+    who = "another process" if pid is None else f"process {pid}"
+    return SafetyRefusalError(
+        "one at a time",
+        measured=f"{who} is working on session {session}",
+        limit="one process a session",
+        hint="Wait for its end.",
+    )
 
 
 def _may_live(pid: int, ticks: int, place: str) -> bool:

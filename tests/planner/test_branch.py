@@ -156,6 +156,27 @@ def test_an_approval_does_not_go_over_into_a_branch(home: Home, session: Session
     assert not any(home.runs.iterdir())
 
 
+def test_a_branch_is_made_under_the_limits_of_now_whatever_was_tried_before(
+    home: Home, session: Session, calls: Path
+) -> None:
+    struck = {target for e in session.plan.experiments for a in e.actions for target in a.target.model_dump().values()}
+    stricter = Limits(protected_services=tuple(s.name for s in session.system.services if s.name in struck)[:1])
+    with pytest.raises(SafetyRefusalError, match="protected"):  # it takes them, and gets no further
+        session.carry_out(approve(home, session.plan, stricter), limits=stricter)
+    branch = fork(home, session.name, calls, limits=stricter)
+    assert branch.limits == stricter
+    assert sessions(home)[0].origin == step(home, session, "critique")
+
+
+def test_what_a_branch_does_not_hold_is_changed_in_what_it_went_on_from(
+    home: Home, session: Session, calls: Path
+) -> None:
+    late = fork(home, step(home, session, "check"), calls)
+    with pytest.raises(InputError, match=f"went on from {session.name}@") as said:
+        fork(home, late.name, calls, goal="else")
+    assert said.value.hint == f"Say --from {session.name}."
+
+
 def test_a_plan_by_hand_can_be_branched_but_not_changed(home: Home, session: Session, calls: Path) -> None:
     adopted = Session.adopt(home, session.plan, session.system, limits=LIMITS)
     branch = fork(home, adopted.name, calls)

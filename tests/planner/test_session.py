@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
 import pytest
@@ -52,6 +54,28 @@ def test_a_session_is_found_by_its_very_plan_only(home: Home) -> None:
     assert (found.name, found.plan, found.system, found.limits) == (kept.name, plan(), bazaar(), LIMITS)
     edited = Plan.model_validate({**plan().model_dump(), "goal": "something else"})
     assert Session.find(home, edited) is None
+
+
+def test_a_plan_by_hand_has_one_session_however_many_ask_at_once(home: Home) -> None:
+    together = threading.Barrier(6)
+
+    def adopt(_number: int) -> str:
+        together.wait()
+        try:
+            return Session.adopt(home, plan(), bazaar(), limits=LIMITS).name
+        except SafetyRefusalError as busy:
+            return busy.rule
+
+    with ThreadPoolExecutor(6) as pool:
+        said = set(pool.map(adopt, range(6)))
+    kept = Session.find(home, plan())
+    assert kept is not None
+    assert said - {"one at a time"} == {kept.name}
+    stricter = Limits(protected_services=("web",))
+    with pytest.raises(SafetyRefusalError, match="protected"):
+        Session.adopt(home, plan(), bazaar(), limits=stricter)
+    wider = Limits(approval_uses_max=7)
+    assert Session.adopt(home, plan(), bazaar(), limits=wider).limits == wider
 
 
 def test_a_plan_that_a_rule_refuses_is_not_adopted(home: Home) -> None:

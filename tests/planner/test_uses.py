@@ -28,8 +28,24 @@ def test_a_session_carries_a_plan_out_as_often_as_was_approved(tmp_path: Path) -
         with pytest.raises(SafetyRefusalError, match=f"used by {runs[0]}, {runs[1]}, and the limit is 2 runs"):
             session.carry_out(approval, limits=limits)
         other = Session.adopt(home, plan, system, limits=limits)
-        assert other.name != session.name
+        assert other.name == session.name
         with pytest.raises(SafetyRefusalError, match="and the limit is 2 runs"):
             other.carry_out(approval, limits=limits)
         with Ledger.open(home) as ledger:
             assert sorted(row.run for row in ledger.runs()) == runs
+
+
+def test_a_plan_by_hand_runs_once_of_two_approvals_given_before(tmp_path: Path) -> None:
+    """As by two people at one instant, each of whom finds no session of the plan yet."""
+    home = Home.open(tmp_path / "home")
+    with shelves("base") as (base,):
+        system = system_of([base])
+        plan = plan_of(system, (experiment_on(system, "base", duration_s=0.5),))
+        first, second = (approve(home, plan, LIMITS) for _ in range(2))
+        sessions = [Session.adopt(home, plan, system, limits=LIMITS) for _ in range(2)]
+        done = sessions[0].carry_out(first, limits=LIMITS).evidence.run
+        with pytest.raises(SafetyRefusalError, match=f"carried out under another approval, as {done}"):
+            sessions[1].carry_out(second, limits=LIMITS)
+        again = Session.adopt(home, plan, system, limits=LIMITS).carry_out(approve(home, plan, LIMITS), limits=LIMITS)
+        with Ledger.open(home) as ledger:
+            assert [row.run for row in ledger.runs()] == [done, again.evidence.run]
