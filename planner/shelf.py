@@ -77,7 +77,7 @@ class Shelf:
             ).fetchone()
             newest, *claim = row or (None, None, None, None)
             if newest != after or (claim[0] is not None and _may_live(*claim)):
-                raise _busy(newest, claim[0])
+                raise _busy(newest or base, claim[0])
             name = _enter(db, base)
             _claim(db, name)
         try:
