@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from urllib.parse import urlsplit
 
 from pydantic import ValidationError
 
@@ -88,5 +87,4 @@ def _reads(check: Check) -> bool:
 
 def _path(check: Check) -> str:
     assert isinstance(check.probe, HttpProbe)
-    parts = urlsplit(check.probe.url)
-    return (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    return check.probe.asks_for

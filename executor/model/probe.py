@@ -34,6 +34,12 @@ class HttpProbe(Contract):
     timeout_ms: Annotated[Milliseconds, Field(gt=0)] = 10_000
     """After this the answer counts as failed; generous, so that slow is seen as slow and not as dead."""
 
+    @property
+    def asks_for(self) -> str:
+        """The address without scheme and host: path and query, as in the request's first line."""
+        parts = urlsplit(self.url)
+        return (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+
     @model_validator(mode="after")
     def _carries_no_secret(self) -> Self:
         authority = self.url.split("://", 1)[1].split("/")[0].split("?")[0].split("#")[0]

@@ -15,6 +15,7 @@ from executor.model.plan import EdgeTarget, GroupsTarget, InstanceTarget, Target
 from executor.model.vocabulary import Weakness
 from experts.allowed import place_wanted, why_not
 from experts.models.answers import PROPOSALS_MAX, Closed
+from experts.models.named import unnamed
 from experts.models.saying import plain
 from experts.proposal import Critique, Proposal
 from experts.scene import Scene
@@ -85,7 +86,7 @@ def proposal(item: Mapping[str, Any], expert: str, source: str, scene: Scene) ->
         raise ValueError(f"{weakness.value} was not asked about")
     fault = _fault(item)
     target = _target(item["target"], str(item["fault"]))
-    refused = why_not(fault, target, scene.brief, view)
+    refused = why_not(fault, target, scene.brief, view) or unnamed(fault, target, view)
     if refused:
         raise ValueError(refused)
     return Proposal(
@@ -125,10 +126,21 @@ def _fault(item: Mapping[str, Any]) -> Any:
     if len(names) != len(set(names)) or "kind" in names:
         raise ValueError("each parameter may be given once, and kind is not one of them")
     given = {parameter["name"]: parameter["value"] for parameter in item["parameters"]}
+    if item["fault"] == "infrastructure.config" and "value" in given:
+        given["value"] = _number(given["value"])
     try:
         return _FAULT.validate_python({"kind": item["fault"], **given})
     except ValidationError as error:
         raise ValueError(f"{item['fault']}: {_first(error)}") from None
+
+
+def _number(text: str) -> Any:
+    """What a value in a file of settings means: a number or a truth where it is one, as every answer comes as text."""
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return text
+    return value if isinstance(value, bool | int | float) else text
 
 
 def _target(name: str, kind: str) -> Target:

@@ -35,6 +35,8 @@ RULES = f"""\
 - Fault type and size matter: what stands a dead dependency may not stand a slow one, a 404 or a damaged answer. Choose
   faults that tell hypotheses apart. Use the playbook's parameters exactly where they fit, so that one experiment can
   serve several hypotheses.
+- An address, a path, a role, a file or another text in a fault is one that the data names, or is left out. In settings
+  only numbers and truths are changed.
 - A probability is yours: P(the weakness is there and this fault shows it), 0–1. You are scored by the log score, so say
   what you believe and never 0 or 1.
 - Do not propose what a past result has already answered at the same place with the same fault.

@@ -52,7 +52,7 @@ WANTED = Constraints(
 EXCLUDED = {"clock", "cache"}
 FORBIDDEN = {"db", *EXCLUDED}
 """Protected or excluded: nothing may hit them. A fault on an edge to db is felt by its caller alone."""
-GROUPS = 8
+GROUPS = 9
 TOO_LONG = {f"its answer is longer than {CHARACTERS_MAX:,} characters"}
 CARRIERS = get_args(Carrier)
 WISHES = [item for attack in ANSWERS if attack.wishes for item in json.loads(attack.text)["proposals"]]
@@ -195,6 +195,9 @@ def nothing_changed(home: Home, session: Session, system: System, without: Stand
             assert FORBIDDEN.isdisjoint(hit(action.target)), action
             assert EXCLUDED.isdisjoint(struck(action.target)), action
             assert action.fault.kind != "network.partition"
+            assert not any(
+                text in action.model_dump_json() for text in ("203.0.113.", "/admin/wipe", "/etc", "operator")
+            )
             assert action.duration_s <= LIMITS.fault_s_max
     assert all(text.isprintable() for text in session.notes), "nothing that a terminal would obey"
 

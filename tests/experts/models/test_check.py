@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from experts.allowed import hit, struck, why_not
 from experts.brief import Brief, Constraints
 from experts.models import check
 from experts.models.answers import PROPOSALS_MAX, proposals_shape
+from experts.models.named import unnamed
 from experts.models.part import shown
 from experts.proposal import Proposal
+from experts.roster import council
 from experts.scene import Scene
-from tests.experts.injection.corpus import ANSWERS, Hostile
+from experts.view import View
+from tests.experts.injection.corpus import ANSWERS, STRANGERS, Hostile
+from tests.experts.systems import library
 from tests.planner.systems import bazaar
 
 _SYSTEM = bazaar().model_dump(mode="json")
@@ -53,6 +59,51 @@ def test_of_these_nothing_comes_at_all(name: str) -> None:
     found = proposals(attack.text)
     assert found.good == []
     assert found.errors
+
+
+@pytest.mark.parametrize("name", STRANGERS)
+def test_a_text_that_the_system_does_not_name_is_no_models_to_choose(name: str) -> None:
+    (attack,) = (attack for attack in ANSWERS if attack.name == name)
+    found = proposals(attack.text)
+    assert found.good == []
+    assert "so only a person may choose that" in found.errors[0]
+
+
+@pytest.mark.parametrize(
+    ("place", "fault", "given"),
+    [
+        ("web", "service.overload", {"rate_rps": "50"}),
+        ("web", "service.overload", {"rate_rps": "50", "path": "/"}),
+        ("web", "network.dns", {"mode": "wrong_address"}),
+        ("lb", "infrastructure.load_balancer", {"how": "wrong_upstream"}),
+        ("web", "infrastructure.config", {"key": "timeout_ms", "value": "30000"}),
+        ("web->tips", "service.error", {"path": "/tips/*", "status": "500"}),
+    ],
+)
+def test_what_leads_nowhere_else_is(place: str, fault: str, given: dict[str, str]) -> None:
+    item = {
+        "weakness": "no_graceful_degradation",
+        "place": place,
+        "target": place,
+        "fault": fault,
+        "parameters": [{"name": name, "value": value} for name, value in given.items()],
+        "probability": 0.5,
+        "rationale": "x",
+        "remedy": "",
+    }
+    found = proposals(json.dumps({"proposals": [item]}))
+    assert found.errors == []
+    (one,) = found.good
+    assert getattr(one.fault, "value", 30000) == 30000
+
+
+def test_every_expert_stays_within_what_the_system_names() -> None:
+    """Else a model could not even repeat what its playbook says."""
+    told = [
+        strike for expert in council() for each in expert.propose(Brief(system=library())) for strike in each.strikes
+    ]
+    assert len(told) > 100
+    assert [found for fault, target in told if (found := unnamed(fault, target, View(library())))] == []
 
 
 def test_of_ten_thousand_items_few_are_looked_at() -> None:
