@@ -143,6 +143,7 @@ def _run_admitted(
 ) -> Evidence:
     """From admission on: the run is finished in the journal, and its faults are undone, whatever happens."""
     outcome: Outcome = "aborted"
+    reason = ""
     try:
         directory = home.run_dir(name)
         for file, value in (("plan", plan), ("approval", approval), ("system", system), ("limits", limits)):
@@ -178,7 +179,7 @@ def _run_admitted(
             course.closed.set()
             owed = sweep(course)
             orders.leave()
-            outcome = course.ending.outcome if course.ending else "completed"
+            outcome, reason = (course.ending.outcome, course.ending.reason) if course.ending else ("completed", "")
             evidence = conclude(course, owed, meter)
             write_atomically(
                 directory / FILE, Trials(by_experiment={k: tuple(r.bounds) for k, r in course.ran.items()})
@@ -188,7 +189,7 @@ def _run_admitted(
             home.clear_scratch(name)
         return evidence
     finally:
-        journal.finish(name, outcome)
+        journal.finish(name, outcome, reason=reason)
 
 
 async def _carry_out(course: Course) -> None:

@@ -28,6 +28,8 @@ from executor.state.rows import injection_of, record_digest, run_of
 from executor.state.store import Store
 from executor.state.uses import consume
 
+_REASON = 1000
+"""Characters of a reason that are kept."""
 _RUNNING = "SELECT * FROM runs WHERE outcome IS NULL ORDER BY rowid"
 
 
@@ -141,14 +143,18 @@ class Journal:
                 db.execute("UPDATE runs SET targets = ? WHERE run = ?", (more.predicted(), run))
                 audit.append(db, "executor", "occupied", run=run, reach=record_digest(more.predicted().encode()))
 
-    def finish(self, run: str, outcome: str, *, who: str = "executor") -> bool:
-        """End a run, unless it has ended; returns whether it was this call that did. Its injections are not touched."""
+    def finish(self, run: str, outcome: str, *, who: str = "executor", reason: str = "") -> bool:
+        """End a run, unless it has ended; returns whether it was this call that did. Its injections are not touched.
+
+        ``reason`` is why it ended before its time: the rule, what was measured and the limit, or who halted it.
+        """
         with self.store.write() as db:
             done = db.execute(
                 "UPDATE runs SET outcome = ?, ended = ? WHERE run = ? AND outcome IS NULL", (outcome, wall(), run)
             )
             if done.rowcount:
-                audit.append(db, who, "run_finished", run=run, outcome=outcome)
+                why = {"reason": reason[:_REASON]} if reason else {}
+                audit.append(db, who, "run_finished", run=run, outcome=outcome, **why)
             return done.rowcount == 1
 
     def running(self) -> list[RunRow]:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import random
+import re
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -56,6 +57,11 @@ def carried_out(
 
 def kinds(evidence: Evidence, experiment: str = "e1") -> list[EventKind]:
     return [event.kind for event in evidence.timeline if event.experiment == experiment]
+
+
+def finished(home: Home) -> dict[str, Any]:
+    """What the audit trail says of the end of the last run."""
+    return [row.detail for row in audit.entries(home) if row.what == "run_finished"][-1]
 
 
 def verdicts(evidence: Evidence) -> dict[str, Verdict]:
@@ -240,6 +246,7 @@ def test_a_halt_from_elsewhere_ends_the_run(home: Home, pair: tuple[Shelf, Shelf
 
     evidence = carried_out(home, system, (experiment_on(system, "base", duration_s=20),), report=look)
     assert evidence.outcome == "halted"
+    assert finished(home)["reason"].endswith(" halted everything: a drill")
     assert verdicts(evidence)["r1"] is Verdict.ABORTED
     assert not pair[0].stopped()
     assert nothing_left(home)
@@ -257,7 +264,9 @@ def test_an_abort_condition_undoes_everything_in_the_run(home: Home, pair: tuple
         (experiment_on(system, "front", number=2),),
     )
     assert evidence.outcome == "aborted"
-    assert any("abort condition on front" in e.detail for e in evidence.timeline if e.kind is EventKind.ABORTED)
+    (why,) = (e.detail for e in evidence.timeline if e.kind is EventKind.ABORTED)
+    assert re.match(r"e1: abort condition on front: \d of the last \d+ answers were good, and the limit is ", why)
+    assert finished(home) == {"run": evidence.run, "outcome": "aborted", "reason": why}
     assert not pair[0].stopped()
     assert kinds(evidence, "e2") == []
     assert verdicts(evidence)["h2"] is Verdict.ABORTED
