@@ -132,6 +132,11 @@ def take_for_gone(place: str) -> None:
     _taken_for_gone.add(place)
 
 
+def in_container() -> bool:
+    """Whether this process is in another pid namespace than the one that the machine booted with."""
+    return _namespace("self", "pid") not in ("", str(_FIRST))
+
+
 def is_outside(place: str) -> bool:
     """Whether that was in another pid namespace than ours, of whatever boot; the first has one number in all."""
     return ":" in place and not _Place.of(place).is_in(_Place.of(here()))

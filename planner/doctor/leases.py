@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
 import psutil
 
+from executor.clock import in_container
 from executor.errors import MurphyError
 from executor.kernel import privilege, redirect
 from executor.state.home import Home
@@ -20,6 +22,7 @@ _VOLATILE: Final = frozenset({"tmpfs", "ramfs", "overlay"})
 """File systems that may not outlive a restart of the machine, or of the container."""
 _REMOTE: Final = frozenset({"nfs", "nfs4", "cifs", "smb3", "9p", "fuse.sshfs"})
 """File systems on which SQLite's locks and log cannot be relied on. Source: sqlite.org/wal.html."""
+_ASK_S: Final = 5.0
 UNITS: Final = (Path("/etc/systemd/system"), Path("/usr/lib/systemd/system"), Path("/lib/systemd/system"))
 """Where a system's units are."""
 UNIT: Final = "murphy-recover.service"
@@ -45,13 +48,35 @@ def _watchdog() -> Diagnosis:
 
 
 def _own_processes() -> Diagnosis:
-    """Whether the end of a container would take the watchdog along with the executor."""
-    status = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
-    depth = next((len(line.split()) - 1 for line in status.splitlines() if line.startswith("NSpid:")), 1)
-    if depth == 1:
-        return Diagnosis("watchdog outlives us", True, "it has a session of its own")
-    remedy = "Keep the state directory on a volume, and run murphy recover at every start."
-    return Diagnosis("watchdog outlives us", False, "we run in a container, which ends with all in it", remedy)
+    """Whether the end of a container or a service would take the watchdog along with the executor."""
+    what = "watchdog outlives us"
+    if in_container():
+        remedy = "Keep the state directory on a volume, and run murphy recover at every start."
+        return Diagnosis(what, False, "we run in a container, which ends with all in it", remedy)
+    if unit := unit_of(Path("/proc/self/cgroup").read_text(encoding="utf-8", errors="replace")):
+        remedy = "Set KillMode=process there, or let it run murphy recover when it stops (ExecStopPost=) and starts."
+        return Diagnosis(what, False, f"we run in {unit}, which systemd ends with all in it", remedy)
+    return Diagnosis(what, True, "it has a session of its own")
+
+
+def unit_of(cgroups: str) -> str:
+    """The service of systemd's that ``/proc/PID/cgroup`` says a process is in; empty for none, or if it spares others.
+
+    Source: systemd.kill(5), ``KillMode=``.
+    """
+    paths = [line.split(":", 2)[-1] for line in cgroups.splitlines()]
+    unit = next((name for path in paths if (name := path.rpartition("/")[2]).endswith(".service")), "")
+    return "" if unit and _kill_mode(unit) in ("process", "none") else unit
+
+
+def _kill_mode(unit: str) -> str:
+    """What systemd ends with a unit; empty if it cannot be asked."""
+    command = ["systemctl", "show", "--property=KillMode", "--value", "--", unit]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=_ASK_S, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout.strip()
 
 
 def _state_survives() -> Diagnosis:

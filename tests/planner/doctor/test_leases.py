@@ -50,6 +50,42 @@ def test_an_installed_unit_is_found(monkeypatch: pytest.MonkeyPatch, tmp_path: P
     assert look("recovery at boot").works
 
 
+OUTLIVES = "from planner.doctor import leases; found = leases._own_processes(); print(found.works, found.detail)"
+
+
+@pytest.mark.root
+@pytest.mark.skipif(shutil.which("unshare") is None, reason="unshare is not installed")
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make a pid namespace")
+def test_a_container_that_would_take_the_watchdog_along_is_named() -> None:
+    """It sees a /proc of its own, as in any container, and so no pid but its own."""
+    alone = ["unshare", "--pid", "--fork", "--mount-proc", "--kill-child", sys.executable, "-c", OUTLIVES]
+    root = Path(__file__).parents[3]
+    said = subprocess.run(alone, capture_output=True, text=True, check=True, timeout=60, cwd=root).stdout
+    assert said == "False we run in a container, which ends with all in it\n"
+
+
+@pytest.mark.parametrize(
+    ("cgroups", "unit"),
+    [
+        ("0::/system.slice/murphy.service\n", "murphy.service"),
+        ("12:pids:/system.slice/murphy.service\n1:name=systemd:/system.slice/murphy.service\n", "murphy.service"),
+        ("0::/user.slice/user-1000.slice/user@1000.service/app.slice/murphy.service\n", "murphy.service"),
+        ("0::/user.slice/user-1000.slice/session-2.scope\n", ""),
+        ("0::/user.slice/user-1000.slice/user@1000.service/app.slice/app-terminal-1.scope\n", ""),
+        ("0::/\n", ""),
+        ("", ""),
+    ],
+)
+def test_a_service_that_would_take_the_watchdog_along_is_named(
+    cgroups: str, unit: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    modes = {"murphy.service": "control-group"}
+    monkeypatch.setattr(leases, "_kill_mode", modes.get)
+    assert leases.unit_of(cgroups) == unit
+    modes["murphy.service"] = "process"
+    assert leases.unit_of(cgroups) == ""
+
+
 @pytest.mark.skipif(shutil.which("setpriv") is None, reason="setpriv is not installed")
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give capabilities up")
 def test_a_watchdog_without_its_capabilities_is_named() -> None:
