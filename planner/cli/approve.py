@@ -64,9 +64,9 @@ def approve(
     home, plan, allowed = Home.open(), files.load_plan(path), load_limits(limits)
     if key is not None:
         public_half(key_file(home, key))  # an unknown one is refused before the whole plan is shown
-    known = _system(home, plan, system)
+    known, planned = _systems(home, plan, system)
     if known is not None:
-        _refuse(plan, known, allowed)
+        _refuse(plan, known, allowed, planned)
     here, now = installation_of(home), SYSTEM_CLOCK.now()
     name = key or _own_key(home)
     grant = make_grant(
@@ -93,26 +93,30 @@ def approve(
     return 0
 
 
-def _system(home: Home, plan: Plan, path: Path) -> System | None:
-    """The system that the plan is for, as its session or the file knows it; ``None`` where neither is there."""
+def _systems(home: Home, plan: Plan, path: Path) -> tuple[System | None, System | None]:
+    """The system that the plan is for, as the file or its session knows it, and as it was planned for.
+
+    Either is ``None`` where nobody knows it.
+    """
     from knowledge.topology.annotations import load_system
     from planner.session import Session
 
     session = Session.find(home, plan)
+    planned = session.system if session else None
     if not path.exists():
-        return session.system if session else None
+        return planned, planned
     found = load_system(path)
-    return found if found.name == plan.system_name or session is None else session.system
+    return found if found.name == plan.system_name or planned is None else planned, planned
 
 
-def _refuse(plan: Plan, system: System, limits: Limits) -> None:
+def _refuse(plan: Plan, system: System, limits: Limits, planned: System | None) -> None:
     """Say no now to what a run would be refused for whatever happens until then."""
     from executor.safety.drift import refuse_drift
     from executor.safety.rules import refusals
 
     for refusal in refusals(plan, system, limits):
         raise refusal
-    refuse_drift(plan, system)
+    refuse_drift(plan, system, planned)
 
 
 def _own_key(home: Home) -> str:

@@ -115,6 +115,15 @@ def test_a_plan_for_a_system_that_has_drifted_is_not_signed(home: Home, system: 
     unsigned(home, "refused by system drift", "--system", "s.yaml")
 
 
+def test_a_session_that_knows_the_system_as_it_was_says_what_changed(home: Home, system: System, plan: Plan) -> None:
+    Session.adopt(home, plan, system, limits=Limits())
+    (service,) = system.services
+    save_system(
+        System(name="library", services=(type(service)(**{**dict(service), "criticality": 1}),)), Path("system.yaml")
+    )
+    unsigned(home, "library is not as it was planned for (shop changed in criticality)")
+
+
 def test_the_session_knows_the_system_too(home: Home, system: System, plan: Plan) -> None:
     Session.adopt(home, plan, system, limits=Limits())
     Path("system.yaml").unlink()
