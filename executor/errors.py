@@ -74,7 +74,7 @@ class SafetyRefusalError(MurphyError):
 
     exit_code = 3
 
-    def __init__(self, rule: str, *, measured: str, limit: str, hint: str = "") -> None:
+    def __init__(self, rule: str, *, measured: str, limit: str, hint: str) -> None:
         super().__init__(f"refused by {rule}: {measured}, and the limit is {limit}.", hint=hint)
         self.rule = rule
         self.measured = measured

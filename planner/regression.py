@@ -126,4 +126,7 @@ def _refusal(
     if not made:
         return InputError(f"there is no experiment to plan: {absent(system) or '; '.join(notes)}.", where=system.name)
     found = refusals(_plan(made[:1], chosen, system, proposer), system, limits)
-    return found[0] if found else SafetyRefusalError("rehearsal", measured=notes[-1], limit="what may be hurt")
+    hint = "Choose another template or place; only the operator can allow more, in limits.toml."
+    return (
+        found[0] if found else SafetyRefusalError("rehearsal", measured=notes[-1], limit="what may be hurt", hint=hint)
+    )

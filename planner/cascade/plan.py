@@ -90,4 +90,6 @@ def _refusal(
     found = refusals(_plan([first], system, "it", Scenario.AUTO, proposer), system, limits)
     if found:
         return found[0]
-    return SafetyRefusalError("rehearsal", measured=f"“{first.title}”: {reasons[0]}", limit="what may be hurt")
+    hint = "Choose another service or a milder scenario; only the operator can allow more, in limits.toml."
+    measured = f"“{first.title}”: {reasons[0]}"
+    return SafetyRefusalError("rehearsal", measured=measured, limit="what may be hurt", hint=hint)

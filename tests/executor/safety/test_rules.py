@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from executor.errors import InputError
+from executor.errors import InputError, SafetyRefusalError
 from executor.model.data_check import DataCheck, SqlQuery
 from executor.model.faults.data import CacheFlush
 from executor.model.plan import AbortCondition, Experiment, InstanceTarget, Plan
@@ -183,6 +183,11 @@ def test_each_refusal_says_rule_measure_limit_and_way_out(
     of: Plan, where: System, limits: Limits, message: str
 ) -> None:
     assert said(of, where, limits) == [message]
+
+
+def test_no_refusal_can_be_made_that_does_not_say_what_would_pass() -> None:
+    with pytest.raises(TypeError, match="hint"):
+        SafetyRefusalError("rule", measured="one", limit="none")  # type: ignore[call-arg]
 
 
 def test_an_edge_that_cannot_be_reached_is_refused() -> None:

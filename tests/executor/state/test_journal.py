@@ -74,7 +74,7 @@ def test_a_check_that_refuses_leaves_the_approval_as_it_was(journal: Journal) ->
 
     def refuse(rows: list[RunRow]) -> None:
         seen.append(rows)
-        raise SafetyRefusalError("concurrent runs", measured="one", limit="one")
+        raise SafetyRefusalError("concurrent runs", measured="one", limit="one", hint="Wait.")
 
     with pytest.raises(SafetyRefusalError):
         admit(journal, "run-2", check=refuse)
