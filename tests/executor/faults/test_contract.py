@@ -26,6 +26,7 @@ from executor.faults.held import Held
 from executor.faults.registry import BEHAVIOURS, behaviour
 from executor.kernel import child, process
 from tests.executor.faults.cases import OTHERS, Bench, Case, Subject, all_cases
+from tests.executor.faults.host import bearing
 from tests.executor.faults.table import saw
 from tests.executor.kit import until
 from tests.missing import missing
@@ -113,6 +114,7 @@ class Injection:
 
     def assert_nothing_left(self) -> None:
         until(lambda: not marked(), what=f"processes are left: {marked()}")
+        until(lambda: not bearing(MARK), what=f"the machine is not as before: {bearing(MARK)}")
         left = [file.name for file in self.path.iterdir() if file.suffix not in RECIPE]
         assert left == [], "files are left"
 
