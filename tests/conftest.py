@@ -6,14 +6,16 @@ import ipaddress
 import os
 import re
 import socket
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import Any
 
 import pytest
+from _pytest.reports import CollectErrorRepr
 from hypothesis import settings
 from xdist.scheduler import LoadScopeScheduling
 
 from tests.executor.faults import table
+from tests.missing import hidden
 
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 for _name in ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "OPENAI_BASE_URL", "ANTHROPIC_BASE_URL", "MURPHY_HOME"):
@@ -59,6 +61,24 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.nodeid.removeprefix("tests/").startswith(_KIN):
             item.add_marker(pytest.mark.slow)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(call: pytest.CallInfo[None]) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A test that is not run in CI for want of something has failed, however it says so."""
+    report = yield
+    if why := hidden(report, call.excinfo and call.excinfo.value):
+        report.outcome, report.longrepr = "failed", why
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """The same of a whole module."""
+    report = yield
+    if why := hidden(report):
+        report.outcome, report.longrepr = "failed", CollectErrorRepr(why)
+    return report
 
 
 class Together(LoadScopeScheduling):

@@ -29,7 +29,7 @@ from tests.executor.faults.cases import OTHERS, Bench, Case, Subject, all_cases
 from tests.executor.faults.host import bearing
 from tests.executor.faults.table import saw
 from tests.executor.kit import until
-from tests.missing import missing
+from tests.missing import missing, not_meant
 
 CASES = all_cases()
 MARK = f"murphy-contract-{os.getpid()}-1"
@@ -162,8 +162,9 @@ def _begin(bench: Bench, tmp_path: Path) -> Iterator[Callable[..., Injection]]:
         manager.__exit__(None, None, None)
 
 
-@pytest.mark.skipif(OTHERS in os.environ, reason="the cases are another package's")
 def test_every_kind_has_a_case() -> None:
+    if OTHERS in os.environ:
+        not_meant("the cases are another package's")
     assert {case.fault.model_dump()["kind"] for case in CASES} == {how.kind for how in BEHAVIOURS}
 
 
@@ -327,7 +328,7 @@ def test_a_reused_pid_is_refused(case: Case, begin: Callable[[Case], Injection])
     injection = begin(case)
     target = injection.subject.resolved()
     if not isinstance(target, ProcessTarget):
-        pytest.skip("strikes an edge, not a process")
+        not_meant("strikes an edge, not a process")
     other = replace(target, start_ticks=target.start_ticks - 1)
     context = Context(injection.subject.system, f"{MARK}-2", str(injection.path))
     with pytest.raises(UnavailableError):

@@ -191,7 +191,7 @@ def _hold(which: Hungry, path: Path) -> None:
 
 def test_a_volume_is_struck_for_all_that_have_files_on_it(three: Three) -> None:
     if reason := no_mounts():
-        pytest.skip(reason)
+        missing(reason)
     target, other, stranger = three
     with small_volumes():
         (DATA / "deep").mkdir()
@@ -206,7 +206,7 @@ def test_a_volume_is_struck_for_all_that_have_files_on_it(three: Three) -> None:
 
 def test_a_network_of_its_own_is_shared_by_all_in_it() -> None:
     if reason := no_networks():
-        pytest.skip(reason)
+        missing(reason)
     fault = Saturation(rate_mbps=1)
     with nets() as (net,), echoes("target", "other", net=net) as (target, other), echoes("outside") as (outside,):
         system = System(name="wires", services=(target.service, other.service, outside.service))

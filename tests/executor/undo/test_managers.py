@@ -33,7 +33,7 @@ from tests.executor.faults.containers import Engine, Podman, Yard, lacking
 from tests.executor.faults.containers import yard as opened_yard
 from tests.executor.faults.machine import Machine, unavailable
 from tests.executor.kit import until
-from tests.missing import missing
+from tests.missing import missing, not_meant
 
 ROOT = Path(__file__).parents[3]
 MARK = f"murphy-managers-{os.getpid()}-1"
@@ -132,7 +132,7 @@ def stands_still(subject: ContainerSubject) -> bool:
 )
 def test_a_container(yard: Yard, home: Home, tmp_path: Path, fault: FaultSpec, what: str) -> None:
     if isinstance(yard.engine, Podman) and what == "disconnection":
-        pytest.skip("Podman is not asked to, since it could not undo it")
+        not_meant("Podman is not asked to, since it could not undo it")
     scratch = tmp_path / "scratch"
     scratch.mkdir(mode=0o700)
     swept(home, fault, ContainerSubject(yard, stands_still), scratch, f"{what} of container web")

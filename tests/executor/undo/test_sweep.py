@@ -26,6 +26,7 @@ from executor.undo.sweep import sweep
 from executor.undo.swept import Swept
 from tests.executor.injections import admit, hang
 from tests.executor.kit import Shelf, until
+from tests.missing import missing
 
 ROOT = Path(__file__).parents[3]
 EXECUTOR = """
@@ -262,7 +263,7 @@ def test_a_home_that_is_not_there(tmp_path: Path) -> None:
 @pytest.mark.root
 def test_a_table_that_no_helper_holds_is_removed(home: Home) -> None:
     if redirect.unavailable():
-        pytest.skip("needs root and nftables")
+        missing("needs root and nftables")
     table = nft.Table(nft.name_of(f"murphy-sweep-{os.getpid()}"))
     subprocess.run([sys.executable, "-c", LEAD, table.name], cwd=ROOT, check=True)
     try:
@@ -276,7 +277,7 @@ def test_a_table_that_no_helper_holds_is_removed(home: Home) -> None:
 @pytest.mark.root
 def test_a_table_whose_maker_lives_is_left_alone_until_its_lease_lapses(home: Home) -> None:
     if redirect.unavailable():
-        pytest.skip("needs root and nftables")
+        missing("needs root and nftables")
     table = nft.Table(nft.name_of(f"murphy-sweep-{os.getpid()}"))
     redirect.lead(table, [redirect.Way(9, ("127.0.0.9",), ())], 9, 60.0)
     try:

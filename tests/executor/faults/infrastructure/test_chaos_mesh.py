@@ -32,6 +32,7 @@ from tests.executor.faults.kube_fake.chaos import definitions
 from tests.executor.faults.kube_fake.world import SPACE
 from tests.executor.faults.kube_kit import simulated, system_of, with_chaos_mesh
 from tests.executor.kit import until
+from tests.missing import not_meant
 
 POD = Where("shop", "web-1", 60, port=8000)
 BETWEEN = Where("shop", "web-1", 60, port=8000, towards={"app": "other"})
@@ -157,8 +158,9 @@ def test_a_cluster_without_chaos_mesh_says_so(tmp_path: Path) -> None:
         assert "not installed" in str(why_not(behaviour("infrastructure.chaos_mesh"), fault, target))
 
 
-@pytest.mark.skipif("kubernetes" not in os.environ.get(OTHERS, ""), reason="make test-k8s asks a real API server")
 def test_a_real_server_takes_every_resource(tmp_path: Path) -> None:
+    if "kubernetes" not in os.environ.get(OTHERS, ""):
+        not_meant("make test-k8s asks a real API server")
     from tests.kubernetes.cluster import real
 
     with real() as (_, settings):

@@ -25,13 +25,18 @@ from tests.missing import missing
 pytestmark = pytest.mark.root
 HOW = behaviour("network.duplicate_reorder")
 LACKING = netem.unusable()
-needs_netem = pytest.mark.skipif(LACKING is not None, reason=str(LACKING))
 
 
 @pytest.fixture(autouse=True)
 def need_networks() -> None:
     if why := no_networks():
         missing(why)
+
+
+@pytest.fixture
+def with_netem() -> None:
+    if LACKING:
+        missing(LACKING, there_in="MURPHY_VM")
 
 
 def test_a_kernel_without_it_is_told_with_what_to_do() -> None:
@@ -80,7 +85,7 @@ def tc(net: str, *words: str) -> None:
     subprocess.run(["tc", "-n", net, "qdisc", *words], check=True)
 
 
-@needs_netem
+@pytest.mark.usefixtures("with_netem")
 def test_in_a_network_of_its_own_and_found_by_a_sweep(tmp_path: Path, home: Home) -> None:
     with nets() as (net,), echoes("struck", net=net) as (server,):
         record = injected(server, tmp_path)
@@ -92,7 +97,7 @@ def test_in_a_network_of_its_own_and_found_by_a_sweep(tmp_path: Path, home: Home
         HOW.revert(record)
 
 
-@needs_netem
+@pytest.mark.usefixtures("with_netem")
 def test_with_its_network_it_is_gone(tmp_path: Path) -> None:
     with nets() as (net,), echoes("struck", net=net) as (server,):
         record = injected(server, tmp_path)

@@ -25,7 +25,7 @@ from tests.executor.faults.cases.memory import LIMIT
 from tests.executor.faults.cases.memory import inside as starved
 from tests.executor.faults.hungry_kit import no_cgroup, scratch_cgroup
 from tests.executor.kit import until
-from tests.missing import missing
+from tests.missing import missing, not_meant
 
 MARK = "murphy-cgroups-1"
 USED = ("memory.current", "memory.usage_in_bytes")
@@ -124,7 +124,7 @@ def test_without_a_limit_of_its_own_the_hosts_memory_is_filled(own: bool, bench:
         total, free = host_memory()
         used = 100 * (total - free) / total
         if used > 80:
-            pytest.skip("little memory is free")
+            not_meant("little memory is free")
         context = Context(subject.system, MARK, str(bench.path))
         record = how.prepare(Memory(fill_percent=used + 4), subject.resolved(), context)
         assert record["bytes"] == pytest.approx(0.04 * total, abs=0.03 * total)  # others take and give meanwhile

@@ -26,7 +26,7 @@ from executor.faults.resource import beneath, mount
 from tests.executor.faults.cases.volumes import DATA, no_mounts
 from tests.executor.faults.failing_kit import HOW, Begin, beginning, failing
 from tests.executor.kit import until
-from tests.missing import missing
+from tests.missing import missing, not_meant
 
 NOBODY: Final = 65534
 _HERE, _NOW, _OMIT = -100, (1 << 30) - 1, (1 << 30) - 2
@@ -292,7 +292,7 @@ def test_as_many_files_are_open_as_their_programs_may_have(begin: Begin) -> None
 def test_what_may_only_be_appended_to_is_appended_to(begin: Begin) -> None:
     (DATA / "log").write_text("one ")
     if subprocess.run(["chattr", "+a", str(DATA / "log")], capture_output=True, check=False).returncode:
-        missing("files of this volume cannot be made append-only", there_in="no place for sure")
+        not_meant("files of this volume cannot be made append-only")
     record = spared(begin)
     try:
         with (DATA / "log").open("a") as log:

@@ -19,6 +19,7 @@ from tests.executor.faults.cases.grpc import GrpcSubject
 from tests.executor.faults.edge_kit import WAYS, Held, need_redirect
 from tests.executor.kit import until
 from tests.executor.proxy.grpc_kit import OTHER, UNARY
+from tests.missing import not_meant
 
 CALLS = 8_000
 """More than are made in the time in which the proxy waits for connections to be idle."""
@@ -142,7 +143,7 @@ def test_a_status_of_grpc_needs_such_an_edge(subject: GrpcSubject, protocol: str
 
 def test_a_proxy_that_was_not_told_of_grpc_says_where_to_tell_it(subject: GrpcSubject) -> None:
     if subject.managed is None:
-        pytest.skip("no proxy that could have been told something else")
+        not_meant("no proxy that could have been told something else")
     said = behaviour("service.error").unsupported(Error(grpc_status="ABORTED"), _speaking(subject, "grpc", edge="a->c"))
     assert said is not None
     assert said.endswith("let the proxy's configuration say that this edge's protocol is grpc.")
