@@ -15,6 +15,7 @@ COLUMNS: Final = (
     "lease",
     "crash-reverted",
 )
+_NOT_HERE: Final = "not here"
 _seen: dict[str, dict[str, str]] = defaultdict(dict)
 
 
@@ -22,6 +23,11 @@ def saw(case: str, column: str, what: str = "yes") -> None:
     """Note what was seen of a case, in one column."""
     assert column in COLUMNS
     _seen[case][column] = what
+
+
+def not_here(case: str, why: str) -> None:
+    """Note why nothing is seen of a case on this machine."""
+    _seen[case][_NOT_HERE] = why
 
 
 def seen() -> dict[str, dict[str, str]]:
@@ -39,6 +45,13 @@ def lines() -> list[str]:
     """The table, if anything was seen."""
     if not _seen:
         return []
-    rows = [("fault", *COLUMNS), *((case, *(of.get(c, "-") for c in COLUMNS)) for case, of in sorted(_seen.items()))]
+    rows = [("fault", *COLUMNS)]
+    absent = []
+    for case, of in sorted(_seen.items()):
+        if _NOT_HERE in of:
+            absent.append(f"{case}  not here: {of[_NOT_HERE]}")
+        else:
+            rows.append((case, *(of.get(column, "-") for column in COLUMNS)))
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    return ["  ".join(part.ljust(width) for part, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    table = ["  ".join(part.ljust(width) for part, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    return table + absent

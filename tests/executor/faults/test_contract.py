@@ -27,7 +27,7 @@ from executor.faults.registry import BEHAVIOURS, behaviour
 from executor.kernel import child, process
 from tests.executor.faults.cases import OTHERS, Bench, Case, Subject, all_cases
 from tests.executor.faults.host import bearing
-from tests.executor.faults.table import saw
+from tests.executor.faults.table import not_here, saw
 from tests.executor.kit import until
 from tests.missing import missing, not_meant
 
@@ -146,10 +146,10 @@ def _begin(bench: Bench, tmp_path: Path) -> Iterator[Callable[..., Injection]]:
     scratch.mkdir(mode=0o700)
 
     def start(case: Case) -> Injection:
-        if reason := case.unavailable():
-            missing(reason)
-        if reason := case.kernel_lacks():
-            missing(reason, there_in="MURPHY_VM")
+        for reason, there_in in ((case.unavailable(), "CI"), (case.kernel_lacks(), "MURPHY_VM")):
+            if reason:
+                not_here(case.id, reason)
+                missing(reason, there_in=there_in)
         manager = case.open(bench)
         injection = Injection(case, manager.__enter__(), scratch)
         opened.append((manager, injection))
@@ -184,7 +184,9 @@ def test_normal_faulted_normal(case: Case, begin: Callable[[Case], Injection]) -
     assert injection.how.active(injection.record) is False
     injection.inject()
     holds_references_only(injection)
-    saw(case.id, "measured size", injection.subject.size())
+    size = injection.subject.size()
+    assert size, "its size cannot be measured"
+    saw(case.id, "measured size", size)
     assert injection.subject.unharmed(), "a bystander is hurt"
     saw(case.id, "bystander unharmed")
     injection.how.revert(injection.record)

@@ -73,6 +73,7 @@ class StampedeSubject(RedisSubject):
     def size(self) -> str:
         with self.server.client() as client:
             gone = 303 - client.dbsize()
+        assert gone == HOT
         return f"{HOT} keys asked, {gone} gone; {self.queries()} of 60 looks reach the database, {self.before} before"
 
     def unharmed(self) -> bool:

@@ -92,6 +92,7 @@ class ConfigSubject:
     def size(self) -> str:
         lines = self.one.file.read_text(encoding="utf-8").splitlines()
         differ = sum(one != other for one, other in zip(lines, TEXT.splitlines(), strict=True))
+        assert (self.one.pool()["size"], differ) == (1, 1)
         return f"pool.size 1 asked, the service goes by {self.one.pool()['size']}; {differ} of 5 lines differs"
 
 

@@ -56,10 +56,11 @@ class EdgeSubject:
         if self.after_bytes:
             return self._given()
         calls = [self.scene.call(timeout_s=0.6) for _ in range(5)]
-        struck = f"every call asked, {sum(map(self.shows, calls))} of {len(calls)}"
+        assert all(map(self.shows, calls)), "not every call is struck"
         if self.delay_ms is None:
-            return struck
+            return f"every call asked, {len(calls)} of {len(calls)}"
         late_ms = 1000 * statistics.median(call["s"] for call in calls)
+        assert late_ms >= self.delay_ms
         return f"{self.delay_ms:.0f} ms asked, {late_ms:.0f} ms in the median of {len(calls)}"
 
     def _given(self) -> str:

@@ -50,6 +50,7 @@ class QueueSubject(DataSubject):
 
     def size(self) -> str:
         put, pending = self.server.count() - APPLICATION, self.server.pending()
+        assert put == MESSAGES
         return f"{MESSAGES} messages asked, {put} put; the worker has {pending} to get, {APPLICATION} before"
 
 
