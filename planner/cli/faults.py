@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
 from planner.cli.options import Json
 
 if TYPE_CHECKING:
-    from executor.faults.behaviour import Behaviour
+    from executor.faults.behaviour import Behaviour, LeaseKind
     from executor.model.faults import FaultSpec
 
 
@@ -61,9 +61,19 @@ def faults(
         elif lost := _lost(row):
             for line in lost:
                 out.print(f"      {line}", style="inconclusive", soft_wrap=True, markup=False)
-        elif target is None:
+        if target is None:
+            out.print(f"      ends by itself: {_LEASES[row['lease']]}", style="quiet", soft_wrap=True, markup=False)
             out.print(f"      not like the real thing: {row['differs']}", style="quiet", soft_wrap=True, markup=False)
             out.print(f"      reaches: {', '.join(row['reaches'])}", style="quiet", soft_wrap=True, markup=False)
+
+
+_LEASES: Final[dict[LeaseKind, str]] = {
+    "kernel": "by a time-out in the kernel",
+    "server": "by a time-out where it is made (database, proxy, cluster or cloud)",
+    "parent_death": "with a helper, which ends when Murphy does",
+    "watchdog": "by the watchdog, a process of Murphy's that outlives it",
+}
+"""What ends a fault that nobody renews any more."""
 
 
 def _lost(row: dict[str, Any]) -> list[str]:

@@ -126,6 +126,13 @@ def test_every_fault_is_in_the_catalogue_with_its_parameters(murphy: Murphy) -> 
     assert all(row["what"] and row["differs"] and row["lease"] for row in rows.values())
 
 
+def test_the_catalogue_for_people_says_the_same_of_each(murphy: Murphy) -> None:
+    rows = json.loads(murphy("faults", "--json").stdout)
+    said = murphy("faults").stdout
+    for words in ("ends by itself: ", "not like the real thing: ", "reaches: "):
+        assert said.count(f"      {words}") == len(rows), words
+
+
 def test_doctor_says_what_works_and_what_to_do_about_the_rest(murphy: Murphy) -> None:
     found = json.loads(murphy("doctor", "--json").stdout)
     assert all(look["works"] or look["detail"] for look in found)
