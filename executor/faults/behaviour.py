@@ -167,7 +167,10 @@ class Telling(Protocol):
     """A fault that measures something itself, which goes on the run's time line."""
 
     def tells(self, record: Record) -> str:
-        """What was measured, in words; asked once, right before the fault is undone."""
+        """What was measured beside what was asked, in words; empty if nothing can be told. Raises nothing.
+
+        Asked once, right before the fault is undone.
+        """
 
 
 @runtime_checkable

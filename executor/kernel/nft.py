@@ -90,6 +90,18 @@ class Table:
         """Delete it; connections still led away are cut by that. Idempotent."""
         self._do("delete", "table", "inet", self.name)
 
+    def counted(self) -> list[tuple[str, list[int]]]:
+        """Of each of its rules the chain, and how many packets came by each ``counter`` in it, from left to right.
+
+        Raises ``UnavailableError`` if there is no such table, or it cannot be asked.
+        """
+        listed = _listed(self.net, "table", "inet", self.name)
+        rules = [item["rule"] for item in listed if "rule" in item]
+        return [
+            (rule["chain"], [part["counter"]["packets"] for part in rule["expr"] if "counter" in part])
+            for rule in rules
+        ]
+
     def chains(self) -> list[str]:
         """The names of its chains."""
         try:

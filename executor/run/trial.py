@@ -203,8 +203,7 @@ class Trial:
         if held is None or held.record is None:
             return
         try:
-            if isinstance(held.how, Telling):
-                said = await anyio.to_thread.run_sync(held.how.tells, held.record)
+            if isinstance(held.how, Telling) and (said := await anyio.to_thread.run_sync(held.how.tells, held.record)):
                 self.course.emit(
                     EventKind.MEASURED,
                     experiment=self.experiment.id,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from executor.faults.behaviour import Record
@@ -21,13 +22,23 @@ class ConnectionLimit(PacketFault):
         """After connection tracking, or there would be nothing to count."""
         turn_away = "drop" if fault.how == "drop" else "reject with tcp reset"
         # Only beginnings are looked at: an established connection must never be turned away.
-        begins = "tcp flags & (fin | syn | rst | ack) == syn jump counted"
+        begins = "tcp flags & (fin | syn | rst | ack) == syn counter jump counted"
         return [
             # Each rule counts for itself: one for all families and addresses.
-            Chain("counted", "", (f"ct count over {fault.max} {turn_away}",)),
+            Chain("counted", "", (f"ct count over {fault.max} counter {turn_away}",)),
             Chain(
                 "begins",
                 "type filter hook input priority 0",
                 tuple(f"{each} {begins}" for each in at("d", place, ("tcp",))),
             ),
         ]
+
+    def asked(self, fault: Spec) -> str:
+        """How many at once."""
+        return f"at most {fault.max:,} connections at once"
+
+    def came(self, rules: Sequence[tuple[str, list[int]]]) -> str:
+        """How many were turned away of those that were begun; a caller that gets no answer begins again."""
+        begun = sum(counters[0] for chain, counters in rules if chain == "begins")
+        away = sum(counters[0] for chain, counters in rules if chain == "counted")
+        return f"{away:,} of {begun:,} attempts turned away"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from executor.faults.behaviour import Record
@@ -26,7 +27,7 @@ class Loss(PacketFault):
 
     def chains(self, fault: Spec, place: Record) -> list[Chain]:
         """To the listener, from it, or both."""
-        drop = f"numgen random mod 10000 <= {round(fault.percent * 100) - 1} drop"
+        drop = f"counter numgen random mod 10000 <= {round(fault.percent * 100) - 1} counter drop"
         to, out = at("d", place), at("s", place)
         arriving = [f"{each} {drop}" for each in to] if fault.direction != "out" else []
         leaving = []
@@ -37,3 +38,15 @@ class Loss(PacketFault):
             Chain("arriving", f"type filter hook input {_EARLY}", tuple(arriving)),
             Chain("leaving", f"type filter hook output {_EARLY}", tuple(leaving)),
         ]
+
+    def asked(self, fault: Spec) -> str:
+        """Which share, and which way."""
+        return f"{fault.percent:g} % of the packets {_WAYS[fault.direction]}"
+
+    def came(self, rules: Sequence[tuple[str, list[int]]]) -> str:
+        """Which share of those that came by."""
+        met, lost = (sum(counters[which] for _, counters in rules) for which in (0, 1))
+        return f"{100 * lost / met:.1f} % of {met:,} lost" if met else "none came by"
+
+
+_WAYS = {"both": "each way", "in": "to it", "out": "from it"}

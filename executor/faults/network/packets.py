@@ -31,6 +31,14 @@ class PacketFault(ABC):
     def chains(self, fault: Any, place: Record) -> list[Chain]:
         """The rules; ``place`` is where its packets pass, as ``Networked`` says it."""
 
+    @abstractmethod
+    def asked(self, fault: Any) -> str:
+        """How big it is to be, in words."""
+
+    @abstractmethod
+    def came(self, rules: Sequence[tuple[str, list[int]]]) -> str:
+        """How big it was, in words, from what each rule has counted: its chain and its counters."""
+
     def lacking(self) -> str | None:
         """What nftables need."""
         return f"{why}." if (why := nft.unusable()) else None
@@ -50,7 +58,7 @@ class PacketFault(ABC):
         assert isinstance(target, ResolvedInstance)
         place = able(target, Networked).listening(target)
         chains = [[chain.name, chain.hook, chain.rules] for chain in self.chains(fault, place)]
-        return {**place, "table": nft.name_of(context.mark), "chains": chains}
+        return {**place, "table": nft.name_of(context.mark), "chains": chains, "asked": self.asked(fault)}
 
     def inject(self, record: Record, lease_s: float) -> dict[str, Any]:
         """Put the rules in force. Raises ``UnavailableError`` if the target is gone; there are none then."""
@@ -72,6 +80,13 @@ class PacketFault(ABC):
             return bool(_table(record).live())
         except UnavailableError:
             return None
+
+    def tells(self, record: Record) -> str:
+        """What was asked and what the kernel has counted; empty if the rules are gone."""
+        try:
+            return f"{record['asked']} asked, {self.came(_table(record).counted())}"
+        except UnavailableError:
+            return ""
 
     def revert(self, record: Record) -> None:
         """Delete the table; with its network namespace it is gone already."""

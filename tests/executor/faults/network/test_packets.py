@@ -16,7 +16,7 @@ import pytest
 
 from executor.drivers.targets import ProcessTarget
 from executor.errors import FaultGoneError, UnavailableError
-from executor.faults.behaviour import Context, why_not
+from executor.faults.behaviour import Context, Telling, why_not
 from executor.faults.registry import behaviour
 from executor.kernel import nft
 from executor.model.faults import FaultSpec
@@ -75,6 +75,30 @@ def test_one_way_loses_nothing_the_other_way(tmp_path: Path) -> None:
             assert arrived == 500
             assert answered < arrived
         assert well(server)
+
+
+def told(record: dict[str, Any], kind: str) -> str:
+    how = behaviour(kind)
+    assert isinstance(how, Telling)
+    return how.tells(record)
+
+
+def test_a_run_is_told_which_share_was_lost(tmp_path: Path) -> None:
+    """As the kernel counts it, and no other than what arrives."""
+    with echoes("struck") as (server,):
+        with struck(server, Loss(percent=30, direction="in"), tmp_path) as record:
+            assert told(record, "network.loss") == "30 % of the packets to it asked, none came by"
+            arrived, _ = server.exchange(PACKETS)
+            share = f"{100 * (PACKETS - arrived) / PACKETS:.1f} % of {PACKETS:,} lost"
+            assert told(record, "network.loss") == f"30 % of the packets to it asked, {share}"
+        assert told(record, "network.loss") == "", "it is gone, and with it what was counted"
+
+
+def test_a_run_is_told_how_many_were_turned_away(tmp_path: Path) -> None:
+    with echoes("struck") as (server,), struck(server, ConnectionLimit(max=3), tmp_path) as record:
+        assert served(server, 10) == 3
+        said = "at most 3 connections at once asked, 7 of 10 attempts turned away"
+        assert told(record, "network.connection_limit") == said
 
 
 def test_a_stream_gets_through_by_sending_again(tmp_path: Path) -> None:
