@@ -13,6 +13,7 @@ import logging
 import zlib
 from abc import ABC, abstractmethod
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from executor.drivers.targets import EdgeTargets, Resolved
@@ -20,7 +21,7 @@ from executor.errors import FaultGoneError, UnavailableError
 from executor.faults import held
 from executor.faults.behaviour import Context, LeaseKind, Record
 from executor.faults.interception import unreachable, ways
-from executor.kernel import nft, redirect
+from executor.kernel import child, nft, redirect
 from executor.proxy import edges as proxies
 
 if TYPE_CHECKING:
@@ -124,6 +125,17 @@ class EdgeFault(ABC):
             answers.append(held.alive(record) or _led_away(_table(record)))
         return True if True in answers else None if None in answers else False
 
+    def tells(self, record: Record) -> str:
+        """What was asked and what the proxies and the helper have counted; of a narrow line they count nothing."""
+        seen: dict[str, dict[str, Any]] = {}
+        for control in _controls(record):
+            with suppress(UnavailableError):  # it may be of an earlier version, too
+                seen |= proxies.tally(control, record["mark"])
+        if record["redirected"]:
+            with suppress(OSError, ValueError):
+                seen |= json.loads(child.tally_of(Path(record["deadline"])).read_text(encoding="utf-8"))
+        return "; ".join(f"{edge}: {_size(record['fault'], seen[edge])}" for edge in sorted(seen) if seen[edge]["of"])
+
     def revert(self, record: Record) -> str | None:
         """Take it away everywhere. A managed proxy that is gone took the fault with it: that is returned then."""
         failed: list[UnavailableError] = []
@@ -149,6 +161,18 @@ class EdgeFault(ABC):
 def matching(fault: HttpMatch) -> dict[str, Any]:
     """The part of a fault that says which requests are meant."""
     return {"probability": fault.probability, "method": fault.method, "path": fault.path}
+
+
+def _size(fault: dict[str, Any], seen: dict[str, Any]) -> str:
+    """How big it was to be and how big it was, in words."""
+    share = fault["damage"] if fault["kind"] == "corrupt" else fault.get("probability", 1.0)
+    asked = f"all {seen['of']}" if share >= 1 else f"{100 * share:g} % of the {seen['of']}"
+    came = f"{seen['struck']:,} of {seen['met']:,} struck"
+    if share < 1 and seen["met"]:
+        came = f"{100 * seen['struck'] / seen['met']:.1f} %, {came}"
+    if seen["waits"]:
+        came += f"; {fault['delay_ms']:g} ms late asked, {1000 * seen['waited_s'] / seen['waits']:.0f} ms in the mean"
+    return f"{asked} asked, {came}"
 
 
 def _controls(record: Record) -> list[str]:

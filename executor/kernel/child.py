@@ -160,6 +160,27 @@ def living(deadline: Path) -> list[process.Found]:
     return [helper.found for helper in helpers() if helper.lease.deadline == deadline]
 
 
+def tally_of(deadline: Path) -> Path:
+    """Where a child that counts what it strikes keeps that, beside its deadline file."""
+    return deadline.with_name(deadline.name + ".tally")
+
+
+def keep_tally(deadline: Path, text: str) -> None:
+    """For a child: put down what it has counted by now. What cannot be kept is not told."""
+    with suppress(OSError):
+        file = os.open(tally_of(deadline), os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o600)
+        try:
+            os.pwrite(file, text.encode(), 0)  # one call, and never shorter than before: no half of it is read
+        finally:
+            os.close(file)
+
+
+def drop_tally(deadline: Path) -> None:
+    """Remove what a child has counted, if it is there."""
+    with suppress(OSError):
+        tally_of(deadline).unlink(missing_ok=True)
+
+
 def end(deadline: Path, *, grace_s: float = GRACE_S) -> None:
     """End the children: take their lease away, then SIGTERM, and SIGKILL after ``grace_s`` seconds. Idempotent."""
     with suppress(OSError):  # where it cannot be taken away they are ended all the same
@@ -172,6 +193,7 @@ def end(deadline: Path, *, grace_s: float = GRACE_S) -> None:
         until = time.monotonic() + grace_s
         for child in ended:
             process.wait_gone(child.pid, child.start_ticks, max(0.0, until - time.monotonic()))
+    drop_tally(deadline)  # one that was killed did not
 
 
 def lease(arguments: Sequence[str]) -> tuple[Lease, list[str]]:

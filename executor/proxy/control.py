@@ -22,6 +22,7 @@ _FIELDS: Final[dict[str, frozenset[str]]] = {
     "drop": frozenset({"mark"}),
     "active": frozenset({"mark"}),
     "counters": frozenset({"edge"}),
+    "tally": frozenset({"mark"}),
 }
 """Each command and the fields it takes, all of them needed."""
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 from executor.proxy.config import Protocol
-from executor.proxy.faults import CONNECTION_KINDS, Fault
+from executor.proxy.faults import CONNECTION_KINDS, Fault, unit
 from executor.proxy.grpc import relay_grpc
 from executor.proxy.http import relay_http
 from executor.proxy.link import Link
@@ -69,6 +70,17 @@ class Edge:
         for fault in gone:
             fault.ended.set()
         return bool(gone)
+
+    def tally(self, mark: str) -> list[dict[str, Any]]:
+        """What the mark's fault has met (``of`` which it is said), struck, and held up, if it is in force."""
+        return [
+            {
+                "of": unit(fault.spec.kind, self.protocol),
+                **{name: getattr(fault, name) for name in ("met", "struck", "waits", "waited_s")},
+            }
+            for fault in self.faults
+            if fault.mark == mark
+        ]
 
     def accept(self, client: Wire, reach: Callable[[], Awaitable[Wire]], *, hurt: bool = True) -> None:
         """Carry a connection that came in; ``reach`` connects to the callee. Faults strike it only if ``hurt``."""

@@ -61,6 +61,15 @@ def active(control: str, mark: str) -> list[str]:
     return list(_ask(control, {"do": "active", "mark": mark})["edges"])
 
 
+def tally(control: str, mark: str) -> dict[str, dict[str, Any]]:
+    """By edge, what the mark's fault has met, struck and held up there so far.
+
+    Raises ``ProxyRefusedError`` too where the proxy is of an earlier version.
+    """
+    edges: dict[str, dict[str, Any]] = _ask(control, {"do": "tally", "mark": mark})["edges"]
+    return edges
+
+
 def _ask(control: str, request: Mapping[str, Any]) -> dict[str, Any]:
     """One command and its answer.
 

@@ -39,6 +39,18 @@ _BOUNDS: Final = {
 }
 
 
+_REQUESTS: Final = {"http": "requests", "grpc": "calls"}
+
+
+def unit(kind: str, protocol: str) -> str:
+    """For each of what the dice of a kind of fault are thrown; empty: there are none to throw."""
+    if kind == "throttle":
+        return ""
+    if kind == "corrupt":
+        return "segments"
+    return "connections" if kind in CONNECTION_KINDS else _REQUESTS.get(protocol, "connections")
+
+
 @dataclass(frozen=True)
 class Spec:
     """Parameters of one fault, as the control socket receives them."""
@@ -137,6 +149,15 @@ class Fault:
 
     __hash__ = object.__hash__
 
+    met: int = 0
+    """How often its dice were thrown: for each request, call, connection or segment that it is meant for."""
+    struck: int = 0
+    """How often they said yes."""
+    waits: int = 0
+    """How many of those have been held for as long as it wanted, and let go."""
+    waited_s: float = 0.0
+    """How long these were held together, as measured."""
+
     def __post_init__(self) -> None:
         self._dice = random.Random(f"{self.spec.seed}/{self.edge}/{self.spec.kind}")
         self._free_at: dict[str, float] = {}
@@ -146,7 +167,12 @@ class Fault:
 
     def strikes(self) -> bool:
         """One throw of the dice."""
-        return self.spec.probability >= 1 or self._dice.random() < self.spec.probability
+        return self._thrown(self.spec.probability >= 1 or self._dice.random() < self.spec.probability)
+
+    def _thrown(self, hit: bool) -> bool:
+        self.met += 1
+        self.struck += hit
+        return hit
 
     def matches(self, method: str, path: str) -> bool:
         """Whether a request is meant, dice aside."""
@@ -172,7 +198,7 @@ class Fault:
 
     def flipped(self, data: bytes) -> bytes:
         """A segment's worth of bytes, with one bit flipped if the dice say so."""
-        if self._dice.random() >= self.spec.damage:
+        if not self._thrown(self._dice.random() < self.spec.damage):
             return data
         damaged = bytearray(data)
         damaged[self.choose(len(damaged))] ^= 1 << self.choose(8)
@@ -189,9 +215,17 @@ class Fault:
         return self._dice.randrange(bound)
 
 
-async def delayed(faults: list[Fault], delay_s: float) -> None:
-    """Wait ``delay_s`` seconds, or until one of ``faults`` ends: what it held may then go on."""
+async def delayed(faults: list[Fault], delay_s: float, *, times: int = 1) -> None:
+    """Wait ``delay_s`` seconds, or until one of ``faults`` ends: what it held may then go on.
+
+    ``times``: what so many have to wait, one after the other.
+    """
+    loop = asyncio.get_running_loop()
+    begun = loop.time()
     await _first_end(faults, delay_s)
+    if len(faults) == 1 and not faults[0].ended.is_set():  # of several it could not be told whose the wait was
+        faults[0].waits += times
+        faults[0].waited_s += loop.time() - begun
 
 
 async def silence(faults: list[Fault]) -> None:

@@ -106,7 +106,7 @@ class Link:
             await delayed(delays, max(0.0, due - asyncio.get_running_loop().time()))
         if (count := 1 if statements is None else statements) and (delays := self.struck_by("delay_statement")):
             # One after the other, as the database would carry them out, however early they arrived.
-            await delayed(delays, count * sum(fault.delay_s() for fault in delays))
+            await delayed(delays, count * sum(fault.delay_s() for fault in delays), times=count)
         if any(not fault.spec.after_bytes for fault in self.struck_by("reset", "refuse")):
             raise ConnectionResetError
         await self.gate_silence()

@@ -102,6 +102,11 @@ class Proxy:
         on = self._edge(edge)
         return {"calls": on.calls, "connections": on.connections, "faulted": on.faulted}
 
+    def tally(self, *, mark: str) -> dict[str, Any]:
+        """On each edge where the mark's fault is in force, how often it was to strike so far and how often it did."""
+        edges = [self._edges[edge] for edge, leased in self._leases if leased == mark]
+        return {"edges": {edge.name: tally for edge in edges for tally in edge.tally(mark)}}
+
     def _edge(self, name: str) -> Edge:
         try:
             return self._edges[name]

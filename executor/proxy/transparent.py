@@ -16,6 +16,7 @@ import struct
 import sys
 from contextlib import suppress
 from functools import partial
+from pathlib import Path
 from typing import Any, Final
 
 from executor.errors import MurphyError
@@ -32,6 +33,7 @@ log = logging.getLogger(__name__)
 _ORIGINAL_DESTINATION: Final = 80
 _SETTLE_S: Final = 0.05
 """Time for connections that the kernel had already led here to be accepted."""
+_TALLY_S: Final = 0.1
 _DRAIN_S: Final = 1.5
 _BYSTANDERS_S: Final = 8.0
 """The fault is over by then: only what others began meanwhile is still carried."""
@@ -68,6 +70,16 @@ class Transparent:
             for one in sockdiag.to_port(way.port):
                 if way.reach.has(one.remote[0]) and _ends_here(way, one) and caller.holds(one):
                     sockdiag.cut(one)
+
+    async def keep_tally(self, deadline: Path) -> None:
+        """Put down what was struck, by edge, as often as that changes."""
+        last, width = "", 0
+        while True:
+            edges = {edge.name: tally for _, edge, _ in self._ways for tally in edge.tally(self._mark)}
+            if (now := json.dumps(edges)) != last:
+                last, width = now, max(width, len(now))
+                child.keep_tally(deadline, now.ljust(width))
+            await asyncio.sleep(_TALLY_S)
 
     async def stop(self) -> None:
         """Take the fault away, see what is under way to its end, and cut the rest."""
@@ -153,7 +165,12 @@ async def _serve(lease: child.Lease, job: dict[str, Any]) -> MurphyError | None:
             redirect.lead(table, ways, port, left_s)
             await asyncio.to_thread(proxy.cut_existing)
 
-        return await leading.lead(lease, table, proxy, begin)
+        tally = tasks.create_task(proxy.keep_tally(lease.deadline))
+        try:
+            return await leading.lead(lease, table, proxy, begin)
+        finally:
+            tally.cancel()
+            child.drop_tally(lease.deadline)
 
 
 def main() -> None:

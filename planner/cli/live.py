@@ -18,6 +18,7 @@ from planner.cli.output import out as terminal
 _SHOWN: Final = {
     EventKind.STEPPED: "quiet",
     EventKind.INJECTED: "bold",
+    EventKind.MEASURED: "quiet",
     EventKind.REVERTED: "quiet",
     EventKind.REVERT_OWED: "breaks",
     EventKind.ABORTED: "aborted",

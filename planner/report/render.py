@@ -89,6 +89,7 @@ def markdown(run: Run) -> str:
             f"| {_plain(v.expected)} |"
             for v in said
         ]
+    lines += _told(run)
     for result in run.evidence.results:
         for found in result.capacities:
             lines += ["", f"## How much {_plain(found.instance)} carries", ""]
@@ -107,6 +108,12 @@ def markdown(run: Run) -> str:
     if run.evidence.owed:
         lines += ["", "## Still owed", "", *(f"- {_plain(owed)}" for owed in run.evidence.owed)]
     return "\n".join(lines) + "\n"
+
+
+def _told(run: Run) -> list[str]:
+    """How big each fault was, and whatever else it told."""
+    told = [f"- {_plain(said)}" for result in run.evidence.results for said in run.measured(result.experiment)]
+    return ["", "## What the faults told at their end", "", *told] if told else []
 
 
 def _cascades(run: Run) -> list[str]:

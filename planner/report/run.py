@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from executor.errors import InputError
 from executor.measure.columns import Recording
 from executor.model.base import why_not
-from executor.model.evidence import Event, Evidence, ExperimentResult, Finding
+from executor.model.evidence import Event, EventKind, Evidence, ExperimentResult, Finding
 from executor.model.plan import Experiment, Plan
 from executor.run.observations import load as load_observations
 from executor.state.home import Home
@@ -37,11 +37,24 @@ class Run:
 
     def experiment(self, result: ExperimentResult) -> Experiment:
         """The experiment that a result belongs to."""
-        return next(e for e in self.plan.experiments if e.id == result.experiment)
+        return self.experiment_named(result.experiment)
+
+    def experiment_named(self, name: str) -> Experiment:
+        """The experiment of that id."""
+        return next(e for e in self.plan.experiments if e.id == name)
 
     def events(self, experiment: str) -> tuple[Event, ...]:
         """What happened in one experiment, in order."""
         return tuple(event for event in self.evidence.timeline if event.experiment == experiment)
+
+    def measured(self, experiment: str) -> tuple[str, ...]:
+        """What each fault of one experiment told of itself at its end, such as how big it was beside what was asked."""
+        trials = self.experiment_named(experiment).trials
+        return tuple(
+            f"{event.action}{f', trial {event.trial}' if trials > 1 else ''}: {event.detail}"
+            for event in self.events(experiment)
+            if event.kind is EventKind.MEASURED
+        )
 
 
 def load(home: Home, run: str, findings: tuple[Finding, ...], foretold: Callable[[str], Foretold] | None = None) -> Run:

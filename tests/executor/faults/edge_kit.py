@@ -20,7 +20,7 @@ import pytest
 
 from executor.drivers.resolve import resolve
 from executor.drivers.targets import EdgeTargets, Resolved
-from executor.faults.behaviour import Behaviour, Context
+from executor.faults.behaviour import Behaviour, Context, Telling
 from executor.faults.registry import behaviour
 from executor.kernel import child, process, redirect, sockets
 from executor.model.faults import FaultSpec
@@ -227,13 +227,19 @@ class Held:
         helpers = child.living(Path(self.record["deadline"]))
         return {"active": self.active(), "helpers": helpers, "wanted": self.record.get("helpers"), "rules": listed}
 
+    def told(self) -> str:
+        """What a run is told of its size."""
+        assert isinstance(self.how, Telling)
+        return self.how.tells(self.record)
+
     def left_behind(self) -> list[object]:
         """Helpers, tables and files of this fault."""
         left: list[object] = list(child.living(Path(self.record["deadline"])))
         if self.record["redirected"]:
             listed = subprocess.run(["nft", "list", "tables"], capture_output=True, text=True, check=True).stdout
             left += [line for line in listed.splitlines() if self.record["table"] in line]
-        return left + [path for path in (Path(self.record["deadline"]),) if path.exists()]
+        deadline = Path(self.record["deadline"])
+        return left + [path for path in (deadline, child.tally_of(deadline)) if path.exists()]
 
 
 def one_edge(system: System) -> EdgeTargets:

@@ -5,8 +5,10 @@ Processes, the fault proxy, cgroups' descriptors and PostgreSQL are real. The cl
 
 from __future__ import annotations
 
+import html
 import json
 import os
+import re
 import resource
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -87,8 +89,17 @@ def test_network_an_edge_whose_connections_are_cut(home: Home, tmp_path: Path) -
         target = EdgeTarget(caller="front", callee="base")
         cut = Action(id="cut", fault=Reset(), target=target, duration_s=1.0)
         plan = plan_of(system, (experiment_on(system, "front", actions=(cut,)),))
-        whole(home, plan, system, lambda: not _served(front.port), tmp_path)
+        evidence = whole(home, plan, system, lambda: not _served(front.port), tmp_path)
         assert base.answers()
+        measured = [event.detail for event in evidence.timeline if event.kind is EventKind.MEASURED]
+        assert measured, "the size of the fault is told"
+        for name in ("report.md", "report.html"):
+            shown = html.unescape((tmp_path / name).read_text(encoding="utf-8")).replace("\\", "")
+            assert f"cut: {measured[0]}" in shown, name
+        for said in measured:
+            found = re.fullmatch("front->base: all requests asked, ([0-9]+) of ([0-9]+) struck", said)
+            assert found, said
+            assert found[1] == found[2]
 
 
 def _served(port: int) -> bool:

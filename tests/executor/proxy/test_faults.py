@@ -39,6 +39,21 @@ def test_error_reaches_only_what_matches(proxy: Managed, callee: Callee, dial: D
     assert proxy.counters() == {"ok": True, "calls": 3, "connections": 1, "faulted": 1}
 
 
+def test_what_each_mark_met_and_struck_is_told_apart(proxy: Managed, dial: Dial) -> None:
+    proxy.put(kind="error", status=500, probability=0.3, path="/plain", seed=5, mark="some")
+    proxy.put(kind="delay", delay_ms=5, mark="late")
+    one = dial(proxy.http)
+    answers = [status(_ask(one, get("/plain"))) for _ in range(40)] + [status(_ask(one, get("/html")))]
+    (some,) = edges.tally(proxy.control, "some").values()
+    assert (some["of"], some["met"], some["struck"], some["waits"]) == ("requests", 40, answers.count(500), 0)
+    assert 0 < some["struck"] < 40
+    (late,) = edges.tally(proxy.control, "late").values()
+    assert (late["met"], late["struck"], late["waits"]) == (41, 41, 41)
+    assert late["waited_s"] >= 41 * 0.005
+    proxy.drop("late")
+    assert edges.tally(proxy.control, "late") == {}
+
+
 def test_error_keeps_the_connection_in_step(proxy: Managed, dial: Dial) -> None:
     proxy.put(kind="error", status=500, path="/bad")
     one = dial(proxy.http)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import statistics
 from collections.abc import Iterator
 
@@ -9,6 +10,7 @@ import pytest
 
 from executor.model.faults.network import Latency
 from tests.executor.faults.edge_kit import WAYS, Scene, faulted, on_edge, scene
+from tests.executor.kit import until
 
 
 @pytest.fixture(scope="module", params=WAYS)
@@ -36,3 +38,18 @@ def test_jitter_spreads_evenly_around_the_delay(edge: Scene) -> None:
     assert min(late) >= 0.010
     assert min(late) < 0.045
     assert statistics.pstdev(late) > 0.008
+
+
+def test_a_run_is_told_how_many_were_late_and_how_late(edge: Scene) -> None:
+    """The bystander's are not among them."""
+    held = on_edge(edge, Latency(delay_ms=50), mark="told")
+    with faulted(edge, held):
+        for _ in range(7):
+            edge.call(keep=True)
+            edge.bystander.call(edge.direct)
+        asked = "a->b: all requests asked, 7 of 7 struck; 50 ms late asked, "
+        until(lambda: held.told().startswith(asked))
+        late = re.fullmatch("([0-9]+) ms in the mean", held.told().removeprefix(asked))
+        assert late
+        assert int(late[1]) >= 50
+    assert held.told() == "", "it is gone, and with it what was counted"
