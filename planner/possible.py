@@ -8,19 +8,27 @@ from executor.errors import InputError, MurphyError
 from executor.faults.behaviour import why_not
 from executor.faults.registry import behaviour
 from executor.model.faults import SPECS, FaultSpec
-from executor.model.plan import EdgeTarget, InstanceTarget
+from executor.model.plan import EdgeTarget, GroupsTarget, InstanceTarget, Target
 from executor.model.system import Service, System
 
 
 def possible(system: System, place: str) -> dict[str, str]:
     """Each fault that a service or an edge (``caller->callee``) takes, with why it cannot be done; empty: it can.
 
+    An edge is also what a partition of its two ends cuts.
+
     Raises ``InputError`` for a place that the system has not.
     """
     caller, _, callee = place.partition("->")
     for name in filter(None, (caller, callee)):
         known_service(system, name, where=place)
-    target = EdgeTarget(caller=caller, callee=callee) if callee else InstanceTarget(service=caller)
+    targets: tuple[Target, ...] = (InstanceTarget(service=caller),)
+    if callee:
+        targets = EdgeTarget(caller=caller, callee=callee), GroupsTarget(a=(caller,), b=(callee,))
+    return {kind: reason for target in targets for kind, reason in _possible(system, target, caller).items()}
+
+
+def _possible(system: System, target: Target, service: str) -> dict[str, str]:
     found: tuple[Resolved, ...] = ()
     gone = ""
     try:
@@ -28,7 +36,7 @@ def possible(system: System, place: str) -> dict[str, str]:
     except MurphyError as error:
         gone = str(error)
     return {
-        spec.named(): _why_not(spec, spec.typical(system.service(caller)), found, gone)
+        spec.named(): _why_not(spec, spec.typical(system.service(service)), found, gone)
         for spec in SPECS
         if spec.target_kind == target.kind
     }
