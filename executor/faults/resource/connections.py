@@ -12,7 +12,7 @@ from executor.drivers import local
 from executor.drivers.targets import ProcessTarget, Resolved
 from executor.faults import held
 from executor.faults.behaviour import Context, LeaseKind, Record
-from executor.kernel import child
+from executor.kernel import child, consumed
 
 if TYPE_CHECKING:
     from executor.model.faults.resource import Connections as Spec
@@ -48,6 +48,11 @@ class Connections(held.Held):
         """Start the helper; it is ready once its connections stand. Raises ``UnavailableError`` if none can be made."""
         arguments = [record["address"], str(record["port"]), str(record["count"])]
         return held.start("executor.faults.resource.connections", arguments, record, lease_s, ready_s=_FILL_S + 10)
+
+    def tells(self, record: Record) -> str:
+        """How many it holds now, of which the server may have taken some to be gone."""
+        has = sum(consumed.sockets(pid, ticks) for pid, ticks in record.get("helpers", ()))
+        return f"{record['count']:,} connections asked, {has:,} open"
 
 
 def main() -> None:

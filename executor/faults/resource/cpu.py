@@ -13,8 +13,9 @@ from executor.drivers.targets import ProcessTarget, Resolved
 from executor.errors import UnavailableError
 from executor.faults import held
 from executor.faults.behaviour import Context, LeaseKind, Record
-from executor.kernel import cgroup, child, process
+from executor.kernel import cgroup, child, consumed, process
 from executor.model.vocabulary import Scope
+from executor.model.wording import many
 
 if TYPE_CHECKING:
     from executor.model.faults.resource import Cpu as Spec
@@ -58,6 +59,12 @@ class Cpu(held.Held):
             given = [str(core), str(record["share"]), record.get("cgroup", "")]
             learned = held.start("executor.faults.resource.cpu", given, {**record, **learned}, lease_s)
         return learned
+
+    def tells(self, record: Record) -> str:
+        """How busy the helpers have been, which a busy machine or a quota may keep below what was asked."""
+        asked = f"{100 * record['share']:g} % of {many(len(record['cores']), 'core')} asked"
+        used = [100 * consumed.cores(pid, ticks) for pid, ticks in record.get("helpers", ())]
+        return f"{asked}, {' and '.join(f'{each:.0f} %' for each in used)} used" if used else ""
 
 
 def _cores(target: ProcessTarget) -> list[int]:

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from executor.model.faults.resource import DiskFill as Spec
 
 
+_BLOCK_BYTES = 512
+"""As ``stat`` counts them, whatever the volume's own are. Source: stat(2)."""
+
+
 class DiskFill:
     """Undone by removing the file; it is named by our mark, in the directory and nowhere else."""
 
@@ -74,6 +78,18 @@ class DiskFill:
     def active(self, record: Record) -> bool:
         """Whether the file is there."""
         return fill.file_of(Path(record["directory"]), record["mark"]).exists()
+
+    def tells(self, record: Record) -> str:
+        """How much is taken, and how much is left for others than root."""
+        path = Path(record["directory"])
+        try:
+            taken = fill.file_of(path, record["mark"]).stat().st_blocks * _BLOCK_BYTES
+            free, total = volume.free(path, root=record["root"]), volume.size(path)
+        except OSError:
+            return ""
+        most = f"{record['bytes'] / 2**20:,.0f} MiB at most, and " if record["bytes"] else ""
+        asked = f"{most}{record['leave'] / 2**20:,.0f} MiB left asked"
+        return f"{asked}, {taken / 2**20:,.1f} MiB taken and {free / 2**20:,.1f} of {total / 2**20:,.1f} MiB left"
 
     def revert(self, record: Record) -> None:
         """Remove it. Raises ``UnavailableError`` if it cannot be removed."""

@@ -12,7 +12,7 @@ from executor.drivers.targets import ProcessTarget, Resolved
 from executor.errors import UnavailableError
 from executor.faults import held
 from executor.faults.behaviour import Context, LeaseKind, Record
-from executor.kernel import cgroup, child
+from executor.kernel import cgroup, child, consumed
 from executor.model.vocabulary import Scope
 
 if TYPE_CHECKING:
@@ -66,6 +66,11 @@ class Memory(held.Held):
         arguments = [str(record["bytes"]), str(record["grow"]), record.get("cgroup", "")]
         ready_s = 10 + record["bytes"] / _TAKES_BYTES_PER_S
         return held.start("executor.faults.resource.memory", arguments, record, lease_s, ready_s=ready_s)
+
+    def tells(self, record: Record) -> str:
+        """How much the helper has by now, which is more than it was to take by what it is itself."""
+        has = sum(consumed.resident_bytes(pid, ticks) for pid, ticks in record.get("helpers", ()))
+        return f"{record['bytes'] / 2**20:,.0f} MiB asked, {has / 2**20:,.0f} MiB resident with the helper's own"
 
 
 def _place(target: ProcessTarget) -> str:

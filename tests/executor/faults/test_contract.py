@@ -21,7 +21,7 @@ import pytest
 
 from executor.drivers.targets import ProcessTarget
 from executor.errors import FaultGoneError, UnavailableError
-from executor.faults.behaviour import Behaviour, Context, Momentary, Record, Renewable, why_not
+from executor.faults.behaviour import Behaviour, Context, Momentary, Record, Renewable, Telling, why_not
 from executor.faults.held import Held
 from executor.faults.registry import BEHAVIOURS, behaviour
 from executor.kernel import child, process
@@ -187,6 +187,8 @@ def test_normal_faulted_normal(case: Case, begin: Callable[[Case], Injection]) -
     size = injection.subject.size()
     assert size, "its size cannot be measured"
     saw(case.id, "measured size", size)
+    if isinstance(injection.how, Telling):
+        assert injection.how.tells(injection.record) or kind_of(case) == "network.bandwidth"
     assert injection.subject.unharmed(), "a bystander is hurt"
     saw(case.id, "bystander unharmed")
     injection.how.revert(injection.record)

@@ -178,7 +178,9 @@ def _burnt(subject: ShelfSubject) -> str:
 
 def _taken(subject: ShelfSubject) -> str:
     (helper,) = subject.helpers()
-    return f"{MEBIBYTES} MiB asked, {helper.memory_info().rss / 2**20:.0f} MiB resident with the helper's own"
+    has = helper.memory_info().rss / 2**20
+    assert MEBIBYTES < has < MEBIBYTES + 64, "with the interpreter's own"
+    return f"{MEBIBYTES} MiB asked, {has:.0f} MiB resident with the helper's own"
 
 
 def _connected(subject: ShelfSubject) -> str:
@@ -187,6 +189,7 @@ def _connected(subject: ShelfSubject) -> str:
         for c in psutil.Process(subject.resolved().pid).net_connections("tcp")
         if c.status == psutil.CONN_ESTABLISHED and c.laddr.port == subject.shelf.port
     ]
+    assert len(established) == CONNECTIONS
     return f"{CONNECTIONS} connections asked, {len(established)} open"
 
 
