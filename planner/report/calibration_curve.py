@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from knowledge.calibration import Calibration
+from planner.report.alone import Drawing
 from planner.report.picture import LEFT, TOP
 
 SIDE = 220
@@ -10,7 +11,7 @@ HEIGHT = TOP + SIDE + 34
 WIDTH = LEFT + SIDE + 30
 
 
-def calibration_curve(found: Calibration) -> str:
+def calibration_curve(found: Calibration) -> Drawing:
     """A point for each bin, with its 95 % interval and the larger the more there are; on the line, said is true."""
     most = max(each.n for each in found.bins)
     parts = [
@@ -28,7 +29,7 @@ def calibration_curve(found: Calibration) -> str:
             f'<circle class="{"dot" if each.fits else "ring"}" cx="{_x(each.said)}" cy="{_y(each.came_true)}" '
             f'r="{3 + 4 * each.n / most:.1f}"><title>{said}</title></circle>'
         )
-    return (
+    return Drawing(
         f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" style="max-width: {WIDTH}px" role="img" '
         f'aria-label="said against came true, {found.n} predictions">'
         + f'<text class="name" x="{LEFT - 50}" y="{TOP + SIDE / 2}" text-anchor="end">came true</text>'

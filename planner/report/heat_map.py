@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import html
-import math
-from collections import Counter
 
-from executor.measure.columns import Recording, Series
-from planner.report.picture import LEFT, TOP, WIDTH
+import numpy as np
+
+from executor.measure.columns import Codes, Floats, Recording, Series
+from planner.report.alone import Drawing
+from planner.report.picture import LEFT, TOP, WIDTH, asked
 
 COLUMNS = 100
 """Spans of time, all of one length."""
@@ -16,18 +17,17 @@ STEP = 9
 GAP = 30
 
 
-def heat_map(recording: Recording) -> str:
+def heat_map(recording: Recording) -> Drawing:
     """A band a check: time goes right, latency up by doubling; the darker, the more answers. Bad ones are red.
 
     Empty if nothing was observed.
     """
-    rows = {name: recording.series(name) for name in recording.sources if not name.startswith("calls:")}
-    rows = {name: series for name, series in rows.items() if len(series)}
+    rows = asked(recording)
     if not rows:
-        return ""
+        return Drawing()
     begin = min(float(series.at_s[0]) for series in rows.values())
     span = max(float(series.at_s[-1]) for series in rows.values()) - begin or 1.0
-    highest = {name: _row(float(series.latency_ms.max())) for name, series in rows.items()}
+    highest = {name: int(_rows(series.latency_ms).max()) for name, series in rows.items()}
     height = TOP + sum((rows_up + 1) * STEP + GAP for rows_up in highest.values())
     parts = []
     top = float(TOP)
@@ -41,7 +41,7 @@ def heat_map(recording: Recording) -> str:
         ]
         top = base + GAP
     title = f"latency over {span:.1f} seconds of {', '.join(rows)}"
-    return (
+    return Drawing(
         f'<svg viewBox="0 0 {WIDTH} {height}" role="img" aria-label="{html.escape(title)}">'
         + "".join(parts)
         + f'<text class="unit" x="{LEFT}" y="{height - 8}">0 s</text>'
@@ -49,20 +49,23 @@ def heat_map(recording: Recording) -> str:
     )
 
 
-def _row(latency_ms: float) -> int:
-    return max(0, math.ceil(math.log2(max(latency_ms, 1.0))))
+def _rows(latency_ms: Floats) -> Codes:
+    return np.ceil(np.log2(np.maximum(latency_ms, 1.0))).astype(np.int32)
 
 
 def _cells(series: Series, base: float, begin: float, span: float) -> list[str]:
-    found: Counter[tuple[int, int, bool]] = Counter()
-    for each in series:
-        column = min(COLUMNS - 1, int((each.at_s - begin) / span * COLUMNS))
-        found[column, _row(each.latency_ms), each.ok] += 1
-    most = max(found.values())
+    columns = np.minimum(COLUMNS - 1, ((series.at_s - begin) / span * COLUMNS).astype(np.int32))
+    rows = _rows(series.latency_ms)
+    places = (np.int32(COLUMNS) * rows + columns) * 2 + series.ok
+    cells, counts = np.unique(places, return_counts=True)
+    most = int(counts.max())
     wide = (WIDTH - LEFT - 12) / COLUMNS
+    found = [
+        (*divmod(cell // 2, COLUMNS), cell % 2, n) for cell, n in zip(cells.tolist(), counts.tolist(), strict=True)
+    ]
     return [
         f'<rect class="{"cell" if ok else "badcell"}" x="{LEFT + column * wide:.1f}" y="{base - (row + 1) * STEP:.1f}" '
         f'width="{wide:.1f}" height="{STEP}" fill-opacity="{0.25 + 0.75 * count / most:.2f}">'
         f"<title>{count} up to {2**row:,} ms{'' if ok else ', bad'}</title></rect>"
-        for (column, row, ok), count in sorted(found.items())
+        for row, column, ok, count in found
     ]

@@ -6,6 +6,7 @@ import html
 from collections.abc import Sequence
 
 from executor.model.capacity import Capacity, CapacityLevel
+from planner.report.alone import Drawing
 from planner.report.picture import LEFT, TOP, WIDTH
 
 SERVED, SLOW = 170, 110
@@ -15,7 +16,7 @@ HEIGHT = TOP + SERVED + GAP + SLOW + 34
 MARKS = {"stable": "good", "violated": "bad"}
 
 
-def load_curve(found: Capacity) -> str:
+def load_curve(found: Capacity) -> Drawing:
     """Above what was served in time over what was offered, below how long it took: p50, and p95 where there is one.
 
     A thin line is where all is served; the largest rate that is carried is marked, and the knee. Latencies are drawn by
@@ -23,7 +24,7 @@ def load_curve(found: Capacity) -> str:
     """
     levels = [each for each in found.levels if each.outcome != "unreachable"]
     if len({round(each.offered_rps, 3) for each in levels}) < 2:
-        return ""
+        return Drawing()
     most = max(each.offered_rps for each in levels) * 1.04
     base = TOP + SERVED
     title = f"what {found.instance} served of {len(levels)} rates up to {most:.0f} requests a second"
@@ -37,7 +38,7 @@ def load_curve(found: Capacity) -> str:
         *_latency(levels, most),
         *_axis(most),
     ]
-    return "".join([*parts, "</svg>"])
+    return Drawing("".join([*parts, "</svg>"]))
 
 
 def _x(rate: float, most: float) -> float:

@@ -7,13 +7,14 @@ from collections.abc import Sequence
 
 from executor.measure.cascade.observed import Cascade, Fallen
 from executor.model.wording import many, number
+from planner.report.alone import Drawing
 from planner.report.picture import LEFT, ROW, TOP, WIDTH
 
 RIGHT = 200
 """Pixels at the right for how often each was seen."""
 
 
-def propagation(cascade: Cascade) -> str:
+def propagation(cascade: Cascade) -> Drawing:
     """A row for what was struck and each service at risk, by onset; arrows lead from each callee to who fell by it.
 
     A dot is the mean onset after the injection, the bar what sampling leaves open; a dashed arrow is a tie. Empty if
@@ -21,7 +22,7 @@ def propagation(cascade: Cascade) -> str:
     """
     names = [*cascade.struck, *(each.service for each in cascade.fallen), *cascade.spared, *cascade.untold]
     if len(names) == len(cascade.struck):
-        return ""
+        return Drawing()
     last_s = max((each.onset.high for each in cascade.fallen), default=0.0)
     end_s = max(0.1, last_s) * 1.05
     rows = {name: TOP + ROW * nth for nth, name in enumerate(names)}
@@ -38,7 +39,7 @@ def propagation(cascade: Cascade) -> str:
         parts += [*_name(name, rows[name]), _said(f"spared in {many(cascade.trials, 'trial')}", rows[name])]
     for name in cascade.untold:
         parts += [*_name(name, rows[name]), _said("cannot be told", rows[name])]
-    return "".join([*parts, *_axis(end_s, height), "</svg>"])
+    return Drawing("".join([*parts, *_axis(end_s, height), "</svg>"]))
 
 
 def _x(at_s: float, end_s: float) -> float:

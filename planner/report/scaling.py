@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 
 from executor.model.capacity import Capacity
+from planner.report.alone import Drawing
 from planner.report.picture import LEFT, TOP, WIDTH
 
 TALL = 190
@@ -12,16 +13,16 @@ HEIGHT = TOP + TALL + 30
 _STEPS = 60
 
 
-def scaling(found: Capacity) -> str:
+def scaling(found: Capacity) -> Drawing:
     """Points of the rates that were carried, the Universal Scalability Law through them, and what its intervals allow.
 
     The band is the law with both coefficients at their lower ends, and at their upper ends. Empty without a fit.
     """
     if found.alone_rps is None or found.contention is None or found.coherency is None:
-        return ""
+        return Drawing()
     points = [(e.concurrency, e.goodput_rps) for e in found.levels if e.outcome == "stable" and e.concurrency]
     if not points:
-        return ""
+        return Drawing()
     gamma, sigma, kappa = found.alone_rps, found.contention, found.coherency
     widest = 1.3 * max(n for n, _ in points)
     across = [widest * (step + 1) / _STEPS for step in range(_STEPS)]
@@ -40,17 +41,16 @@ def scaling(found: Capacity) -> str:
     base = TOP + TALL
     dots = (at(n, x).split(",") for n, x in points)
     title = f"throughput of {found.instance} over requests under way, and the law that fits it"
-    return "".join(
-        [
-            f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{html.escape(title)}">',
-            f'<text class="name" x="{LEFT - 10}" y="{base - 16}" text-anchor="end">throughput</text>',
-            f'<text class="unit" x="{LEFT - 10}" y="{base - 4}" text-anchor="end">max {most:,.0f} requests/s</text>',
-            f'<polygon class="band" points="{" ".join(upper + lower[::-1])}"/>',
-            f'<polyline class="good" fill="none" points="{" ".join(middle)}"/>',
-            *(f'<circle class="dot" cx="{x}" cy="{y}" r="3.2"/>' for x, y in dots),
-            f'<line class="base" x1="{LEFT}" y1="{base}" x2="{WIDTH - 12}" y2="{base}"/>',
-            f'<text class="unit" x="{LEFT}" y="{HEIGHT - 12}">0</text>',
-            f'<text class="unit" x="{WIDTH - 12}" y="{HEIGHT - 12}" text-anchor="end">{widest:.0f} under way</text>',
-            "</svg>",
-        ]
-    )
+    parts = [
+        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{html.escape(title)}">',
+        f'<text class="name" x="{LEFT - 10}" y="{base - 16}" text-anchor="end">throughput</text>',
+        f'<text class="unit" x="{LEFT - 10}" y="{base - 4}" text-anchor="end">max {most:,.0f} requests/s</text>',
+        f'<polygon class="band" points="{" ".join(upper + lower[::-1])}"/>',
+        f'<polyline class="good" fill="none" points="{" ".join(middle)}"/>',
+        *(f'<circle class="dot" cx="{x}" cy="{y}" r="3.2"/>' for x, y in dots),
+        f'<line class="base" x1="{LEFT}" y1="{base}" x2="{WIDTH - 12}" y2="{base}"/>',
+        f'<text class="unit" x="{LEFT}" y="{HEIGHT - 12}">0</text>',
+        f'<text class="unit" x="{WIDTH - 12}" y="{HEIGHT - 12}" text-anchor="end">{widest:.0f} under way</text>',
+        "</svg>",
+    ]
+    return Drawing("".join(parts))

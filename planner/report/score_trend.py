@@ -5,20 +5,21 @@ from __future__ import annotations
 import html
 
 from knowledge.resilience.trends import SCORE, Trends
+from planner.report.alone import Drawing
 from planner.report.picture import LEFT, TOP, WIDTH
 
 TALL = 180
 HEIGHT = TOP + TALL + 34
 
 
-def score_trend(name: str, found: Trends) -> str:
+def score_trend(name: str, found: Trends) -> Drawing:
     """A point a run with its interval; those that tried something else are hollow. A change of level is marked.
 
     Empty without a run that has a score.
     """
     points = [point for point in found.points if point.score is not None]
     if not points:
-        return ""
+        return Drawing()
     wide = (WIDTH - LEFT - 40) / max(1, len(points) - 1)
     places = {point.run.run: LEFT + 14 + wide * number for number, point in enumerate(points)}
     parts = [
@@ -40,7 +41,7 @@ def score_trend(name: str, found: Trends) -> str:
             f"<title>{html.escape(said)}</title></circle>"
         )
     first, last = points[0].run, points[-1].run
-    return (
+    return Drawing(
         f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{html.escape(f"score of {name} over its runs")}">'
         + f'<text class="name" x="{LEFT - 50}" y="{TOP + TALL / 2}" text-anchor="end">score</text>'
         + "".join(parts)

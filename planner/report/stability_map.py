@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from os.path import commonprefix
 
 from executor.model.capacity import Capacity
+from planner.report.alone import Drawing
 from planner.report.picture import TOP, WIDTH
 
 LEFT = 390
@@ -14,13 +15,13 @@ _LONGEST = 62
 ROW = 30
 
 
-def stability_map(found: Sequence[tuple[str, Capacity]]) -> str:
+def stability_map(found: Sequence[tuple[str, Capacity]]) -> Drawing:
     """A row a search, named by what is its own in its title: what is carried is green, what is not red.
 
     The boundary between them is the stability boundary over the strength of the fault. Empty with fewer than two.
     """
     if len(found) < 2:
-        return ""
+        return Drawing()
     most = max(each.limit_rps for _, each in found)
     wide = WIDTH - LEFT - 12
     alike = len(commonprefix([title for title, _ in found]))  # noqa: RUF071 - characters are meant
@@ -45,7 +46,7 @@ def stability_map(found: Sequence[tuple[str, Capacity]]) -> str:
             )
         parts.append(f'<text class="unit" x="{LEFT + wide * low / most + 4:.1f}" y="{top + 17}">{low:,.0f}</text>')
     height = TOP + ROW * len(found) + 24
-    return (
+    return Drawing(
         f'<svg viewBox="0 0 {WIDTH} {height}" role="img" aria-label="what is carried under each strength of a fault">'
         + "".join(parts)
         + f'<text class="unit" x="{LEFT}" y="{height - 8}">0</text>'

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import re
 import xml.etree.ElementTree as ET
 from datetime import UTC, datetime, timedelta
 
+import numpy as np
 import pytest
 
-from executor.measure.columns import Recording
+from executor.measure.columns import NO_STATUS, Columns, Recording
 from executor.model.capacity import Capacity, Estimated
-from executor.model.evidence import Observation
+from executor.model.evidence import Event, EventKind, Observation
 from executor.model.vocabulary import Environment
 from knowledge.calibration import calibration
 from knowledge.resilience.change_points import ChangePoint
 from knowledge.resilience.score import Score
 from knowledge.resilience.trends import Change, Point, Trends
 from knowledge.rows import PastRun
-from planner.report.alone import alone
+from planner.report.alone import Drawing, alone
 from planner.report.calibration_curve import calibration_curve
 from planner.report.heat_map import heat_map
+from planner.report.load_curve import load_curve
+from planner.report.picture import LEFT, WIDTH, timeline
 from planner.report.scaling import scaling
 from planner.report.score_trend import score_trend
 from planner.report.stability_map import stability_map
@@ -47,6 +51,101 @@ def test_a_heat_map_has_a_cell_for_each_span_and_doubling() -> None:
     assert "1 up to 256 ms, bad" in "".join(bad[0].itertext())
     assert float(bad[0].get("y", "0")) < float(good[0].get("y", "0"))
     assert heat_map(Recording([])) == ""
+
+
+def happened(kind: EventKind, at_s: float, trial: int = 1, detail: str = "") -> Event:
+    return Event(
+        kind=kind, at_s=at_s, wall=datetime(2026, 1, 1, tzinfo=UTC), experiment="e1", trial=trial, detail=detail
+    )
+
+
+def across(figure: str, kind: str) -> list[tuple[float, float]]:
+    """Where each rectangle of a kind begins and ends, in seconds of a picture of ten seconds from 0 on."""
+    wide = (WIDTH - LEFT - 12) / 10.2
+    ends = [(float(each.get("x", "0")), float(each.get("width", "0"))) for each in of(figure, "rect", kind)]
+    return [(round((x - LEFT) / wide, 1), round((x + w - LEFT) / wide, 1)) for x, w in ends]
+
+
+def test_a_timeline_shades_each_fault_and_spans_the_times_to_detect_and_to_recover() -> None:
+    """Two faults in the first trial, the second of which goes last; in the second trial nobody noticed."""
+    seen = Recording([answer(at_s, 5.0) for at_s in np.arange(0.0, 10.01, 0.5).tolist()])
+    events = [
+        happened(EventKind.INJECTED, 1.0),
+        happened(EventKind.INJECTED, 1.5),
+        happened(EventKind.IMPACT, 1.2),
+        happened(EventKind.DETECTED, 1.6, detail="front-health <1> reported front"),
+        happened(EventKind.DETECTED, 1.9),
+        happened(EventKind.REVERTED, 2.0),
+        happened(EventKind.REVERTED, 3.0),
+        happened(EventKind.RECOVERED, 4.0),
+        happened(EventKind.INJECTED, 6.0, trial=2),
+        happened(EventKind.IMPACT, 6.1, trial=2),
+        happened(EventKind.REVERTED, 7.0, trial=2),
+        happened(EventKind.RECOVERED, 7.5, trial=2),
+    ]
+    figure = timeline(seen, events)
+    assert across(figure, "fault") == [(1.0, 3.0), (6.0, 7.0)]
+    assert across(figure, "span") == [(1.0, 1.6), (1.0, 4.0), (6.0, 7.5)]
+    text = " ".join("".join(each.itertext()) for each in drawn(figure).iter("text"))
+    assert all(told in text for told in ("time to detect", "600 ms", "time to recover", "3 s", "1.5 s"))
+    titles = ["".join(each.itertext()) for each in of(figure, "line", "mark")]
+    assert "detected at 1.60 s: front-health <1> reported front" in titles
+    assert across(timeline(seen, events[:5]), "fault") == [(1.0, 10.2)], "one that was never undone"
+    assert timeline(Recording([]), events) == ""
+
+
+def test_of_many_answers_on_one_pixel_the_slowest_is_drawn_good_and_bad() -> None:
+    """A million answers are a page that nobody can open."""
+    seen = Recording()
+    count = 200_000
+    at_s, latency_ms = np.linspace(0.0, 10.0, count), np.full(count, 4.0)
+    ok, none = np.ones(count, dtype=bool), np.zeros(count, dtype=np.int32)
+    latency_ms[[70_000, 70_003]], ok[70_003] = (900.0, 400.0), False
+    columns = Columns(at_s, ok, latency_ms, none + NO_STATUS, np.full(count, np.nan), none, none)
+    seen.extend("front", columns, [""])
+    figure = timeline(seen, [])
+    good, bad = of(figure, "line", "good"), of(figure, "line", "bad")
+    assert len(good) <= WIDTH
+    assert "".join(bad[0].itertext()) == "400 ms"
+    said = ["".join(each.itertext()) for each in good]
+    assert any(re.fullmatch(r"900 ms; \d+ faster ones beside it", each) for each in said)
+    beside = sum(int(each.split("; ")[1].split()[0]) for each in said if "; " in each)
+    assert beside + len(good) + len(bad) == count
+    assert len(heat_map(seen)) < 100_000
+
+
+@pytest.mark.parametrize("source", ["calls:a->b", "found:orders-kept"])
+def test_what_was_not_asked_has_no_row(source: str) -> None:
+    seen = Recording([answer(0.0, 5.0), answer(1.0, 5.0).model_copy(update={"source": source})])
+    assert source not in timeline(seen, [])
+    assert "1 answers of front" in timeline(seen, [])
+    assert source not in heat_map(seen)
+
+
+def test_a_notebook_shows_a_figure_by_itself_and_nothing_of_it_reaches_other_figures() -> None:
+    """Notebooks that are saved as pages put all their figures into one document."""
+    figure = heat_map(Recording([answer(0.0, 3), answer(10.0, 3)]))
+    shown = figure._repr_svg_()
+    assert shown == alone(figure)
+    root = drawn(shown)
+    assert root.get("class") == "murphy"
+    (style,) = root.iter("{http://www.w3.org/2000/svg}style")
+    rules = re.findall(r"(?:^|})\s*([^{}]+?)\s*{", style.text or "")
+    assert len(rules) > 10
+    assert all(rule.startswith("svg.murphy") for rule in rules)
+    assert heat_map(Recording([]))._repr_svg_() is None
+
+
+def test_every_figure_is_one_that_a_notebook_shows() -> None:
+    nothing = [
+        timeline(Recording([]), []),
+        heat_map(Recording([])),
+        load_curve(capacity(None, None)),
+        scaling(capacity(None, None)),
+        stability_map([]),
+        score_trend("shop", Trends((), ())),
+    ]
+    assert all(isinstance(each, Drawing) and not each for each in nothing)
 
 
 def capacity(low: float | None, high: float | None, **more: object) -> Capacity:
