@@ -28,6 +28,9 @@ class HttpProbe(Contract):
     """Statuses that count as good."""
     expect_text: Line | None = None
     """Text that a good answer's body contains; ``None``: any body."""
+    expect_no_text: Annotated[Line | None, Field(exclude_if=lambda text: text is None)] = None
+    """Text that a good answer's body does not contain, as of a list of alerts in which none should be; ``None``: none
+    is bad. Left out of the written form, and so of digests, where there is none."""
     answered_by: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9-]{1,100}$")] | None = None
     """Header that names who gave the answer (``X-Served-By``), as a service or its load balancer sets it; ``None``:
     none does."""

@@ -30,11 +30,22 @@ async def ask(probe: HttpProbe, client: httpx.AsyncClient) -> Outcome:
         return Outcome(False, None, f"{type(error).__name__}: {str(error).partition(':')[0]}"[:200])
     except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:
         return Outcome(False, None, f"{type(error).__name__}: {error}"[:200])
-    wrong = ""
-    if response.status_code not in probe.expect_status:
-        wrong = f"status {response.status_code}"
-    elif probe.expect_text is not None and probe.expect_text not in body.decode("utf-8", "replace"):
-        wrong = f"the body lacks {probe.expect_text!r}"[:200]
+    wrong = _wrong(probe, response.status_code, body)
     by = response.headers.get(probe.answered_by, "") if probe.answered_by else ""
     named = "".join(filter(str.isprintable, by))[:BY_MAX]
     return Outcome(not wrong, response.status_code, wrong, named, bytes(body))
+
+
+def _wrong(probe: HttpProbe, status: int, body: bytearray) -> str:
+    """What keeps an answer from being good, in words; empty: nothing."""
+    if status not in probe.expect_status:
+        return f"status {status}"
+    wanted, unwanted = probe.expect_text, probe.expect_no_text
+    text = "" if wanted is unwanted is None else body.decode("utf-8", "replace")
+    if wanted is not None and wanted not in text:
+        return f"the body lacks {wanted!r}"[:200]
+    if unwanted is not None and unwanted in text:
+        return f"the body holds {unwanted!r}"[:200]
+    if unwanted is not None and len(body) >= BODY_BYTES_MAX:
+        return "the body is too long to say that it lacks a text"
+    return ""

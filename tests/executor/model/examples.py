@@ -33,7 +33,12 @@ ratios = st.floats(0.01, 1)
 seconds = st.floats(0.5, 60)
 
 probes = st.one_of(
-    st.builds(HttpProbe, url=st.builds("http://127.0.0.1:{}/".format, ports), expect_text=st.none() | texts),
+    st.builds(
+        HttpProbe,
+        url=st.builds("http://127.0.0.1:{}/".format, ports),
+        expect_text=st.none() | texts,
+        expect_no_text=st.none() | texts,
+    ),
     st.builds(TcpProbe, port=ports),
 )
 checks = st.builds(

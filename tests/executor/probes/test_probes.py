@@ -85,6 +85,44 @@ async def test_status_and_text_decide() -> None:
         assert await asked(HttpProbe(url=f"http://127.0.0.1:{port}/")) == (False, 503, "status 503")
 
 
+FIRING = (
+    b'[{"annotations":{},"endsAt":"2026-11-30T04:24:13.829Z","fingerprint":"9b6fb955d040c587","receivers":[{"name":"none"}],'
+    b'"startsAt":"2026-11-30T04:19:13.829Z","status":{"inhibitedBy":[],"silencedBy":[],"state":"active"},'
+    b'"updatedAt":"2026-11-30T04:19:13.829Z","labels":{"alertname":"OrdersDown","service":"orders"}}]'
+)
+"""What Alertmanager 0.25 answers for ``/api/v2/alerts`` while an alert fires; ``[]`` while none does."""
+
+
+@pytest.mark.anyio
+async def test_an_alert_that_fires_is_told_from_none() -> None:
+    """A list with an alert in it holds ``[]``, too: only what it must not hold tells."""
+    probe = {"expect_no_text": '"fingerprint"'}
+    async with server(http("200 OK", b"[]\n")) as port:
+        assert await asked(HttpProbe(url=f"http://127.0.0.1:{port}/api/v2/alerts", **probe)) == (True, 200, "")
+    async with server(http("200 OK", FIRING)) as port:
+        url = f"http://127.0.0.1:{port}/api/v2/alerts"
+        assert (await asked(HttpProbe(url=url, expect_text="[]")))[0], "which would call it well"
+        assert await asked(HttpProbe(url=url, **probe)) == (False, 200, "the body holds '\"fingerprint\"'")
+        assert not (await asked(HttpProbe(url=url, expect_text="[]", **probe)))[0]
+    async with server(http("503 Service Unavailable", b"[]")) as port:
+        url = f"http://127.0.0.1:{port}/api/v2/alerts"
+        assert await asked(HttpProbe(url=url, **probe)) == (False, 503, "status 503")
+
+
+@pytest.mark.anyio
+async def test_what_was_not_read_whole_is_not_said_to_lack_a_text() -> None:
+    async with server(http("200 OK", b"x" * BODY_BYTES_MAX + b"alert")) as port:
+        ok, _, why = await asked(HttpProbe(url=f"http://127.0.0.1:{port}/", expect_no_text="alert"))
+    assert (ok, why) == (False, "the body is too long to say that it lacks a text")
+
+
+def test_a_probe_that_expects_no_lack_is_written_as_ever() -> None:
+    """So plans and systems that were signed before keep their digests."""
+    assert "expect_no_text" not in HttpProbe(url="http://127.0.0.1:1/").model_dump(mode="json")
+    lacking = HttpProbe(url="http://127.0.0.1:1/", expect_no_text="alert")
+    assert HttpProbe.model_validate(lacking.model_dump(mode="json")) == lacking
+
+
 @pytest.mark.parametrize("header", ["Authorization", "X-Api-Key", "Set-Cookie", "x served by"])
 def test_who_answered_is_no_secret_and_no_other_text(header: str) -> None:
     with pytest.raises(ValidationError):
