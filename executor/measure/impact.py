@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from executor.measure.columns import Flags, Floats, Series
 from executor.measure.samples import GIVEN_UP, Samples, window
+from executor.measure.spans import Span
 from executor.model.probe import Check
 from executor.model.vocabulary import Phase
 
@@ -45,8 +46,9 @@ class Impact:
     """Last answer of the window that shows it."""
     flaps: int
     """How often it fell again after having recovered."""
-    longest_outage_s: float
-    """Longest stretch from a bad answer to the next good one."""
+    longest_outage: Span
+    """Longest stretch from a bad answer to the next good one, seconds: the bad ones alone at the least, and at the most
+    from the last good one before until the next had come; without end where none came."""
     watched: int
     """Answers after the fault came."""
 
@@ -83,7 +85,7 @@ def impact(check: Check, samples: Samples, until_s: float | None = None) -> Impa
         back_s=None if back is None else times[back],
         back_settled_s=None if back is None else times[back + k - 1],
         flaps=_flaps(violations, windows),
-        longest_outage_s=_longest_outage(good, series.at_s, end_s),
+        longest_outage=_longest_outage(good, series, samples.trial.fault_begins_s, end_s),
         watched=len(series),
     )
 
@@ -145,8 +147,14 @@ def _last(those: Flags, times: Sequence[float], before: int) -> float | None:
     return times[found[-1]] if len(found) else None
 
 
-def _longest_outage(good: Flags, at_s: Floats, end_s: float) -> float:
-    """Seconds from the first of bad answers to the next good one, or to the end."""
+def _longest_outage(good: Flags, series: Series, begin_s: float, end_s: float) -> Span:
+    """Of the answers between two moments, seconds since the run started; each end of the interval is of its longest."""
     turns = np.diff(good.astype(np.int8), prepend=1, append=1)  # -1 where bad ones begin, 1 where they are over
-    over_s = np.append(at_s, end_s)[turns == 1]
-    return float((over_s - at_s[turns[:-1] == -1]).max(initial=0.0))
+    first, over = np.flatnonzero(turns[:-1] == -1), np.flatnonzero(turns == 1)
+    if not len(first):
+        return Span(0.0, 0.0, 0.0)
+    at_s = series.at_s
+    seen = np.append(at_s, end_s)[over] - at_s[first]
+    least = at_s[over - 1] - at_s[first]
+    most = np.append(series.answered_s, np.inf)[over] - np.append(begin_s, at_s)[first]
+    return Span(float(seen.max()), float(least.max()), float(most.max()))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Literal
 
 from executor.measure.bottleneck import bottleneck
 from executor.measure.consistency import consistency
@@ -47,8 +47,9 @@ def times(experiment: Experiment, trials: Sequence[Samples]) -> Iterator[Figure]
             yield from mean_of("effectiveness", check.id, told_of, "ratio", most=1.0)
         watched = sum(each.watched for each in seen)
         if watched:
-            yield _plain("longest_outage", check.id, max(each.longest_outage_s for each in seen), "s", watched)
-            yield _plain("flaps", check.id, sum(each.flaps for each in seen), "count", watched)
+            yield _longest(check.id, [each.longest_outage for each in seen], watched)
+            flaps = sum(each.flaps for each in seen)  # those between two askings are not seen, so there may be more
+            yield Figure(name="flaps", of=check.id, value=flaps, unit="count", low=flaps, n=watched)
 
 
 def _recovery(of: str, hurt: Hurt) -> Iterator[Figure]:
@@ -114,5 +115,15 @@ def _share(name: str, of: str, good: int, n: int) -> Iterator[Figure]:
         yield Figure(name=name, of=of, value=share.value, unit="ratio", low=share.low, high=share.high, n=n)
 
 
-def _plain(name: str, of: str, value: float, unit: Literal["s", "count"], n: int) -> Figure:
-    return Figure(name=name, of=of, value=value, unit=unit, n=n)
+def _longest(of: str, outages: Sequence[Span], n: int) -> Figure:
+    """Of all trials; without an upper end where one lasted as long as was watched."""
+    most = max(span.high for span in outages)
+    return Figure(
+        name="longest_outage",
+        of=of,
+        value=max(span.value for span in outages),
+        unit="s",
+        low=max(span.low for span in outages),
+        high=most if math.isfinite(most) else None,
+        n=n,
+    )

@@ -11,6 +11,7 @@ from executor.model.evidence import Event, EventKind, Figure, Observation
 from executor.model.probe import Slo
 from tests.executor.measure.records import (
     BACK,
+    END_S,
     FAULT_S,
     INJECTED_S,
     REVERTED_S,
@@ -166,6 +167,33 @@ def test_what_was_kept_of_the_service_until_the_deadline() -> None:
     assert figures(never)["effectiveness"].value == pytest.approx(0, abs=0.01)
     assert "effectiveness" not in figures(trial(observations("front", well)))  # nothing to recover from
     assert "effectiveness" not in figures(trial(observations("front", dead), aborted="the guard said so"))
+
+
+@given(st.floats(0.31, 3.0), st.floats(0, 0.0999))
+def test_the_longest_outage_is_known_to_within_sampling(lasted_s: float, phase_s: float) -> None:
+    found = figures(outage(0.2, 0.5, number=1), outage(0.2, lasted_s + 0.5, phase_s=phase_s, number=2))
+    longest = found["longest_outage"]
+    assert longest.low is not None and longest.high is not None
+    assert longest.low - 1e-6 <= lasted_s + 0.5 <= longest.high + 1e-6
+    assert longest.high - longest.low <= 2 * CHECK_S + 0.01 + 1e-6  # an interval at either end, and an answer's time
+
+
+def test_an_outage_that_was_not_seen_to_end_has_no_upper_bound() -> None:
+    never = trial(observations("front", lambda at_s: (at_s < INJECTED_S, 10.0)))
+    longest = figures(never)["longest_outage"]
+    assert (longest.value, longest.high) == (pytest.approx(END_S - INJECTED_S, abs=CHECK_S), None)
+    assert longest.low == pytest.approx(END_S - INJECTED_S, abs=2 * CHECK_S)
+    quiet = figures(trial(observations("front", well)))["longest_outage"]
+    assert (quiet.value, quiet.low, quiet.high) == (0, 0, 0)
+
+
+def test_every_figure_has_what_it_is_sure_of() -> None:
+    """Its interval, or at least one end of it."""
+    never = trial(observations("front", lambda at_s: (at_s < INJECTED_S, 10.0), trial=8), number=8)
+    for trials in ([outage(0.4, 1 + 0.3 * n, number=n + 1) for n in range(7)], [outage(0.4, 2.0), never]):
+        for figure in judged(ASKED, *trials).figures:
+            assert (figure.low, figure.high) != (None, None), figure
+            assert figure.n >= 1
 
 
 def test_a_signal_that_keeps_quiet_is_counted() -> None:
