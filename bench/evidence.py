@@ -62,7 +62,7 @@ def write(directory: Path, count: int, trials: int, sources: int) -> None:
                         error="" if ok else "status 503",
                     )
                 )
-    log._file.flush()
+    log._file.close()  # putting it into columns is a step of its own
 
 
 def again(directory: Path, count: int, trials: int, sources: int) -> str:
