@@ -75,11 +75,12 @@ class Standing:
 
 @pytest.fixture(scope="module")
 def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
-    """The bazaar, with db protected."""
+    """The bazaar, with db protected. Each service has a queue and a directory: a further one allows nothing new."""
     with standing_bazaar(tmp_path_factory.mktemp("bazaar")) as found:
         data = found.model_dump()
         for each in data["services"]:
             each["protected"] = each["name"] == "db"
+            each["queues"], each["directories"] = (*each["queues"], "orders"), (*each["directories"], "/srv/orders")
         yield System.model_validate(data)
 
 
@@ -176,10 +177,11 @@ def planned(home: Home, calm: System, attacks: Sequence[Hostile], model: Model) 
         proposer="tester",
     )
     outcomes = {asked.outcome for asked in sitting.asked}
-    assert outcomes <= {"answered", "invalid"} | TOO_LONG, "every answer arrived"
+    blank = {"it answered nothing"} if not all(text.strip() for text in said) else set()
+    assert outcomes <= {"answered", "invalid"} | TOO_LONG | blank, "every answer arrived"
     assert {attack.text for attack in attacks if attack.carrier == "answer"} <= {
         asked.raw for asked in sitting.asked
-    } | {attack.text for attack in attacks if len(attack.text) > CHARACTERS_MAX}
+    } | {attack.text for attack in attacks if len(attack.text) > CHARACTERS_MAX or not attack.text.strip()}
     return session, system, sitting
 
 
