@@ -11,8 +11,10 @@ from typing import Any
 
 import pytest
 
+from executor.kernel import redirect
+
 ROOT = Path(__file__).parents[2]
-KINDS = {"watchdog", "parent_death", "server"}
+KINDS = {"watchdog", "parent_death", "server"} | ({"kernel"} if redirect.unavailable() is None else set())
 A_FEW = ("--boundaries", "0", "--undoing", "0", "--troubles", "1", "--instants", "3")
 
 
