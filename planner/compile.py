@@ -80,7 +80,7 @@ def compile_candidates(
         hypothesis = naming.hypothesis_id(proposal.weakness, proposal.place, *done)
         reason = _refused(proposal, brief, opinions)
         found = Unfit(reason) if reason else judging(_case(proposal, brief.system))
-        if isinstance(found, Judging) and (blamed := drowned(proposal.beside, found, brief.system)):
+        if isinstance(found, Judging) and (blamed := drowned(proposal.beside, found, brief)):
             found = Unfit(blamed)
         if isinstance(found, Judging) and found.fault_s > limits.fault_s_max:
             found = Unfit(f"it needs {found.fault_s:g} s of fault, and the limit is {limits.fault_s_max:g} s")

@@ -12,14 +12,18 @@ from executor.model.faults.service import Overload
 from executor.model.plan import InstanceTarget, Target
 from executor.model.probe import READING, Check, HttpProbe
 from executor.model.system import System
-from executor.model.vocabulary import FaultType
+from executor.model.vocabulary import FaultType, Verdict, Weakness
+from experts.brief import Brief
+from experts.past import at_place, kinds
 from experts.proposal import Beside
 from planner.recipes.case import Judging
 from planner.recipes.manner import delay_ms
-from planner.recipes.paths import checks_of, exercises, struck_edges, struck_whole
+from planner.recipes.paths import Edge, checks_of, exercises, struck_edges, struck_whole
 from planner.watch import RATE_MAX_HZ
 
 LATE = (FaultType.SLOW, FaultType.SLUGGISH)
+SERVED = (Weakness.HARD_DEPENDENCY, Weakness.NO_GRACEFUL_DEGRADATION, Weakness.MISSING_TIMEOUT)
+"""Of these a ``holds`` says that users were served, or answered in time, under the fault."""
 WAIT_S_MAX = 5.0
 """An answer that never comes is waited for at least so long, as far as load is reckoned."""
 
@@ -48,24 +52,52 @@ def pressed(
     )
 
 
-def drowned(beside: Sequence[Beside], judging: Judging, system: System) -> str:
+def drowned(beside: Sequence[Beside], judging: Judging, brief: Brief) -> str:
     """Why a second fault alone could make a judged operation fail, in one clause; empty: it should be borne.
 
-    Load is meant to be borne, and so are late answers and the loss of one instance of several.
+    Load is meant to be borne, and so is the loss of one instance of several. What an operation may need must not be
+    struck besides, nor late for longer than its caller is said to wait. What it can do without by its owner's word is
+    taken from it only once it was seen to do without: else a fallback that is missing there would be laid to the first
+    fault's place.
     """
+    system = brief.system
     judged = {name for criterion in judging.criteria for name in getattr(criterion, "checks", ())}
+    checks = [check for check in checks_of(system) if check.id in judged]
     for each in beside:
         if isinstance(each.fault, Overload) and any(isinstance(c, CallsWithin) for c in judging.criteria):
             return "calls are counted, and load would add to them"
-        if isinstance(each.fault, Overload) or each.fault.looks() in LATE or not struck_whole(each.target, system):
+        if isinstance(each.fault, Overload) or not struck_whole(each.target, system):
             continue
         lost = {callee for _, callee in struck_edges(each.target, system)}
         if isinstance(each.target, InstanceTarget):
             lost.add(each.target.service)
-        for check in checks_of(system):
-            if check.id in judged and (check.needs is None or lost & {*check.needs, check.service}):
+        for check in checks:
+            if (check.needs is None or lost & {*check.needs, check.service}) and not _waited_for(each, system):
                 return f"{check.id} may need {', '.join(sorted(lost))}, which would be struck at the same time"
+        for edge in struck_edges(each.target, system):
+            if any(exercises(check, edge, system) for check in checks) and not _borne_alone(each, edge, brief):
+                return f"nobody has seen yet that {edge[0]} bears it alone when {edge[1]} fails so; that is tried first"
     return ""
+
+
+def _waited_for(beside: Beside, system: System) -> bool:
+    """Whether callers are said to wait for an answer that is so late."""
+    if beside.fault.looks() not in LATE:
+        return False
+    known = [system.dependency(*edge).timeout_ms for edge in struck_edges(beside.target, system)]
+    return all(ms is not None and delay_ms(beside.fault) < ms for ms in known)
+
+
+def _borne_alone(beside: Beside, edge: Edge, brief: Brief) -> bool:
+    """Whether users were seen to be served under this sort of fault alone, the last time that it was tried here."""
+    if _waited_for(beside, brief.system):
+        return True
+    last: dict[Weakness, Verdict] = {}
+    for weakness in SERVED:
+        for past in at_place(brief, weakness, f"{edge[0]}->{edge[1]}"):
+            if kinds(past.fault) == (beside.fault.kind,) and past.verdict in (Verdict.HOLDS, Verdict.BREAKS):
+                last[weakness] = past.verdict
+    return bool(last) and Verdict.BREAKS not in last.values()
 
 
 def aimed(fault: Fault, target: Target, system: System) -> Fault:

@@ -62,6 +62,9 @@ class Edge:
     """Calls that went out so far."""
     under_way: int = 0
     failures: int = 0
+    """In a row, of those that its breaker counts."""
+    unanswered: int = 0
+    """Calls in a row that brought no good answer, of whatever sort."""
     opened: bool = False
     open_until: float = 0.0
     probing: bool = False

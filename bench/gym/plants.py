@@ -271,6 +271,9 @@ _WAITING = (
 )
 """True of an edge whose calls are never given up: no failure is counted, nobody is left out, workers are held."""
 
+_UNSEEN = _at_caller(W.DETECTION_BLIND_SPOT)
+"""True of whoever fails users for want of an optional part: health checks look at what cannot be done without."""
+
 PLANTS: Mapping[str, Plant] = {
     plant.name: plant
     for plant in (
@@ -294,25 +297,25 @@ PLANTS: Mapping[str, Plant] = {
         ),
         Plant(
             "no-fallback", "any failure of an optional part", "[Y]", _soft,
-            _client(fallback=frozenset()), _as(*_OPTIONAL), _beneath(*_OPTIONAL),
+            _client(fallback=frozenset()), _as(*_OPTIONAL), _any_of(_beneath(*_OPTIONAL), _UNSEEN),
         ),
         Plant(
             "fallback-skips-404", "a 404 alone", "[S]", _soft,
-            _client(fallback=ANY - {"4xx"}), _as(*_OPTIONAL),
+            _client(fallback=ANY - {"4xx"}), _as(*_OPTIONAL), _UNSEEN,
         ),
         Plant(
             "fallback-skips-errors", "error statuses, not broken connections", "[S]", _soft,
             _client(fallback=ANY - {"5xx", "4xx"}, breaker_counts=BROKEN - {"5xx"}), _as(*_OPTIONAL),
-            _beneath(*_OPTIONAL),
+            _any_of(_beneath(*_OPTIONAL), _UNSEEN),
         ),
         Plant(
             "parser-outside-the-fallback", "a body that cannot be read, with status 200", "[S][Y]", _soft,
-            _client(fallback=ANY - {"malformed"}, breaker_counts=BROKEN - {"malformed"}), _as(*_OPTIONAL),
+            _client(fallback=ANY - {"malformed"}, breaker_counts=BROKEN - {"malformed"}), _as(*_OPTIONAL), _UNSEEN,
         ),
         Plant(
             "handler-fails-on-refused", "refused connections alone: the error handler has a bug", "[S]", _soft,
             _client(fallback=ANY - {"refused", "open"}, breaker_counts=frozenset({"refused"})), _as(*_OPTIONAL),
-            _as(W.MISSING_CIRCUIT_BREAKER),
+            _any_of(_as(W.MISSING_CIRCUIT_BREAKER), _UNSEEN),
         ),
         Plant(
             "retry-storm", "whatever fails at once; a slow callee gets no more calls than usual", "[M]", _http,

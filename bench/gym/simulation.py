@@ -21,7 +21,8 @@ REFUSED_S = 0.001
 WARM, REFILL = 0.95, 0.004
 """Of a cache: the share of look-ups that find something once it is full, and by how much each that finds none adds."""
 UNWELL_AFTER = 3
-"""Failures in a row that a deep health check takes for a failure of what it looks at."""
+"""Calls in a row without a good answer that a deep health check takes for a failure of what it looks at. It asks as
+users do: a 404 to everything is no answer either, though no breaker counts it."""
 
 
 class Simulation:
@@ -69,7 +70,7 @@ class Simulation:
         if instances[0].server.health == "shallow":
             return True
         edges = [self.edges[edge] for edge in self._hard if edge[0] == service]
-        return not any(edge.opened or edge.failures >= UNWELL_AFTER for edge in edges)
+        return not any(edge.opened or edge.unanswered >= UNWELL_AFTER for edge in edges)
 
     # What servers do
 
@@ -221,6 +222,7 @@ class Simulation:
     def _count_in(self, edge: Edge, outcome: Outcome, *, probe: bool) -> None:
         if probe:
             edge.probing = False
+        edge.unanswered = 0 if outcome == "ok" else edge.unanswered + 1
         if outcome not in edge.client.breaker_counts:
             if outcome != "4xx" or probe:
                 edge.failures, edge.opened = 0, False

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 from executor.model.criteria import BoundedLatency, SteadyState
 from executor.model.probe import Check
+from executor.model.system import Dependency
 from planner.recipes.case import Case, Judging, Unfit
 from planner.recipes.manner import WAITING, delay_ms
 from planner.recipes.paths import best, checks_of, exercises, names, struck_edges
 
 PATIENCE_MS = 2000.0
 """Longer than this nobody should be kept waiting, and a caller with a time-out and one more try does not."""
-DELAY_MS_MIN = 1500.0
-"""A shorter delay cannot be told from an ordinary time-out with a retry."""
+SHARE = 0.8
+"""Of the delay: who has not answered by then has waited for all of it, with some room for how busy a host is."""
+DELAY_MS_MIN = PATIENCE_MS / SHARE
+"""A shorter delay cannot be told from an ordinary time-out, with a retry, that is within what anybody should wait: who
+answers after 1.3 s under a delay of 1.5 s may have waited for the answer, or given up as it should."""
+APART = 1.15
+"""Where a caller's time-out is known, a shorter delay tells all the same, if it is so many times all that it waits."""
 ANSWERS_MIN = 8
 """The judge wants at least so many answers."""
 FILL_S = 1.5
@@ -28,10 +34,9 @@ def missing_timeout(case: Case) -> Judging | Unfit:
         return Unfit("it is judged at an edge, caller->callee")
     if not case.whole:
         return Unfit("another instance of it would still answer")
-    late_ms = delay_ms(case.fault)
-    if late_ms < DELAY_MS_MIN:
+    limit_ms = _limit_ms(delay_ms(case.fault), case.system.dependency(*case.edge))
+    if limit_ms is None:
         return Unfit(f"a delay below {DELAY_MS_MIN:g} ms cannot be told from an ordinary time-out")
-    limit_ms = min(PATIENCE_MS, 0.8 * late_ms)
     caller, callee = case.edge
     patient = [check for check in case.witnesses() if check.probe.timeout_ms > limit_ms]
     chosen = best(patient, caller)
@@ -43,6 +48,20 @@ def missing_timeout(case: Case) -> Judging | Unfit:
         exercised_by=(case.edge,),
         fault_s=max(5.0, limit_ms / 1000 + _seconds(ANSWERS_MIN + 4, chosen)),
     )
+
+
+def _limit_ms(late_ms: float, edge: Dependency) -> float | None:
+    """By when whoever gives up has answered, milliseconds; ``None``: at this delay nobody could tell.
+
+    A time-out that is said to be set may be found not to strike also by a delay that a user would still bear: half-way
+    between all that the caller waits by its own word and the delay.
+    """
+    if late_ms >= DELAY_MS_MIN:
+        return PATIENCE_MS
+    if edge.timeout_ms is None or edge.retries is None:
+        return None
+    waits_ms = edge.timeout_ms * (1 + edge.retries)
+    return (waits_ms + late_ms) / 2 if late_ms >= APART * waits_ms else None
 
 
 def missing_bulkhead(case: Case) -> Judging | Unfit:

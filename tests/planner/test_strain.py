@@ -8,7 +8,8 @@ from executor.model.faults.network import Latency
 from executor.model.faults.service import Crash, DependencyFailure, Error, Hang, Overload
 from executor.model.plan import EdgeTarget, InstanceTarget
 from executor.model.system import System
-from executor.model.vocabulary import Weakness
+from executor.model.vocabulary import Verdict, Weakness
+from experts.brief import PastResult
 from experts.proposal import Beside
 from planner.watch import RATE_MAX_HZ
 from tests.planner.systems import bazaar, brief_for, compiled, proposal
@@ -102,3 +103,46 @@ def test_repetition_is_trials() -> None:
     thrice = proposal(Weakness.DOES_NOT_RECONNECT, "app->cache", refused, trials=3)
     once = proposal(Weakness.DOES_NOT_RECONNECT, "app->cache", refused)
     assert sorted(e.trials for e in compiled(thrice, once).experiments) == [1, 3]
+
+
+def cached() -> System:
+    """The bazaar, whose home page uses the cache too, and can do without it."""
+    home = {"exercises": ("web->lb", "lb->app", "app->db", "app->cache", "web->tips")}
+    services = [
+        {
+            **s.model_dump(),
+            "operations": [{**c.model_dump(), **(home if c.id == "home" else {})} for c in s.operations],
+        }
+        for s in bazaar().services
+    ]
+    return System.model_validate({**bazaar().model_dump(), "services": services})
+
+
+def result(verdict: Verdict, weakness: Weakness = Weakness.HARD_DEPENDENCY) -> PastResult:
+    told = {"run": "run-1", "system": "bazaar", "experiment": "e1", "reason": "so it was"}
+    fault = "service.dependency_failure mode=refuse"
+    return PastResult(weakness=weakness, place="app->cache", fault=fault, verdict=verdict, **told)
+
+
+def test_what_can_be_done_without_is_taken_besides_only_once_it_was_seen_to_be_done_without() -> None:
+    refused = DependencyFailure(mode="refuse")
+    both = proposal(Weakness.HARD_DEPENDENCY, "web->tips", refused, beside=(Beside(fault=refused, target=CACHE),))
+    assert "alone" in compiled(both, brief=brief_for(cached())).notes[0]
+    assert len(compiled(both, brief=brief_for(cached(), result(Verdict.HOLDS))).experiments) == 1
+    turned = brief_for(cached(), result(Verdict.HOLDS), result(Verdict.BREAKS))
+    assert not compiled(both, brief=turned).experiments
+    other = brief_for(cached(), result(Verdict.HOLDS, Weakness.RETRY_STORM))
+    assert not compiled(both, brief=other).experiments, "that no call is made again says nothing of users"
+
+
+def test_what_is_needed_may_be_late_besides_only_as_long_as_its_caller_is_said_to_wait() -> None:
+    late = Beside(fault=Latency(delay_ms=420), target=EdgeTarget(caller="app", callee="db"))
+    both = proposal(Weakness.HARD_DEPENDENCY, "web->tips", DependencyFailure(mode="refuse"), beside=(late,))
+    assert "may need" in compiled(both).notes[0]
+    for timeout_ms, experiments in ((300, 0), (1000, 1)):
+        edges = [
+            {**d.model_dump(), "timeout_ms": timeout_ms if d.place == "app->db" else None}
+            for d in bazaar().dependencies
+        ]
+        told = System.model_validate({**bazaar().model_dump(), "dependencies": edges})
+        assert len(compiled(both, brief=brief_for(told)).experiments) == experiments

@@ -121,3 +121,20 @@ def test_what_hangs_goes_on_where_it_stood() -> None:
     simulation.go_on(front)
     simulation.events.run(6.0)
     assert said == ["ok"]
+
+
+@pytest.mark.parametrize("outcome", ["4xx", "5xx", "malformed", "refused"])
+def test_a_deep_health_check_sees_whatever_users_do_not_get(outcome: str) -> None:
+    operation = Operation("op", "front", (Step("back"),))
+    world = World("w", {"front": Server(), "back": Server()}, {("front", "back"): Client()}, (operation,))
+    simulation = Simulation(world, seed=1)
+    said: list[bool | None] = []
+    for k in range(40):
+        simulation.events.at(k / 10, simulation.ask, operation, lambda _outcome: None)
+        simulation.events.at(k / 10 + 0.05, lambda: said.append(simulation.well("front")))
+    simulation.events.at(1.0, simulation.disturb, ("front", "back"), Disturbance(outcome=outcome))  # type: ignore[arg-type]
+    simulation.events.at(2.5, simulation.disturb, ("front", "back"), None)
+    simulation.events.run(5)
+    assert all(said[:10])
+    assert not any(said[14:25])
+    assert said[-1]

@@ -70,11 +70,26 @@ def test_a_timeout_is_looked_for_below_the_delay() -> None:
     late = fit(Weakness.MISSING_TIMEOUT, "web->tips", LATE)
     assert late.criteria == (BoundedLatency(checks=("home",), limit_ms=2000),)
     assert late.fault_s > 2 + 8 / 10  # the answers that begin in the last 2 s do not count
-    shorter = fit(Weakness.MISSING_TIMEOUT, "web->tips", Latency(delay_ms=2000)).criteria[0]
-    assert isinstance(shorter, BoundedLatency)
-    assert shorter.limit_ms == 1600
-    assert unfit(Weakness.MISSING_TIMEOUT, "web->tips", Latency(delay_ms=900))
+    assert unfit(Weakness.MISSING_TIMEOUT, "web->tips", Latency(delay_ms=2000))  # who answers after 1.8 s has given up
     assert "another instance" in unfit(Weakness.MISSING_TIMEOUT, "lb->app", Hang(), InstanceTarget(service="app"))
+
+
+@pytest.mark.parametrize(("timeout_ms", "retries", "limit_ms"), [(1500, 0, 1650), (1500, 1, None), (1700, 0, None)])
+def test_a_shorter_delay_tells_where_it_is_known_how_long_is_waited(
+    timeout_ms: float, retries: int, limit_ms: float | None
+) -> None:
+    edges = [
+        {**d.model_dump(), **({"timeout_ms": timeout_ms, "retries": retries} if d.place == "web->tips" else {})}
+        for d in bazaar().dependencies
+    ]
+    told = System.model_validate({**bazaar().model_dump(), "dependencies": edges})
+    aim = EdgeTarget(caller="web", callee="tips")
+    found = judging(Case(told, Weakness.MISSING_TIMEOUT, "web->tips", Latency(delay_ms=1800), aim))
+    if limit_ms is None:
+        assert isinstance(found, Unfit)
+    else:
+        assert isinstance(found, Judging)
+        assert found.criteria == (BoundedLatency(checks=("home",), limit_ms=limit_ms),)
 
 
 def test_a_bulkhead_needs_pressure_from_those_who_wait() -> None:
