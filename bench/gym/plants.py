@@ -244,6 +244,18 @@ def _at_caller(*classes: W) -> Callable[[World, str], frozenset[Pair]]:
     return lambda _world, place: frozenset((each, _edge(place)[0]) for each in classes)
 
 
+def _before(*classes: W) -> Callable[[World, str], frozenset[Pair]]:
+    """At every edge into the edge's caller: who calls it gives up before it has come to its fallback."""
+    return lambda world, place: frozenset(
+        (each, _name(e)) for each in classes for e in world.clients if e[1] == _edge(place)[0]
+    )
+
+
+def _at_callee(*classes: W) -> Callable[[World, str], frozenset[Pair]]:
+    """At the edge's callee."""
+    return lambda _world, place: frozenset((each, _edge(place)[1]) for each in classes)
+
+
 def _beneath(*classes: W) -> Callable[[World, str], frozenset[Pair]]:
     """At all that the edge's callee cannot do without: where that fails, the callee answers with an error."""
 
@@ -273,6 +285,9 @@ _WAITING = (
 
 _UNSEEN = _at_caller(W.DETECTION_BLIND_SPOT)
 """True of whoever fails users for want of an optional part: health checks look at what cannot be done without."""
+_NOT_SPARED = _at_callee(W.SINGLE_POINT_OF_FAILURE)
+"""True of a callee of several instances whose caller stays with the one that says nothing: its loss is felt by users,
+as if there were no other."""
 
 PLANTS: Mapping[str, Plant] = {
     plant.name: plant
@@ -280,12 +295,12 @@ PLANTS: Mapping[str, Plant] = {
         Plant(
             "waits-for-ever", "a dead callee is borne, a slow or silent one not", "[S]", _http,
             _client(timeout_s=None), _as(W.MISSING_TIMEOUT),
-            _any_of(_as(*_WAITING), _at_caller(W.DETECTION_BLIND_SPOT)),
+            _any_of(_as(*_WAITING), _UNSEEN, _NOT_SPARED),
         ),
         Plant(
             "waits-too-long", "a callee slower than any user waits for; half a minute passes before it gives up", "[S]",
             _http, _client(timeout_s=30.0), _as(W.MISSING_TIMEOUT),
-            _any_of(_as(*_WAITING), _at_caller(W.DETECTION_BLIND_SPOT)),
+            _any_of(_as(*_WAITING), _UNSEEN, _NOT_SPARED),
         ),
         Plant(
             "ten-retries-behind-a-fallback", "errors are answered at once and well; silence after ten time-outs", "[S]",
@@ -293,7 +308,11 @@ PLANTS: Mapping[str, Plant] = {
             _client(
                 retries=10, retry_on=frozenset({"timeout"}), retry_within_s=None, breaker_after=None, pool=None
             ),
-            _as(W.MISSING_TIMEOUT, W.RETRY_STORM), _as(W.MISSING_CIRCUIT_BREAKER, W.MISSING_BULKHEAD, *_OPTIONAL),
+            _as(W.MISSING_TIMEOUT, W.RETRY_STORM),
+            _any_of(
+                _as(W.MISSING_CIRCUIT_BREAKER, W.MISSING_BULKHEAD, *_OPTIONAL),
+                _UNSEEN, _before(W.TIMEOUT_INVERSION),
+            ),
         ),
         Plant(
             "no-fallback", "any failure of an optional part", "[Y]", _soft,
@@ -366,7 +385,7 @@ PLANTS: Mapping[str, Plant] = {
         Plant(
             "hung-member-kept", "an instance that says nothing; a dead one is left out", "[H]", _members,
             _client(ejects=False), _as(W.LOAD_BALANCER_KEEPS_DEAD_MEMBER),
-            _any_of(_as(W.MISSING_CIRCUIT_BREAKER), _at_caller(W.DETECTION_BLIND_SPOT)),
+            _any_of(_as(W.MISSING_CIRCUIT_BREAKER), _UNSEEN, _NOT_SPARED),
         ),
         Plant(
             "one-try-only", "rare errors; none of the whole failures tells it from any other caller", "[Y]", _critical,

@@ -11,6 +11,7 @@ from executor.measure.samples import Samples
 from executor.model.criteria import DetectedWithin
 from executor.model.evidence import CriterionResult
 from executor.model.plan import Experiment
+from executor.model.probe import Check
 from executor.model.vocabulary import Verdict
 
 
@@ -46,8 +47,16 @@ def _trial(criterion: DetectedWithin, experiment: Experiment, samples: Samples) 
     return Part(Verdict.BREAKS, f"{name} still said well {last_well_s - began_s:.2f} s after checks began to fail")
 
 
+LATE_MS = 2000.0
+LATER = 2.0
+"""An answer is as good as none to its user once it comes after so many milliseconds, and after so many times what was
+promised. What is merely slower than promised is for whoever watches latencies: no health check is wrong to say well."""
+
+
 def failing(signal: str, experiment: Experiment, samples: Samples) -> tuple[float, float] | None:
     """From when to when checks of a signal's own service failed under the fault, seconds since the run started.
+
+    They fail where users get no good answer, or get it too late to use it.
 
     Of any service, where its own has none. Until Murphy's help, if one was not back before that; ``None``: none that
     had been well before the fault failed.
@@ -57,8 +66,17 @@ def failing(signal: str, experiment: Experiment, samples: Samples) -> tuple[floa
     help_s = samples.trial.help_begins_s
     spans = []
     for check in own or experiment.checks:
-        seen, slo = impact(check, samples, help_s), check.slo
+        seen, slo = impact(_bearable(check), samples, help_s), check.slo
         unwell = not_well_before(check.id, [samples], slo.availability_min, slo.latency_ms_max)
         if seen.began_s is not None and not unwell:
             spans.append((seen.began_s, help_s if seen.back_s is None else seen.back_s))
     return (min(began_s for began_s, _ in spans), max(over_s for _, over_s in spans)) if spans else None
+
+
+def _bearable(check: Check) -> Check:
+    """The check, with no more promised of its latency than that its users can still use the answer."""
+    promised = check.slo.latency_ms_max
+    if promised is None:
+        return check
+    slo = {**check.slo.model_dump(), "latency_ms_max": max(LATE_MS, LATER * promised)}
+    return Check.model_validate({**check.model_dump(), "slo": slo})

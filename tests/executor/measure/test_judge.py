@@ -171,6 +171,17 @@ def test_detected_within() -> None:
     assert verdict(DETECTED, front(dead), late) is BREAKS
 
 
+@pytest.mark.parametrize(("took_ms", "expected"), [(900.0, INCONCLUSIVE), (1900.0, INCONCLUSIVE), (2500.0, BREAKS)])
+def test_that_answers_are_slower_than_promised_is_not_what_a_signal_must_report(
+    took_ms: float, expected: Verdict
+) -> None:
+    slow = front(lambda at_s: (True, took_ms if faulted(at_s) else 10.0))
+    health = observations("health", well, rate_hz=5)
+    promised = experiment(DETECTED, slo=Slo(latency_ms_max=400))
+    (result,) = judged(promised, trial(slow, health)).hypotheses
+    assert result.verdict is expected
+
+
 def test_only_as_long_as_something_fails_it_must_be_reported() -> None:
     """A service that its supervisor starts again at once is not down for as long as the fault phase lasts."""
     health = observations("health", well, rate_hz=5)
