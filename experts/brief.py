@@ -41,6 +41,8 @@ class KnownHypothesis(Contract):
     """How many experiments have borne on it."""
     grounds: tuple[Line, ...] = ()
     """Why, in words: base rates, neighbours, runs."""
+    leaned: float = 0.0
+    """Natural log odds by which results at other places, here and elsewhere, moved its base rate."""
 
 
 class PastResult(Contract):
@@ -57,6 +59,8 @@ class PastResult(Contract):
     reason: Line
     similarity: Probability = 1.0
     """1 for this very place."""
+    types: tuple[Line, ...] = ()
+    """Types of its faults, ``executor.model.vocabulary.FaultType``; empty: not known."""
 
 
 class Quotation(Contract):

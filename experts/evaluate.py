@@ -23,7 +23,6 @@ from experts.scene import Scene
 from experts.view import View
 
 _TABLES_MAX = 2
-_OUTSIDE_WEIGHT = 0.5
 DELAY_MS_MIN = 50.0
 """A shorter delay is lost in how busy a host happens to be."""
 DELAY_MS_MAX = 10_000.0
@@ -208,7 +207,7 @@ def _text(text: str) -> str:
 def present(entry: Entry, place: str, scene: Scene) -> float:
     """P(present) as this entry sees it: its base rate, or the belief once experiments have borne on it.
 
-    A belief that rests on other systems only is met half-way, in log odds.
+    Before that, what came out at places that are like it moves the entry's rate as far as it moved the belief's.
     """
     rate = base_rate(entry, place, scene)
     known = scene.belief(entry.weakness, place)
@@ -216,7 +215,7 @@ def present(entry: Entry, place: str, scene: Scene) -> float:
         return rate
     if known.runs > 0:
         return known.probability
-    return _sigmoid((1 - _OUTSIDE_WEIGHT) * _log_odds(rate) + _OUTSIDE_WEIGHT * _log_odds(known.probability))
+    return _sigmoid(_log_odds(rate) + known.leaned)
 
 
 def _log_odds(probability: float) -> float:

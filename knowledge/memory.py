@@ -79,19 +79,25 @@ class Memory:
         return self.similar_each([query], k, now=now)[0]
 
     def similar_each(
-        self, queries: Sequence[Features], k: int, *, now: datetime | None = None
+        self, queries: Sequence[Features], k: int, *, now: datetime | None = None, apart: str = ""
     ) -> list[tuple[Neighbour, ...]]:
-        """The same for many queries at once, which is much faster than one by one."""
+        """The same for many queries at once, which is much faster than one by one.
+
+        Without results of the system ``apart``: whoever asks for it knows them from the ledger, and they would crowd
+        out all others, being most like it. Where there are none but these, nothing is looked for.
+        """
+        if all(row.system == apart for row in self._contents.rows.values()):
+            return [() for _ in queries]
         moment = now or datetime.now(UTC)
         texts = [query.document() for query in queries]
         found = self._healed(lambda index: self._of(index, "results").nearest(texts, k * CANDIDATES))
-        crowded = [number for number, near in enumerate(found) if self._crowded(near, k)]
+        crowded = [number for number, near in enumerate(found) if self._crowded(near, k, apart)]
         if crowded:
             again = [texts[number] for number in crowded]
             wider = self._healed(lambda index: self._of(index, "results").nearest(again, CROWD))
             for number, near in zip(crowded, wider, strict=True):
                 found[number] = near
-        return [self._ranked(query, near, k, moment) for query, near in zip(queries, found, strict=True)]
+        return [self._ranked(query, near, k, moment, apart) for query, near in zip(queries, found, strict=True)]
 
     def search(self, questions: Sequence[Question], k: int, kinds: Sequence[Kind] = KINDS) -> list[tuple[Hit, ...]]:
         """For each question up to ``k`` things of these kinds that speak of it, by hybrid retrieval, first the best."""
@@ -235,25 +241,27 @@ class Memory:
         return action(self._index)
 
     def _ranked(
-        self, query: Features, near: Iterable[tuple[str, float]], k: int, now: datetime
+        self, query: Features, near: Iterable[tuple[str, float]], k: int, now: datetime, apart: str
     ) -> tuple[Neighbour, ...]:
         # A query of facts alone has no words to be close in.
         scale = 1.0 if query.text else 1 / math.sqrt(FACT_SHARE)
         found = [
             Neighbour(row, similarity(query, row, min(1.0, closeness * scale)), recency(row.at, now))
             for key, closeness in near
-            if (row := self._contents.rows.get(key)) is not None
+            if (row := self._contents.rows.get(key)) is not None and row.system != apart
         ]
         found.sort(key=lambda n: (-n.weight, -n.row.at.timestamp(), n.row.key))
         repeated = _repeated(found)
         return tuple(sorted(found, key=lambda n: n.row.key in repeated)[:k])
 
-    def _crowded(self, near: Sequence[tuple[str, float]], k: int) -> bool:
+    def _crowded(self, near: Sequence[tuple[str, float]], k: int, apart: str) -> bool:
         """Whether there may be more, and what was fetched is of fewer places than neighbours are wanted."""
         if len(near) < k * CANDIDATES:
             return False
         rows = (self._contents.rows.get(key) for key, _ in near)
-        return len({(row.system, row.weakness, row.place) for row in rows if row is not None}) < k
+        return (
+            len({(row.system, row.weakness, row.place) for row in rows if row is not None and row.system != apart}) < k
+        )
 
 
 def _repeated(found: Iterable[Neighbour]) -> set[str]:

@@ -47,9 +47,9 @@ class Remembers(Protocol):
     """What beliefs need of a memory."""
 
     def similar_each(
-        self, queries: Sequence[Features], k: int, *, now: datetime | None = None
+        self, queries: Sequence[Features], k: int, *, now: datetime | None = None, apart: str = ""
     ) -> list[tuple[Neighbour, ...]]:
-        """The ``k`` nearest past results for each query, nearest first."""
+        """The ``k`` nearest past results for each query, nearest first, without those of the system ``apart``."""
 
 
 def similarity(query: Features, row: PastRow, closeness: float) -> float:

@@ -41,7 +41,12 @@ class Recollection:
         """The beliefs as a brief holds them."""
         return tuple(
             KnownHypothesis(
-                weakness=b.weakness, place=b.place, probability=b.probability, runs=b.runs, grounds=b.grounds
+                weakness=b.weakness,
+                place=b.place,
+                probability=b.probability,
+                runs=b.runs,
+                grounds=b.grounds,
+                leaned=b.leaned,
             )
             for b in self.beliefs
         )
@@ -104,10 +109,10 @@ class _Listening:
         self.heard: dict[str, Neighbour] = {}
 
     def similar_each(
-        self, queries: Sequence[Features], k: int, *, now: datetime | None = None
+        self, queries: Sequence[Features], k: int, *, now: datetime | None = None, apart: str = ""
     ) -> list[tuple[Neighbour, ...]]:
         """As the memory answers."""
-        found = self._memory.similar_each(queries, k, now=now)
+        found = self._memory.similar_each(queries, k, now=now, apart=apart)
         for near in (each for group in found for each in group):
             held = self.heard.setdefault(near.row.key, near)
             if near.similarity > held.similarity:
@@ -126,4 +131,5 @@ def _result(row: PastRow, similarity: float) -> PastResult:
         verdict=row.verdict,
         reason=row.reason,
         similarity=max(0.0, min(1.0, similarity)),
+        types=row.fault_types,
     )

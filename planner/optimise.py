@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from heapq import heapify, heappop, heappush
 
 from executor.model.plan import Experiment
 from executor.safety.limits import Limits
 from experts.brief import Brief
 from planner.abreast import abreast
 from planner.objectives import WORTH_MIN, Budget, Stop, stop
-from planner.worth import STICKY, UNTOLD, Place, Told, Worth, seconds, stickiness, types, worth
+from planner.worth import STICKY, UNTOLD, Place, Scales, Told, Worth, seconds, stickiness, types
 
 Together = tuple[Experiment, ...]
 """Experiments that run side by side."""
@@ -48,14 +49,15 @@ def select(
     smaller id.
     """
     allowed = limits or Limits()
-    judged = {e.id: worth(e, brief, {}, told) for e in candidates}
+    scales = Scales(brief, told)
+    judged = {e.id: scales.worth(e, {}) for e in candidates}
     seen: dict[Place, frozenset[str]] = {}
     stages: list[Together] = []
     left = sorted(candidates, key=lambda e: e.id)
     budget = Budget(brief.constraints.experiments_max, brief.constraints.seconds_max)
     while True:
         taken = sum(map(len, stages))
-        ranked = sorted(((worth(e, brief, seen, told), e) for e in left), key=lambda pair: (-pair[0].rate, pair[1].id))
+        ranked = sorted(((scales.worth(e, seen), e) for e in left), key=lambda pair: (-pair[0].rate, pair[1].id))
         worths = [one.value for one, _ in ranked]
         ends = stop(worths, budget, taken=taken)
         if ends is not None:
@@ -72,6 +74,30 @@ def select(
             seen[place] = seen.get(place, frozenset()) | types(experiment)
     assert ends is not None
     return Selection(_in_order(stages, judged), front(judged), ends, judged)
+
+
+def promising(candidates: Sequence[Experiment], brief: Brief, told: Told = UNTOLD) -> Iterator[Experiment]:
+    """All of them in about the order in which ``select`` would take them, if time and limits allowed it.
+
+    What a candidate adds falls with what is taken before it, so that it is weighed anew only when its turn comes.
+    Source: Minoux, "Accelerated greedy algorithms for maximizing submodular set functions", 1978.
+    """
+    scales = Scales(brief, told)
+    seen: dict[Place, frozenset[str]] = {}
+    ahead = [(-scales.worth(e, seen).rate, e.id, 0, number) for number, e in enumerate(candidates)]
+    heapify(ahead)
+    taken = 0
+    while ahead:
+        _, name, weighed, number = heappop(ahead)
+        experiment = candidates[number]
+        if weighed < taken and ahead and (now := -scales.worth(experiment, seen).rate) > ahead[0][0]:
+            heappush(ahead, (now, name, taken, number))
+            continue
+        yield experiment
+        taken += 1
+        for hypothesis in experiment.hypotheses:
+            place = (hypothesis.weakness, hypothesis.place)
+            seen[place] = seen.get(place, frozenset()) | types(experiment)
 
 
 def length(stages: Iterable[Together]) -> float:

@@ -14,7 +14,7 @@ from executor.model.probe import READING, Check, HttpProbe
 from executor.model.system import System
 from executor.model.vocabulary import FaultType, Verdict, Weakness
 from experts.brief import Brief
-from experts.past import at_place, kinds
+from experts.past import at_place
 from experts.proposal import Beside
 from planner.recipes.case import Judging
 from planner.recipes.manner import delay_ms
@@ -89,15 +89,16 @@ def _waited_for(beside: Beside, system: System) -> bool:
 
 
 def _borne_alone(beside: Beside, edge: Edge, brief: Brief) -> bool:
-    """Whether users were seen to be served under this sort of fault alone, the last time that it was tried here."""
+    """Whether users were seen to be served under this type of fault alone, and never failed for the edge's sake."""
     if _waited_for(beside, brief.system):
         return True
-    last: dict[Weakness, Verdict] = {}
+    held = False
     for weakness in SERVED:
         for past in at_place(brief, weakness, f"{edge[0]}->{edge[1]}"):
-            if kinds(past.fault) == (beside.fault.kind,) and past.verdict in (Verdict.HOLDS, Verdict.BREAKS):
-                last[weakness] = past.verdict
-    return bool(last) and Verdict.BREAKS not in last.values()
+            if past.verdict is Verdict.BREAKS:
+                return False  # whatever it broke under: somebody fails there
+            held = held or (past.verdict is Verdict.HOLDS and past.types == (beside.fault.looks().value,))
+    return held
 
 
 def aimed(fault: Fault, target: Target, system: System) -> Fault:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -17,6 +18,7 @@ from knowledge.exposure import exposure
 from knowledge.sensitivity import gain as gain_of
 from knowledge.sensitivity import sensitivity
 from planner.recipes.paths import checks_of
+from planner.shown import Shows
 
 Place = tuple[Weakness, str]
 """A weakness at a place."""
@@ -28,11 +30,17 @@ FOUND_WORTH = 0.5
 CRITICALITY_WEIGHT = (0.25, 0.5, 0.75, 1.0)
 """By the criticality (0–3) of those who would be hurt."""
 ALIKE_WEIGHT = 0.5
-"""One result about a class foretells the next: each further place of it in one plan teaches so much less."""
+"""One result about a class foretells the next: each further place of it in one plan teaches so much less, as long as
+there is no result of the class."""
 TRIED_WEIGHT = 0.3
 """What is left to learn where the same type of fault has already given a verdict here."""
 TOGETHER_WEIGHT = 0.5
 """What two faults at once still teach where each alone is tried already: some weaknesses need both."""
+_NEW = 2
+"""So many places with a result teach as much of a class as is thought of it beforehand: the next then tells less of
+others, and another place of the class in the same plan is less of a repetition."""
+_TOLD = (Verdict.HOLDS, Verdict.BREAKS)
+_SEEN_MAX = 0.97
 STICKY = 0.2
 """From here on a fault counts as hard to undo."""
 SETTLE_S = 2.5
@@ -98,6 +106,8 @@ class Told:
     """By hypothesis: bits that the twin expects its verdict to tell, of those that it played through."""
     asked: Mapping[str, Mapping[Place, float]] = field(default_factory=dict)
     """By experiment: bits that it tells of the question that an earlier run left open, at a place."""
+    shows: Shows = field(default_factory=dict)
+    """How surely types of faults have shown weaknesses here, see ``planner.shown``."""
 
 
 UNTOLD = Told()
@@ -105,11 +115,49 @@ UNTOLD = Told()
 
 def worth(experiment: Experiment, brief: Brief, seen: Seen, told: Told = UNTOLD) -> Worth:
     """Judge one experiment, given what the plan so far already tries."""
-    return Worth(
-        value=sum(_value(h, experiment, brief, seen, told) for h in experiment.hypotheses),
-        risk=_risk(experiment, brief.system),
-        seconds=seconds(experiment),
-    )
+    return Scales(brief, told).worth(experiment, seen)
+
+
+class Scales:
+    """Weighs many experiments again and again while a plan grows; what does not change is reckoned once."""
+
+    def __init__(self, brief: Brief, told: Told = UNTOLD) -> None:
+        self._brief, self._told = brief, told
+        self._gains: dict[tuple[str, str, frozenset[str]], float] = {}
+        self._fixed: dict[str, tuple[float, float, tuple[float, ...]]] = {}
+        tried: dict[Weakness, int] = {}
+        for (weakness, _), rows in brief.here.items():
+            tried[weakness] = tried.get(weakness, 0) + any(row.verdict in _TOLD for row in rows)
+        self._alike = {weakness: 1 - (1 - ALIKE_WEIGHT) * _NEW / (_NEW + count) for weakness, count in tried.items()}
+
+    def worth(self, experiment: Experiment, seen: Seen) -> Worth:
+        """Judge one experiment, given what the plan so far already tries."""
+        risk, seconds_, weights = self._of(experiment)
+        places: dict[Weakness, int] = {}
+        for weakness, _ in seen:
+            places[weakness] = places.get(weakness, 0) + 1
+        value = 0.0
+        for hypothesis, weight in zip(experiment.hypotheses, weights, strict=True):
+            key = (hypothesis.weakness, hypothesis.place)
+            alike = places.get(hypothesis.weakness, 0) - (key in seen)
+            gain = self._gain(hypothesis, experiment, seen.get(key, frozenset()))
+            value += gain * self._alike.get(hypothesis.weakness, ALIKE_WEIGHT) ** alike * weight
+        return Worth(value, risk, seconds_)
+
+    def _of(self, experiment: Experiment) -> tuple[float, float, tuple[float, ...]]:
+        """Its risk, its length, and what those who would be hurt by each hypothesis weigh."""
+        found = self._fixed.get(experiment.id)
+        if found is None:
+            system = self._brief.system
+            weights = tuple(CRITICALITY_WEIGHT[_criticality(h, system)] for h in experiment.hypotheses)
+            found = self._fixed[experiment.id] = (_risk(experiment, system), seconds(experiment), weights)
+        return found
+
+    def _gain(self, hypothesis: Hypothesis, experiment: Experiment, before: frozenset[str]) -> float:
+        name = (experiment.id, hypothesis.id, before)
+        if name not in self._gains:
+            self._gains[name] = max(0.0, _gain(hypothesis, experiment, self._brief, before, self._told))
+        return self._gains[name]
 
 
 def seconds(experiment: Experiment) -> float:
@@ -137,26 +185,34 @@ def present(hypothesis: Hypothesis, experiment: Experiment, brief: Brief) -> flo
     return min(0.99, hypothesis.prediction.probability_breaks / max(seen, 0.05))
 
 
-def _value(hypothesis: Hypothesis, experiment: Experiment, brief: Brief, seen: Seen, told: Told) -> float:
+def _gain(hypothesis: Hypothesis, experiment: Experiment, brief: Brief, before: frozenset[str], told: Told) -> float:
+    """Bits, before criticality counts, and what a find is worth besides; ``before``: types that the plan tries here."""
     weakness, place, fault_types = hypothesis.weakness, hypothesis.place, types(experiment)
-    before = seen.get((weakness, place), frozenset())
     probability = present(hypothesis, experiment, brief)
-    shown = sensitivity(weakness, before) if before else 0.0
+    here = told.shows.get(weakness, {})
+    shown = _shown(weakness, before, here) if before else 0.0
     together = len(experiment.actions) > 1
     new = together or bool(fault_types - before)
     sees = _sees(_Same(experiment), hypothesis.id, _Same(brief.system)) if new else 0.0
+    lean = _shown(weakness, fault_types, here) / sensitivity(weakness, fault_types)
+    sees = min(_SEEN_MAX, sees * lean)
     gain = gain_of(probability, 1 - (1 - shown) * (1 - sees)) - gain_of(probability, shown)
     if together and before:
         gain = max(gain if fault_types - before else 0.0, TOGETHER_WEIGHT * gain_of(probability, sees))
     gain = _beside(gain, gain_of(probability, sees), told.rehearsed.get(hypothesis.id))
-    past = [row for row in at_place(brief, weakness, place) if row.verdict in (Verdict.HOLDS, Verdict.BREAKS)]
+    past = [row for row in at_place(brief, weakness, place) if row.verdict in _TOLD]
     if any(_like(row.fault, experiment) for row in past):
         gain *= TRIED_WEIGHT
     if not before and all(row.verdict is Verdict.HOLDS for row in past):
-        gain += FOUND_WORTH * hypothesis.prediction.probability_breaks * (TRIED_WEIGHT if past else 1.0)
-    gain = max(gain, told.asked.get(experiment.id, {}).get((weakness, place), 0.0))  # another question than whether
-    alike = sum(other == weakness and elsewhere != place for other, elsewhere in seen)
-    return max(0.0, gain) * ALIKE_WEIGHT**alike * CRITICALITY_WEIGHT[_criticality(hypothesis, brief.system)]
+        breaks = min(_SEEN_MAX, hypothesis.prediction.probability_breaks * lean)
+        gain += FOUND_WORTH * breaks * (TRIED_WEIGHT if past else 1.0)
+    return max(gain, told.asked.get(experiment.id, {}).get((weakness, place), 0.0))  # another question than whether
+
+
+def _shown(weakness: Weakness, names: Iterable[str], here: Mapping[str, float]) -> float:
+    """P(breaks | present) under faults of these types, by what is known of this system where that is known."""
+    missed = [1 - here.get(name, sensitivity(weakness, (name,))) for name in names]
+    return 1 - math.prod(missed) if missed else sensitivity(weakness, ())
 
 
 class _Same:

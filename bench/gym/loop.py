@@ -18,6 +18,7 @@ from experts.expert import Expert
 from planner.graph import STEPS
 from planner.nodes.critique import critique
 from planner.nodes.propose import propose
+from planner.nodes.rehearse import rehearse
 from planner.shelf import Shelf
 from planner.state import Asked, State
 from planner.tools import Tools
@@ -44,7 +45,8 @@ def candidates(outcomes: Outcomes, home: Home, experts: Sequence[Expert]) -> tup
     with closing(Shelf(home.sessions)) as shelf:
         state = _begin(outcomes, home, "candidates")
         tools = Tools(home, shelf, tuple(experts))
-        _steps(state, tools, outcomes, lambda _e, _r: None, until="rehearse")
+        _steps(state, tools, outcomes, lambda _e, _r: None, until="compile")
+        _take(state, rehearse(state, tools, most=len(state["candidates"])))
         return tuple(Experiment.model_validate(each) for each in state["candidates"])
 
 

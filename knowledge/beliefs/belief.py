@@ -37,6 +37,8 @@ class Belief:
     shown: bool = False
     """Whether an experiment that was meant for it has broken, and was not contradicted since. Where something else
     explains that as well, it is a finding all the same, and P(present) says how likely this one is the cause."""
+    leaned: float = 0.0
+    """Natural log odds by which results at other places, here and elsewhere, moved its base rate."""
 
     @property
     def probability(self) -> float:

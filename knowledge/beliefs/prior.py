@@ -1,32 +1,43 @@
 """Before a place's own runs: its base rate, leaned by what came out at places that are like it.
 
 The base rate is a Beta distribution of ``PRIOR_STRENGTH`` pseudo-counts, and each similar place adds its outcome, less
-the less alike and the older it is. A place counts once, however often it was tried; further places of one system count
-less and less, since the same hands made them; and all together they lean, they do not decide.
+the less alike and the older it is. A place counts once, however often it was tried. Places of another system count as
+much as two or three together, for the same hands made them, and theirs is another rate than this system's; all other
+systems together lean, they do not decide. The system's own places count in full (``kin``).
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from executor.model.vocabulary import Verdict, Weakness
+from executor.model.wording import many
 from knowledge.beliefs.belief import PRIOR_STRENGTH, bits, inside, line
+from knowledge.beliefs.kin import Relative
 from knowledge.beliefs.sight import sight
 from knowledge.neighbours import Neighbour
 from knowledge.rows import PastRow
 from knowledge.sensitivity import sensitivity
 
-NEIGHBOURS = 24
+NEIGHBOURS = 40
 """So many past results are asked for, for each hypothesis."""
 NEIGHBOUR_MIN = 0.6
 """A past result less similar than this says nothing here."""
 NEIGHBOUR_STRENGTH = 0.6
 """Pseudo-counts of one result of today at a place just alike: other code was written by other hands."""
 NEIGHBOURS_STRENGTH_MAX = 3.0
-"""All neighbours together count at most so much: own runs decide, neighbours only lean."""
-SAME_SYSTEM = 0.5
-"""Each further place of one system counts so much of the one before: all together at most twice the first."""
+"""All other systems together count at most so much: own runs decide, neighbours only lean."""
+SYSTEM_STRENGTH_MAX = 1.4
+"""The places of one other system together count at most so much."""
+KIN_STRENGTH = 0.9
+"""Pseudo-counts of one result of today at a place of this system that is just alike."""
+KIN_STRENGTH_MAX = 10.0
+"""All other places of this system together count at most so much: there is still something of its own about each."""
+TOLD_MAX = 6
+"""So many neighbours are told one by one, those that count most."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +80,8 @@ class Prior:
     alpha: float
     beta: float
     leans: tuple[Lean, ...] = ()
+    neighbours: tuple[Neighbour, ...] = ()
+    """Results of other systems that were weighed for it."""
 
     @property
     def probability(self) -> float:
@@ -77,19 +90,37 @@ class Prior:
 
     def told(self) -> tuple[str, ...]:
         """Its grounds, in words."""
-        return (f"base rate {self.rate:.2f} ({self.source})", *(lean.told() for lean in self.leans))
+        most = sorted(self.leans, key=lambda lean: -lean.count)
+        told = [lean.told() for lean in most[:TOLD_MAX]]
+        if rest := most[TOLD_MAX:]:
+            broke = sum(lean.broke for lean in rest)
+            told.append(f"neighbours: of {many(len(rest), 'other place')} {broke} broke and {len(rest) - broke} held")
+        return (f"base rate {self.rate:.2f} ({self.source})", *told)
+
+    @property
+    def leaned(self) -> float:
+        """Natural log odds by which neighbours moved it."""
+        return _log_odds(self.probability) - _log_odds(self.rate)
 
 
-def prior(weakness: Weakness, rate: tuple[float, str], neighbours: Sequence[Neighbour] = ()) -> Prior:
-    """The base rate (0–1, with its source in words), leaned by neighbours, those that count most first."""
+def prior(
+    weakness: Weakness,
+    rate: tuple[float, str],
+    neighbours: Sequence[Neighbour] = (),
+    kin: Sequence[Relative] = (),
+) -> Prior:
+    """The base rate (0–1, with its source in words), leaned by neighbours, those that count most first.
+
+    ``neighbours`` are results of other systems, ``kin`` those of this system's other places, by place.
+    """
     base = inside(rate[0])
     alpha, beta = PRIOR_STRENGTH * base, PRIOR_STRENGTH * (1 - base)
     leans = []
-    for near, broke, count in _counted(weakness, neighbours):
+    for near, broke, count in (*_own(kin), *_counted(weakness, neighbours)):
         before = alpha / (alpha + beta)
         alpha, beta = (alpha + count, beta) if broke else (alpha, beta + count)
         leans.append(_lean(near, broke, count, before, alpha / (alpha + beta)))
-    return Prior(base, rate[1], alpha, beta, tuple(leans))
+    return Prior(base, rate[1], alpha, beta, tuple(leans), tuple(neighbours))
 
 
 def _counted(weakness: Weakness, neighbours: Iterable[Neighbour]) -> list[tuple[Neighbour, bool, float]]:
@@ -98,19 +129,26 @@ def _counted(weakness: Weakness, neighbours: Iterable[Neighbour]) -> list[tuple[
     for near in neighbours:
         if near.row.decided and near.row.weakness is weakness and near.similarity >= NEIGHBOUR_MIN:
             places.setdefault((near.row.system, near.row.place), []).append(near)
-    told = [_place(near) for near in places.values()]
+    told = [_place(near, NEIGHBOUR_STRENGTH) for near in places.values()]
     told.sort(key=lambda one: (-one[2], one[0].row.system, one[0].row.place))
-    seen: dict[str, int] = {}
-    counts = []
+    of: dict[str, float] = {}
     for near, _, count in told:
-        before = seen.get(near.row.system, 0)
-        seen[near.row.system] = before + 1
-        counts.append(count * SAME_SYSTEM**before)
+        of[near.row.system] = of.get(near.row.system, 0.0) + count
+    counts = [count * min(1.0, SYSTEM_STRENGTH_MAX / of[near.row.system]) if count else 0.0 for near, _, count in told]
     scale = min(1.0, NEIGHBOURS_STRENGTH_MAX / total) if (total := sum(counts)) else 0.0
     return [(near, broke, scale * count) for (near, broke, _), count in zip(told, counts, strict=True)]
 
 
-def _place(results: Sequence[Neighbour]) -> tuple[Neighbour, bool, float]:
+def _own(kin: Iterable[Relative]) -> list[tuple[Neighbour, bool, float]]:
+    """The same for the other places of the system itself; what broke counts as far as the weakness explains it."""
+    placed = ((_place(each.results, KIN_STRENGTH), each.present) for each in kin)
+    told = [(near, broke, count * (present if broke else 1.0)) for (near, broke, count), present in placed]
+    told.sort(key=lambda one: (-one[2], one[0].row.place))
+    scale = min(1.0, KIN_STRENGTH_MAX / total) if (total := sum(count for *_, count in told)) else 0.0
+    return [(near, broke, scale * count) for near, broke, count in told if count]
+
+
+def _place(results: Sequence[Neighbour], strength: float) -> tuple[Neighbour, bool, float]:
     """One place, whatever was tried there: of each type of fault the latest counts, and one that broke decides."""
     latest: dict[tuple[str, ...], Neighbour] = {}
     for near in sorted(results, key=lambda n: (n.row.at, n.row.key)):
@@ -119,13 +157,14 @@ def _place(results: Sequence[Neighbour]) -> tuple[Neighbour, bool, float]:
     broke = [near for near in standing if near.row.verdict is Verdict.BREAKS]
     best = max(broke or standing, key=lambda near: (near.weight, near.row.at, near.row.key))
     if broke:
-        return best, True, NEIGHBOUR_STRENGTH * best.weight
+        return best, True, strength * best.weight
     missed = 1.0
     for near in standing:
         missed *= 1 - tried(near.row)
-    return best, False, NEIGHBOUR_STRENGTH * best.weight * (1 - missed)
+    return best, False, strength * best.weight * (1 - missed)
 
 
+@lru_cache(maxsize=65_536)
 def tried(row: PastRow) -> float:
     """How surely a result would have shown its weakness, if that had been there."""
     if row.exposure is None:
@@ -147,3 +186,7 @@ def _lean(near: Neighbour, broke: bool, count: float, before: float, after: floa
         before=before,
         after=after,
     )
+
+
+def _log_odds(probability: float) -> float:
+    return math.log(probability / (1 - probability))

@@ -12,6 +12,7 @@ from executor.model.system import System
 from executor.model.vocabulary import Verdict, Weakness
 from executor.model.wording import named
 from knowledge.beliefs.belief import SHOWN_MIN, Belief, Key, inside, line
+from knowledge.beliefs.kin import Kin
 from knowledge.beliefs.noisy_or import Broke, posterior
 from knowledge.beliefs.outcomes import Outcome, outcomes, standing
 from knowledge.beliefs.prior import NEIGHBOURS, Prior, prior
@@ -70,6 +71,9 @@ def weighed(
     priors = _priors(system, rates, own, memory, now=now)
     found = standing(outcomes(own, priors))
     believed = joint(priors, found, now=now)
+    if memory is not None and own:
+        priors = _with_kin(system, priors, own, believed, now=now)
+        believed = joint(priors, found, now=now)
     mine: dict[Key, list[PastRow]] = {}
     for row in own:
         mine.setdefault((row.weakness, row.place), []).append(row)
@@ -119,8 +123,21 @@ def _priors(
     strange = {(row.weakness, row.place) for row in own if row.decided} - rates.keys()
     wanted = {**rates, **dict.fromkeys(sorted(strange), STRANGE_RATE)}
     keys = _sorted(wanted)
-    near = _near(system, keys, memory, now)
-    return {key: prior(key[0], wanted[key], _others(near[key], system, key)) for key in keys}
+    near = _near(system, {key: describe(system, *key) for key in keys}, memory, now)
+    return {key: prior(key[0], wanted[key], near[key]) for key in keys}
+
+
+def _with_kin(
+    system: System, priors: Mapping[Key, Prior], own: Iterable[PastRow], believed: Mapping[Key, float], *, now: datetime
+) -> dict[Key, Prior]:
+    """The priors, leaned also by what came out at the system's other places."""
+    kin = Kin.of(own, believed, now)
+    return {
+        key: prior(key[0], (before.rate, before.source), before.neighbours, near)
+        if key[0] in kin.results and (near := kin.near(describe(system, *key)))
+        else before
+        for key, before in priors.items()
+    }
 
 
 def joint(priors: Mapping[Key, Prior], found: Iterable[Outcome], *, now: datetime) -> dict[Key, float]:
@@ -140,22 +157,20 @@ def joint(priors: Mapping[Key, Prior], found: Iterable[Outcome], *, now: datetim
 
 
 def _near(
-    system: System, keys: Sequence[Key], memory: Remembers | None, now: datetime
+    system: System, queries: Mapping[Key, Features], memory: Remembers | None, now: datetime
 ) -> Mapping[Key, Sequence[Neighbour]]:
-    """What is remembered of places like each. Places that look alike to the memory are asked for once."""
+    """What is remembered of places of other systems like each. Places that look alike to it are asked for once."""
     if memory is None:
-        return dict.fromkeys(keys, ())
-    queries = {key: describe(system, *key) for key in keys}
+        return dict.fromkeys(queries, ())
     alike: dict[str, Features] = {}
     for query in queries.values():
         alike.setdefault(query.document(), query)
-    answers = dict(zip(alike, memory.similar_each(list(alike.values()), NEIGHBOURS, now=now), strict=True))
-    return {key: answers[query.document()] for key, query in queries.items()}
-
-
-def _others(near: Sequence[Neighbour], system: System, key: Key) -> list[Neighbour]:
-    """Without the place's own results, which the ledger tells."""
-    return [n for n in near if (n.row.system, n.row.place) != (system.name, key[1])]
+    found = memory.similar_each(list(alike.values()), NEIGHBOURS, now=now, apart=system.name)
+    answers = dict(zip(alike, found, strict=True))
+    return {
+        key: [near for near in answers[query.document()] if near.row.system != system.name]
+        for key, query in queries.items()
+    }
 
 
 def _belief(key: Key, before: Prior, probability: float, own: Sequence[PastRow], bearing: Sequence[Outcome]) -> Belief:
@@ -171,6 +186,7 @@ def _belief(key: Key, before: Prior, probability: float, own: Sequence[PastRow],
         runs=len(decided) + len(beside),
         tested=tuple(sorted({name for row in decided for name in row.fault_types})),
         shown=any(one.broke and one.causes[key].named for one in bearing),
+        leaned=before.leaned,
     )
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from executor.errors import InputError
 from executor.model.plan import Experiment
+from experts.brief import Brief
 from planner.adapting.follow_up import FollowUp
 from planner.adapting.next import worth_of
 from planner.assemble import assemble
 from planner.optimise import Selection
 from planner.optimise import select as choose
 from planner.possible import absent
+from planner.shown import shows
 from planner.state import Json, State, brief_of, limits_of
 from planner.tools import Tools
 from planner.worth import Told
@@ -19,7 +21,7 @@ def select(state: State, tools: Tools) -> State:
     """Choose and order. Raises ``InputError`` if there is nothing to choose from."""
     brief = brief_of(state)
     candidates = [Experiment.model_validate(each) for each in state["candidates"]]
-    chosen = choose(candidates, brief, limits_of(state), _told(state))
+    chosen = choose(candidates, brief, limits_of(state), told(state, brief))
     if not chosen.experiments:
         raise InputError(
             f"there is no experiment to plan: {absent(brief.system) or _why(state, chosen.reason)}.",
@@ -31,15 +33,16 @@ def select(state: State, tools: Tools) -> State:
     return {"plan": plan.model_dump(mode="json"), "front": _front(chosen, candidates)}
 
 
-def _told(state: State) -> Told:
-    """What the twin and earlier runs say of the candidates."""
+def told(state: State, brief: Brief) -> Told:
+    """What the twin, as far as it was asked, and earlier runs say of the candidates."""
     rehearsed = {
         name: float(outlook["gain_bits"])
         for rehearsal in state.get("rehearsals", {}).values()
         for name, outlook in rehearsal["hypotheses"].items()
         if outlook.get("simulated")
     }
-    return Told(rehearsed, worth_of([FollowUp.model_validate(each) for each in state.get("follow_ups", [])]))
+    asked = worth_of([FollowUp.model_validate(each) for each in state.get("follow_ups", [])])
+    return Told(rehearsed, asked, shows(brief))
 
 
 def _front(chosen: Selection, candidates: list[Experiment]) -> list[Json]:

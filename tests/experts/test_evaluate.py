@@ -161,13 +161,17 @@ def test_the_historian_looks_next_to_what_broke() -> None:
 
 
 def test_a_belief_that_experiments_made_counts_for_more_than_the_base_rate() -> None:
-    def rate(runs: int) -> float:
-        known = KnownHypothesis(weakness=Weakness.MISSING_BULKHEAD, place="desk->reviews", probability=0.9, runs=runs)
+    def rate(runs: int, leaned: float = 0.0) -> float:
+        known = KnownHypothesis(
+            weakness=Weakness.MISSING_BULKHEAD, place="desk->reviews", probability=0.9, runs=runs, leaned=leaned
+        )
         found = proposals(Brief(system=library(), beliefs=(known,)))
         return next(p.probability for p in found if p.weakness is known.weakness and p.place == known.place)
 
     assert rate(runs=2) == 0.9
-    assert 0.4 < rate(runs=0) < 0.9
+    assert rate(runs=2, leaned=-1) == 0.9
+    assert rate(runs=0) == 0.4, "the entry's own rate"
+    assert rate(runs=0, leaned=-1) < 0.4 < rate(runs=0, leaned=1) < 0.9, "moved by what came out elsewhere"
 
 
 def test_constraints_narrow_places_targets_faults_and_classes() -> None:

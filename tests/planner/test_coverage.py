@@ -65,7 +65,7 @@ def borough() -> System:
     edges = (
         edge("page", "api"),
         edge("page", "pair"),
-        Dependency(**{**dict(edge("api", "rates")), "timeout_ms": 2000.0}),
+        Dependency(**{**dict(edge("api", "rates")), "timeout_ms": 2000.0, "retries": 0}),
         edge("api", "hints"),
         edge("api", "store", "postgresql"),
         Dependency(**{**dict(edge("page", "loose")), "interception": None}),
@@ -104,6 +104,18 @@ def briefs() -> Iterator[Brief]:
                 for fault in kinds
             )  # fmt: skip
             yield Brief(system=system, past=past)
+        yield Brief(system=system, past=borne(system))
+
+
+def borne(system: System) -> tuple[PastResult, ...]:
+    """Every caller was seen to do without what it calls: then it can be taken from it besides something else."""
+    return tuple(
+        PastResult(
+            run="run-1", system=system.name, experiment="e", weakness=Weakness.HARD_DEPENDENCY, place=one.place,
+            fault="service.dependency_failure mode=refuse", verdict=Verdict.HOLDS, reason="seen", types=("refused",),
+        )
+        for one in system.dependencies
+    )  # fmt: skip
 
 
 def compiled(brief: Brief) -> tuple[Experiment, ...]:

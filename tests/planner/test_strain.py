@@ -118,10 +118,12 @@ def cached() -> System:
     return System.model_validate({**bazaar().model_dump(), "services": services})
 
 
-def result(verdict: Verdict, weakness: Weakness = Weakness.HARD_DEPENDENCY) -> PastResult:
+def result(
+    verdict: Verdict, weakness: Weakness = Weakness.HARD_DEPENDENCY, types: tuple[str, ...] = ("refused",)
+) -> PastResult:
     told = {"run": "run-1", "system": "bazaar", "experiment": "e1", "reason": "so it was"}
     fault = "service.dependency_failure mode=refuse"
-    return PastResult(weakness=weakness, place="app->cache", fault=fault, verdict=verdict, **told)
+    return PastResult(weakness=weakness, place="app->cache", fault=fault, verdict=verdict, types=types, **told)
 
 
 def test_what_can_be_done_without_is_taken_besides_only_once_it_was_seen_to_be_done_without() -> None:
@@ -131,6 +133,8 @@ def test_what_can_be_done_without_is_taken_besides_only_once_it_was_seen_to_be_d
     assert len(compiled(both, brief=brief_for(cached(), result(Verdict.HOLDS))).experiments) == 1
     turned = brief_for(cached(), result(Verdict.HOLDS), result(Verdict.BREAKS))
     assert not compiled(both, brief=turned).experiments
+    late = brief_for(cached(), result(Verdict.HOLDS, Weakness.MISSING_TIMEOUT, ("silent",)))
+    assert not compiled(both, brief=late).experiments, "silence is another thing than refusal"
     other = brief_for(cached(), result(Verdict.HOLDS, Weakness.RETRY_STORM))
     assert not compiled(both, brief=other).experiments, "that no call is made again says nothing of users"
 
