@@ -49,12 +49,9 @@ class Run:
 
     def measured(self, experiment: str) -> tuple[str, ...]:
         """What each fault of one experiment told of itself at its end, such as how big it was beside what was asked."""
-        trials = self.experiment_named(experiment).trials
-        return tuple(
-            f"{event.action}{f', trial {event.trial}' if trials > 1 else ''}: {event.detail}"
-            for event in self.events(experiment)
-            if event.kind is EventKind.MEASURED
-        )
+        told = [event for event in self.events(experiment) if event.kind is EventKind.MEASURED]
+        several = len({event.trial for event in told}) > 1
+        return tuple(f"{event.action}{f', trial {event.trial}' if several else ''}: {event.detail}" for event in told)
 
 
 def load(home: Home, run: str, findings: tuple[Finding, ...], foretold: Callable[[str], Foretold] | None = None) -> Run:

@@ -11,6 +11,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import replace
@@ -66,6 +67,19 @@ RECIPE = (".environ", ".arguments", ".started")
 """How to start a process again: kept until the run's scratch is cleared, since a late strike may need it once more."""
 
 
+def settled(subject: Subject) -> Any:
+    """Its state, seen twice alike: the connection over which it has just answered well may not be closed yet."""
+    seen = [subject.state()]
+
+    def alike() -> bool:
+        time.sleep(0.1)
+        seen.append(subject.state())
+        return bool(seen[-1] == seen[-2])
+
+    until(alike, what="the target's state does not settle")
+    return seen[-1]
+
+
 class Injection:
     """One case's target, with the fault prepared on it."""
 
@@ -73,7 +87,7 @@ class Injection:
         self.case, self.subject, self.path = case, subject, path
         self.how: Behaviour = behaviour(case.fault.model_dump()["kind"])
         until(subject.normal, what="the target is not well to begin with")
-        self.before = subject.state()
+        self.before = settled(subject)
         target = subject.resolved()
         assert why_not(self.how, case.fault, target) is None
         saw(case.id, "lease", self.how.lease)

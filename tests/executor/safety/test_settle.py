@@ -34,7 +34,7 @@ def hung(home: Home, journal: Journal, shelf: Shelf, *, noted: bool) -> Injectio
         undo_notes.keep(home, armed, record)
     process.send(found.pid, found.start_ticks, signal.SIGSTOP)
     journal.injected(armed.id, record)
-    assert shelf.stopped()
+    until(shelf.stopped)
     return armed
 
 

@@ -275,6 +275,7 @@ def test_what_is_undone_and_cannot_be_written_down_is_not_undone_again(
         assert not shelf.stopped()
         (found,) = journal.pending()
         process.send(*found.record["members"][0], signal.SIGSTOP)
+        until(shelf.stopped)
         looks(own)
         assert own.known == []
         assert shelf.stopped(), "somebody else's doing was undone"

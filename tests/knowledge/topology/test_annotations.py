@@ -271,7 +271,7 @@ def test_what_they_speak_of_must_be_there(instance: str, service: str, why: str,
 
 def test_the_example_of_the_guide_is_read(tmp_path: Path) -> None:
     guide = (Path(__file__).parents[3] / "docs" / "resilience.md").read_text(encoding="utf-8")
-    example = guide.partition("```yaml\n")[2].partition("```")[0]
+    example = next(each for each in guide.split("```yaml\n")[1:] if "data_checks" in each).partition("```")[0]
     path = tmp_path / "system.yaml"
     path.write_text(f"name: shop\n{example}", encoding="utf-8")
     orders = load_system(path).service("orders")

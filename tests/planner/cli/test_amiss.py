@@ -15,7 +15,7 @@ import pytest
 from executor.kernel import process
 from executor.state.home import Home
 from executor.state.journal import Journal
-from tests.executor.kit import Shelf, shelves
+from tests.executor.kit import Shelf, shelves, until
 from tests.planner.cli.commands import murphy, refused
 
 HUNG = """
@@ -51,7 +51,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shelf: Shelf) -> Home:
     words = [str(made.path), str(found.pid), str(found.start_ticks)]
     subprocess.run([sys.executable, "-c", HUNG, *words], cwd=Path(__file__).parents[3], check=True)
     process.send(found.pid, found.start_ticks, signal.SIGSTOP)
-    assert shelf.stopped()
+    until(shelf.stopped)
     return made
 
 
