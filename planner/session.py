@@ -212,7 +212,10 @@ class Session:
             given = {"system": system, "limits": allowed, "plan": plan}
             values: dict[str, Any] = {key: value.model_dump(mode="json") for key, value in given.items()}
             last = shelf.newest(_adopted(plan))
-            found = graph.get_state(at(last)).values if last else {}
+            found: dict[str, Any] = {}
+            if last:
+                with shelf.claimed(last):  # else whoever enters it may be done between our look and our entering
+                    found = graph.get_state(at(last)).values
             if last and all(found.get(key) == value for key, value in values.items() if key != "limits"):
                 for refused in refusals(plan, system, allowed):
                     raise refused
